@@ -1,0 +1,30 @@
+//! What can be wrong with the words a check is described in.
+
+/// A part of a check's description that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A word of a status list is neither a number nor a range.
+    #[error("found HTTP status '{0}'; expected a number such as 200 or a range such as 200-299")]
+    StatusWord(String),
+    /// A status number no HTTP answer can carry.
+    #[error("found HTTP status {0}; expected a number from 100 to 999")]
+    StatusNumber(u16),
+    /// A range whose end lies before its start.
+    #[error("found HTTP status range {0}-{1}, which is empty; write the lower number first")]
+    StatusOrder(u16, u16),
+    /// A status list without a word in it: no answer could ever pass.
+    #[error("found no HTTP status; expected at least one number or range, such as 200-299")]
+    NoStatus,
+    /// A digest that is not 32 hexadecimal digits.
+    #[error("found digest '{0}'; expected the 32 hexadecimal digits of an MD5 sum")]
+    Digest(String),
+    /// A path that cannot stand in a request line (RFC 9112 section 3.2).
+    #[error(
+        "found path '{0}'; expected one that starts with '/' and holds only visible ASCII characters, without \
+         \" # < > and ` (write these and all others as %XX)"
+    )]
+    Path(String),
+    /// A virtual host that cannot stand in a Host header (RFC 9110 section 7.2).
+    #[error("found virtual host '{0}'; expected a host name or address with an optional :port")]
+    VirtualHost(String),
+}

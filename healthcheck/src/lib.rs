@@ -1,0 +1,23 @@
+//! Health checks of real servers: attempts, verdicts and when to try again; probes behind a feature.
+//!
+//! Three things are kept apart. An *attempt* asks a server once and tells what came of it ([`Outcome`]);
+//! it never repeats itself. A *verdict* counts outcomes and flips between up and down ([`verdict::Tally`]).
+//! What a flip means for weights and pools is *decided* elsewhere, by the owner of the [`Monitor`].
+//!
+//! The types to know are [`Check`] (what to ask, of whom, how often) and [`Monitor`] (when to ask, and
+//! what is believed so far). Both are free of clocks and sockets. The feature `io`, on by default, adds
+//! [`probe::attempt`], which carries one attempt out.
+
+mod error;
+pub mod monitor;
+pub mod outcome;
+#[cfg(feature = "io")]
+pub mod probe;
+pub mod spec;
+pub mod verdict;
+
+pub use error::Error;
+pub use monitor::{Monitor, Output, Reason};
+pub use outcome::{Failure, FailureKind, Outcome};
+pub use spec::{Check, Http, HttpVersion, Kind, Schedule, StatusRange, StatusRanges, Url};
+pub use verdict::Verdict;

@@ -1,0 +1,22 @@
+//! Notices of events and their delivery; electronic mail behind a feature.
+//!
+//! A [`Notice`] says once, to people, that something happened. [`Outbox`] decides which notice goes out
+//! when: in order, bounded, tried again, and never twice the same while the first still waits. Both are
+//! free of clocks and sockets. The feature `io`, on by default, adds [`email`], which carries a notice to a
+//! mail server, and [`deliver`](mod@deliver), the worker that runs the outbox.
+
+#[cfg(feature = "io")]
+pub mod deliver;
+#[cfg(feature = "io")]
+pub mod email;
+mod error;
+pub mod notice;
+pub mod rules;
+
+#[cfg(feature = "io")]
+pub use deliver::{DeliveryReport, Notices, deliver};
+#[cfg(feature = "io")]
+pub use email::EmailSettings;
+pub use error::{DeliveryError, check_address};
+pub use notice::{About, Heading, Notice, Role, Serving};
+pub use rules::{Limits, Outbox};

@@ -1,0 +1,318 @@
+//! What is wrong with a file: where, how badly, and what to do about it.
+//!
+//! Reading a configuration never stops at the first mistake. Every step pushes what it finds into one list of
+//! [`Complaints`]; at the end they are put in the order of the text. An *error* refuses the whole file, a *warning*
+//! says that something will not be as written, a *hint* points at a trap in something legal.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::source::{Sources, Span};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file asks for something that cannot be carried out: the whole file is refused.
+    Error,
+    /// The file is used, but not everything in it has the effect that was written.
+    Warning,
+    /// Everything is used as written, and yet it may surprise.
+    Hint,
+}
+
+/// One complaint, complete in itself: it can be shown, stored or sent without the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaint {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of complaint it is; stable from version to version.
+    pub code: Code,
+    /// The file, as the operator or an `include` named it.
+    pub file: String,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u32,
+    /// Characters concerned, at least 1.
+    pub length: u32,
+    /// What was found and what is allowed.
+    pub message: String,
+    /// What to write instead, where that can be told.
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for Complaint {
+    /// One line: `file:line:column: error[code]: message; suggestion`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { severity, code, file, line, column, message, .. } = self;
+        write!(f, "{file}:{line}:{column}: {severity}[{code}]: {message}")?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; {suggestion}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Hint => "hint",
+        })
+    }
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// The kinds of complaint. Their names in kebab case are part of the interface: scripts may rely on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Code {
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Code] = &[$(Code::$name),+];
+
+            /// The name, `unknown-keyword`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// There is no such file.
+    FileMissing = "file-missing",
+    /// A directory, device or socket stands where a file should be.
+    NotAFile = "not-a-file",
+    /// The file exists but cannot be read.
+    FileUnreadable = "file-unreadable",
+    /// The file is larger than a configuration can reasonably be.
+    FileTooLarge = "file-too-large",
+    /// The file may be executed; keepalived skips such a file without saying so.
+    FileExecutable = "file-executable",
+    /// An `include` matches nothing.
+    IncludeMissing = "include-missing",
+    /// Files include one another without end, or too many of them.
+    IncludeLoop = "include-loop",
+    /// A NUL byte: this is no text file.
+    NulByte = "nul-byte",
+    /// Outside comments the text must be UTF-8.
+    NotUtf8 = "not-utf8",
+    /// A blank that is not a plain space or tab.
+    OddBlank = "odd-blank",
+    /// A quote that is not closed on its line.
+    UnclosedQuote = "unclosed-quote",
+    /// A block that is not closed.
+    UnclosedBlock = "unclosed-block",
+    /// A brace that belongs to nothing.
+    StrayBrace = "stray-brace",
+    /// Blocks nested deeper than the language has levels.
+    TooDeep = "too-deep",
+    /// A comment that begins within a word.
+    CommentInWord = "comment-in-word",
+    /// No such keyword anywhere.
+    UnknownKeyword = "unknown-keyword",
+    /// A keyword of another block.
+    MisplacedKeyword = "misplaced-keyword",
+    /// Known, but this version does nothing with it.
+    NotSupportedYet = "not-supported-yet",
+    /// An obsolete keyword that is accepted and does nothing.
+    NoEffect = "no-effect",
+    /// The same thing is said twice in one block.
+    RepeatedKeyword = "repeated-keyword",
+    /// Something that the block must say is not said.
+    MissingKeyword = "missing-keyword",
+    /// A keyword without its value.
+    MissingValue = "missing-value",
+    /// A keyword without its block.
+    MissingBlock = "missing-block",
+    /// More words than the keyword takes.
+    UnexpectedWord = "unexpected-word",
+    /// A block where the keyword takes none.
+    UnexpectedBlock = "unexpected-block",
+    /// Not a number.
+    InvalidNumber = "invalid-number",
+    /// A number that is too small or too large.
+    OutOfRange = "out-of-range",
+    /// Neither on nor off.
+    InvalidSwitch = "invalid-switch",
+    /// None of the words that are allowed here.
+    InvalidChoice = "invalid-choice",
+    /// Not an IP address, or not of a kind that is allowed here.
+    InvalidAddress = "invalid-address",
+    /// Not a prefix length of that address family.
+    InvalidPrefix = "invalid-prefix",
+    /// Not a port.
+    InvalidPort = "invalid-port",
+    /// A text that is too long or holds what it must not.
+    InvalidText = "invalid-text",
+    /// Two instances of one name.
+    DuplicateName = "duplicate-name",
+    /// One virtual router identifier twice on one interface.
+    DuplicateRouter = "duplicate-router",
+    /// Two virtual servers for the same traffic.
+    DuplicateService = "duplicate-service",
+    /// One real server twice in one virtual server.
+    DuplicateServer = "duplicate-server",
+    /// One address twice in one list.
+    DuplicateAddress = "duplicate-address",
+    /// Addresses of IPv4 and IPv6 where they cannot go together.
+    FamilyMismatch = "family-mismatch",
+    /// Direct routing or a tunnel with another port than the service's.
+    PortChange = "port-change",
+    /// Two settings of which only one can hold.
+    Conflict = "conflict",
+    /// A value that is used in a changed form.
+    ValueAdjusted = "value-adjusted",
+    /// A default that is rarely what was meant.
+    DefaultUsed = "default-used",
+    /// The list of complaints was cut off here.
+    TooManyComplaints = "too-many-complaints",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// More than this many complaints help nobody; the rest is counted.
+const LIMIT: usize = 10_000;
+
+/// The list that the steps of reading fill.
+#[derive(Debug, Default)]
+pub struct Complaints {
+    list: Vec<Draft>,
+    errors: usize,
+    dropped: usize,
+    dropped_errors: usize,
+}
+
+/// A complaint whose file is still a number.
+#[derive(Debug)]
+struct Draft {
+    severity: Severity,
+    code: Code,
+    span: Span,
+    message: String,
+    suggestion: Option<String>,
+}
+
+impl Complaints {
+    /// Something that cannot be carried out.
+    pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.push(Severity::Error, code, span, message.into(), None);
+    }
+
+    /// Something that will not be as written.
+    pub fn warning(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.push(Severity::Warning, code, span, message.into(), None);
+    }
+
+    /// Something legal that may surprise.
+    pub fn hint(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.push(Severity::Hint, code, span, message.into(), None);
+    }
+
+    /// Any of the three, with what to write instead.
+    pub fn push(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+    ) {
+        let is_error = severity == Severity::Error;
+        self.errors += usize::from(is_error);
+        if self.list.len() >= LIMIT {
+            self.dropped += 1;
+            self.dropped_errors += usize::from(is_error);
+        } else {
+            self.list.push(Draft { severity, code, span, message, suggestion });
+        }
+    }
+
+    /// Whether the file must be refused.
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// How many complaints there are, those cut off included.
+    pub fn count(&self) -> usize {
+        self.list.len() + self.dropped
+    }
+
+    /// The complaints in the order of the text, with the names of their files.
+    pub fn finish(mut self, sources: &Sources) -> Vec<Complaint> {
+        self.list.sort_by_key(|draft| (draft.span, draft.severity));
+        if let Some(last) = self.list.last().filter(|_| self.dropped > 0) {
+            let severity = if self.dropped_errors > 0 { Severity::Error } else { Severity::Warning };
+            let message = format!("{} more complaints are not shown", self.dropped);
+            let span = last.span;
+            let code = Code::TooManyComplaints;
+            self.list.push(Draft { severity, code, span, message, suggestion: None });
+        }
+        self.list.into_iter().map(|draft| draft.finish(sources)).collect()
+    }
+}
+
+impl Draft {
+    fn finish(self, sources: &Sources) -> Complaint {
+        let Self { severity, code, span, message, suggestion } = self;
+        let file = sources.name(span.file).to_owned();
+        let (line, column, length) = (span.line, span.column, span.length.max(1));
+        Complaint { severity, code, file, line, column, length, message, suggestion }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::FileId;
+
+    fn at(line: u32, column: u32) -> Span {
+        Span { file: FileId(0), line, column, length: 3 }
+    }
+
+    #[test]
+    fn complaints_come_out_in_the_order_of_the_text() {
+        let mut complaints = Complaints::default();
+        complaints.warning(Code::NoEffect, at(7, 1), "late");
+        complaints.error(Code::OutOfRange, at(2, 9), "right");
+        complaints.hint(Code::Conflict, at(2, 3), "left");
+        let messages: Vec<_> =
+            complaints.finish(&Sources::default()).into_iter().map(|complaint| complaint.message).collect();
+        assert_eq!(messages, ["left", "right", "late"]);
+    }
+
+    #[test]
+    fn a_flood_is_cut_off_and_still_refuses_the_file() {
+        let mut complaints = Complaints::default();
+        for line in 0..LIMIT {
+            complaints.warning(Code::NoEffect, at(line as u32, 1), "noise");
+        }
+        complaints.error(Code::OutOfRange, at(1, 1), "the one that counts");
+        assert!(complaints.has_errors());
+        assert_eq!(complaints.count(), LIMIT + 1);
+        let list = complaints.finish(&Sources::default());
+        let last = list.last().expect("there are complaints");
+        assert_eq!((last.severity, last.code), (Severity::Error, Code::TooManyComplaints));
+        assert_eq!(last.message, "1 more complaints are not shown");
+    }
+
+    #[test]
+    fn codes_are_kebab_case_and_distinct() {
+        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for name in names {
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Keywords of `virtual_server` and `real_server`.
+
+use super::Form::{Block, Flag, OneOf, Port, Seconds, Switch, Whole, Word, Words};
+use super::Place::{
+    BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet, TcpCheck,
+    UdpCheck, VirtualServer,
+};
+use super::Status::{NotYet, Obsolete, SameAs, Works};
+use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
+
+const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
+const METHOD: &str = "NAT, DR or TUN";
+const NOT_RUN: &str = "the script is not run";
+const UNCHECKED: &str = "the server counts as up without this check";
+const DEFAULTS: &[Place] =
+    &[VirtualServer, RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
+
+#[rustfmt::skip]
+pub(super) const TABLE: &[Keyword] = &[
+    key("real_server", &[VirtualServer], Block("ADDRESS [PORT]", RealServer), Works, "One server that does the work."),
+    key("lvs_sched", &[VirtualServer], OneOf(SCHEDULERS), Works, "How connections are spread over the servers; wlc by default."),
+    key("lb_algo", &[VirtualServer], OneOf(SCHEDULERS), SameAs("lvs_sched"), "Older name of `lvs_sched`."),
+    key("lvs_method", &[VirtualServer, RealServer], Words(METHOD), Works, "How packets reach the servers: address translation, direct routing or a tunnel."),
+    key("lb_kind", &[VirtualServer], Words(METHOD), SameAs("lvs_method"), "Older name of `lvs_method`."),
+    key("protocol", &[VirtualServer], OneOf(&["TCP", "UDP", "SCTP"]), Works, "The protocol of the service; UDP if it is not given."),
+    key("persistence_timeout", &[VirtualServer], Words("[SECONDS]"), Works, "How long a client stays with its server; 360 s if no time is given."),
+    key("persistence_granularity", &[VirtualServer], Words("NETMASK, or a prefix length for IPv6"), Works, "Which clients count as one."),
+    key("persistence_engine", &[VirtualServer], Word("an engine"), Works, "What clients are told apart by, besides their address."),
+    key("ops", &[VirtualServer], Flag, Works, "Each datagram is scheduled on its own (UDP)."),
+    key("flag-1", &[VirtualServer], Flag, Works, "First flag of the scheduler."),
+    key("flag-2", &[VirtualServer], Flag, Works, "Second flag of the scheduler."),
+    key("flag-3", &[VirtualServer], Flag, Works, "Third flag of the scheduler."),
+    key("sh-port", &[VirtualServer], Flag, Works, "Scheduler sh: the client's port counts."),
+    key("sh-fallback", &[VirtualServer], Flag, Works, "Scheduler sh: take another server if the right one is gone."),
+    key("mh-port", &[VirtualServer], Flag, Works, "Scheduler mh: the client's port counts."),
+    key("mh-fallback", &[VirtualServer], Flag, Works, "Scheduler mh: take another server if the right one is gone."),
+    key("hashed", &[VirtualServer], Flag, Obsolete("services are always hashed"), "Hash the service."),
+    key("ip_family", &[VirtualServer], OneOf(&["inet", "inet6"]), Works, "The address family of a firewall mark."),
+    key("delay_loop", DEFAULTS, Seconds(1_000, 86_400 * SECOND), Works, "Time between two checks; 60 s by default."),
+    key("connect_timeout", DEFAULTS, Seconds(1_000, 3_600 * SECOND), Works, "How long a check waits for a connection; 5 s by default."),
+    key("retry", DEFAULTS, Whole(0, ANY), Works, "Attempts that are repeated before a server is given up; 1 by default."),
+    key("retry", &[MiscCheck], Whole(0, ANY), NOT_YET, "Attempts that are repeated before a server is given up."),
+    key("nb_get_retry", &[VirtualServer, RealServer, HttpGet, SslGet], Whole(0, ANY), SameAs("retry"), "Older name of `retry`."),
+    key("delay_before_retry", DEFAULTS, Seconds(0, 86_400 * SECOND), Works, "Time before an attempt is repeated; 1 s, for HTTP 3 s by default."),
+    key("delay_before_retry", &[MiscCheck], Seconds(0, 86_400 * SECOND), NOT_YET, "Time before an attempt is repeated."),
+    key("warmup", DEFAULTS, Seconds(0, 86_400 * SECOND), Works, "The first check waits for a random part of this time; by default it comes at once."),
+    key("warmup", &[MiscCheck], Seconds(0, 86_400 * SECOND), NOT_YET, "The first check waits for a random part of this time."),
+    key("delay_loop", &[MiscCheck], Seconds(1_000, 86_400 * SECOND), NOT_YET, "Time between two checks."),
+    key("alpha", DEFAULTS, Switch, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes."),
+    key("alpha", &[MiscCheck, BfdCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes."),
+    key("omega", &[VirtualServer], Flag, NOT_YET, "Run the scripts for servers that go down when the daemon stops."),
+    key("quorum", &[VirtualServer], Whole(1, ANY), NotYet("one server is enough"), "The weight of servers that must be up."),
+    key("hysteresis", &[VirtualServer], Whole(0, ANY), NOT_YET, "How far the quorum must be missed or exceeded."),
+    key("quorum_up", &[VirtualServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the quorum is reached."),
+    key("quorum_down", &[VirtualServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the quorum is lost."),
+    key("inhibit_on_failure", &[VirtualServer], Switch, Works, "A server that is down gets weight 0 instead of being removed."),
+    key("inhibit_on_failure", &[RealServer], Switch, Works, "While it is down the server gets weight 0 instead of being removed."),
+    key("sorry_server", &[VirtualServer], Words("ADDRESS [PORT]"), Works, "Stands in while no server is up; it is not checked."),
+    key("sorry_server_inhibit", &[VirtualServer], Flag, NotYet("it is removed while it is not needed"), "The sorry server stays in the table with weight 0."),
+    key("sorry_server_lvs_method", &[VirtualServer], Words(METHOD), Works, "How packets reach the sorry server."),
+    key("ha_suspend", &[VirtualServer], Flag, NotYet("checks go on"), "Check only while the service's address is on this host."),
+    key("virtualhost", &[VirtualServer, RealServer, HttpGet, SslGet], Word("a host name"), Works, "The Host header of checks."),
+    key("weight", &[VirtualServer, RealServer], Whole(0, 65_535), Works, "Share of new connections; 1 by default, 0 for none."),
+    key("smtp_alert", &[VirtualServer, RealServer], Switch, Works, "Whether events are mailed; yes by default, when mail is configured."),
+    key("snmp_name", &[VirtualServer, RealServer], Word("a name"), NOT_YET, "Name in SNMP tables."),
+    key("uthreshold", &[RealServer], Whole(0, ANY), NotYet("there is no limit"), "At this many connections the server gets no new ones."),
+    key("lthreshold", &[RealServer], Whole(0, ANY), NotYet("there is no limit"), "Below this many connections it gets new ones again."),
+    key("notify_up", &[RealServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the server comes up."),
+    key("notify_down", &[RealServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the server goes down."),
+
+    key("TCP_CHECK", &[RealServer], Block("", TcpCheck), Works, "A TCP connection must come about."),
+    key("HTTP_GET", &[RealServer], Block("", HttpGet), Works, "A page must be delivered."),
+    key("SSL_GET", &[RealServer], Block("", SslGet), NotYet(UNCHECKED), "A page must be delivered over TLS."),
+    key("SMTP_CHECK", &[RealServer], Block("", SmtpCheck), NotYet(UNCHECKED), "A mail server must greet."),
+    key("DNS_CHECK", &[RealServer], Block("", DnsCheck), NotYet(UNCHECKED), "A name server must answer."),
+    key("MISC_CHECK", &[RealServer], Block("", MiscCheck), NotYet(UNCHECKED), "A command must succeed."),
+    key("UDP_CHECK", &[RealServer], Block("", UdpCheck), NotYet(UNCHECKED), "A datagram must not be refused, or be answered."),
+    key("PING_CHECK", &[RealServer], Block("", PingCheck), NotYet(UNCHECKED), "An echo request must be answered."),
+    key("BFD_CHECK", &[RealServer], Block("", BfdCheck), NotYet(UNCHECKED), "A BFD neighbour must be up."),
+    key("FILE_CHECK", &[RealServer], Block("", FileCheck), NotYet(UNCHECKED), "A file's number changes the weight."),
+
+    key("connect_port", &[SmtpHost], Port, NOT_YET, "The port to connect to."),
+];

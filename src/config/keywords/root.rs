@@ -1,0 +1,85 @@
+//! Keywords of the top level, and of the small blocks that have no file of their own.
+
+use super::Form::{Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
+use super::Place::{Bfd, GarpGroup, Root, Script, Tls, TrackFile, TrackGroup, TrackProcess};
+use super::Status::{NotYet, Obsolete, Refused, SameAs, Works};
+use super::{ANY, DAY, Keyword, NOT_YET, Place, SECOND, key};
+
+const OTHER_NAMESPACE: &str = "addresses and services would be set up in the wrong network namespace";
+
+#[rustfmt::skip]
+pub(super) const TABLE: &[Keyword] = &[
+    key("global_defs", &[Root], Block("", Place::Global), Works, "Settings of the daemon as a whole."),
+    key("vrrp_instance", &[Root], Block("NAME", Place::Instance), Works, "One virtual router that this director takes part in."),
+    key("vrrp_sync_group", &[Root], Block("NAME", Place::SyncGroup), NotYet("its instances change state one by one"), "Instances that change state together."),
+    key("vrrp_script", &[Root], Block("NAME", Script), NOT_YET, "A command that is run regularly and lowers or raises priorities."),
+    key("track_file", &[Root], Block("NAME", TrackFile), NOT_YET, "A file with a number that lowers or raises priorities or weights."),
+    key("vrrp_track_file", &[Root], Block("NAME", TrackFile), SameAs("track_file"), "Older name of `track_file`."),
+    key("vrrp_track_process", &[Root], Block("NAME", TrackProcess), NOT_YET, "Processes whose presence lowers or raises priorities."),
+    key("bfd_instance", &[Root], Block("NAME", Bfd), NOT_YET, "A neighbour that is watched by bidirectional forwarding detection."),
+    key("virtual_server", &[Root], Block("ADDRESS [PORT], or fwmark NUMBER", Place::VirtualServer), Works, "One service that clients use, and the servers behind it."),
+    key("virtual_server_group", &[Root], Lines("NAME", "ADDRESS [PORT] or fwmark NUMBER"), NotYet("no virtual server can use it"), "Several addresses that one virtual server serves."),
+    key("SSL", &[Root], Block("", Tls), NOT_YET, "Key and certificates that TLS checks use."),
+    key("static_ipaddress", &[Root], Lines("", "addresses"), NotYet("these addresses are not set up"), "Addresses that are there in every state."),
+    key("static_routes", &[Root], Lines("", "routes"), NotYet("these routes are not set up"), "Routes that are there in every state."),
+    key("static_rules", &[Root], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there in every state."),
+    key("track_group", &[Root], Block("NAME", TrackGroup), NOT_YET, "Instances that fail when a static address, route or rule is lost."),
+    key("garp_group", &[Root], Block("", GarpGroup), NOT_YET, "Pace of gratuitous ARP on chosen interfaces."),
+    key("linkbeat_interfaces", &[Root], Lines("", "interfaces"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
+    key("linkbeat_use_polling", &[Root], Flag, NotYet("the state of links is taken from the kernel's reports"), "Poll the link state of every interface."),
+    key("interface_up_down_delays", &[Root], Lines("", "INTERFACE DOWN [UP]"), NOT_YET, "How long a link must be up or down before it counts."),
+    key("net_namespace", &[Root], Word("a network namespace"), Refused(OTHER_NAMESPACE), "The network namespace to run in."),
+    key("net_namespace_ipvs", &[Root], Words("[NAME]"), Refused(OTHER_NAMESPACE), "The network namespace whose IPVS table is used."),
+    key("namespace_with_ipsets", &[Root], Flag, Obsolete("it concerns kernels before 3.13"), "Use ipsets in a namespace on very old kernels."),
+    key("instance", &[Root], Word("a name"), NotYet("use `--runtime-dir` to run several daemons side by side"), "Tells several daemons on one host apart."),
+    key("use_pid_dir", &[Root], Flag, Obsolete("there are no process id files"), "Where process id files are put."),
+    key("child_wait_time", &[Root], Whole(0, DAY), Obsolete("there are no child processes"), "How long to wait for child processes at the end."),
+
+    key("script", &[Script], Words("COMMAND"), NOT_YET, "The command and its arguments."),
+    key("interval", &[Script], Seconds(1_000, 86_400 * SECOND), NOT_YET, "Time between two runs."),
+    key("timeout", &[Script], Seconds(1_000, 86_400 * SECOND), NOT_YET, "How long a run may take."),
+    key("rise", &[Script], Whole(1, ANY), NOT_YET, "Successes in a row that count as up."),
+    key("fall", &[Script], Whole(1, ANY), NOT_YET, "Failures in a row that count as down."),
+    key("user", &[Script], Words("USER [[:]GROUP]"), NOT_YET, "Who runs the command."),
+    key("init_fail", &[Script], Flag, NOT_YET, "Count as down until the first success."),
+    key("weight", &[Script, TrackFile, TrackProcess, Bfd], Words("NUMBER [reverse]"), NOT_YET, "How much priorities change; 0 makes a failure a fault."),
+
+    key("file", &[TrackFile], Word("a file"), NOT_YET, "The file that holds the number."),
+    key("init_file", &[TrackFile], Words("[VALUE] [overwrite]"), NOT_YET, "Write the file at start."),
+
+    key("process", &[TrackProcess], Words("COMMAND"), NOT_YET, "The command, and its parameters if they matter."),
+    key("param_match", &[TrackProcess], OneOf(&["initial", "partial"]), NOT_YET, "How the parameters are compared."),
+    key("quorum", &[TrackProcess], Whole(0, 65_535), NOT_YET, "How many processes there must be."),
+    key("quorum_max", &[TrackProcess], Whole(0, 65_535), NOT_YET, "How many processes there may be."),
+    key("fork_delay", &[TrackProcess], Seconds(1, 3_600 * SECOND), NOT_YET, "How long a new process must be there before it counts."),
+    key("terminate_delay", &[TrackProcess], Seconds(1, 3_600 * SECOND), NOT_YET, "How long a process must be gone before it counts."),
+    key("delay", &[TrackProcess], Seconds(1, 3_600 * SECOND), NOT_YET, "Both delays at once."),
+    key("full_command", &[TrackProcess], Flag, NOT_YET, "Compare the whole command line."),
+
+    key("neighbor_ip", &[Bfd], Words("ADDRESS"), NOT_YET, "The neighbour's address."),
+    key("neighbour_ip", &[Bfd], Words("ADDRESS"), SameAs("neighbor_ip"), "Other spelling of `neighbor_ip`."),
+    key("source_ip", &[Bfd], Words("ADDRESS"), NOT_YET, "Our own address."),
+    key("min_rx", &[Bfd], Words("MILLISECONDS"), NOT_YET, "Shortest time between two packets that we can take."),
+    key("min_tx", &[Bfd], Words("MILLISECONDS"), NOT_YET, "Shortest time between two packets that we send."),
+    key("idle_tx", &[Bfd], Words("MILLISECONDS"), NOT_YET, "Time between two packets while the neighbour is down."),
+    key("multiplier", &[Bfd], Whole(1, 255), NOT_YET, "Packets missed before the neighbour counts as down."),
+    key("passive", &[Bfd], Flag, NOT_YET, "Wait for the neighbour to begin."),
+    key("ttl", &[Bfd], Whole(1, 255), NOT_YET, "Time to live of our packets (IPv4)."),
+    key("hoplimit", &[Bfd], Whole(1, 255), NOT_YET, "Hop limit of our packets (IPv6)."),
+    key("max_hops", &[Bfd], Whole(-1, 255), NOT_YET, "Hops that the neighbour's packets may have made."),
+    key("multihop", &[Bfd], Switch, NOT_YET, "The neighbour is not on the same link."),
+    key("vrrp", &[Bfd], Flag, NOT_YET, "Only instances hear of this neighbour."),
+    key("checker", &[Bfd], Flag, NOT_YET, "Only health checks hear of this neighbour."),
+
+    key("group", &[TrackGroup], Lines("", "instances"), NOT_YET, "The instances."),
+
+    key("garp_interval", &[GarpGroup], Seconds(0, 3_600 * SECOND), NOT_YET, "Time between two gratuitous ARP messages."),
+    key("gna_interval", &[GarpGroup], Seconds(0, 3_600 * SECOND), NOT_YET, "Time between two unsolicited neighbour adverts."),
+    key("interface", &[GarpGroup], Word("an interface"), NOT_YET, "The interface this is for."),
+    key("interfaces", &[GarpGroup], Lines("", "interfaces"), NOT_YET, "Interfaces that share one pace."),
+
+    key("password", &[Tls], Word("a password"), NOT_YET, "Password of the key."),
+    key("ca", &[Tls], Word("a file"), NOT_YET, "Certificates of the authorities that are trusted."),
+    key("certificate", &[Tls], Word("a file"), NOT_YET, "Our own certificate."),
+    key("key", &[Tls], Word("a file"), NOT_YET, "Our own key."),
+];

@@ -1,0 +1,251 @@
+//! The files that a configuration was read from, and the one place that reads them.
+//!
+//! The parser itself touches no disk: it is handed the text of a file, and a function that finds included ones.
+//! [`from_disk`] is that function for the daemon; tests pass one that knows a few texts by heart.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::complaint::Code;
+use super::wildcard;
+
+/// Larger files are refused: 64 MiB hold about two million lines.
+const MAX_SIZE: u64 = 64 << 20;
+
+/// A file that was read; a number in [`Sources`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileId(pub u32);
+
+/// A stretch of text on one line. Ordered as the text is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u32,
+    /// Length in characters.
+    pub length: u32,
+}
+
+/// The texts that were read, for showing the lines complained of.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    files: Vec<SourceFile>,
+}
+
+/// One file.
+#[derive(Debug, Clone)]
+struct SourceFile {
+    name: String,
+    text: Arc<str>,
+    /// Where each line starts, in bytes.
+    starts: Vec<usize>,
+    included_at: Option<Span>,
+}
+
+/// What asking for a file gave: its name, and its text or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The file, as it is to be shown.
+    pub path: PathBuf,
+    /// Its text, or the refusal.
+    pub text: Result<String, Refusal>,
+}
+
+/// Why a file was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of complaint.
+    pub code: Code,
+    /// What was found and what to do.
+    pub message: String,
+}
+
+impl Sources {
+    /// Takes in one more file.
+    pub fn add(&mut self, path: &Path, text: String, included_at: Option<Span>) -> FileId {
+        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        // The byte order mark that some editors leave is no part of the text.
+        let text: Arc<str> = text.strip_prefix('\u{feff}').unwrap_or(&text).into();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.files.push(SourceFile { name: path.display().to_string(), text, starts, included_at });
+        id
+    }
+
+    /// The name of a file; empty if there is no such file.
+    pub fn name(&self, file: FileId) -> &str {
+        self.file(file).map_or("", |file| &file.name)
+    }
+
+    /// The whole text of a file; empty if there is no such file.
+    pub fn text(&self, file: FileId) -> Arc<str> {
+        self.file(file).map_or_else(|| Arc::from(""), |file| Arc::clone(&file.text))
+    }
+
+    /// How many files were read.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// A line of a file by its name, counted from 1, without its end; empty if there is no such line.
+    pub fn line(&self, name: &str, line: u32) -> &str {
+        self.named(name).and_then(|file| file.line(line)).unwrap_or("")
+    }
+
+    /// The files and lines that led to a file by `include`, innermost first.
+    pub fn chain(&self, name: &str) -> Vec<(&str, u32)> {
+        let mut chain = Vec::new();
+        let mut at = self.named(name).and_then(|file| file.included_at);
+        while let Some(span) = at {
+            chain.push((self.name(span.file), span.line));
+            at = self.file(span.file).and_then(|file| file.included_at);
+        }
+        chain
+    }
+
+    fn file(&self, file: FileId) -> Option<&SourceFile> {
+        self.files.get(usize::try_from(file.0).ok()?)
+    }
+
+    fn named(&self, name: &str) -> Option<&SourceFile> {
+        self.files.iter().find(|file| file.name == name)
+    }
+}
+
+impl SourceFile {
+    fn line(&self, line: u32) -> Option<&str> {
+        let line = usize::try_from(line.checked_sub(1)?).ok()?;
+        let start = *self.starts.get(line)?;
+        let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
+        Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']))
+    }
+}
+
+/// Reads the file of exactly that name.
+pub fn file(path: &Path) -> Fetched {
+    fetch(path.to_owned())
+}
+
+/// Reads the file of that name, or the files that a pattern with wildcards matches, in alphabetical order.
+pub fn from_disk(pattern: &Path) -> Vec<Fetched> {
+    if !wildcard::is_pattern(&pattern.to_string_lossy()) {
+        return vec![fetch(pattern.to_owned())];
+    }
+    wildcard::matches(pattern, &list).into_iter().map(fetch).collect()
+}
+
+fn list(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+fn fetch(path: PathBuf) -> Fetched {
+    let text = read(&path);
+    Fetched { path, text }
+}
+
+fn read(path: &Path) -> Result<String, Refusal> {
+    let metadata = fs::metadata(path).map_err(|error| refusal_of(&error))?;
+    if metadata.is_dir() {
+        return refuse(Code::NotAFile, "this is a directory; name the configuration file in it");
+    }
+    if !metadata.is_file() {
+        return refuse(Code::NotAFile, "this is a device, pipe or socket; a configuration is an ordinary file");
+    }
+    if metadata.permissions().mode() & 0o111 != 0 {
+        let message = "the file may be executed, and keepalived skips such a file; take that right away \
+                       with `chmod a-x`";
+        return refuse(Code::FileExecutable, message);
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| refusal_of(&error))?;
+    // One byte more than allowed tells a file that grew since it was looked at.
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|error| refusal_of(&error))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SIZE) {
+        let message = format!("the file is larger than {} MiB; is this a configuration?", MAX_SIZE >> 20);
+        return refuse(Code::FileTooLarge, message);
+    }
+    Ok(decode(bytes))
+}
+
+/// Bytes that are not UTF-8 become U+FFFD: harmless in comments, complained of elsewhere.
+fn decode(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn refusal_of(error: &io::Error) -> Refusal {
+    let (code, message) = match error.kind() {
+        io::ErrorKind::NotFound => (Code::FileMissing, "there is no such file; check the name".to_owned()),
+        io::ErrorKind::PermissionDenied => {
+            let message = "permission denied; make the file readable for the user that the daemon runs as";
+            (Code::FileUnreadable, message.to_owned())
+        }
+        _ => (Code::FileUnreadable, format!("the file cannot be read: {error}")),
+    };
+    Refusal { code, message }
+}
+
+fn refuse<T>(code: Code, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { code, message: message.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_without_their_ends() {
+        let mut sources = Sources::default();
+        let id = sources.add(Path::new("a.conf"), "one\r\ntwo\n\nlast".to_owned(), None);
+        assert_eq!(sources.name(id), "a.conf");
+        let lines: Vec<_> = (0..=5).map(|line| sources.line("a.conf", line)).collect();
+        assert_eq!(lines, ["", "one", "two", "", "last", ""]);
+    }
+
+    #[test]
+    fn the_chain_of_includes_is_told_innermost_first() {
+        let mut sources = Sources::default();
+        let main = sources.add(Path::new("main"), String::new(), None);
+        let at = Span { file: main, line: 3, column: 1, length: 1 };
+        let middle = sources.add(Path::new("middle"), String::new(), Some(at));
+        let at = Span { file: middle, line: 9, column: 1, length: 1 };
+        sources.add(Path::new("leaf"), String::new(), Some(at));
+        assert_eq!(sources.chain("leaf"), [("middle", 9), ("main", 3)]);
+        assert!(sources.chain("main").is_empty());
+    }
+
+    #[test]
+    fn each_unusable_file_has_its_own_refusal() {
+        let directory = std::env::temp_dir().join(format!("directord-source-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let executable = directory.join("executable.conf");
+        fs::write(&executable, "x").unwrap();
+        fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).unwrap();
+        let large = directory.join("large.conf");
+        File::create(&large).unwrap().set_len(MAX_SIZE + 1).unwrap();
+        let latin = directory.join("latin.conf");
+        fs::write(&latin, b"# caf\xe9\n").unwrap();
+
+        let code = |path: &Path| read(path).map_err(|refusal| refusal.code);
+        assert_eq!(code(&directory.join("none.conf")), Err(Code::FileMissing));
+        assert_eq!(code(&directory), Err(Code::NotAFile));
+        assert_eq!(code(Path::new("/dev/null")), Err(Code::NotAFile));
+        assert_eq!(code(&executable), Err(Code::FileExecutable));
+        assert_eq!(code(&large), Err(Code::FileTooLarge));
+        assert_eq!(code(&latin), Ok("# caf\u{fffd}\n".to_owned()));
+
+        let names: Vec<_> = from_disk(&directory.join("la*.conf"))
+            .into_iter()
+            .map(|fetched| fetched.path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["large.conf", "latin.conf"]);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -1,0 +1,53 @@
+//! Text in, tree out: the grammar of the configuration language, which knows no keyword's meaning.
+//!
+//! A file is a list of statements. A statement is one line of words, of which the first is the keyword, and may be
+//! followed by a block of statements in braces. The [`lexer`] cuts a line into words and braces; the [`tree`] puts
+//! them together and follows `include`. Both keep the exact place of every word, and neither stops at a mistake:
+//! what comes back is always a tree, and beside it the complaints.
+
+pub mod lexer;
+pub mod tree;
+
+use super::source::Span;
+
+/// A word with its place. Quotes and escapes are resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// What it says.
+    pub text: String,
+    /// Where it stands, quotes included.
+    pub span: Span,
+}
+
+/// A keyword, its words, and its block if it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The first word.
+    pub keyword: Word,
+    /// The words after it.
+    pub words: Vec<Word>,
+    /// What stands in braces behind it.
+    pub block: Option<Block>,
+}
+
+/// Statements between braces. A whole file is one too, without the braces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Block {
+    /// The opening brace.
+    pub open: Span,
+    /// The statements, in order.
+    pub statements: Vec<Statement>,
+}
+
+impl Statement {
+    /// The word at this place after the keyword.
+    pub fn word(&self, index: usize) -> Option<&Word> {
+        self.words.get(index)
+    }
+
+    /// The words after the keyword, with single blanks between.
+    pub fn text(&self) -> String {
+        let words: Vec<&str> = self.words.iter().map(|word| word.text.as_str()).collect();
+        words.join(" ")
+    }
+}

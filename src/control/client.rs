@@ -1,0 +1,87 @@
+//! The commands' end of the control socket: one question, one answer, a time limit.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::Status;
+use crate::supervisor::control_socket;
+use crate::supervisor::reload::ReloadOutcome;
+
+/// How long an answer may take. A reload of tens of thousands of servers takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody listens.
+    #[error(
+        "no directord answers at {path}: {error}. Is it running? If it was started with another --runtime-dir, name it here too"
+    )]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The socket is another user's.
+    #[error("{path} belongs to another user: ask as root, or as the user that directord runs as")]
+    NotAllowed {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The daemon was there and did not answer in time.
+    #[error("directord did not answer within {} s", PATIENCE.as_secs())]
+    Timeout,
+    /// The daemon is ending.
+    #[error("directord is stopping and answers no more (HTTP status {0})")]
+    Refused(StatusCode),
+    /// The answer makes no sense.
+    #[error("directord's answer cannot be understood: {0}; is this command of the same version?")]
+    Malformed(String),
+}
+
+/// The daemon's state.
+pub async fn status(runtime_dir: &Path) -> Result<Status, ControlError> {
+    ask(runtime_dir, Method::GET, "/v1/status").await
+}
+
+/// Asks the daemon to read its configuration again, and waits for the outcome.
+pub async fn reload(runtime_dir: &Path) -> Result<ReloadOutcome, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/reload").await
+}
+
+async fn ask<T: DeserializeOwned>(runtime_dir: &Path, method: Method, uri: &str) -> Result<T, ControlError> {
+    let path = control_socket(runtime_dir);
+    tokio::time::timeout(PATIENCE, exchange(&path, method, uri)).await.map_err(|_| ControlError::Timeout)?
+}
+
+async fn exchange<T: DeserializeOwned>(path: &Path, method: Method, uri: &str) -> Result<T, ControlError> {
+    let stream = UnixStream::connect(path).await.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => ControlError::NotAllowed { path: path.to_owned() },
+        _ => ControlError::NotRunning { path: path.to_owned(), error },
+    })?;
+    let malformed = |error: &dyn std::fmt::Display| ControlError::Malformed(error.to_string());
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| malformed(&e))?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("host", "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|e| malformed(&e))?;
+    let response = sender.send_request(request).await.map_err(|e| malformed(&e))?;
+    if response.status() != StatusCode::OK {
+        return Err(ControlError::Refused(response.status()));
+    }
+    let body = response.into_body().collect().await.map_err(|e| malformed(&e))?.to_bytes();
+    serde_json::from_slice(&body).map_err(|e| malformed(&e))
+}

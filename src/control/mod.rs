@@ -1,0 +1,33 @@
+//! The control socket: a unix socket that speaks HTTP and JSON, and the commands that use it.
+//!
+//! Readers see snapshots, never the brain itself. The socket lies in the runtime directory and is for the daemon's
+//! user alone; `curl --unix-socket DIR/control.sock http://localhost/v1/status` works as well.
+
+mod client;
+mod render;
+mod server;
+
+pub use client::{ControlError, reload, status};
+pub use render::render;
+pub(crate) use server::{Desk, serve};
+
+use serde::{Deserialize, Serialize};
+
+use crate::director::snapshot::Snapshot;
+use crate::supervisor::reload::ReloadOutcome;
+
+/// What `directord status --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// The configuration file, as given.
+    pub config: String,
+    /// How the last reload ended; its warnings stay visible here.
+    pub last_reload: ReloadOutcome,
+    /// Everything else.
+    #[serde(flatten)]
+    pub director: Snapshot,
+}

@@ -1,0 +1,148 @@
+//! `directord status` for people: instances, then services with their servers, problems in words.
+
+use std::fmt::Write;
+
+use super::Status;
+use crate::director::snapshot::{InstanceStatus, OwnerStatus, ServerStatus, ServiceStatus};
+
+/// Lays the state out as text. Colour only where a terminal reads it.
+pub fn render(status: &Status, colour: bool) -> String {
+    let paint = Paint { colour };
+    let mut out = String::new();
+    let director = &status.director;
+    let _ = writeln!(
+        out,
+        "directord {} on {}, process {}, {}, configuration {}",
+        status.version, director.router_id, status.pid, status.config, director.generation
+    );
+    let reload = &status.last_reload;
+    if !reload.accepted {
+        let _ = writeln!(out, "{}", paint.bad(&format!("last reload: {}", reload.summary)));
+    }
+    if !reload.rendered.is_empty() {
+        let _ = writeln!(out, "{}", reload.rendered.trim_end());
+    }
+    for (owner, name) in [(&director.ipvs, "IPVS table"), (&director.addresses, "addresses")] {
+        problems(&mut out, owner, name, &paint);
+    }
+    if !director.instances.is_empty() {
+        let rows = director.instances.iter().map(instance_row).collect();
+        out.push('\n');
+        table(&mut out, &["INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "ADDRESSES", "WHY"], rows, &paint);
+    }
+    for service in &director.services {
+        let _ = writeln!(out, "\n{}", service_line(service, &paint));
+        let rows = service.servers.iter().map(server_row).collect();
+        table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
+    }
+    out
+}
+
+fn problems(out: &mut String, owner: &OwnerStatus, name: &str, paint: &Paint) {
+    if let Some(reason) = &owner.unavailable {
+        let _ = writeln!(out, "{}", paint.bad(&format!("{name}: {reason}")));
+    }
+    for failure in &owner.failures {
+        let _ = writeln!(out, "{}", paint.bad(&format!("{name}: {failure}")));
+    }
+}
+
+fn instance_row(instance: &InstanceStatus) -> Vec<String> {
+    let master = match (&instance.master, instance.master_priority) {
+        (Some(address), Some(priority)) => format!("{address} ({priority})"),
+        _ => "-".to_owned(),
+    };
+    vec![
+        instance.name.clone(),
+        instance.role.clone(),
+        duration(instance.for_seconds),
+        instance.priority.to_string(),
+        instance.interface.clone(),
+        master,
+        instance.addresses.join(" "),
+        instance.cause.clone(),
+    ]
+}
+
+fn service_line(service: &ServiceStatus, paint: &Paint) -> String {
+    let mut line = format!("virtual_server {} {}", service.service, service.scheduler);
+    match (service.quorum, &service.sorry_server) {
+        (true, _) => {}
+        (false, Some(sorry)) => line.push_str(&paint.bad(&format!(", no usable server: {sorry} stands in"))),
+        (false, None) => line.push_str(&paint.bad(", no usable server")),
+    }
+    line
+}
+
+fn server_row(server: &ServerStatus) -> Vec<String> {
+    let weight = match server.effective_weight {
+        Some(weight) if weight == server.weight => weight.to_string(),
+        Some(weight) => format!("{weight} of {}", server.weight),
+        None => format!("- of {}", server.weight),
+    };
+    vec![
+        format!("  {}", server.server),
+        server.verdict.clone(),
+        duration(server.for_seconds),
+        weight,
+        server.forwarding.clone(),
+        server.reason.clone(),
+    ]
+}
+
+/// Lays rows out in columns as wide as their widest cell; the last column runs free.
+fn table(out: &mut String, head: &[&str], rows: Vec<Vec<String>>, paint: &Paint) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|h| h.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: Vec<&str>, mark: &dyn Fn(&str, &str) -> String| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| mark(cell, &format!("{cell:width$}")));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let _ = writeln!(out, "{}", line(head.to_vec(), &|_, padded| paint.dim(padded)));
+    for row in &rows {
+        let cells = row.iter().map(String::as_str).collect();
+        let _ = writeln!(out, "{}", line(cells, &|cell, padded| paint.state(cell, padded)));
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Colours, or none.
+struct Paint {
+    colour: bool,
+}
+
+impl Paint {
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bad(&self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    /// Colours the words that name a state.
+    fn state(&self, cell: &str, padded: &str) -> String {
+        match cell {
+            "MASTER" | "up" => self.with("32", padded),
+            "FAULT" | "down" => self.with("31", padded),
+            "unknown" => self.with("33", padded),
+            _ => padded.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Everything the brain can ask for.
+//!
+//! *Levels* say how a piece of the outside should be; a newer one replaces an older one, and its owner computes the
+//! difference. *Edges* happen once. The loop carries both out and decides nothing.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipvs_backend::Table;
+use notify::Notice;
+use vrrp::AddressLevel;
+
+use super::event::CheckId;
+use super::journal::Entry;
+
+/// One wish of the brain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Edge, never queued behind anything: send this advert now.
+    Send(Transmission),
+    /// Level: the sockets that should be open.
+    Sockets(Arc<BTreeSet<SocketKey>>),
+    /// Level: the addresses that should be on interfaces, and those that should not.
+    Addresses(Level<AddressLevel>),
+    /// Level: the IPVS table.
+    Table(Level<Table>),
+    /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.
+    Announce(Announcement),
+    /// Edge: make one attempt of a check.
+    Probe(Attempt),
+    /// Edge: tell people.
+    Notify(Notice),
+    /// Edge: a line for the log.
+    Log(Entry),
+    /// Edge: everything was let go of; the process may end.
+    Stopped,
+}
+
+/// A level with its number: reports name the number that they answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Level<T> {
+    /// Grows by one with each change.
+    pub serial: u64,
+    /// The whole value.
+    pub value: Arc<T>,
+}
+
+/// Which socket carries an instance's adverts. Instances on one interface share one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SocketKey {
+    /// Interface name.
+    pub interface: String,
+    /// Its index: a socket belongs to an interface, not to a name that may come to mean another.
+    pub index: u32,
+    /// The group joined, or `None` for adverts between named peers.
+    pub group: Option<IpAddr>,
+}
+
+/// One advert and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmission {
+    /// The socket to use.
+    pub socket: SocketKey,
+    /// Source address.
+    pub source: IpAddr,
+    /// The group, or each peer.
+    pub destinations: Vec<IpAddr>,
+    /// What to say.
+    pub advert: vrrp::Advert,
+}
+
+/// A burst of gratuitous ARP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Where to send it, and what for.
+    pub places: Vec<Neighbourhood>,
+    /// Messages for each address.
+    pub repeat: u32,
+}
+
+/// The neighbours on one interface, and the addresses they are to learn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbourhood {
+    /// Interface name.
+    pub interface: String,
+    /// Its index.
+    pub index: u32,
+    /// The hardware address that the addresses are at.
+    pub mac: [u8; 6],
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One attempt of one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Whose it is.
+    pub check: CheckId,
+    /// Its number; the answer carries it back.
+    pub number: u64,
+    /// Which of the check's steps (URLs) is due.
+    pub step: usize,
+    /// What to do.
+    pub spec: Arc<healthcheck::Check>,
+}

@@ -1,0 +1,87 @@
+//! Everything the brain can be told. One closed type: what is not here cannot influence a decision.
+//!
+//! Events are values without clocks or handles, so that they can be written to a recording and replayed on a desk;
+//! the instant at which each was handled travels beside it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Difference};
+
+/// Names one check of one real server while the configuration that asked for it lasts.
+///
+/// Numbers are never used twice in one life of the brain, so a late answer cannot meet the wrong check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CheckId(pub u64);
+
+/// A fact from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A configuration was read, found good and compared with the running one.
+    Configured {
+        /// The whole new configuration; parts that did not change are the same `Arc`s as before.
+        config: Arc<Config>,
+        /// What differs, by key.
+        difference: Difference,
+    },
+    /// The network interfaces are now like this.
+    Links(Arc<vrrp::Links>),
+    /// An advert arrived and could be read.
+    Advert {
+        /// The interface it came in by.
+        interface: String,
+        /// Its IP header.
+        envelope: vrrp::Envelope,
+        /// What it says.
+        advert: vrrp::Advert,
+    },
+    /// Something arrived that is no usable advert.
+    BadAdvert {
+        /// The interface it came in by.
+        interface: String,
+        /// What is wrong with it.
+        error: vrrp::AdvertError,
+    },
+    /// A probe came to its end.
+    ProbeDone {
+        /// Which check.
+        check: CheckId,
+        /// Which attempt of it.
+        attempt: u64,
+        /// How it went.
+        outcome: healthcheck::Outcome,
+    },
+    /// The owner of the IPVS table finished with a level.
+    TableApplied(TableReport),
+    /// The owner of the addresses finished with a level.
+    AddressesApplied(AddressReport),
+    /// The daemon was asked to end: hand over and let go of everything.
+    Stop,
+}
+
+/// What the owner of the IPVS table did with the level `serial`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableReport {
+    /// Number of the level that this answers.
+    pub serial: u64,
+    /// Kernel changes that were made.
+    pub applied: usize,
+    /// What the kernel refused, in words, at most a few dozen.
+    pub failures: Vec<String>,
+    /// Set while the table cannot be reached at all: why.
+    pub unavailable: Option<String>,
+}
+
+/// What the owner of the addresses did with the level `serial`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressReport {
+    /// Number of the level that this answers.
+    pub serial: u64,
+    /// Addresses put on interfaces.
+    pub added: Vec<vrrp::AddressKey>,
+    /// Addresses taken off interfaces.
+    pub removed: Vec<vrrp::AddressKey>,
+    /// What could not be done, in words.
+    pub failures: Vec<String>,
+}

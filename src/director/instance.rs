@@ -1,0 +1,122 @@
+//! One `vrrp_instance` of this director: the protocol's router, and what the interface it lives on allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vrrp::{GROUP_V4, AddressKey, AddressSettings, Advert, Fault, Links, Router, Wanted};
+
+use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
+use crate::config::{self, Transport};
+
+/// One instance.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) config: Arc<config::Instance>,
+    pub(super) router: Router,
+    /// The interface as it is now: its index and the source address of adverts.
+    place: Option<(u32, IpAddr)>,
+}
+
+impl Instance {
+    pub(super) fn new(config: Arc<config::Instance>) -> Self {
+        let router = Router::new(config.router.clone());
+        Instance { config, router, place: None }
+    }
+
+    /// Takes over a changed configuration without losing the role.
+    pub(super) fn configure(&mut self, config: Arc<config::Instance>, now: Instant) {
+        if config.router != self.config.router {
+            self.router.handle_settings(config.router.clone(), now);
+        }
+        self.config = config;
+    }
+
+    /// Looks at the interface: faults, index and source address follow from it.
+    ///
+    /// `virtual_addresses` are never a source: they may be on the interface today and gone tomorrow.
+    pub(super) fn observe(&mut self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>, now: Instant) {
+        let mut faults = BTreeSet::new();
+        self.place = None;
+        match links.get(&self.config.interface) {
+            None => {
+                faults.insert(Fault::InterfaceMissing);
+            }
+            Some(link) => {
+                if !link.up {
+                    faults.insert(Fault::InterfaceDown);
+                }
+                let found = || link.source_v4(virtual_addresses).map(IpAddr::V4);
+                match self.config.source.or_else(found) {
+                    Some(source) => self.place = Some((link.index, source)),
+                    None => {
+                        faults.insert(Fault::NoSourceAddress);
+                    }
+                }
+            }
+        }
+        if let Some((_, source)) = self.place {
+            self.router.handle_source(source);
+        }
+        self.router.handle_faults(&faults, now);
+    }
+
+    /// The socket that carries this instance's adverts, while its interface exists.
+    pub(super) fn socket(&self) -> Option<SocketKey> {
+        let (index, _) = self.place?;
+        let group = match self.config.transport {
+            Transport::Multicast => Some(IpAddr::V4(GROUP_V4)),
+            Transport::Unicast(_) => None,
+        };
+        Some(SocketKey { interface: self.config.interface.clone(), index, group })
+    }
+
+    /// Whether an advert that came in like this is meant for this instance.
+    pub(super) fn listens_to(&self, interface: &str, multicast: bool, vrid: u8) -> bool {
+        self.config.interface == interface
+            && self.config.router.vrid == vrid
+            && matches!(self.config.transport, Transport::Multicast) == multicast
+    }
+
+    /// The source address of adverts, while there is one.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.place.map(|(_, source)| source)
+    }
+
+    /// Where an advert goes. `None` while there is no interface to send it from.
+    pub(super) fn transmission(&self, advert: Advert) -> Option<Transmission> {
+        let socket = self.socket()?;
+        let (_, source) = self.place?;
+        let destinations = match &self.config.transport {
+            Transport::Multicast => vec![IpAddr::V4(GROUP_V4)],
+            Transport::Unicast(peers) => peers.clone(),
+        };
+        Some(Transmission { socket, source, destinations, advert })
+    }
+
+    /// Every address of this instance, and whether it should be there now.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
+        let master = self.router.is_master();
+        self.config.addresses.iter().map(move |virtual_address| {
+            let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
+            let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
+            let settings =
+                AddressSettings { prefix: virtual_address.prefix, label: virtual_address.label.clone() };
+            (key, if master { Wanted::Present(settings) } else { Wanted::Absent })
+        })
+    }
+
+    /// A burst of `repeat` messages for each address, on the interfaces that are there to carry it.
+    pub(super) fn announcement(&self, repeat: u32, links: &Links) -> Announcement {
+        let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+        for (key, _) in self.addresses() {
+            by_interface.entry(key.interface).or_default().push(key.address);
+        }
+        let places = by_interface.into_iter().filter_map(|(interface, addresses)| {
+            let link = links.get(&interface)?;
+            Some(Neighbourhood { index: link.index, mac: link.mac?, interface, addresses })
+        });
+        Announcement { places: places.collect(), repeat }
+    }
+}

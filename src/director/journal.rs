@@ -1,0 +1,143 @@
+//! The log's vocabulary: every line the brain writes, in one place.
+//!
+//! An entry says what happened, to whom, and why, in words that an operator can search for.
+
+use std::fmt;
+
+use ipvs_backend::{DestinationKey, ServiceKey};
+
+/// How much an entry matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Somebody should look at it today.
+    Error,
+    /// Unusual, and perhaps the start of trouble.
+    Warning,
+    /// A change of state.
+    Info,
+    /// For those who look for something.
+    Debug,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// An instance changed its state.
+    Transition {
+        /// Instance name.
+        instance: String,
+        /// State before.
+        from: vrrp::State,
+        /// State now.
+        to: vrrp::State,
+        /// Why.
+        cause: String,
+    },
+    /// Something about an instance's peers or packets, told once per kind.
+    InstanceNote {
+        /// Instance name.
+        instance: String,
+        /// What was seen.
+        note: String,
+    },
+    /// A check failed or passed again.
+    CheckFlipped {
+        /// The virtual server.
+        service: ServiceKey,
+        /// The real server.
+        server: DestinationKey,
+        /// The check, by keepalived's name.
+        check: String,
+        /// Whether it passes now.
+        up: bool,
+        /// What the last attempt said.
+        reason: String,
+    },
+    /// A real server was taken out or put back.
+    ServerFlipped {
+        /// The virtual server.
+        service: ServiceKey,
+        /// The real server.
+        server: DestinationKey,
+        /// Whether it serves now.
+        up: bool,
+        /// How it is treated: removed, weight 0, back with its weight.
+        treatment: String,
+    },
+    /// A virtual server lost or gained its quorum.
+    Quorum {
+        /// The virtual server.
+        service: ServiceKey,
+        /// Whether it has one now.
+        up: bool,
+        /// What stands in, if anything.
+        sorry: Option<DestinationKey>,
+    },
+    /// A configuration took effect.
+    Configured {
+        /// Instances, services and servers in it.
+        summary: String,
+    },
+    /// The kernel refused something.
+    Refused {
+        /// The table or the address, and the reason.
+        what: String,
+    },
+    /// The IPVS table cannot be reached, or can be again.
+    Ipvs {
+        /// Why not; `None` when it is back.
+        unavailable: Option<String>,
+    },
+    /// The daemon lets go of everything.
+    Stopping,
+}
+
+impl Entry {
+    /// How much this entry matters.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Entry::Transition { to: vrrp::State::Fault, .. } => Severity::Error,
+            Entry::Refused { .. } | Entry::Ipvs { unavailable: Some(_) } | Entry::Quorum { up: false, .. } => {
+                Severity::Error
+            }
+            Entry::CheckFlipped { up: false, .. }
+            | Entry::ServerFlipped { up: false, .. }
+            | Entry::InstanceNote { .. } => Severity::Warning,
+            Entry::CheckFlipped { .. } => Severity::Debug,
+            _ => Severity::Info,
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entry::Transition { instance, from, to, cause } => {
+                write!(f, "vrrp_instance {instance}: {from} -> {to}: {cause}")
+            }
+            Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
+            Entry::CheckFlipped { service, server, check, up, reason } => {
+                let word = if *up { "passes again" } else { "failed" };
+                write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
+            }
+            Entry::ServerFlipped { service, server, up, treatment } => {
+                let word = if *up { "UP" } else { "DOWN" };
+                write!(f, "real_server {server} of virtual_server {service}: {word}: {treatment}")
+            }
+            Entry::Quorum { service, up: true, .. } => {
+                write!(f, "virtual_server {service}: has usable servers again")
+            }
+            Entry::Quorum { service, up: false, sorry: Some(sorry) } => {
+                write!(f, "virtual_server {service}: no usable server is left; the sorry server {sorry} stands in")
+            }
+            Entry::Quorum { service, up: false, sorry: None } => {
+                write!(f, "virtual_server {service}: no usable server is left, and there is no sorry_server")
+            }
+            Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
+            Entry::Refused { what } => write!(f, "the kernel refused: {what}"),
+            Entry::Ipvs { unavailable: Some(reason) } => write!(f, "the IPVS table is out of reach: {reason}"),
+            Entry::Ipvs { unavailable: None } => write!(f, "the IPVS table is within reach again"),
+            Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! One virtual server: its real servers, what their checks say, and what should therefore be in the kernel.
+//!
+//! Three things stay apart: an *attempt* is made elsewhere, a *verdict* is the monitor's, and the *decision* what a
+//! verdict means for the table is taken here. The table is a pure function of the state ([`Pool::wanted`]); nothing
+//! is added or removed step by step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use healthcheck::{Check, Monitor, Outcome, Verdict};
+use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
+use notify::Serving;
+
+use super::event::CheckId;
+use crate::config::{RealServer, VirtualServer};
+
+/// One virtual server and its servers.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) key: ServiceKey,
+    pub(super) config: Arc<VirtualServer>,
+    pub(super) servers: BTreeMap<DestinationKey, Server>,
+}
+
+/// One real server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) config: Arc<RealServer>,
+    pub(super) checks: Vec<CheckRun>,
+    /// Whether it serves. True until the first verdict, as in keepalived without `alpha`.
+    pub(super) up: bool,
+    /// When `up` last changed.
+    pub(super) since: Instant,
+    /// Why it is as it is.
+    pub(super) reason: String,
+}
+
+/// One check of one real server.
+#[derive(Debug)]
+pub(super) struct CheckRun {
+    pub(super) id: CheckId,
+    pub(super) spec: Arc<Check>,
+    pub(super) monitor: Monitor,
+}
+
+/// What a verdict changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A server left or came back.
+    Server { key: DestinationKey, up: bool, reason: String, treatment: String },
+    /// The service lost its last usable server, or has one again.
+    Quorum { up: bool },
+}
+
+impl Server {
+    /// Decides anew whether this server serves; true if that changed.
+    ///
+    /// One failing check takes it out and only all checks together bring it back. While some have no verdict yet
+    /// it stays what it was: a server that was down stays out after its checks were changed until they have passed.
+    fn decide(&mut self, now: Instant) -> bool {
+        let verdicts = || self.checks.iter().map(|c| c.monitor.verdict());
+        let up = if verdicts().any(|v| v == Verdict::Down) {
+            false
+        } else if verdicts().all(|v| v == Verdict::Up) {
+            true
+        } else {
+            self.up
+        };
+        if up == self.up {
+            return false;
+        }
+        self.up = up;
+        self.since = now;
+        true
+    }
+
+    fn settings(&self, weight: u32) -> DestinationSettings {
+        DestinationSettings { forwarding: self.config.forwarding, weight, upper: 0, lower: 0 }
+    }
+}
+
+impl Pool {
+    pub(super) fn new(key: ServiceKey, config: Arc<VirtualServer>) -> Self {
+        Pool { key, config, servers: BTreeMap::new() }
+    }
+
+    /// Takes over a configuration: servers and checks that are still asked for keep their history.
+    ///
+    /// `new_check` makes a running check from its specification. Returns the checks that are no more.
+    pub(super) fn configure(
+        &mut self,
+        config: Arc<VirtualServer>,
+        now: Instant,
+        mut new_check: impl FnMut(&DestinationKey, &Arc<Check>) -> CheckRun,
+    ) -> Vec<CheckId> {
+        let mut gone = Vec::new();
+        let mut old = std::mem::take(&mut self.servers);
+        for (key, server_config) in &config.servers {
+            let before = old.remove(key);
+            let (up, since, reason, mut runs) = match before {
+                Some(s) => (s.up, s.since, s.reason, s.checks),
+                None => (true, now, "no verdict yet".to_owned(), Vec::new()),
+            };
+            let checks = server_config
+                .checks
+                .iter()
+                .map(|spec| match runs.iter().position(|run| same_question(&run.spec, spec)) {
+                    Some(at) => {
+                        let mut run = runs.remove(at);
+                        if run.spec.schedule != spec.schedule {
+                            run.monitor.handle_schedule(spec.schedule.clone(), now);
+                        }
+                        run.spec = spec.clone();
+                        run
+                    }
+                    None => new_check(key, spec),
+                })
+                .collect();
+            gone.extend(runs.iter().map(|run| run.id));
+            let mut server = Server { config: server_config.clone(), checks, up, since, reason };
+            if server.decide(now) {
+                "the checks were changed".clone_into(&mut server.reason);
+            }
+            self.servers.insert(*key, server);
+        }
+        gone.extend(old.values().flat_map(|s| s.checks.iter().map(|run| run.id)));
+        self.config = config;
+        gone
+    }
+
+    /// A check of `server` changed its verdict: what follows for the server and the service.
+    pub(super) fn reconsider(
+        &mut self,
+        key: &DestinationKey,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> Vec<Change> {
+        let quorum_before = self.has_quorum();
+        let Some(server) = self.servers.get_mut(key) else { return Vec::new() };
+        if !server.decide(now) {
+            return Vec::new();
+        }
+        server.reason = words(outcome);
+        let treatment = match (server.up, server.config.inhibit) {
+            (true, _) => format!("back with weight {}", server.config.weight),
+            (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
+            (false, false) => "removed".to_owned(),
+        };
+        let reason = server.reason.clone();
+        let mut changes = vec![Change::Server { key: *key, up: server.up, reason, treatment }];
+        let quorum = self.has_quorum();
+        if quorum != quorum_before {
+            changes.push(Change::Quorum { up: quorum });
+        }
+        changes
+    }
+
+    /// Whether the servers that are up weigh anything together (keepalived's quorum of 1).
+    pub(super) fn has_quorum(&self) -> bool {
+        self.servers.values().any(|s| s.up && s.config.weight > 0)
+    }
+
+    /// Whether the sorry server stands in.
+    pub(super) fn sorry_stands_in(&self) -> bool {
+        self.config.sorry.is_some() && !self.has_quorum()
+    }
+
+    /// What is left to serve clients.
+    pub(super) fn serving(&self) -> Serving {
+        let serving = self.servers.values().filter(|s| s.up && s.config.weight > 0).count();
+        Serving { serving, configured: self.servers.len(), sorry: self.sorry_stands_in() }
+    }
+
+    /// The kernel's weight for a server: `None` if it should not be in the table.
+    pub(super) fn weight(&self, server: &Server) -> Option<u32> {
+        match (server.up, server.config.inhibit) {
+            (true, _) => Some(server.config.weight),
+            (false, true) => Some(0),
+            (false, false) => None,
+        }
+    }
+
+    /// What should be in the kernel for this service.
+    pub(super) fn wanted(&self) -> Service {
+        let mut destinations: BTreeMap<DestinationKey, DestinationSettings> = self
+            .servers
+            .iter()
+            .filter_map(|(key, server)| Some((*key, server.settings(self.weight(server)?))))
+            .collect();
+        if let Some(sorry) = self.config.sorry.as_ref().filter(|_| !self.has_quorum()) {
+            destinations.insert(
+                sorry.key,
+                DestinationSettings { forwarding: sorry.forwarding, weight: 1, upper: 0, lower: 0 },
+            );
+        }
+        Service { settings: self.config.settings.clone(), destinations }
+    }
+}
+
+/// An outcome in words.
+pub(super) fn words(outcome: &Outcome) -> String {
+    match &outcome.result {
+        Ok(()) => format!("passed after {:.1} ms", outcome.took.as_secs_f64() * 1e3),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// Whether two checks ask the same of the same target, however often.
+fn same_question(a: &Check, b: &Check) -> bool {
+    a.kind == b.kind && a.target == b.target && a.source == b.source && a.connect_timeout == b.connect_timeout
+}

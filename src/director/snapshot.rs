@@ -1,0 +1,218 @@
+//! What readers may know: the state at one instant, as plain values. `directord status` shows exactly this.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use ipvs_backend::{DestinationKey, ServiceKey};
+use serde::{Deserialize, Serialize};
+
+use super::Director;
+use super::instance::Instance;
+use super::pool::{Pool, words};
+
+/// The brain's state at one instant.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// `router_id`.
+    pub router_id: String,
+    /// Configurations taken over since the start; 1 after it.
+    pub generation: u64,
+    /// `vrrp_instance`s by name.
+    pub instances: Vec<InstanceStatus>,
+    /// `virtual_server`s.
+    pub services: Vec<ServiceStatus>,
+    /// The IPVS table's owner.
+    pub ipvs: OwnerStatus,
+    /// The addresses' owner.
+    pub addresses: OwnerStatus,
+    /// Adverts that no instance was there for, by kind.
+    pub stray_adverts: BTreeMap<String, u64>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Its name.
+    pub name: String,
+    /// MASTER, BACKUP, FAULT, INIT or STOP.
+    pub role: String,
+    /// Seconds since the last change of state.
+    pub for_seconds: f64,
+    /// Why it is in this state.
+    pub cause: String,
+    /// `interface`.
+    pub interface: String,
+    /// `virtual_router_id`.
+    pub virtual_router_id: u8,
+    /// Protocol version, 2 or 3.
+    pub version: u8,
+    /// `priority`.
+    pub priority: u8,
+    /// `advert_int` in seconds.
+    pub advert_interval: f64,
+    /// The source address of adverts.
+    pub source: Option<IpAddr>,
+    /// The master last heard, if another one.
+    pub master: Option<IpAddr>,
+    /// Its priority.
+    pub master_priority: Option<u8>,
+    /// The virtual addresses.
+    pub addresses: Vec<String>,
+    /// Adverts and transitions, counted by kind.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// One virtual server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// `[address]:protocol:port` or `FWM mark`.
+    pub service: ServiceKey,
+    /// Scheduler.
+    pub scheduler: String,
+    /// Whether any server that counts is up.
+    pub quorum: bool,
+    /// The sorry server, if configured.
+    pub sorry_server: Option<DestinationKey>,
+    /// Whether it stands in.
+    pub sorry_active: bool,
+    /// The real servers.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// One real server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Address and port.
+    pub server: DestinationKey,
+    /// NAT, DR or TUN.
+    pub forwarding: String,
+    /// Configured weight.
+    pub weight: u32,
+    /// Weight in the kernel; none if it is not in the table.
+    pub effective_weight: Option<u32>,
+    /// `up`, `down`, or `unknown` before the first verdict (it serves meanwhile).
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// Seconds since it last went up or down.
+    pub for_seconds: f64,
+    /// Its checks.
+    pub checks: Vec<CheckStatus>,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    /// By keepalived's name.
+    pub check: String,
+    /// `up`, `down` or `unknown`.
+    pub verdict: String,
+    /// What the last attempt said.
+    pub last: Option<String>,
+}
+
+/// One owner of a kernel table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OwnerStatus {
+    /// Number of the level that is wanted.
+    pub wanted: u64,
+    /// Number of the level last carried out.
+    pub applied: u64,
+    /// Set while the table is out of reach: why.
+    pub unavailable: Option<String>,
+    /// What was refused at the last level.
+    pub failures: Vec<String>,
+}
+
+impl Director {
+    /// The state at this instant.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        Snapshot {
+            router_id: self.router_id().to_owned(),
+            generation: self.generation,
+            instances: self.instances.iter().map(|(name, i)| instance_status(name, i, now)).collect(),
+            services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
+            ipvs: self.table.status(),
+            addresses: self.addresses.status(),
+            stray_adverts: self.stray_adverts.clone(),
+        }
+    }
+}
+
+fn seconds(since: Instant, now: Instant) -> f64 {
+    now.saturating_duration_since(since).as_secs_f64()
+}
+
+fn instance_status(name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
+    let settings = &instance.config.router;
+    let master = instance.router.master();
+    InstanceStatus {
+        name: name.to_owned(),
+        role: instance.router.state().to_string(),
+        for_seconds: instance.router.since().map_or(0.0, |since| seconds(since, now)),
+        cause: instance.router.last_transition().map_or_else(String::new, ToString::to_string),
+        interface: instance.config.interface.clone(),
+        virtual_router_id: settings.vrid,
+        version: match settings.version {
+            vrrp::Version::V2 => 2,
+            vrrp::Version::V3 => 3,
+        },
+        priority: settings.priority,
+        advert_interval: settings.interval.as_secs_f64(),
+        source: instance.source(),
+        master: master.map(|(address, _)| address),
+        master_priority: master.map(|(_, priority)| priority),
+        addresses: instance.config.addresses.iter().map(|a| format!("{}/{}", a.address, a.prefix)).collect(),
+        counters: instance.router.counters().by_name(),
+    }
+}
+
+fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
+    let servers = pool
+        .servers
+        .iter()
+        .map(|(key, server)| {
+            let known = server.checks.iter().all(|c| c.monitor.verdict() == healthcheck::Verdict::Up);
+            let verdict = match (server.up, known) {
+                (false, _) => "down",
+                (true, true) => "up",
+                (true, false) => "unknown",
+            };
+            ServerStatus {
+                server: *key,
+                forwarding: server.config.forwarding.to_string(),
+                weight: server.config.weight,
+                effective_weight: pool.weight(server),
+                verdict: verdict.to_owned(),
+                reason: server.reason.clone(),
+                for_seconds: seconds(server.since, now),
+                checks: server
+                    .checks
+                    .iter()
+                    .map(|run| CheckStatus {
+                        check: run.spec.kind.to_string(),
+                        verdict: verdict_word(run.monitor.verdict()).to_owned(),
+                        last: run.monitor.last().map(words),
+                    })
+                    .collect(),
+            }
+        })
+        .collect();
+    ServiceStatus {
+        service: pool.key,
+        scheduler: pool.config.settings.scheduler.to_string(),
+        quorum: pool.has_quorum(),
+        sorry_server: pool.config.sorry.as_ref().map(|s| s.key),
+        sorry_active: pool.sorry_stands_in(),
+        servers,
+    }
+}
+
+fn verdict_word(verdict: healthcheck::Verdict) -> &'static str {
+    match verdict {
+        healthcheck::Verdict::Unknown => "unknown",
+        healthcheck::Verdict::Up => "up",
+        healthcheck::Verdict::Down => "down",
+    }
+}

@@ -1,0 +1,5 @@
+//! The `directord` program.
+
+fn main() -> std::process::ExitCode {
+    directord::cli::main()
+}

@@ -1,0 +1,128 @@
+//! The machine this runs on: its name, what this process may do here, its runtime directory, systemd.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+use caps::{CapSet, Capability};
+use nix::fcntl::{Flock, FlockArg};
+use notify::EmailSettings;
+use sd_notify::NotifyState;
+
+use crate::config::{Config, Global};
+use crate::director::Birth;
+
+/// The host's own name, without asking any resolver.
+pub(super) fn name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// What the brain of this process is born with. The seed differs between machines and starts.
+pub(super) fn birth() -> Birth {
+    let (at, wall) = (Instant::now(), SystemTime::now());
+    let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seed = u64::from(since_1970.subsec_nanos()) ^ since_1970.as_secs() << 20 ^ u64::from(std::process::id()) << 40;
+    Birth { host_name: name(), seed, at, wall }
+}
+
+/// Mail settings with this host's name filled in where the file says nothing.
+pub(super) fn mail_settings(global: &Global) -> Option<EmailSettings> {
+    let email = global.email.as_ref()?;
+    Some(EmailSettings {
+        to: email.to.clone(),
+        from: email.from.clone().unwrap_or_else(|| format!("root@{}", name())),
+        server: email.server.clone(),
+        port: email.port,
+        connect_timeout: email.connect_timeout,
+        helo: email.helo.clone(),
+    })
+}
+
+/// The capabilities that this configuration needs and this process lacks, each with what it is for.
+pub(super) fn missing_capabilities(config: &Config, kernel_table: bool) -> Vec<String> {
+    let mut needed = Vec::new();
+    if !config.instances.is_empty() {
+        needed.push((Capability::CAP_NET_RAW, "to send and receive adverts and gratuitous ARP"));
+    }
+    if !config.instances.is_empty() || (kernel_table && !config.services.is_empty()) {
+        needed.push((Capability::CAP_NET_ADMIN, "to put virtual addresses on interfaces and to program IPVS"));
+    }
+    needed
+        .into_iter()
+        .filter(|(capability, _)| !caps::has_cap(None, CapSet::Effective, *capability).unwrap_or(true))
+        .map(|(capability, purpose)| format!("{capability} ({purpose})"))
+        .collect()
+}
+
+/// The directory that holds everything the daemon keeps while it runs, locked against a second daemon.
+#[derive(Debug)]
+pub(super) struct RuntimeDir {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl RuntimeDir {
+    /// Makes the directory if it is missing, and locks it. The error is a sentence for the operator.
+    pub(super) fn claim(path: &Path) -> Result<Self, String> {
+        let cannot = |what: &str, error: &dyn std::fmt::Display| {
+            format!("cannot {what} {}: {error}; choose another place with --runtime-dir", path.display())
+        };
+        fs::create_dir_all(path).map_err(|e| cannot("make the runtime directory", &e))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"))
+            .map_err(|e| cannot("write to the runtime directory", &e))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(RuntimeDir { path: path.to_owned(), _lock: lock }),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(format!(
+                "another directord runs in {}; stop it, or give this one its own --runtime-dir",
+                path.display()
+            )),
+            Err((_, errno)) => Err(cannot("lock the runtime directory", &errno)),
+        }
+    }
+
+    /// Where the control socket lies. One left by a daemon that died is removed: its lock is gone with it.
+    pub(super) fn control_socket(&self) -> io::Result<PathBuf> {
+        let path = control_socket(&self.path);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(path),
+        }
+    }
+}
+
+impl Drop for RuntimeDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(control_socket(&self.path));
+    }
+}
+
+/// The control socket's path in a runtime directory.
+pub(crate) fn control_socket(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("control.sock")
+}
+
+/// Tells systemd, if it listens, that the daemon serves.
+pub(super) fn tell_ready(status: &str) {
+    let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// Tells systemd that a reload began.
+pub(super) fn tell_reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// Tells systemd that the daemon is on its way out.
+pub(super) fn tell_stopping() {
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+}

@@ -1,0 +1,307 @@
+//! The shell around the brain: it starts the workers and the loop, and sees to an orderly end.
+//!
+//! This is the only module that spawns, and with [`crate::control`] the only one that knows a runtime. The brain's
+//! loop has an operating system thread of its own; probes, mail, control and reload share a multi-threaded runtime;
+//! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
+
+mod host;
+pub(crate) mod inbox;
+mod network;
+mod probes;
+mod recorder;
+pub(crate) mod reload;
+mod run_loop;
+mod sockets;
+mod table;
+mod workers;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc as std_mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ipvs_backend::KernelError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+use vrrp::io::{AddressTable, LinkMonitor};
+
+use crate::config::{self, Reading};
+use crate::control;
+use crate::director::Director;
+use crate::director::effect::Level;
+use crate::director::event::Event;
+use host::RuntimeDir;
+use inbox::Sender;
+use network::Job;
+use recorder::Recorder;
+use reload::Reloader;
+use run_loop::RunLoop;
+use workers::Workers;
+
+pub(crate) use host::control_socket;
+pub use recorder::{Replay, replay};
+pub use table::Backend;
+
+/// How long the end waits for mail that is under way.
+const LAST_MAIL: Duration = Duration::from_secs(2);
+
+/// What `directord run` was asked to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Where everything lies that the daemon keeps while it runs.
+    pub runtime_dir: PathBuf,
+    /// Which IPVS table to keep.
+    pub ipvs: Backend,
+    /// Where to record what the brain is told.
+    pub record: Option<PathBuf>,
+}
+
+/// How a run ended; the numbers are the process's exit statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Asked to stop, everything was let go of.
+    Stopped = 0,
+    /// The system refused something without which nothing works.
+    Failed = 1,
+    /// The configuration is refused.
+    Config = 2,
+    /// The kernel has no IPVS, and nothing else was configured.
+    NoIpvs = 3,
+    /// A capability is missing.
+    NoPrivilege = 4,
+    /// A fault of this program; its addresses were released, the peer takes over.
+    Broken = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs the daemon in the foreground until it is told to stop.
+pub fn run(options: &Options) -> Exit {
+    let reading = config::read(&options.config);
+    if let Err(exit) = may_start(options, &reading) {
+        return exit;
+    }
+    // What this process makes is for its own user alone.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let runtime_dir = match RuntimeDir::claim(&options.runtime_dir) {
+        Ok(claimed) => claimed,
+        Err(sentence) => {
+            error!("{sentence}");
+            return Exit::Failed;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("cannot start threads: {error}");
+            return Exit::Failed;
+        }
+    };
+    let exit = match runtime.block_on(serve(options, &runtime_dir, reading)) {
+        Ok(exit) => exit,
+        Err(sentence) => {
+            error!("{sentence}");
+            Exit::Failed
+        }
+    };
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    exit
+}
+
+/// Says at once what would keep the daemon from doing what the file asks for; nothing was touched yet.
+fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
+    let Some(config) = &reading.config else {
+        eprint!("{}", reading.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
+        return Err(Exit::Config);
+    };
+    let kernel_table = options.ipvs == Backend::Kernel && !config.services.is_empty();
+    let missing = host::missing_capabilities(config, kernel_table);
+    if !missing.is_empty() {
+        error!(
+            "this process lacks {}: start it as root, or give it these capabilities \
+             (systemd: AmbientCapabilities=, or setcap on the program)",
+            missing.join(" and ")
+        );
+        return Err(Exit::NoPrivilege);
+    }
+    if !kernel_table {
+        return Ok(());
+    }
+    match options.ipvs.open() {
+        Ok(_) => Ok(()),
+        Err(error @ KernelError::NoPrivilege) => {
+            error!("{error}");
+            Err(Exit::NoPrivilege)
+        }
+        Err(error) if config.instances.is_empty() => {
+            error!("{error}");
+            Err(Exit::NoIpvs)
+        }
+        Err(error) => {
+            error!("virtual servers are not served: {error}. VRRP goes on");
+            Ok(())
+        }
+    }
+}
+
+/// Starts everything, hands the configuration to the brain, and waits for the end.
+async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) -> Result<Exit, String> {
+    let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
+    let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
+    let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
+    let addresses = AddressTable::open().map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
+    let birth = host::birth();
+    let recorder = match &options.record {
+        Some(path) => Some(Recorder::create(path, &birth).map_err(|e| cannot("record")(&e))?),
+        None => None,
+    };
+    let mut signals = Signals::listen().map_err(|e| cannot("listen for signals")(&e))?;
+
+    let (network_jobs, network_queue) = std_mpsc::channel();
+    let (table_levels, table_queue) = std_mpsc::channel();
+    let (probes, probe_queue) = mpsc::unbounded_channel();
+    let (notices, notice_queue) = mpsc::channel(workers::NOTICES);
+    let (mail, mail_settings) = watch::channel(None);
+    let (last_reload, last_reload_seen) = watch::channel(reload::ReloadOutcome::default());
+    let (requests, request_queue) = mpsc::channel(8);
+
+    let network = spawn("network", {
+        let inbox = inbox.clone();
+        move || network::work(addresses, &network_queue, &inbox)
+    })?;
+    let table = spawn("ipvs", {
+        let (inbox, backend) = (inbox.clone(), options.ipvs);
+        move || table::work(backend, &table_queue, &inbox)
+    })?;
+    tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
+    let mailer = tokio::spawn(notify::deliver(notice_queue, mail_settings));
+    let desk = control::Desk {
+        inbox: inbox.clone(),
+        requests: requests.clone(),
+        last_reload: last_reload_seen,
+        config: options.config.clone(),
+    };
+    let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
+    control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
+
+    let workers = Workers { network: network_jobs.clone(), table: table_levels, probes, notices };
+    let brain = Director::new(birth);
+    let mut run_loop = RunLoop::new(brain, receiver, workers, links, recorder)
+        .map_err(|e| cannot("set up the loop of the brain")(&e))?;
+    let (ended, mut end) = oneshot::channel();
+    let brain = spawn("director", move || {
+        let _ = ended.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_loop.run())));
+    })?;
+
+    let mut reloader = Reloader::new(options.config.clone(), inbox.clone(), last_reload, mail);
+    reloader.start(reading).await;
+    tokio::spawn(reloader.work(request_queue));
+    host::tell_ready("serving");
+
+    let exit = loop {
+        tokio::select! {
+            result = &mut end => break how_it_ended(result.ok(), &network_jobs),
+            wish = signals.next() => obey(wish, &inbox, &requests).await,
+        }
+    };
+    drop(network_jobs);
+    join(brain);
+    join(network);
+    join(table);
+    if tokio::time::timeout(LAST_MAIL, mailer).await.is_err() {
+        warn!("mail that was still under way is given up");
+    }
+    Ok(exit)
+}
+
+/// What the end of the brain's thread means. After a fault its addresses are released here.
+fn how_it_ended(
+    result: Option<thread::Result<nix::Result<()>>>,
+    network: &std_mpsc::Sender<Job>,
+) -> Exit {
+    let fault = match result {
+        Some(Ok(Ok(()))) => return Exit::Stopped,
+        Some(Ok(Err(errno))) => format!("the loop cannot wait for the kernel: {errno}"),
+        Some(Err(_)) | None => "the brain broke one of its own beliefs".to_owned(),
+    };
+    error!("{fault}; releasing the addresses, the peer takes over. Please report this with the log");
+    let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
+    Exit::Broken
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| format!("cannot start the thread \"{name}\": {error}"))
+}
+
+/// Waits for a thread whose queue has no sender left.
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        error!("a worker broke down while it ended");
+    }
+}
+
+/// What signals ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
+    Dump,
+}
+
+/// The signals that the daemon listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    user_1: Signal,
+    user_2: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            user_1: signal(SignalKind::user_defined1())?,
+            user_2: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.user_1.recv() => Wish::Dump,
+            _ = self.user_2.recv() => Wish::Dump,
+        }
+    }
+}
+
+async fn obey(wish: Wish, inbox: &Sender, requests: &mpsc::Sender<reload::Request>) {
+    match wish {
+        Wish::Stop => {
+            info!("asked to stop");
+            host::tell_stopping();
+            inbox.event(Event::Stop).await;
+        }
+        Wish::Reload => {
+            // A full queue means that a reload is about to happen anyway.
+            let _ = requests.try_send(None);
+        }
+        Wish::Dump => info!("dump files are not supported yet; `directord status --json` tells the state"),
+    }
+}

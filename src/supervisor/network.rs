@@ -1,0 +1,81 @@
+//! The owner of the addresses that this daemon puts on interfaces, and of the gratuitous ARP that follows.
+//!
+//! One thread, so that an announcement never overtakes the address it announces, and so that a thousand addresses
+//! never delay an advert.
+
+use std::net::IpAddr;
+use std::sync::mpsc::Receiver;
+
+use tracing::{error, warn};
+use vrrp::io::{AddressTable, Announcer};
+
+use super::inbox::Sender;
+use crate::director::effect::{Announcement, Level};
+use crate::director::event::{AddressReport, Event};
+
+/// What the owner can be asked.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// The addresses should be like this.
+    Addresses(Level<vrrp::AddressLevel>),
+    /// Tell the neighbours.
+    Announce(Announcement),
+}
+
+/// Works until the brain's end of the queue is gone.
+pub(super) fn work(mut table: AddressTable, jobs: &Receiver<Job>, inbox: &Sender) {
+    let mut announcer = None;
+    while let Ok(first) = jobs.recv() {
+        let (level, announcements) = newest(first, jobs);
+        if let Some(level) = level {
+            let report = converge(&mut table, &level);
+            inbox.blocking_event(Event::AddressesApplied(report));
+        }
+        for announcement in announcements {
+            announce(&mut announcer, &announcement);
+        }
+    }
+}
+
+/// Everything that waits: of the levels only the newest, of the announcements all.
+fn newest(first: Job, jobs: &Receiver<Job>) -> (Option<Level<vrrp::AddressLevel>>, Vec<Announcement>) {
+    let (mut level, mut announcements) = (None, Vec::new());
+    for job in std::iter::once(first).chain(jobs.try_iter()) {
+        match job {
+            Job::Addresses(newer) => level = Some(newer),
+            Job::Announce(announcement) => announcements.push(announcement),
+        }
+    }
+    (level, announcements)
+}
+
+fn converge(table: &mut AddressTable, level: &Level<vrrp::AddressLevel>) -> AddressReport {
+    let report = table.converge(&level.value);
+    let failures = report.failures.iter().map(|(key, why)| format!("{key}: {why}"));
+    AddressReport {
+        serial: level.serial,
+        failures: failures.collect(),
+        added: report.added,
+        removed: report.removed,
+    }
+}
+
+fn announce(announcer: &mut Option<Announcer>, announcement: &Announcement) {
+    if announcer.is_none() {
+        match Announcer::open() {
+            Ok(opened) => *announcer = Some(opened),
+            Err(error) => return error!("cannot send gratuitous ARP: {error}"),
+        }
+    }
+    let Some(announcer) = announcer else { return };
+    for _ in 0..announcement.repeat {
+        for place in &announcement.places {
+            for address in &place.addresses {
+                let IpAddr::V4(address) = address else { continue };
+                if let Err(error) = announcer.gratuitous_arp(place.index, place.mac, *address) {
+                    warn!("gratuitous ARP for {address} on {} was not sent: {error}", place.interface);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Takes configurations over: read and checked whole, off the brain's thread; then the difference goes to the brain.
+//!
+//! A file with an error in it changes nothing. The outcome of the last reload is kept for readers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::host;
+use super::inbox::Sender;
+use crate::config::{self, Complaint, Config, Difference, Reading};
+use crate::director::event::Event;
+
+/// How the last attempt to take a configuration over ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadOutcome {
+    /// Whether the file is now in effect.
+    pub accepted: bool,
+    /// One sentence.
+    pub summary: String,
+    /// Everything that was found in the file.
+    pub complaints: Vec<Complaint>,
+    /// The complaints as they are shown to people.
+    pub rendered: String,
+}
+
+/// A wish to reload, and where the answer goes.
+pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
+
+/// Holds the running configuration, and replaces it on request.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    path: PathBuf,
+    running: Arc<Config>,
+    inbox: Sender,
+    last: watch::Sender<ReloadOutcome>,
+    mail: watch::Sender<Option<notify::EmailSettings>>,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        path: PathBuf,
+        inbox: Sender,
+        last: watch::Sender<ReloadOutcome>,
+        mail: watch::Sender<Option<notify::EmailSettings>>,
+    ) -> Self {
+        Reloader { path, running: Arc::default(), inbox, last, mail }
+    }
+
+    /// Puts the first configuration into effect.
+    pub(super) async fn start(&mut self, reading: Reading) {
+        let outcome = self.take_over(reading).await;
+        self.last.send_replace(outcome);
+    }
+
+    /// Serves requests, one after the other, until nobody can make any.
+    pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(request) = requests.recv().await {
+            host::tell_reloading();
+            let path = self.path.clone();
+            let outcome = match tokio::task::spawn_blocking(move || config::read(&path)).await {
+                Ok(reading) => self.take_over(reading).await,
+                Err(panic) => ReloadOutcome {
+                    summary: format!("reading the configuration failed: {panic}; the running one goes on"),
+                    ..ReloadOutcome::default()
+                },
+            };
+            host::tell_ready(&outcome.summary);
+            self.last.send_replace(outcome.clone());
+            if let Some(reply) = request {
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    async fn take_over(&mut self, reading: Reading) -> ReloadOutcome {
+        let rendered = reading.render(false);
+        let Some(config) = reading.config else {
+            error!("the configuration is refused and the running one goes on:\n{rendered}");
+            let summary = format!("{} is refused; the running configuration goes on", self.path.display());
+            return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
+        };
+        if !rendered.is_empty() {
+            warn!("the configuration is taken over with complaints:\n{rendered}");
+        }
+        let (config, difference) = config::adopt(&self.running, config);
+        let config = Arc::new(config);
+        let summary = summary(&difference);
+        self.mail.send_replace(host::mail_settings(&config.global));
+        self.running = config.clone();
+        self.inbox.event(Event::Configured { config, difference }).await;
+        info!("{}: {summary}", self.path.display());
+        ReloadOutcome { accepted: true, summary, complaints: reading.complaints, rendered }
+    }
+}
+
+fn summary(difference: &Difference) -> String {
+    if difference.is_empty() {
+        return "nothing changed".to_owned();
+    }
+    let part = |noun: &str, added: usize, changed: usize, removed: usize| {
+        format!("{noun}: {added} added, {changed} changed, {removed} removed")
+    };
+    let (instances, services) = (&difference.instances, &difference.services);
+    format!(
+        "{}; {}",
+        part("vrrp_instances", instances.to_add.len(), instances.to_change.len(), instances.to_remove.len()),
+        part("virtual_servers", services.to_add.len(), services.to_change.len(), services.to_remove.len()),
+    )
+}

@@ -1,0 +1,234 @@
+//! The one loop: it hands facts and time to the brain and carries out what the brain wants.
+//!
+//! It lives on a thread of its own and waits in one place only, for the kernel to say that something happened.
+//! In this order, each round:
+//!
+//! 1. a deadline that has come (an advert that is due, a master that fell silent),
+//! 2. adverts that arrived, a bounded number from each socket,
+//! 3. changed network interfaces,
+//! 4. facts and questions from the workers, a bounded number, each followed by a look at the clock.
+//!
+//! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
+//! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tracing::{debug, error, info, warn};
+use vrrp::io::LinkMonitor;
+
+use super::inbox::{Inbox, Input};
+use super::recorder::Recorder;
+use super::sockets::Sockets;
+use super::workers::Workers;
+use crate::director::Director;
+use crate::director::effect::{Effect, Transmission};
+use crate::director::event::Event;
+use crate::director::journal::{Entry, Severity};
+
+/// Facts taken from the queue in one round.
+const FACTS_PER_ROUND: usize = 256;
+
+const TIMER: u64 = 0;
+const INBOX: u64 = 1;
+const LINKS: u64 = 2;
+const FIRST_SOCKET: u64 = 3;
+
+/// The loop and everything that it alone owns.
+pub(super) struct RunLoop {
+    director: Director,
+    inbox: Inbox,
+    workers: Workers,
+    recorder: Option<Recorder>,
+    links: LinkMonitor,
+    sockets: Sockets,
+    timer: TimerFd,
+    armed: Option<Instant>,
+    epoll: Epoll,
+    stopped: bool,
+    /// Refusals to send, told once until sending works again.
+    silenced: BTreeMap<String, String>,
+}
+
+impl RunLoop {
+    pub(super) fn new(
+        director: Director,
+        inbox: Inbox,
+        workers: Workers,
+        links: LinkMonitor,
+        recorder: Option<Recorder>,
+    ) -> nix::Result<Self> {
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+        epoll.add(&timer, readable(TIMER))?;
+        epoll.add(&inbox, readable(INBOX))?;
+        epoll.add(&links, readable(LINKS))?;
+        Ok(RunLoop {
+            director,
+            inbox,
+            workers,
+            recorder,
+            links,
+            sockets: Sockets::new(FIRST_SOCKET),
+            timer,
+            armed: None,
+            epoll,
+            stopped: false,
+            silenced: BTreeMap::new(),
+        })
+    }
+
+    /// Runs until the brain has let go of everything.
+    pub(super) fn run(&mut self) -> nix::Result<()> {
+        self.tell_links();
+        let mut ready = [EpollEvent::empty(); 64];
+        while !self.stopped {
+            self.meet_deadline();
+            let wait = if self.inbox.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+            self.arm()?;
+            let count = match self.epoll.wait(&mut ready, wait) {
+                Ok(count) => count,
+                Err(nix::errno::Errno::EINTR) => continue,
+                Err(errno) => return Err(errno),
+            };
+            let tokens = || ready.iter().take(count).map(EpollEvent::data);
+            if tokens().any(|token| token == TIMER) {
+                self.armed = None;
+                let _ = self.timer.wait();
+                self.meet_deadline();
+            }
+            for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
+                self.read_socket(token);
+            }
+            if tokens().any(|token| token == LINKS) {
+                self.read_links();
+            }
+            self.read_inbox();
+        }
+        Ok(())
+    }
+
+    /// Lets the brain do what is due, and carries it out.
+    fn meet_deadline(&mut self) {
+        let Some(deadline) = self.director.deadline() else { return };
+        let now = Instant::now();
+        if deadline > now {
+            return;
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.timeout(now);
+        }
+        self.director.handle_timeout(now);
+        self.carry_out();
+    }
+
+    /// Sets the timer to the brain's next deadline, if it is not set to it already.
+    fn arm(&mut self) -> nix::Result<()> {
+        let deadline = self.director.deadline();
+        if deadline == self.armed {
+            return Ok(());
+        }
+        self.armed = deadline;
+        match deadline {
+            None => self.timer.unset(),
+            Some(at) => {
+                // Zero would disarm the timer: a deadline that has passed fires after the shortest time there is.
+                let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+                self.timer.set(Expiration::OneShot(TimeSpec::from(left)), TimerSetTimeFlags::empty())
+            }
+        }
+    }
+
+    fn read_socket(&mut self, token: u64) {
+        for (event, arrived) in self.sockets.read(token) {
+            self.handle(event, arrived);
+        }
+    }
+
+    fn read_links(&mut self) {
+        match self.links.read() {
+            Ok(false) => {}
+            Ok(true) => self.tell_links(),
+            Err(error) => error!("cannot follow the network interfaces: {error}"),
+        }
+    }
+
+    fn tell_links(&mut self) {
+        let links = Arc::new(self.links.links().clone());
+        self.handle(Event::Links(links), Instant::now());
+    }
+
+    fn read_inbox(&mut self) {
+        self.inbox.clear_wakeups();
+        for _ in 0..FACTS_PER_ROUND {
+            match self.inbox.next() {
+                None => break,
+                Some(Input::Event(event)) => self.handle(event, Instant::now()),
+                Some(Input::Snapshot(reply)) => {
+                    let _ = reply.send(self.director.snapshot(Instant::now()));
+                }
+            }
+            self.meet_deadline();
+        }
+    }
+
+    fn handle(&mut self, event: Event, now: Instant) {
+        if let Some(recorder) = &self.recorder {
+            recorder.event(now, &event);
+        }
+        self.director.handle_event(event, now);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.director.poll_effect() {
+            if let Some(recorder) = &self.recorder {
+                recorder.effect(&effect);
+            }
+            match effect {
+                Effect::Send(transmission) => self.send(&transmission),
+                Effect::Sockets(level) => self.sockets.converge(&level, &self.epoll),
+                Effect::Addresses(level) => self.workers.addresses(level),
+                Effect::Announce(announcement) => self.workers.announce(announcement),
+                Effect::Table(level) => self.workers.table(level),
+                Effect::Probe(attempt) => self.workers.probe(attempt),
+                Effect::Notify(notice) => self.workers.notify(notice),
+                Effect::Log(entry) => log(&entry),
+                Effect::Stopped => self.stopped = true,
+            }
+        }
+    }
+
+    fn send(&mut self, transmission: &Transmission) {
+        let place = &transmission.socket.interface;
+        match self.sockets.send(transmission) {
+            Ok(()) => {
+                if self.silenced.remove(place).is_some() {
+                    info!("adverts leave by {place} again");
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if self.silenced.get(place) != Some(&text) {
+                    error!("an advert could not leave by {place}: {text}");
+                    self.silenced.insert(place.clone(), text);
+                }
+            }
+        }
+    }
+}
+
+/// Writes a line to the log's own queue; the log never makes the loop wait.
+fn log(entry: &Entry) {
+    match entry.severity() {
+        Severity::Error => error!("{entry}"),
+        Severity::Warning => warn!("{entry}"),
+        Severity::Info => info!("{entry}"),
+        Severity::Debug => debug!("{entry}"),
+    }
+}

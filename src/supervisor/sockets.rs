@@ -1,0 +1,136 @@
+//! The open VRRP sockets: what the brain wants open compared with what is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use tracing::error;
+use vrrp::io::Socket;
+use vrrp::{Advert, Envelope};
+
+use crate::director::effect::{SocketKey, Transmission};
+use crate::director::event::Event;
+
+/// Datagrams taken from one socket in one round, so that a flood on one cannot starve the others.
+const DATAGRAMS_PER_ROUND: usize = 32;
+
+/// The longest VRRP datagram worth reading: 255 IPv4 addresses and both headers fit with room to spare.
+const LONGEST: usize = 2048;
+
+/// The open sockets.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    open: BTreeMap<SocketKey, (u64, Socket)>,
+    next_token: u64,
+    /// The last datagram sent for each destination: adverts repeat themselves, so most are built once.
+    built: BTreeMap<(SocketKey, u8, IpAddr), Built>,
+    /// IP identification of the next datagram.
+    identification: u16,
+}
+
+#[derive(Debug)]
+struct Built {
+    advert: Advert,
+    source: IpAddr,
+    payload: Vec<u8>,
+}
+
+impl Sockets {
+    /// No sockets yet; their tokens will start at `first_token`.
+    pub(super) fn new(first_token: u64) -> Self {
+        Sockets { open: BTreeMap::new(), next_token: first_token, built: BTreeMap::new(), identification: 0 }
+    }
+
+    /// Closes what is no longer wanted and opens what is missing.
+    pub(super) fn converge(&mut self, wanted: &BTreeSet<SocketKey>, epoll: &Epoll) {
+        self.open.retain(|key, _| wanted.contains(key));
+        self.built.retain(|(key, _, _), _| wanted.contains(key));
+        for key in wanted {
+            if self.open.contains_key(key) {
+                continue;
+            }
+            match open(key) {
+                Ok(socket) => {
+                    let token = self.next_token;
+                    self.next_token += 1;
+                    if let Err(errno) = epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token)) {
+                        error!("cannot wait for adverts on {}: {errno}", key.interface);
+                        continue;
+                    }
+                    self.open.insert(key.clone(), (token, socket));
+                }
+                Err(error) => error!("cannot open the VRRP socket on {}: {error}", key.interface),
+            }
+        }
+    }
+
+    /// What arrived on the socket with this token, and when.
+    pub(super) fn read(&self, token: u64) -> Vec<(Event, Instant)> {
+        let Some((key, (_, socket))) = self.open.iter().find(|(_, (t, _))| *t == token) else {
+            return Vec::new();
+        };
+        let mut events = Vec::new();
+        let mut buffer = [0; LONGEST];
+        for _ in 0..DATAGRAMS_PER_ROUND {
+            match socket.receive(&mut buffer) {
+                Ok(Some(arrival)) => {
+                    events.extend(event(key, arrival.datagram).map(|event| (event, arrival.arrived)));
+                }
+                Ok(None) => break,
+                // The interface went down or away; the link monitor tells the brain.
+                Err(_) => break,
+            }
+        }
+        events
+    }
+
+    /// Sends one advert to each of its destinations.
+    pub(super) fn send(&mut self, transmission: &Transmission) -> io::Result<()> {
+        let Transmission { socket: key, source, destinations, advert } = transmission;
+        let Some((_, socket)) = self.open.get(key) else {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the VRRP socket is not open"));
+        };
+        let mut result = Ok(());
+        for destination in destinations {
+            let slot = (key.clone(), advert.vrid, *destination);
+            let same = |built: &Built| built.advert == *advert && built.source == *source;
+            if !self.built.get(&slot).is_some_and(same) {
+                let payload = advert.emit(*source, *destination);
+                self.built.insert(slot.clone(), Built { advert: advert.clone(), source: *source, payload });
+            }
+            let Some(built) = self.built.get(&slot) else { continue };
+            self.identification = self.identification.wrapping_add(1).max(1);
+            let envelope = Envelope { source: *source, destination: *destination, ttl: 255 };
+            let datagram = vrrp::datagram_v4(&envelope, self.identification, &built.payload);
+            result = result.and(socket.send(&datagram, *destination));
+        }
+        result
+    }
+}
+
+fn open(key: &SocketKey) -> io::Result<Socket> {
+    match key.group {
+        Some(IpAddr::V4(group)) => Socket::multicast(&key.interface, key.index, group),
+        Some(IpAddr::V6(_)) => Err(io::Error::other("VRRP over IPv6 is not supported yet")),
+        None => Socket::unicast(Some(&key.interface)),
+    }
+}
+
+/// What a datagram on this socket tells. The kernel hands each datagram to every socket of the interface; only the
+/// one that it was sent to (group or unicast) passes it on.
+fn event(key: &SocketKey, datagram: &[u8]) -> Option<Event> {
+    let interface = key.interface.clone();
+    let (envelope, payload) = match vrrp::split_v4(datagram) {
+        Ok(split) => split,
+        Err(error) => return Some(Event::BadAdvert { interface, error }),
+    };
+    if envelope.is_multicast() != key.group.is_some() {
+        return None;
+    }
+    Some(match Advert::parse(payload, &envelope) {
+        Ok(advert) => Event::Advert { interface, envelope, advert },
+        Err(error) => Event::BadAdvert { interface, error },
+    })
+}

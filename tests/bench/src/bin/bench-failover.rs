@@ -1,0 +1,191 @@
+//! How soon a backup takes over from a master that was killed, beyond what the protocol makes it wait.
+//!
+//! directord and keepalived in turn, as a pair of the same program, on the same kind of segment, with the same
+//! configuration. Overshoot = (first advert of the new master − last advert of the dead one) − (3 × interval + skew),
+//! from the kernel's time stamps on the wire.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use bench::{Ratio, Samples};
+use clap::{Parser, ValueEnum};
+use lab::netns::{Daemon, Host, Instance, Net, Program, enter_program, wait_until};
+use lab::sniff::{Sniffer, between};
+
+/// Overshoot of take-overs after a kill, directord and keepalived in turn.
+#[derive(Parser)]
+#[command(name = "bench-failover")]
+struct Arguments {
+    /// Kills per program and interval.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    kills: u32,
+    /// Advert intervals in seconds (version 3).
+    #[arg(long, value_delimiter = ',', default_values_t = [0.1, 0.01])]
+    intervals: Vec<f64>,
+    /// Measure one program only.
+    #[arg(long)]
+    only: Option<Only>,
+    /// The directord to measure; without this the release build, made first.
+    #[arg(long, value_name = "FILE")]
+    directord: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
+    Directord,
+    Keepalived,
+}
+
+/// Kills in a row of one program before it is the other's turn.
+const BLOCK: u32 = 5;
+/// How long anything may take before the run is given up.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Handed to the inner run, which cannot build: there is no network in there.
+const DIRECTORD: &str = "BENCH_DIRECTORD";
+
+/// What was measured of one program at one interval, in milliseconds beyond the protocol's minimum.
+#[derive(Default)]
+struct Row {
+    advert: Samples,
+    garp: Samples,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if std::env::var_os(DIRECTORD).is_none() && arguments.only != Some(Only::Keepalived) {
+        return match directord(&arguments) {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("bench-failover: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    match enter_program() {
+        Ok(Some(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Ok(None) => {
+            measure(&arguments);
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("bench-failover: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Finds or builds directord, and starts this program again knowing where it is.
+fn directord(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let path = match &arguments.directord {
+        Some(path) => std::fs::canonicalize(path)?,
+        None => lab::cargo::build("directord", "directord")?,
+    };
+    let again = std::process::Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env(DIRECTORD, path)
+        .status()?;
+    Ok(ExitCode::from(u8::try_from(lab::netns::exit_code(again)).unwrap_or(1)))
+}
+
+fn measure(arguments: &Arguments) {
+    let mut programs = Vec::new();
+    if let Some(path) = std::env::var_os(DIRECTORD) {
+        programs.push(Program::Directord(path.into()));
+    }
+    if arguments.only != Some(Only::Directord) {
+        programs.push(Program::Keepalived);
+    }
+    for seconds in &arguments.intervals {
+        let instance = Instance::new(3, Duration::from_secs_f64(*seconds), 100);
+        let mut rows: Vec<Row> = programs.iter().map(|_| Row::default()).collect();
+        let mut done = 0;
+        while done < arguments.kills {
+            let kills = BLOCK.min(arguments.kills - done);
+            // Each time the other one first.
+            let mut order: Vec<usize> = (0..programs.len()).collect();
+            if (done / BLOCK) % 2 == 1 {
+                order.reverse();
+            }
+            for i in order {
+                block(&programs[i], &instance, done..done + kills, &mut rows[i]);
+            }
+            done += kills;
+            eprintln!("bench-failover: advert_int {seconds}: {done} of {} kills each", arguments.kills);
+        }
+        report(&programs, &instance, &rows);
+    }
+}
+
+/// A fresh segment with a fresh pair, and some kills of its master.
+fn block(program: &Program, instance: &Instance, kills: std::ops::Range<u32>, row: &mut Row) {
+    let net = Net::new(&["first", "second"]);
+    let sniffer = net.sniff();
+    let _backup = Daemon::start(program, net.host("second"), &instance.to_string());
+    for kill in kills {
+        let mut master = Daemon::start(program, net.host("first"), &instance.priority(200).to_string());
+        settle(&sniffer, &net, &master, instance);
+        // Different places within the interval.
+        std::thread::sleep(instance.interval.mul_f64((f64::from(kill) * 0.618_034).fract()));
+        let killed = master.kill();
+        measure_takeover(&sniffer, net.host("second"), killed, instance, row);
+        net.host("first").ip(&format!("addr flush dev eth0 to {}/32", Instance::VIP));
+    }
+}
+
+/// Waits until the new master has been alone for twenty intervals.
+fn settle(sniffer: &Sniffer, net: &Net, master: &Daemon, instance: &Instance) {
+    sniffer.wait_advert("first", master.started(), LIMIT);
+    sniffer.wait_for("twenty intervals of one master", LIMIT, |t| {
+        let now = SystemTime::now();
+        let from = now - instance.interval * 20;
+        let alone = t.count_adverts("second", from, now) == 0 && t.count_adverts("first", from, now) >= 15;
+        alone.then_some(())
+    });
+    wait_until("the address on one host only", LIMIT, || {
+        (net.host("first").has(Instance::VIP) && !net.host("second").has(Instance::VIP)).then_some(())
+    });
+}
+
+/// Measures one take-over, having checked that it is one.
+fn measure_takeover(sniffer: &Sniffer, backup: &Host, killed: SystemTime, instance: &Instance, row: &mut Row) {
+    let first = sniffer.wait_advert("second", killed, LIMIT).at;
+    let garp = sniffer.wait_for("a gratuitous ARP", LIMIT, |t| {
+        t.first_garp("second", Instance::VIP, killed).map(|e| e.at)
+    });
+    let last = sniffer.timeline().last_advert("first", first).expect("it was master").at;
+    wait_until("the address on the backup", LIMIT, || backup.has(Instance::VIP).then_some(()));
+    let minimum = instance.patience();
+    let beyond = |at: SystemTime| (between(last, at).as_secs_f64() - minimum.as_secs_f64()) * 1e3;
+    assert!(beyond(first) >= 0.0, "took over {} ms before it was allowed to", -beyond(first));
+    row.advert.add(beyond(first));
+    row.garp.add(beyond(garp));
+}
+
+fn report(programs: &[Program], instance: &Instance, rows: &[Row]) {
+    println!(
+        "\nVRRP version 3, advert_int {} s, priorities 200 and 100; master killed.\n\
+         Milliseconds beyond the protocol's {:.1} ms (3 x interval + skew):\n",
+        instance.interval.as_secs_f64(),
+        instance.patience().as_secs_f64() * 1e3
+    );
+    println!("{:24}{:>7}{:>12}{:>12}{:>12}{:>12}", "", "kills", "advert p50", "advert max", "GARP p50", "GARP max");
+    for (program, row) in programs.iter().zip(rows) {
+        let name = if *program == Program::Keepalived { "keepalived" } else { "directord" };
+        print!("{name:24}{:>7}", row.advert.count());
+        for figure in [row.advert.median(), row.advert.max(), row.garp.median(), row.garp.max()] {
+            print!("{figure:>12.3}");
+        }
+        println!();
+    }
+    let [ours, theirs] = rows else { return };
+    println!(
+        "{:24}{:>7}{:>12}{:>12}{:>12}{:>12}",
+        "directord / keepalived",
+        "",
+        Ratio(ours.advert.median() / theirs.advert.median()),
+        Ratio(ours.advert.max() / theirs.advert.max()),
+        Ratio(ours.garp.median() / theirs.garp.median()),
+        Ratio(ours.garp.max() / theirs.garp.max()),
+    );
+}

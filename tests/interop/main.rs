@@ -1,0 +1,97 @@
+//! directord beside keepalived (Debian's 2.2.7), in both roles, on a segment of network namespaces.
+//!
+//! The assertions are about the wire: who sent what in which order, never sooner than the protocol allows, and not
+//! absurdly late. `DIRECTORD_TEST_PROGRAM=keepalived` puts keepalived on our side too: a case that then fails as well
+//! is a mistake in the case.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use lab::in_namespaces;
+use lab::netns::Instance;
+
+mod pair;
+
+const WE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+/// Version 3, five adverts a second.
+fn v3() -> Instance {
+    Instance::new(3, Duration::from_millis(200), 100)
+}
+
+/// Version 2, whose intervals are whole seconds.
+fn v2() -> Instance {
+    Instance::new(2, Duration::from_secs(1), 100)
+}
+
+/// The same by unicast, seen from our side.
+fn unicast(instance: Instance) -> Instance {
+    Instance { unicast: Some((WE, PEER)), ..instance }
+}
+
+/// The same with a password.
+fn password(instance: Instance) -> Instance {
+    Instance { password: Some("opensesm".into()), ..instance }
+}
+
+/// Runs one case on several instances at once: with whole seconds between adverts each is mostly waiting.
+fn each(case: fn(&Instance), instances: &[Instance]) {
+    std::thread::scope(|s| {
+        for instance in instances {
+            let cast = if instance.unicast.is_some() { "unicast" } else { "multicast" };
+            let with = instance.password.as_ref().map_or("", |_| ", password");
+            let name = format!("version {}, {cast}{with}", instance.version);
+            let case = move || case(instance);
+            std::thread::Builder::new().name(name).spawn_scoped(s, case).expect("threads are not that scarce");
+        }
+    });
+}
+
+#[test]
+fn backup_v2() {
+    in_namespaces!();
+    each(pair::as_backup, &[v2(), unicast(v2()), password(v2())]);
+}
+
+#[test]
+fn master_v2() {
+    in_namespaces!();
+    each(pair::as_master, &[v2(), unicast(v2()), password(v2())]);
+}
+
+#[test]
+fn backup_v3_multicast() {
+    in_namespaces!();
+    pair::as_backup(&v3());
+}
+
+#[test]
+fn backup_v3_unicast() {
+    in_namespaces!();
+    pair::as_backup(&unicast(v3()));
+}
+
+#[test]
+fn master_v3_multicast() {
+    in_namespaces!();
+    pair::as_master(&v3());
+}
+
+#[test]
+fn master_v3_unicast() {
+    in_namespaces!();
+    pair::as_master(&unicast(v3()));
+}
+
+#[test]
+fn nopreempt_is_kept() {
+    in_namespaces!();
+    each(pair::nopreempt, &[v2(), v3()]);
+}
+
+#[test]
+fn a_wrong_password_is_no_master() {
+    in_namespaces!();
+    pair::wrong_password(&password(v2()));
+}

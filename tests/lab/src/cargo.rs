@@ -1,0 +1,40 @@
+//! Binaries of this workspace, built by cargo when they are needed.
+
+use crate::error::{Attempt, LabError, Result};
+use crate::packages;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Builds one binary with the profile of the running program (`--release` for `cargo demo`) and returns its path.
+/// Cargo's own progress goes to standard error.
+///
+/// # Errors
+/// [`LabError::Program`] when it does not compile.
+pub fn build(package: &str, binary: &str) -> Result<PathBuf> {
+    let release = !cfg!(debug_assertions);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(packages::workspace()).args(["build", "--package", package, "--bin", binary]);
+    if release {
+        command.arg("--release");
+    }
+    let status = command.stdin(Stdio::null()).status().attempt("running cargo build")?;
+    if !status.success() {
+        return Err(LabError::Program {
+            program: format!("cargo build --package {package} --bin {binary}"),
+            status: status.to_string(),
+            stderr: "see its messages above".into(),
+        });
+    }
+    let path = packages::target_dir().join(if release { "release" } else { "debug" }).join(binary);
+    if path.is_file() { Ok(path) } else { Err(LabError::NoBinary { name: binary.into(), path }) }
+}
+
+/// The `lab` program, which is also the guest's init: this very program, or built now (in a test's process).
+///
+/// # Errors
+/// As [`build`].
+pub fn lab_binary() -> Result<PathBuf> {
+    let this = std::env::current_exe().attempt("finding this program")?;
+    if this.file_name().is_some_and(|n| n == "lab") { Ok(this) } else { build("lab", "lab") }
+}

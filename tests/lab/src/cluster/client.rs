@@ -1,0 +1,204 @@
+//! The client: single requests, many at once, and a steady load that measures what an outage looks like to it.
+
+use super::namespace::Namespace;
+use super::topology::{SERVICES, Service};
+use crate::error::{LabError, Result};
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a request may take. Below the kernel's first retransmission of a lost SYN (1 s), so that a request
+/// that met nobody counts as lost.
+pub const PATIENCE: Duration = Duration::from_millis(900);
+/// Requests per second and service of a [`Load`].
+pub const RATE: u32 = 30;
+/// At most this many requests of one service are under way at a time.
+const WORKERS: u32 = 30;
+
+/// How many requests each server answered, by name; failed ones under the error's text.
+pub type Split = BTreeMap<String, u32>;
+
+/// One request, on a connection of its own; the server's name.
+///
+/// # Errors
+/// The connection's, or a time-out after [`PATIENCE`].
+pub fn get(vip: Ipv4Addr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((vip, 80)), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET / HTTP/1.0\r\nHost: {vip}\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    match text.split_once("\r\n\r\n") {
+        Some((head, name)) if head.starts_with("HTTP/1.0 200 ") => Ok(name.to_owned()),
+        _ => Err(Error::new(ErrorKind::InvalidData, format!("not the answer of a real server: {text:?}"))),
+    }
+}
+
+/// Sends `count` requests, a few at a time.
+///
+/// # Errors
+/// When the client's machine cannot be entered; failed requests are counted, not returned.
+pub fn requests(client: &Namespace, vip: Ipv4Addr, count: u32) -> Result<Split> {
+    let next = AtomicU32::new(0);
+    let worker = || {
+        let mut split = Split::new();
+        while next.fetch_add(1, Ordering::Relaxed) < count {
+            let who = get(vip).unwrap_or_else(|e| e.to_string());
+            *split.entry(who).or_default() += 1;
+        }
+        split
+    };
+    client.enter(|| {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
+            let mut all = Split::new();
+            for (who, n) in workers.into_iter().filter_map(|w| w.join().ok()).flatten() {
+                *all.entry(who).or_default() += n;
+            }
+            Ok(all)
+        })
+    })
+}
+
+/// One request of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Which service.
+    pub vip: Ipv4Addr,
+    /// When it began.
+    pub at: Instant,
+    /// The server's name, or what went wrong.
+    pub answer: std::result::Result<String, String>,
+}
+
+/// A steady stream of requests to every service.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Vec<Sample>>>,
+}
+
+impl Load {
+    /// Starts [`RATE`] requests per second to each service.
+    #[must_use]
+    pub fn start(client: &Namespace) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (client, told) = (client.clone(), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || client.enter(|| Ok(drive(&told))));
+        Self { stop, thread }
+    }
+
+    /// Ends it and returns what happened, in the order of time.
+    ///
+    /// # Errors
+    /// When the client's machine could not be entered.
+    pub fn stop(self) -> Result<Samples> {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = self.thread.join().unwrap_or_else(|_| Err(LabError::Failed("the load panicked".into())));
+        let mut samples = joined?;
+        samples.sort_by_key(|s| s.at);
+        Ok(Samples(samples))
+    }
+}
+
+/// Worker k of a service takes the ticks k, k + WORKERS, …: the rate holds while requests hang.
+fn drive(stop: &AtomicBool) -> Vec<Sample> {
+    let start = Instant::now();
+    let tick = Duration::from_secs(1) / RATE;
+    let worker = |service: &Service, first: u32| {
+        let mut samples = Vec::new();
+        let mut at = start + tick * first;
+        loop {
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            if stop.load(Ordering::Relaxed) {
+                return samples;
+            }
+            let began = Instant::now();
+            let answer = get(service.vip).map_err(|e| e.to_string());
+            samples.push(Sample { vip: service.vip, at: began, answer });
+            at += tick * WORKERS;
+        }
+    };
+    std::thread::scope(|scope| {
+        let all = SERVICES.iter().flat_map(|s| (0..WORKERS).map(move |n| (s, n)));
+        let workers: Vec<_> = all.map(|(s, n)| scope.spawn(move || worker(s, n))).collect();
+        workers.into_iter().filter_map(|w| w.join().ok()).flatten().collect()
+    })
+}
+
+/// What a load saw, in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples(pub Vec<Sample>);
+
+impl Samples {
+    /// The requests that failed among those that began at or after an instant.
+    #[must_use]
+    pub fn failed_since(&self, since: Instant) -> Vec<&Sample> {
+        self.0.iter().filter(|s| s.at >= since && s.answer.is_err()).collect()
+    }
+
+    /// How many requests there were, and how many of them failed.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.0.len(), self.0.iter().filter(|s| s.answer.is_err()).count())
+    }
+
+    /// The client's outage of a service: from the first failed request of the longest row of failures to the
+    /// first request after it that was answered. Zero when none failed.
+    #[must_use]
+    pub fn outage(&self, vip: Ipv4Addr) -> Duration {
+        let mut longest = Duration::ZERO;
+        let mut began = None;
+        for sample in self.0.iter().filter(|s| s.vip == vip) {
+            let first = match &sample.answer {
+                Err(_) => *began.get_or_insert(sample.at),
+                Ok(_) => began.take().unwrap_or(sample.at),
+            };
+            longest = longest.max(sample.at - first);
+        }
+        longest
+    }
+
+    /// How many answers each server gave.
+    #[must_use]
+    pub fn split(&self) -> Split {
+        let mut split = Split::new();
+        for name in self.0.iter().filter_map(|s| s.answer.as_ref().ok()) {
+            *split.entry(name.clone()).or_default() += 1;
+        }
+        split
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_lasts_from_the_first_failure_to_the_next_answer() {
+        let [service, other, _] = SERVICES;
+        let start = Instant::now();
+        let sample = |ms: u64, ok: bool| Sample {
+            vip: service.vip,
+            at: start + Duration::from_millis(ms),
+            answer: if ok { Ok("rs1".into()) } else { Err("lost".into()) },
+        };
+        let samples = Samples(vec![
+            sample(0, true),
+            sample(10, false),
+            sample(20, true),
+            sample(30, false),
+            sample(40, false),
+            sample(60, true),
+        ]);
+        assert_eq!(samples.outage(service.vip), Duration::from_millis(30));
+        assert_eq!(samples.outage(other.vip), Duration::ZERO);
+        assert_eq!(samples.counts(), (6, 3));
+        assert_eq!(samples.failed_since(start + Duration::from_millis(30)).len(), 2);
+        assert_eq!(samples.split(), Split::from([("rs1".into(), 3)]));
+    }
+}

@@ -1,0 +1,145 @@
+//! A director: a machine that runs the program under test, and what its kernel says about it.
+
+use super::daemon::{Daemon, configuration};
+use super::namespace::Namespace;
+use super::process::Process;
+use super::table::Table;
+use super::topology::{SERVICES, Topology};
+use crate::error::{Attempt, LabError, Result};
+use crate::packages::{self, Tools};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// One of the two directors.
+#[derive(Debug)]
+pub struct Director {
+    machine: Namespace,
+    dir: PathBuf,
+    daemon: Daemon,
+    process: Option<Process>,
+    tools: Tools,
+}
+
+impl Director {
+    /// Director 1 or 2 with its configuration written, its daemon not yet started.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn new(number: usize, machine: &Namespace, daemon: &Daemon, advert: f64, tools: &Tools) -> Result<Self> {
+        let dir = Path::new("/run/cluster").join(machine.name());
+        fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
+        fs::write(dir.join("directord.conf"), configuration(number, advert)).attempt("writing a configuration")?;
+        let (machine, daemon, tools) = (machine.clone(), daemon.clone(), tools.clone());
+        Ok(Self { machine, dir, daemon, process: None, tools })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.machine.name()
+    }
+
+    /// Starts the daemon.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&mut self) -> Result<()> {
+        let mut command = self.daemon.command(&self.tools, &self.dir.join("directord.conf"), &self.dir);
+        self.process = Some(Process::start(&self.machine, &mut command, &self.dir.join("log"))?);
+        Ok(())
+    }
+
+    /// An error with the log's end if the daemon has ended by itself.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check_running(&mut self) -> Result<()> {
+        if self.process.as_mut().is_none_or(Process::is_running) {
+            return Ok(());
+        }
+        Err(LabError::Failed(format!("{} on {} ended by itself", self.daemon.name(), self.name())))
+    }
+
+    /// The running daemon, to freeze or kill.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
+    /// Asks the daemon to stop; false when it did not within the limit.
+    pub fn stop(&mut self, limit: Duration) -> bool {
+        self.process.take().is_none_or(|mut process| process.stop(limit))
+    }
+
+    /// A power cut: the daemon dies without a word and the cables go dead.
+    ///
+    /// # Errors
+    /// When the cables cannot be pulled.
+    pub fn power_off(&mut self, topology: &Topology) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+        topology.unplug(&self.machine)
+    }
+
+    /// Power is back: a fresh kernel (own addresses only, no IPVS table) and a fresh daemon.
+    ///
+    /// # Errors
+    /// When the machine cannot be set up.
+    pub fn power_on(&mut self, topology: &Topology) -> Result<()> {
+        topology.plug(&self.machine)?;
+        self.ipvsadm("-C")?;
+        self.start()
+    }
+
+    /// The IPv4 addresses on its interfaces.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn addresses(&self) -> Result<Vec<Ipv4Addr>> {
+        self.machine.enter(|| {
+            let all = nix::ifaddrs::getifaddrs().attempt("asking for addresses")?;
+            Ok(all.filter_map(|i| Some(i.address?.as_sockaddr_in()?.ip())).collect())
+        })
+    }
+
+    /// Whether it has all of the VIPs (or, with `false`, none of them).
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn holds_vips(&self, all: bool) -> Result<bool> {
+        let addresses = self.addresses()?;
+        Ok(SERVICES.iter().all(|s| addresses.contains(&s.vip) == all))
+    }
+
+    /// Its IPVS table.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn table(&self) -> Result<Table> {
+        let text = self.machine.enter(|| {
+            fs::read_to_string("/proc/thread-self/net/ip_vs").attempt("reading the IPVS table (is ip_vs loaded?)")
+        })?;
+        Ok(Table::parse(&text))
+    }
+
+    /// What `ipvsadm` says with this option (`-Ln`, `-Sn`, `-C`).
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn ipvsadm(&self, option: &str) -> Result<String> {
+        let mut command = self.tools.command("ipvsadm");
+        let output = self.machine.enter(|| packages::output(command.arg(option)))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The end of the daemon's log.
+    #[must_use]
+    pub fn log_tail(&self, lines: usize) -> String {
+        let text = fs::read(self.dir.join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let all: Vec<&str> = text.lines().collect();
+        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+    }
+}

@@ -1,0 +1,241 @@
+//! A guest: a User-Mode Linux kernel that runs one job as an ordinary process of this machine.
+//!
+//! Its root is the host's root, read-only; its init is the `lab` program ([`crate::init`]). It is pinned to one
+//! CPU, which makes its system calls several times faster, and holds that CPU's lock, so guests that are started
+//! together take turns instead of slowing each other down. However the job ends, and even when this process is
+//! killed, nothing of the guest stays behind.
+
+use crate::error::{Attempt, LabError, Result};
+use crate::job::{Job, LAB, Line, Outcome, seen_inside};
+use crate::packages::{self, Tools};
+use crate::{cargo, guard};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// Boots a guest, runs the job in it and hands each line it writes to `on_line`.
+///
+/// # Errors
+/// [`LabError::Unavailable`] when this machine cannot run guests, [`LabError::Timeout`], or
+/// [`LabError::GuestDied`] with the kernel's console. A command that fails is no error: see [`Outcome::status`].
+pub fn run(job: &Job, on_line: &mut dyn FnMut(Line)) -> Result<Outcome> {
+    let tools = packages::ensure()?;
+    let cpu = Cpu::acquire()?;
+    let started = Instant::now();
+    let mut guest = Guest::boot(job, &tools, &cpu)?;
+    let finished = guest.stream(started + job.timeout, on_line);
+    let console = guest.scratch.console();
+    if !finished {
+        return Err(LabError::Timeout { seconds: job.timeout.as_secs(), console });
+    }
+    match guest.scratch.status() {
+        Some(status) => Ok(Outcome { status, took: started.elapsed(), console }),
+        None if !guest.scratch.file("started").exists() && console.contains("ptrace") => {
+            Err(LabError::Unavailable(format!("the kernel may not trace processes: {console}")))
+        }
+        None => Err(LabError::GuestDied { console }),
+    }
+}
+
+/// A running guest; dropping it ends it.
+struct Guest {
+    /// Holds our end of the pipe that keeps the guest alive, too.
+    guard: Child,
+    scratch: Scratch,
+}
+
+impl Guest {
+    fn boot(job: &Job, tools: &Tools, cpu: &Cpu) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let lab = cargo::lab_binary()?;
+        let inside = Job {
+            tools: seen_inside(&tools.root),
+            directory: seen_inside(&job.directory),
+            command: command_inside(&job.command),
+            ..job.clone()
+        };
+        let text = serde_json::to_vec(&inside).map_err(std::io::Error::from).attempt("writing down the job")?;
+        fs::write(scratch.file("job.json"), text).attempt("writing the job file")?;
+        std::os::unix::fs::symlink(&lab, scratch.file("init")).attempt("linking the guest's init")?;
+
+        let mut command = Command::new(&lab);
+        guard::arguments(&mut command, &scratch.dir, cpu.number, &tools.kernel());
+        command
+            .args(kernel_arguments(job, &scratch))
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", &scratch.dir)
+            .env("TMPDIR", memory_dir(job.memory_mib).unwrap_or(&scratch.dir))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let guard = command.spawn().attempt(format!("starting {}", lab.display()))?;
+        Ok(Self { guard, scratch })
+    }
+
+    /// Hands on every line until the guest ends; false when the deadline came first.
+    fn stream(&mut self, deadline: Instant, on_line: &mut dyn FnMut(Line)) -> bool {
+        let (sender, lines) = mpsc::channel();
+        if let Some(out) = self.guard.stdout.take() {
+            read_lines(out, Line::Out, sender.clone());
+        }
+        if let Some(err) = self.guard.stderr.take() {
+            read_lines(err, Line::Err, sender);
+        }
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => on_line(line),
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // The guard ends the guest when its standard input closes, if the guest has not ended by itself.
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Reads lines in a thread of its own, which ends with the stream.
+fn read_lines(from: impl Read + Send + 'static, kind: fn(Vec<u8>) -> Line, to: Sender<Line>) {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        loop {
+            let mut line = Vec::new();
+            match from.read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {
+                    if to.send(kind(line)).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The kernel's command line. Descriptors: 1 is the console's file, 3 and 4 are the two serial lines
+/// (see [`guard`]). Words the kernel does not know become the environment of init.
+fn kernel_arguments(job: &Job, scratch: &Scratch) -> Vec<String> {
+    let dir = scratch.dir.display();
+    vec![
+        format!("mem={}M", job.memory_mib),
+        "rootfstype=hostfs".into(),
+        "rootflags=/".into(),
+        "ro".into(),
+        format!("init={dir}/init"),
+        "quiet".into(),
+        "loglevel=4".into(),
+        "panic=-1".into(),
+        "noreboot".into(),
+        "con=null".into(),
+        "con0=null,fd:1".into(),
+        "ssl=null".into(),
+        "ssl0=null,fd:3".into(),
+        "ssl1=null,fd:4".into(),
+        "umid=guest".into(),
+        format!("uml_dir={dir}/"),
+        format!("LAB_SCRATCH={dir}"),
+    ]
+}
+
+/// A program that is a file of the host is named as the guest sees it.
+fn command_inside(command: &[String]) -> Vec<String> {
+    let mut command = command.to_vec();
+    if let Some(program) = command.first_mut()
+        && program.contains('/')
+        && program != LAB
+        && let Ok(path) = fs::canonicalize(&program)
+    {
+        *program = seen_inside(&path).display().to_string();
+    }
+    command
+}
+
+/// Memory-backed space for the guest's memory file, where there is enough and programs may be mapped from it.
+fn memory_dir(memory_mib: u32) -> Option<&'static Path> {
+    let dir = Path::new("/dev/shm");
+    let space = statvfs(dir).ok()?;
+    let free = space.blocks_available() * space.fragment_size();
+    let fits = free >= u64::from(memory_mib) << 20;
+    (fits && !space.flags().contains(FsFlags::ST_NOEXEC)).then_some(dir)
+}
+
+/// One CPU of this machine, ours until dropped.
+struct Cpu {
+    number: usize,
+    _lock: Flock<File>,
+}
+
+impl Cpu {
+    /// Takes a free CPU, or waits for one.
+    fn acquire() -> Result<Self> {
+        let allowed = nix::sched::sched_getaffinity(Pid::from_raw(0)).attempt("asking for the usable CPUs")?;
+        let count = nix::sched::CpuSet::count();
+        let cpus: Vec<usize> = (0..count).filter(|&n| allowed.is_set(n).unwrap_or(false)).collect();
+        let path = |number: usize| packages::lab_dir().join(format!("cpu-{number}.lock"));
+        for &number in cpus.iter().rev() {
+            let file = File::create(path(number)).attempt("creating a CPU's lock file")?;
+            if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                return Ok(Self { number, _lock: lock });
+            }
+        }
+        let turn = std::process::id() as usize % cpus.len().max(1);
+        let number = cpus.get(turn).copied().unwrap_or(0);
+        Ok(Self { number, _lock: packages::lock(&path(number))? })
+    }
+}
+
+/// The guest's folder on the host: job, console, status. Gone when dropped.
+struct Scratch {
+    dir: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("lab.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir(&dir).attempt(format!("making {}", dir.display()))?;
+        Ok(Self { dir })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The end of what the kernel said.
+    fn console(&self) -> String {
+        let text = fs::read(self.file("console")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+    }
+
+    /// The command's exit status, when it ran to its end.
+    fn status(&self) -> Option<i32> {
+        fs::read_to_string(self.file("status")).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// How long a guest takes to boot on a slow machine; a scenario's timeout should leave room for it.
+pub const BOOT: Duration = Duration::from_secs(20);

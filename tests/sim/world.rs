@@ -1,0 +1,574 @@
+//! The world that a cluster lives in: a clock that jumps, a network, servers, and what goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use directord::config::{self, Config, Instance, RealServer, Transport, VirtualAddress, VirtualServer};
+use directord::director::{Birth, Director};
+use directord::director::effect::{Effect, Level, Transmission};
+use directord::director::event::{AddressReport, Event, TableReport};
+use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
+use ipvs_backend::{
+    DestinationKey, DestinationSettings, Forwarding, MemoryKernel, Reconciler, Service, ServiceKey, ServiceSettings,
+    Table,
+};
+use vrrp::{Advert, Envelope, Link, LinkAddress, Links, State, Version, Wanted};
+
+const INTERFACE: &str = "lan0";
+const SERVERS: u8 = 4;
+/// While faults may happen, and then until rest is demanded.
+const TROUBLE: Duration = Duration::from_secs(60);
+
+/// A source of numbers: the same seed, the same numbers.
+struct Chance(u64);
+
+impl Chance {
+    fn number(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.number() % limit
+    }
+
+    fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What happens at an instant.
+#[derive(Debug)]
+enum Happening {
+    /// A fact reaches a brain, unless the brain that it was for has died since.
+    Fact { node: usize, life: u64, event: Event },
+    /// The owner of the addresses gets to work.
+    Addresses { node: usize, life: u64, level: Level<vrrp::AddressLevel> },
+    /// The owner of the table gets to work.
+    Table { node: usize, life: u64, level: Level<Table> },
+    /// Something goes wrong, or is mended.
+    Fate,
+}
+
+struct Node {
+    address: Ipv4Addr,
+    priority: u8,
+    /// Counts restarts; facts for an earlier life are lost.
+    life: u64,
+    director: Option<Director>,
+    config: Arc<Config>,
+    link_up: bool,
+    held: BTreeSet<IpAddr>,
+    kernel: MemoryKernel,
+    reconciler: Option<Reconciler<MemoryKernel>>,
+}
+
+/// A cluster and all that surrounds it.
+pub struct World {
+    seed: u64,
+    chance: Chance,
+    start: Instant,
+    now: Instant,
+    order: u64,
+    agenda: BTreeMap<(Instant, u64), Happening>,
+    nodes: Vec<Node>,
+    /// Pairs of nodes that do not hear each other, one way.
+    deaf: BTreeSet<(usize, usize)>,
+    loss: u64,
+    dead_servers: BTreeSet<u8>,
+    preempt: bool,
+    interval: Duration,
+    version: Version,
+    story: Vec<String>,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        chance.number();
+        let version = if chance.percent(30) { Version::V2 } else { Version::V3 };
+        let interval = match version {
+            Version::V2 => Duration::from_secs(1),
+            Version::V3 => Duration::from_millis([10, 100, 250, 1000][chance.below(4) as usize]),
+        };
+        let start = Instant::now();
+        let mut world = World {
+            seed,
+            start,
+            now: start,
+            order: 0,
+            agenda: BTreeMap::new(),
+            nodes: Vec::new(),
+            deaf: BTreeSet::new(),
+            loss: 0,
+            dead_servers: BTreeSet::new(),
+            preempt: chance.percent(70),
+            interval,
+            version,
+            story: Vec::new(),
+            chance,
+        };
+        let count = 2 + world.chance.below(2) as usize;
+        let equal = world.chance.percent(20);
+        for number in 0..count {
+            let priority = if equal { 100 } else { 100 + 50 * number as u8 };
+            world.add_node(number, priority);
+        }
+        for node in 0..count {
+            world.boot(node);
+        }
+        world
+    }
+
+    /// Lives through the trouble, then demands rest.
+    pub fn live(mut self) {
+        self.later(Duration::from_millis(500), Happening::Fate);
+        self.run_until(self.start + TROUBLE, true);
+        self.mend_everything();
+        // The longest takeover, and a few intervals for those who heard it late; then what checks need.
+        let settling = self.interval * 8 + Duration::from_secs(2) + self.check_time() * 3;
+        self.run_until(self.now + settling, false);
+        self.demand_rest();
+        // And at rest it stays: nobody moves while nothing happens.
+        let master = self.masters();
+        self.run_until(self.now + self.interval * 20, false);
+        assert_eq!(self.masters(), master, "the master moved without a reason\n{}", self.tale());
+    }
+
+    fn add_node(&mut self, number: usize, priority: u8) {
+        let kernel = MemoryKernel::new();
+        kernel.set_table(&foreign_table());
+        let address = Ipv4Addr::new(10, 0, 0, 10 + number as u8);
+        let config = Arc::new(self.config(priority, 1));
+        self.nodes.push(Node {
+            address,
+            priority,
+            life: 0,
+            director: None,
+            config,
+            link_up: true,
+            held: BTreeSet::new(),
+            kernel,
+            reconciler: None,
+        });
+    }
+
+    fn config(&self, priority: u8, weight: u32) -> Config {
+        let mut settings = vrrp::Settings::new(51, vec![vip()]);
+        settings.priority = priority;
+        settings.version = self.version;
+        settings.interval = self.interval;
+        settings.preempt = self.preempt;
+        let instance = Instance {
+            interface: INTERFACE.to_owned(),
+            router: settings,
+            transport: Transport::Multicast,
+            source: None,
+            addresses: vec![VirtualAddress { address: vip(), prefix: 32, interface: None, label: None }],
+            alert: true,
+        };
+        let server = |n: u8| {
+            let check = Check {
+                kind: Kind::Tcp,
+                target: SocketAddr::new(rip(n), 80),
+                source: None,
+                connect_timeout: Duration::from_secs(1),
+                schedule: Schedule { interval: Duration::from_secs(1), ..Schedule::default() },
+            };
+            let server = RealServer {
+                weight,
+                forwarding: Forwarding::Dr,
+                inhibit: n % 2 == 0,
+                checks: vec![Arc::new(check)],
+                alert: true,
+            };
+            (DestinationKey::new(rip(n), 80), Arc::new(server))
+        };
+        let service = VirtualServer {
+            settings: ServiceSettings::default(),
+            servers: (1..=SERVERS).map(server).collect(),
+            sorry: Some(config::SorryServer {
+                key: DestinationKey::new(rip(99), 80),
+                forwarding: Forwarding::Dr,
+            }),
+            alert: true,
+        };
+        Config {
+            instances: [("VI_1".to_owned(), Arc::new(instance))].into(),
+            services: [(service_key(), Arc::new(service))].into(),
+            ..Config::default()
+        }
+    }
+
+    fn boot(&mut self, node: usize) {
+        let seed = self.chance.number();
+        let me = &mut self.nodes[node];
+        me.life += 1;
+        let (at, wall) = (self.now, SystemTime::UNIX_EPOCH);
+        me.director = Some(Director::new(Birth { host_name: format!("node{node}"), seed, at, wall }));
+        me.reconciler = Some(Reconciler::new(me.kernel.clone()));
+        self.tell(node, Event::Links(self.links(node)));
+        self.configure(node, Arc::default());
+    }
+
+    fn configure(&mut self, node: usize, old: Arc<Config>) {
+        let new = (*self.nodes[node].config).clone();
+        let (config, difference) = config::adopt(&old, new);
+        let config = Arc::new(config);
+        self.nodes[node].config = config.clone();
+        self.tell(node, Event::Configured { config, difference });
+    }
+
+    fn links(&self, node: usize) -> Arc<Links> {
+        let me = &self.nodes[node];
+        let addresses = vec![LinkAddress { address: IpAddr::V4(me.address), prefix: 24, secondary: false }];
+        let link = Link { index: 2, up: me.link_up, mac: Some([2, 0, 0, 0, 0, node as u8]), loopback: false, addresses };
+        Arc::new([(INTERFACE.to_owned(), link)].into())
+    }
+
+    // Time.
+
+    fn later(&mut self, delay: Duration, happening: Happening) {
+        self.order += 1;
+        self.agenda.insert((self.now + delay, self.order), happening);
+    }
+
+    fn run_until(&mut self, end: Instant, trouble: bool) {
+        loop {
+            let brains = self.nodes.iter().enumerate().filter_map(|(n, node)| {
+                Some((node.director.as_ref()?.deadline()?, n))
+            });
+            let deadline = brains.min();
+            let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
+            let at = match (deadline, next) {
+                (Some((deadline, _)), Some(next)) => deadline.min(next),
+                (Some((deadline, _)), None) => deadline,
+                (None, Some(next)) => next,
+                (None, None) => return,
+            };
+            if at > end {
+                self.now = end;
+                return;
+            }
+            self.now = self.now.max(at);
+            match deadline {
+                Some((due, node)) if due <= at => {
+                    let now = self.now;
+                    if let Some(director) = &mut self.nodes[node].director {
+                        director.handle_timeout(now);
+                    }
+                    self.carry_out(node);
+                }
+                _ => {
+                    let (_, happening) = self.agenda.pop_first().unwrap();
+                    self.happen(happening, trouble);
+                }
+            }
+            self.demand_safety();
+        }
+    }
+
+    fn happen(&mut self, happening: Happening, trouble: bool) {
+        match happening {
+            Happening::Fact { node, life, event } => {
+                if self.nodes[node].life == life {
+                    self.tell(node, event);
+                }
+            }
+            Happening::Addresses { node, life, level } if self.nodes[node].life == life => {
+                for (key, wanted) in level.value.iter() {
+                    match wanted {
+                        Wanted::Present(_) => self.nodes[node].held.insert(key.address),
+                        Wanted::Absent => self.nodes[node].held.remove(&key.address),
+                    };
+                }
+                let report = AddressReport { serial: level.serial, ..AddressReport::default() };
+                self.tell(node, Event::AddressesApplied(report));
+            }
+            Happening::Table { node, life, level } if self.nodes[node].life == life => {
+                let Some(reconciler) = &mut self.nodes[node].reconciler else { return };
+                let report = match reconciler.converge(&level.value) {
+                    Ok(done) => TableReport {
+                        serial: level.serial,
+                        applied: done.applied.len(),
+                        failures: done.refused.iter().map(ToString::to_string).collect(),
+                        unavailable: None,
+                    },
+                    Err(error) => TableReport {
+                        serial: level.serial,
+                        unavailable: Some(error.to_string()),
+                        ..TableReport::default()
+                    },
+                };
+                if report.unavailable.is_some() || !report.failures.is_empty() {
+                    let life = self.nodes[node].life;
+                    self.later(Duration::from_secs(1), Happening::Table { node, life, level });
+                }
+                self.tell(node, Event::TableApplied(report));
+            }
+            Happening::Addresses { .. } | Happening::Table { .. } => {}
+            Happening::Fate => {
+                if trouble {
+                    self.go_wrong();
+                    let pause = Duration::from_millis(200 + self.chance.below(4000));
+                    self.later(pause, Happening::Fate);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, node: usize, event: Event) {
+        let now = self.now;
+        if let Some(director) = &mut self.nodes[node].director {
+            director.handle_event(event, now);
+        }
+        self.carry_out(node);
+    }
+
+    fn carry_out(&mut self, node: usize) {
+        while let Some(effect) = self.nodes[node].director.as_mut().and_then(Director::poll_effect) {
+            let life = self.nodes[node].life;
+            let delay = Duration::from_micros(100 + self.chance.below(3000));
+            match effect {
+                Effect::Send(transmission) => self.send(node, &transmission),
+                Effect::Addresses(level) => self.later(delay, Happening::Addresses { node, life, level }),
+                Effect::Table(level) => self.later(delay, Happening::Table { node, life, level }),
+                Effect::Probe(attempt) => {
+                    let dead = self.dead_servers.iter().any(|n| rip(*n) == attempt.spec.target.ip());
+                    let hangs = dead && self.chance.percent(50);
+                    let took = if hangs { attempt.spec.connect_timeout } else { delay };
+                    let outcome = if dead {
+                        Outcome::failed(FailureKind::Refused, "connection refused", took)
+                    } else {
+                        Outcome::passed(took)
+                    };
+                    let event = Event::ProbeDone { check: attempt.check, attempt: attempt.number, outcome };
+                    self.later(took, Happening::Fact { node, life, event });
+                }
+                Effect::Log(entry) => self.remember(format!("node{node}: {entry}")),
+                Effect::Stopped => self.nodes[node].director = None,
+                Effect::Sockets(_) | Effect::Announce(_) | Effect::Notify(_) => {}
+            }
+        }
+    }
+
+    /// The network: bytes go in, and perhaps come out elsewhere, some time, once or twice.
+    fn send(&mut self, from: usize, transmission: &Transmission) {
+        if !self.nodes[from].link_up {
+            return;
+        }
+        for destination in &transmission.destinations {
+            let envelope = Envelope { source: transmission.source, destination: *destination, ttl: 255 };
+            let payload = transmission.advert.emit(transmission.source, *destination);
+            let advert = Advert::parse(&payload, &envelope).expect("what we emit can be parsed");
+            for to in 0..self.nodes.len() {
+                if to == from || !self.nodes[to].link_up || self.deaf.contains(&(from, to)) {
+                    continue;
+                }
+                if self.chance.percent(self.loss) {
+                    continue;
+                }
+                let copies = if self.loss > 0 && self.chance.percent(5) { 2 } else { 1 };
+                for _ in 0..copies {
+                    let delay = Duration::from_micros(50 + self.chance.below(1500));
+                    let interface = INTERFACE.to_owned();
+                    let event = Event::Advert { interface, envelope, advert: advert.clone() };
+                    let life = self.nodes[to].life;
+                    self.later(delay, Happening::Fact { node: to, life, event });
+                }
+            }
+        }
+    }
+
+    // Fate.
+
+    fn go_wrong(&mut self) {
+        let node = self.chance.below(self.nodes.len() as u64) as usize;
+        let other = self.chance.below(self.nodes.len() as u64) as usize;
+        match self.chance.below(10) {
+            0 => self.kill(node),
+            1 | 2 => {
+                if self.nodes[node].director.is_none() {
+                    self.remember(format!("node{node} starts"));
+                    self.boot(node);
+                }
+            }
+            3 => {
+                self.remember(format!("node{node} is told to stop"));
+                self.tell(node, Event::Stop);
+            }
+            4 => {
+                self.remember(format!("{node} is no longer heard by {other}"));
+                self.deaf.insert((node, other));
+            }
+            5 => {
+                self.remember("the network is whole".to_owned());
+                self.deaf.clear();
+                self.loss = 0;
+            }
+            6 => {
+                self.loss = self.chance.below(40);
+                self.remember(format!("the network loses {} %", self.loss));
+            }
+            7 => {
+                let server = 1 + self.chance.below(u64::from(SERVERS)) as u8;
+                self.remember(format!("server {server} changes its health"));
+                if !self.dead_servers.remove(&server) {
+                    self.dead_servers.insert(server);
+                }
+            }
+            8 => {
+                let up = !self.nodes[node].link_up;
+                self.remember(format!("the link of node{node} is {}", if up { "up" } else { "down" }));
+                self.nodes[node].link_up = up;
+                self.tell(node, Event::Links(self.links(node)));
+            }
+            _ => self.reload(node),
+        }
+    }
+
+    fn reload(&mut self, node: usize) {
+        if self.nodes[node].director.is_none() {
+            return;
+        }
+        let weight = 1 + self.chance.below(9) as u32;
+        self.remember(format!("node{node} reloads with weight {weight}"));
+        let old = self.nodes[node].config.clone();
+        self.nodes[node].config = Arc::new(self.config(self.nodes[node].priority, weight));
+        self.configure(node, old);
+        if self.chance.percent(20) {
+            self.nodes[node].kernel.refuse_next(2, ipvs_backend::Errno(12));
+        }
+    }
+
+    /// Power off: addresses and table vanish with the machine.
+    fn kill(&mut self, node: usize) {
+        self.remember(format!("node{node} loses its power"));
+        let me = &mut self.nodes[node];
+        me.director = None;
+        me.reconciler = None;
+        me.life += 1;
+        me.held.clear();
+        me.kernel.set_table(&foreign_table());
+    }
+
+    fn mend_everything(&mut self) {
+        self.remember("everything is mended".to_owned());
+        self.deaf.clear();
+        self.loss = 0;
+        for node in 0..self.nodes.len() {
+            if !self.nodes[node].link_up {
+                self.nodes[node].link_up = true;
+                self.tell(node, Event::Links(self.links(node)));
+            }
+            // One that is on its way out is let go first.
+            if self.nodes[node].director.as_ref().is_none_or(is_stopping) {
+                self.kill(node);
+                self.boot(node);
+            }
+        }
+    }
+
+    // What must hold.
+
+    fn check_time(&self) -> Duration {
+        Duration::from_secs(4)
+    }
+
+    fn masters(&self) -> Vec<usize> {
+        let is_master = |node: &Node| {
+            node.director.as_ref().is_some_and(|d| d.snapshot(self.now).instances.iter().any(|i| i.role == "MASTER"))
+        };
+        (0..self.nodes.len()).filter(|n| is_master(&self.nodes[*n])).collect()
+    }
+
+    /// Always: nothing foreign is touched.
+    fn demand_safety(&self) {
+        if self.order % 64 != 0 {
+            return;
+        }
+        for (number, node) in self.nodes.iter().enumerate() {
+            let table = node.kernel.table();
+            let foreign = foreign_table();
+            for (key, service) in &foreign.services {
+                assert_eq!(table.services.get(key), Some(service), "node{number} touched a foreign service\n{}", self.tale());
+            }
+        }
+    }
+
+    /// After the faults: one master, the right one; its address there only; every table as wanted.
+    fn demand_rest(&self) {
+        let masters = self.masters();
+        assert_eq!(masters.len(), 1, "masters: {masters:?}\n{}", self.tale());
+        let best = (0..self.nodes.len()).max_by_key(|n| (self.nodes[*n].priority, self.nodes[*n].address));
+        if self.preempt && self.nodes.iter().any(|n| n.priority != self.nodes[0].priority) {
+            assert_eq!(masters.first().copied(), best, "not the highest priority is master\n{}", self.tale());
+        }
+        for (number, node) in self.nodes.iter().enumerate() {
+            let holds = node.held.contains(&vip());
+            assert_eq!(holds, masters.contains(&number), "node{number} holds the address: {holds}\n{}", self.tale());
+            let snapshot = node.director.as_ref().unwrap().snapshot(self.now);
+            assert_eq!(snapshot.ipvs.wanted, snapshot.ipvs.applied, "node{number}: table\n{}", self.tale());
+            let table = node.kernel.table();
+            let service = table.services.get(&service_key()).unwrap();
+            let weights: BTreeMap<IpAddr, u32> =
+                service.destinations.iter().map(|(key, settings)| (key.address, settings.weight)).collect();
+            assert_eq!(weights, self.expected(node), "node{number}: weights\n{}", self.tale());
+        }
+    }
+
+    fn expected(&self, node: &Node) -> BTreeMap<IpAddr, u32> {
+        let service = &node.config.services[&service_key()];
+        let mut weights = BTreeMap::new();
+        for n in 1..=SERVERS {
+            let server = &service.servers[&DestinationKey::new(rip(n), 80)];
+            match (self.dead_servers.contains(&n), server.inhibit) {
+                (false, _) => weights.insert(rip(n), server.weight),
+                (true, true) => weights.insert(rip(n), 0),
+                (true, false) => None,
+            };
+        }
+        if weights.values().all(|weight| *weight == 0) {
+            weights.insert(rip(99), 1);
+        }
+        weights
+    }
+
+    fn remember(&mut self, what: String) {
+        let at = self.now.duration_since(self.start).as_secs_f64();
+        self.story.push(format!("{at:10.4} {what}"));
+    }
+
+    fn tale(&self) -> String {
+        let last = self.story.len().saturating_sub(60);
+        format!("SIM_SEED={}\n{}", self.seed, self.story[last..].join("\n"))
+    }
+}
+
+fn is_stopping(director: &Director) -> bool {
+    let now = Instant::now();
+    director.snapshot(now).instances.iter().any(|i| i.role == State::Stopped.to_string())
+}
+
+fn vip() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100))
+}
+
+fn rip(n: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, 200 + n % 50))
+}
+
+fn service_key() -> ServiceKey {
+    ServiceKey::tcp(vip(), 80)
+}
+
+fn foreign_table() -> Table {
+    let mut service = Service::new(ServiceSettings::default());
+    service.destinations.insert(DestinationKey::new(rip(7), 53), DestinationSettings::new(Forwarding::Nat, 3));
+    let key = ServiceKey::udp(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9)), 53);
+    Table { services: [(key, Arc::new(service))].into() }
+}

@@ -1,0 +1,249 @@
+//! The one owner of the addresses we put on interfaces.
+//!
+//! [`AddressTable::converge`] reads what the kernel holds, lets [`plan`] find the difference to the wanted level and
+//! carries it out in few system calls. Our addresses carry a mark in the kernel (`IFA_PROTO`), so that after a crash
+//! the next start recognises what its predecessor left behind; kernels before 5.18 ignore the mark.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+
+use super::netlink::{AddressRow, Netlink, Refusal};
+use crate::address::{
+    AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, HeldAddresses, OwnAddresses,
+    plan,
+};
+
+/// Our mark on addresses (`IFA_PROTO`, `<linux/if_addr.h>`): VRRP's protocol number. `ip address` shows it as
+/// `proto 112`.
+pub const ADDRESS_PROTOCOL: u8 = 112;
+
+/// Lifetime without end, `INFINITY_LIFE_TIME` of the kernel.
+const FOREVER: u32 = u32::MAX;
+
+/// Puts addresses on interfaces and takes them off; see [`AddressLevel`] for what can be asked.
+#[derive(Debug)]
+pub struct AddressTable {
+    kernel: Netlink,
+    /// Every address of the namespace, as last read.
+    rows: Vec<AddressRow>,
+    ours: OwnAddresses,
+}
+
+impl AddressTable {
+    /// Reads the kernel's addresses. Those that carry our mark are taken over as ours: the first level that does not
+    /// name them takes them off.
+    ///
+    /// # Errors
+    /// Whatever the netlink socket says. The missing right to change addresses is no error here; each change will
+    /// report it.
+    pub fn open() -> io::Result<Self> {
+        let mut kernel = Netlink::open()?;
+        let names: BTreeMap<u32, String> =
+            kernel.links()?.into_iter().map(|link| (link.index, link.name)).collect();
+        let rows = kernel.addresses()?;
+        let ours = held_addresses(rows.iter().filter(|row| row.protocol == ADDRESS_PROTOCOL), &names);
+        let ours = ours.into_iter().filter_map(|(key, held)| Some((key, held.into_iter().next()?))).collect();
+        Ok(Self { kernel, rows, ours })
+    }
+
+    /// Reads the kernel's addresses again. [`converge`](Self::converge) does it by itself, so what somebody else
+    /// took away is always seen.
+    ///
+    /// # Errors
+    /// Whatever the netlink socket says.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        self.rows = self.kernel.addresses()?;
+        Ok(())
+    }
+
+    /// The addresses that are ours, as we put them there.
+    pub fn ours(&self) -> &OwnAddresses {
+        &self.ours
+    }
+
+    /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
+    /// tried again at the next call.
+    pub fn converge(&mut self, wanted: &AddressLevel) -> AddressReport {
+        let mut report = AddressReport::default();
+        if let Err(error) = self.refresh() {
+            let text = format!("the kernel's addresses cannot be read: {error}");
+            report.failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
+            return report;
+        }
+        let indexes = indexes(wanted.keys().chain(self.ours.keys()));
+        let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
+        let held = held_addresses(&self.rows, &names);
+        self.ours.retain(|key, own| holds(&held, key, own.prefix));
+        let mut operations = plan(&held, wanted, &self.ours);
+        operations.retain(|operation| match indexes.contains_key(&operation.key().interface) {
+            true => true,
+            false => {
+                let text = format!("there is no interface `{}`", operation.key().interface);
+                report.failures.push((operation.key().clone(), text));
+                false
+            }
+        });
+        self.carry_out(operations, &indexes, &mut report);
+        report
+    }
+
+    fn carry_out(
+        &mut self,
+        operations: Vec<AddressOperation>,
+        indexes: &BTreeMap<String, u32>,
+        report: &mut AddressReport,
+    ) {
+        let index_of =
+            |operation: &AddressOperation| indexes.get(&operation.key().interface).copied().unwrap_or(0);
+        let requests = operations.iter().map(|operation| request(operation, index_of(operation))).collect();
+        match self.kernel.transact(requests) {
+            Ok(answers) => {
+                for (operation, answer) in operations.into_iter().zip(answers) {
+                    self.settle(operation, answer, report);
+                }
+            }
+            Err(error) => {
+                let text = format!("no answer from the kernel: {error}");
+                report
+                    .failures
+                    .extend(operations.iter().map(|operation| (operation.key().clone(), text.clone())));
+            }
+        }
+    }
+
+    /// Takes note of the kernel's answer to one operation.
+    fn settle(
+        &mut self,
+        operation: AddressOperation,
+        answer: Result<(), Refusal>,
+        report: &mut AddressReport,
+    ) {
+        match (operation, answer) {
+            (AddressOperation::Add { key, settings }, Ok(())) => {
+                self.ours.insert(key.clone(), settings);
+                report.added.push(key);
+            }
+            // Somebody was faster; the address is there and is theirs.
+            (AddressOperation::Add { .. }, Err(Refusal { code: libc::EEXIST, .. })) => {}
+            (AddressOperation::Add { key, settings }, Err(refusal)) => {
+                let text =
+                    format!("cannot be added as {}/{}: {}", key.address, settings.prefix, refusal.in_words());
+                report.failures.push((key, text));
+            }
+            (AddressOperation::Remove { key, prefix }, Ok(())) => {
+                self.ours.retain(|own, settings| *own != key || settings.prefix != prefix);
+                report.removed.push(key);
+            }
+            // Gone already, with its interface or by somebody else's hand.
+            (AddressOperation::Remove { .. }, Err(Refusal { code: libc::EADDRNOTAVAIL, .. })) => {}
+            (AddressOperation::Remove { key, prefix }, Err(refusal)) => {
+                let text = format!("cannot be removed as {}/{prefix}: {}", key.address, refusal.in_words());
+                report.failures.push((key, text));
+            }
+        }
+    }
+}
+
+/// The present indexes of the interfaces that matter; those that do not exist are left out.
+fn indexes<'a>(keys: impl Iterator<Item = &'a AddressKey>) -> BTreeMap<String, u32> {
+    let names: BTreeSet<&String> = keys.map(|key| &key.interface).collect();
+    let index = |name: &String| -> Result<u32, Errno> { if_nametoindex(name.as_str()) };
+    names.into_iter().filter_map(|name| Some((name.clone(), index(name).ok()?))).collect()
+}
+
+/// Addresses on the interfaces named, by key.
+fn held_addresses<'a>(
+    rows: impl IntoIterator<Item = &'a AddressRow>,
+    names: &BTreeMap<u32, String>,
+) -> HeldAddresses {
+    let mut held = HeldAddresses::new();
+    for row in rows {
+        if let Some(name) = names.get(&row.index) {
+            let label = row.label.clone().filter(|label| label != name);
+            let settings = AddressSettings { prefix: row.prefix, label };
+            held.entry(AddressKey::new(name.clone(), row.address)).or_default().push(settings);
+        }
+    }
+    held
+}
+
+fn holds(held: &HeldAddresses, key: &AddressKey, prefix: u8) -> bool {
+    held.get(key).is_some_and(|held| held.iter().any(|one| one.prefix == prefix))
+}
+
+/// The netlink request for one operation, and its flags.
+fn request(operation: &AddressOperation, index: u32) -> (RouteNetlinkMessage, u16) {
+    match operation {
+        AddressOperation::Add { key, settings } => {
+            let mut message = message(key.address, settings.prefix, index);
+            message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(ADDRESS_PROTOCOL)));
+            match (key.address, &settings.label) {
+                (IpAddr::V4(_), Some(label)) => {
+                    message.attributes.push(AddressAttribute::Label(label.clone()))
+                }
+                (IpAddr::V4(_), None) => {}
+                (IpAddr::V6(_), _) => message.attributes.extend(attributes_v6(settings.prefix)),
+            }
+            (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+        }
+        AddressOperation::Remove { key, prefix } => {
+            (RouteNetlinkMessage::DelAddress(message(key.address, *prefix, index)), 0)
+        }
+    }
+}
+
+fn message(address: IpAddr, prefix: u8, index: u32) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.prefix_len = prefix;
+    message.header.index = index;
+    message.attributes.push(AddressAttribute::Local(address));
+    message.attributes.push(AddressAttribute::Address(address));
+    message
+}
+
+/// A virtual IPv6 address answers at once, without asking for duplicates first (the peer that held it until now may
+/// still answer), and one alone in its subnet is never chosen as a source address (it is deprecated from the start).
+fn attributes_v6(prefix: u8) -> Vec<AddressAttribute> {
+    let mut attributes = vec![AddressAttribute::Flags(AddressFlags::Nodad)];
+    if prefix == 128 {
+        let mut lifetimes = CacheInfo::default();
+        lifetimes.ifa_valid = FOREVER;
+        lifetimes.ifa_preferred = 0;
+        attributes.push(AddressAttribute::CacheInfo(lifetimes));
+    }
+    attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between reading the kernel's addresses and changing them somebody else may do the same.
+    #[test]
+    fn being_second_is_no_failure_and_makes_nothing_ours() {
+        let mut table = AddressTable::open().unwrap();
+        let key = AddressKey::new("eth0", [192, 0, 2, 1].into());
+        let settings = AddressSettings::host(key.address);
+        let mut report = AddressReport::default();
+        let refusal = |code| Err(Refusal { code, text: None });
+        let add = AddressOperation::Add { key: key.clone(), settings };
+        table.settle(add.clone(), refusal(libc::EEXIST), &mut report);
+        let remove = AddressOperation::Remove { key: key.clone(), prefix: 32 };
+        table.settle(remove, refusal(libc::EADDRNOTAVAIL), &mut report);
+        assert_eq!(report, AddressReport::default());
+        assert!(!table.ours().contains_key(&key));
+        table.settle(add, refusal(libc::ENODEV), &mut report);
+        assert_eq!(report.failures.len(), 1);
+        assert!(report.failures[0].1.starts_with("cannot be added as 192.0.2.1/32: No such device"));
+    }
+}

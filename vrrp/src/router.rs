@@ -1,0 +1,363 @@
+//! The state machine of one virtual router (RFC 9568, 6.4; RFC 3768, 6.4).
+//!
+//! ```text
+//!                     start                 master-down timer
+//!   Initialize ────────────────► Backup ────────────────────────► Master
+//!       │                        ▲    ▲                             │  │
+//!       │ start of an owner      │    └─────────────────────────────┘  │
+//!       └────────────► Master    │         a better master was heard   │
+//!                                │                                     │
+//!                  last fault    │            a fault: advert of       │
+//!                     gone       └── Fault ◄── priority 0 ─────────────┘
+//! ```
+//!
+//! From everywhere a stop leads to Stopped, for a master by way of an advert of priority 0; a fault
+//! leads to Fault from Backup and Initialize too. A router never goes from Fault to Master directly.
+//!
+//! The router does no IO and reads no clock. It is handed facts by the `handle_…` methods; after each of
+//! them, take what it wants done from [`Router::poll_output`] until that is `None`, and then sleep until
+//! [`Router::poll_timeout`]. On becoming master the advert is the first output, before the address is
+//! even on the interface: late adverts cause a second master, late addresses only a late address.
+
+mod hear;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::advert::{Advert, PRIORITY_OWNER, PRIORITY_STOP};
+use crate::datagram::Envelope;
+use crate::error::{AdvertError, ErrorKind};
+use crate::settings::{Role, Settings};
+use crate::stage::{Backup, Master, Stage, Wait, next};
+use crate::state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+
+/// One virtual router.
+#[derive(Debug, Clone)]
+pub struct Router {
+    settings: Settings,
+    stage: Stage,
+    /// Facts that hold in every state.
+    faults: BTreeSet<Fault>,
+    source: Option<IpAddr>,
+    weight: i32,
+    outputs: VecDeque<Output>,
+    /// Notes already made since the last change of state or settings.
+    noted: BTreeSet<NoteKind>,
+    counters: Counters,
+    last_transition: Option<(Instant, Cause)>,
+}
+
+impl Router {
+    /// A router in [`State::Initialize`]. The settings are [normalized](Settings::normalized).
+    pub fn new(settings: Settings) -> Router {
+        Router {
+            settings: settings.normalized(),
+            stage: Stage::Initialize,
+            faults: BTreeSet::new(),
+            source: None,
+            weight: 0,
+            outputs: VecDeque::new(),
+            noted: BTreeSet::new(),
+            counters: Counters::default(),
+            last_transition: None,
+        }
+    }
+
+    /// Begins to take part: an owner that wishes so as master at once, a router that wishes to be master
+    /// as a backup that waits for one interval and skew only, every other as a backup. With faults it
+    /// begins in [`State::Fault`]. Has no effect on a router that is running.
+    pub fn handle_start(&mut self, now: Instant) {
+        if !matches!(self.stage, Stage::Initialize | Stage::Stopped) {
+            return;
+        }
+        if !self.faults.is_empty() {
+            self.enter_fault(now);
+            return;
+        }
+        match self.settings.wish {
+            Role::Master if self.settings.is_owner() => self.enter_master(Cause::Started, now),
+            Role::Master => self.enter_backup(Backup::new(now, Wait::First), Cause::Started, now),
+            Role::Backup => self.enter_backup(Backup::new(now, Wait::MasterDown), Cause::Started, now),
+        }
+    }
+
+    /// The faults there are now, all of them. A fault ends mastership with an advert of priority 0; when
+    /// the last one is gone the router is a backup.
+    pub fn handle_faults(&mut self, faults: &BTreeSet<Fault>, now: Instant) {
+        self.faults.clone_from(faults);
+        match self.stage {
+            Stage::Initialize | Stage::Stopped => {}
+            Stage::Fault if self.faults.is_empty() => {
+                self.enter_backup(Backup::new(now, Wait::MasterDown), Cause::FaultsCleared, now);
+            }
+            Stage::Fault => {}
+            Stage::Backup(_) | Stage::Master(_) if self.faults.is_empty() => {}
+            Stage::Backup(_) | Stage::Master(_) => self.enter_fault(now),
+        }
+    }
+
+    /// The address our adverts come from: it decides among equal priorities, and tells our own adverts
+    /// from others.
+    pub fn handle_source(&mut self, source: IpAddr) {
+        self.source = Some(source);
+    }
+
+    /// The sum of the weights of everything tracked. An owner is never weighted.
+    pub fn handle_weight(&mut self, weight: i32) {
+        self.weight = weight;
+    }
+
+    /// An advert that could be parsed. It is checked against the settings here and, where it does not
+    /// fit, counted and dropped. An advert with another address list is counted and used, so that a
+    /// cluster survives the time in which only one of its routers has a new list.
+    pub fn handle_advert(&mut self, advert: &Advert, envelope: &Envelope, now: Instant) {
+        self.hear(advert, envelope, now);
+    }
+
+    /// An advert for this router that could not be parsed: it is counted.
+    pub fn handle_error(&mut self, error: &AdvertError) {
+        self.reject(None, error);
+    }
+
+    /// Does everything that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &self.stage {
+            Stage::Backup(backup) => {
+                if backup.deadline(&self.settings, self.effective_priority()) <= now {
+                    let cause = backup.takeover_cause();
+                    self.enter_master(cause, now);
+                }
+            }
+            Stage::Master(_) => self.master_timeout(now),
+            Stage::Initialize | Stage::Fault | Stage::Stopped => {}
+        }
+    }
+
+    /// Other settings for the same VRID. A role is never lost by this: a master stays master, and if its
+    /// addresses are others it advertises and announces them at once. A lower priority lets the election
+    /// do the rest. A backup whose wait depends on a changed interval begins to wait anew.
+    pub fn handle_settings(&mut self, new: Settings, now: Instant) {
+        debug_assert_eq!(new.vrid, self.settings.vrid, "another VRID is another router");
+        let old = std::mem::replace(&mut self.settings, new.normalized());
+        let new = &self.settings;
+        self.noted.clear();
+        let new_addresses = old.addresses != new.addresses;
+        match &mut self.stage {
+            Stage::Backup(backup) => {
+                if old.version != new.version {
+                    backup.master_interval = None;
+                }
+                let waits_by_own_interval = backup.master_interval.is_none() && backup.wait != Wait::Skew;
+                if waits_by_own_interval && (old.interval, old.version) != (new.interval, new.version) {
+                    backup.timer_started = now;
+                }
+            }
+            Stage::Master(master) => {
+                master.next_advert = master.next_advert.min(now + new.interval);
+                if old.announce.refresh != new.announce.refresh {
+                    master.refresh = new.announce.refresh.map(|every| now + every);
+                }
+                if new_addresses {
+                    master.plan_second_announce(now, new);
+                    self.send_advert();
+                    self.announce(self.settings.announce.repeat);
+                }
+            }
+            Stage::Initialize | Stage::Fault | Stage::Stopped => {}
+        }
+    }
+
+    /// Leaves: a master says so with priority 0, so that a backup need not wait.
+    pub fn handle_stop(&mut self, now: Instant) {
+        if self.state() == State::Stopped {
+            return;
+        }
+        self.resign();
+        self.change(Stage::Stopped, Cause::Stopped, now);
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Router::handle_timeout`], and what for; `None` for not at all.
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        match &self.stage {
+            Stage::Backup(backup) => {
+                Some((backup.deadline(&self.settings, self.effective_priority()), Reason::MasterDown))
+            }
+            Stage::Master(master) => Some(master.deadline()),
+            Stage::Initialize | Stage::Fault | Stage::Stopped => None,
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.stage.state()
+    }
+
+    /// Whether this router is master.
+    pub fn is_master(&self) -> bool {
+        matches!(self.stage, Stage::Master(_))
+    }
+
+    /// The settings, normalized.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The faults as last handed in.
+    pub fn faults(&self) -> &BTreeSet<Fault> {
+        &self.faults
+    }
+
+    /// The priority this router advertises: base and weights, 1..=254. An owner has 255 whatever the
+    /// weights, or 254 while it gives way to another owner.
+    pub fn effective_priority(&self) -> u8 {
+        let owner = self.settings.is_owner();
+        match &self.stage {
+            Stage::Backup(Backup { conceded: true, .. }) if owner => PRIORITY_OWNER - 1,
+            _ if owner => PRIORITY_OWNER,
+            _ => {
+                let sum = i32::from(self.settings.priority).saturating_add(self.weight).clamp(1, 254);
+                u8::try_from(sum).expect("clamped to 1..=254")
+            }
+        }
+    }
+
+    /// The other router that was last heard as master in the present state: its address and priority
+    /// (0 when it said that it leaves). As master ourselves: the rival.
+    pub fn master(&self) -> Option<(IpAddr, u8)> {
+        let heard = match &self.stage {
+            Stage::Backup(backup) => backup.heard.map(|(heard, _)| heard),
+            Stage::Master(master) => master.rival.map(|rival| rival.heard),
+            Stage::Initialize | Stage::Fault | Stage::Stopped => None,
+        };
+        heard.map(|heard| (heard.source, heard.priority))
+    }
+
+    /// Counters since the router was made.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Why the state changed last; `None` before the start.
+    pub fn last_transition(&self) -> Option<&Cause> {
+        self.last_transition.as_ref().map(|(_, cause)| cause)
+    }
+
+    /// When the present state began; `None` before the start.
+    pub fn since(&self) -> Option<Instant> {
+        self.last_transition.as_ref().map(|(at, _)| *at)
+    }
+
+    // ----- states -----
+
+    fn enter_master(&mut self, cause: Cause, now: Instant) {
+        let from = self.state();
+        self.stage = Stage::Master(Master::new(now, &self.settings));
+        self.counters.became_master += 1;
+        self.send_advert();
+        self.tell(from, cause, now);
+        self.announce(self.settings.announce.repeat);
+    }
+
+    fn enter_backup(&mut self, backup: Backup, cause: Cause, now: Instant) {
+        self.change(Stage::Backup(backup), cause, now);
+    }
+
+    fn enter_fault(&mut self, now: Instant) {
+        self.resign();
+        self.change(Stage::Fault, Cause::Faults(self.faults.iter().cloned().collect()), now);
+    }
+
+    /// A master that leaves without having heard a better one.
+    fn resign(&mut self) {
+        if self.is_master() {
+            self.send(PRIORITY_STOP);
+        }
+    }
+
+    fn change(&mut self, to: Stage, cause: Cause, now: Instant) {
+        let from = self.state();
+        self.stage = to;
+        self.tell(from, cause, now);
+    }
+
+    fn tell(&mut self, from: State, cause: Cause, now: Instant) {
+        self.noted.clear();
+        self.last_transition = Some((now, cause.clone()));
+        self.outputs.push_back(Output::Transition { from, to: self.state(), cause });
+    }
+
+    // ----- time -----
+
+    fn master_timeout(&mut self, now: Instant) {
+        let announce = self.settings.announce;
+        while let Stage::Master(master) = &mut self.stage {
+            let (deadline, reason) = master.deadline();
+            if deadline > now {
+                return;
+            }
+            match reason {
+                Reason::Advert => {
+                    master.next_advert = next(deadline, self.settings.interval, now);
+                    self.send_advert();
+                }
+                Reason::SecondAnnounce => {
+                    master.second_announce = None;
+                    self.announce(announce.repeat);
+                }
+                Reason::LowerAnnounce => {
+                    master.lower_announce = None;
+                    self.announce(announce.lower_repeat);
+                }
+                Reason::Refresh => {
+                    master.refresh = announce.refresh.map(|every| next(deadline, every, now));
+                    self.announce(announce.refresh_repeat);
+                }
+                Reason::MasterDown => unreachable!("a master waits for no master"),
+            }
+        }
+    }
+
+    // ----- outputs -----
+
+    fn send_advert(&mut self) {
+        self.send(self.effective_priority());
+    }
+
+    fn send(&mut self, priority: u8) {
+        self.counters.sent += 1;
+        self.counters.zero_sent += u64::from(priority == PRIORITY_STOP);
+        self.outputs.push_back(Output::Send(Advert {
+            version: self.settings.version,
+            vrid: self.settings.vrid,
+            priority,
+            interval: self.settings.interval,
+            auth: self.settings.auth.clone(),
+            addresses: self.settings.addresses.clone(),
+        }));
+    }
+
+    fn announce(&mut self, messages: u32) {
+        if messages > 0 {
+            self.outputs.push_back(Output::Announce(messages));
+        }
+    }
+
+    fn count(&mut self, kind: ErrorKind) {
+        *self.counters.errors.entry(kind).or_default() += 1;
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.noted.insert(note.kind()) {
+            self.outputs.push_back(Output::Note(note));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

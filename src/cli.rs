@@ -140,7 +140,7 @@ fn reload(runtime_dir: &std::path::Path) -> ExitCode {
 
 fn check(path: &std::path::Path) -> ExitCode {
     let reading = config::read(path);
-    eprint!("{}", reading.render(std::io::stderr().is_terminal()));
+    eprint!("{}", reading.render(config::Colour::for_terminal(&std::io::stderr())));
     match &reading.config {
         Some(config) => say(&format!(
             "{}: good: {} vrrp_instances, {} virtual_servers\n",

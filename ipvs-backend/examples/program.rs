@@ -4,9 +4,10 @@
 //! program [--raw | --apply] [--keep] SERVICES SERVERS
 //! ```
 //!
-//! Without a switch it converges as the daemon does: plan, apply, read back, compare. `--apply` leaves out reading
-//! back. `--raw` makes one call of the old setsockopt interface per entry and nothing else: the floor to compare
-//! with. Unless `--keep` is given, the entries are removed afterwards. The services are 10.0.0.1:80 onwards.
+//! Without a switch it converges as the daemon does: plan, apply, read back, compare. `--apply` leaves out
+//! reading back. `--raw` makes one call of the old setsockopt interface per entry and nothing else: the floor
+//! to compare with. Unless `--keep` is given, the entries are removed afterwards. The services are
+//! 10.0.0.1:80 onwards.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;

@@ -1,10 +1,11 @@
 //! Generic netlink messages of IPVS: operations become bytes, the kernel's answers become values.
 //!
 //! Pure functions over byte slices; none of them panics on anything. A message is a netlink header (16 bytes,
-//! `struct nlmsghdr`), a generic netlink header (4 bytes, `struct genlmsghdr`) and attributes (length, kind, value,
-//! padded to 4 bytes). Numbers are in the host's byte order except where the kernel's header says `__be`: ports,
-//! the firewall-mark-free address and the IPv4 netmask. Sources: `linux/netlink.h`, `linux/genetlink.h`,
-//! `linux/ip_vs.h`; which attributes the kernel demands: `net/netfilter/ipvs/ip_vs_ctl.c`.
+//! `struct nlmsghdr`), a generic netlink header (4 bytes, `struct genlmsghdr`) and attributes (length, kind,
+//! value, padded to 4 bytes). Numbers are in the host's byte order except where the kernel's header says
+//! `__be`: ports, the firewall-mark-free address and the IPv4 netmask. Sources: `linux/netlink.h`,
+//! `linux/genetlink.h`, `linux/ip_vs.h`; which attributes the kernel demands:
+//! `net/netfilter/ipvs/ip_vs_ctl.c`.
 
 mod decode;
 mod encode;

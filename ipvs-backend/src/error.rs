@@ -15,21 +15,24 @@ impl ParseError {
     }
 }
 
-/// Why the kernel's table could not be read or written at all. That the kernel refuses a single operation is no
-/// error of this kind but a [`Rejection`](crate::Rejection).
+/// Why the kernel's table could not be read or written at all. That the kernel refuses a single operation is
+/// no error of this kind but a [`Rejection`](crate::Rejection).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
     /// The kernel has no IPVS, and it could not be loaded.
     #[error(
-        "this kernel has no IPVS: load it with `modprobe ip_vs` (inside a container: on its host), or run a kernel \
-         built with CONFIG_IP_VS"
+        "this kernel has no IPVS: load it with `modprobe ip_vs` (inside a container: on its host), or run a \
+         kernel built with CONFIG_IP_VS"
     )]
     NoIpvs,
     /// The process may not change the IPVS table.
-    #[error("no permission to use the kernel's IPVS table: run as root or with the capability CAP_NET_ADMIN")]
+    #[error(
+        "no permission to use the kernel's IPVS table: run as root or with the capability CAP_NET_ADMIN \
+         (that of a user namespace does not count)"
+    )]
     NoPrivilege,
-    /// The kernel dropped answers because the socket's receive buffer was full: what it did is not known. Read
-    /// the table again before the next change.
+    /// The kernel dropped answers because the socket's receive buffer was full: what it did is not known.
+    /// Read the table again before the next change.
     #[error("the kernel dropped answers about its IPVS table (receive buffer full): read the table again")]
     Overrun,
     /// The table kept changing while it was read.

@@ -38,6 +38,20 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
     }
 }
 
+impl<K: Kernel + ?Sized> Kernel for Box<K> {
+    fn dump(&mut self) -> Result<Table, KernelError> {
+        (**self).dump()
+    }
+
+    fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<Service>, KernelError> {
+        (**self).dump_service(key)
+    }
+
+    fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
+        (**self).apply(operations)
+    }
+}
+
 /// An operation that the kernel refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
@@ -57,6 +71,12 @@ impl Rejection {
             _ => reason(operation, errno),
         };
         Self { index, errno, reason }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
     }
 }
 
@@ -85,7 +105,8 @@ impl Errno {
     /// Address family not supported.
     pub const EAFNOSUPPORT: Self = Self(97);
 
-    /// Whether the same operation will be refused again as long as nobody changes the kernel or the operation.
+    /// Whether the same operation will be refused again as long as nobody changes the kernel or the
+    /// operation.
     pub fn is_lasting(self) -> bool {
         matches!(self, Self::ENOENT | Self::EINVAL | Self::ERANGE | Self::EAFNOSUPPORT | Self::EPERM)
     }
@@ -120,8 +141,8 @@ fn reason(operation: &Operation, errno: Errno) -> String {
             match &settings.engine {
                 None => format!("the kernel has no scheduler {0} (module ip_vs_{0})", settings.scheduler),
                 Some(engine) => format!(
-                    "the kernel has no scheduler {0} (module ip_vs_{0}) or no persistence engine {engine} (module \
-                 ip_vs_pe_{engine})",
+                    "the kernel has no scheduler {0} (module ip_vs_{0}) or no persistence engine {engine} \
+                     (module ip_vs_pe_{engine})",
                     settings.scheduler
                 ),
             }
@@ -134,8 +155,8 @@ fn reason(operation: &Operation, errno: Errno) -> String {
             Errno::ERANGE,
         ) => {
             format!(
-                "weight {}, upper threshold {}, lower threshold {}: the weight must not exceed 2147483647, the lower \
-                 threshold not the upper",
+                "weight {}, upper threshold {}, lower threshold {}: the weight must not exceed 2147483647, \
+                 the lower threshold not the upper",
                 settings.weight, settings.upper, settings.lower
             )
         }
@@ -150,7 +171,8 @@ fn reason(operation: &Operation, errno: Errno) -> String {
         }
         (Operation::AddDestination { key, .. } | Operation::SetDestination { key, .. }, Errno::EINVAL) => {
             format!(
-                "{} is no address of a single host (or this network namespace has no address yet, not even on lo)",
+                "{} is no address of a single host (or this network namespace has no address yet, not \
+                 even on lo)",
                 key.address
             )
         }

@@ -1,8 +1,9 @@
 //! What a virtual service and a real server are known by.
 //!
-//! A key never holds a setting: two services with the same key are the same service, however they are scheduled,
-//! and a server whose weight changes stays the same server. Keys are written as strings, so that they can be the
-//! keys of JSON maps: `[10.0.0.1]:tcp:80`, `[2001:db8::1]:udp:53`, `FWM 7`, `FWM 7 v6`; `[10.0.0.2]:80`.
+//! A key never holds a setting: two services with the same key are the same service, however they are
+//! scheduled, and a server whose weight changes stays the same server. Keys are written as strings, so that
+//! they can be the keys of JSON maps: `[10.0.0.1]:tcp:80`, `[2001:db8::1]:udp:53`, `FWM 7`, `FWM 7 v6`;
+//! `[10.0.0.2]:80`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -168,7 +169,8 @@ fn parse_service(text: &str) -> Option<ServiceKey> {
             Some(mark) => (mark, Family::V6),
             None => (rest, Family::V4),
         };
-        return Some(ServiceKey::Mark { family, mark: mark.parse().ok()? });
+        let mark = mark.parse().ok().filter(|mark| *mark != 0)?;
+        return Some(ServiceKey::Mark { family, mark });
     }
     let (address, rest) = bracketed(text)?;
     let (protocol, port) = rest.split_once(':')?;
@@ -198,3 +200,54 @@ macro_rules! serde_as_string {
 }
 
 serde_as_string!(ServiceKey, DestinationKey);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sample::every_key;
+
+    #[test]
+    fn texts() {
+        for text in ["[10.0.0.1]:tcp:80", "[2001:db8::1]:sctp:0", "FWM 1", "FWM 4294967295 v6"] {
+            assert_eq!(text.parse::<ServiceKey>().unwrap().to_string(), text);
+        }
+        assert_eq!("10.0.0.2:80".parse(), "[10.0.0.2]:80".parse::<DestinationKey>());
+        assert_eq!("[::1]:80".parse::<DestinationKey>().unwrap().to_string(), "[::1]:80");
+    }
+
+    #[test]
+    fn nonsense_is_named_with_what_was_expected() {
+        for text in
+            ["", "FWM", "FWM -1", "FWM 0", "10.0.0.1:tcp:80", "[10.0.0.1]:icmp:80", "[10.0.0.1]:tcp:65536"]
+        {
+            let error = text.parse::<ServiceKey>().unwrap_err().to_string();
+            assert!(error.contains(&format!("\"{text}\"")) && error.contains("FWM 1"), "{error}");
+        }
+        for text in ["", "10.0.0.2", "[10.0.0.2]", "[10.0.0.2]:x", "::1:80:"] {
+            assert!(text.parse::<DestinationKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_of_json_maps() {
+        let map = BTreeMap::from([("FWM 7 v6".parse::<ServiceKey>().unwrap(), 1)]);
+        let json = serde_json::to_string(&map).unwrap();
+        assert_eq!(json, r#"{"FWM 7 v6":1}"#);
+        assert_eq!(serde_json::from_str::<BTreeMap<ServiceKey, i32>>(&json).unwrap(), map);
+        assert!(serde_json::from_str::<ServiceKey>(r#""nonsense""#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_as_good_as_the_key(key in every_key(), address: IpAddr, port: u16) {
+            prop_assume!(!matches!(key, ServiceKey::Mark { mark: 0, .. }));
+            prop_assert_eq!(key.to_string().parse(), Ok(key));
+            let key = DestinationKey { address, port };
+            prop_assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! The kernel IPVS table as a value: model, plan, generic netlink codec; the kernel behind a feature.
 //!
 //! [`Table`] says how the kernel's IPVS table is or should be. [`plan`] compares two tables and yields the
-//! [`Operation`]s that lead from one to the other; [`codec`] turns operations into generic netlink messages and
-//! the kernel's answers back into values. [`Kernel`] is whatever holds a table: [`MemoryKernel`] for tests and
-//! simulations, `NetlinkKernel` (feature `io`) for the real one. [`Reconciler`] keeps one in step with what is
-//! wanted, and touches nothing that it does not own.
+//! [`Operation`]s that lead from one to the other; [`codec`] turns operations into generic netlink messages
+//! and the kernel's answers back into values. [`Kernel`] is whatever holds a table: [`MemoryKernel`] for
+//! tests and simulations, `NetlinkKernel` (feature `io`) for the real one. [`Reconciler`] keeps one in step
+//! with what is wanted, and touches nothing that it does not own.
 //!
 //! Numbers of the interface come from `include/uapi/linux/ip_vs.h` of the Linux kernel.
 

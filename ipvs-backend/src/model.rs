@@ -1,8 +1,8 @@
 //! The table itself: services with their settings, each with its real servers.
 //!
 //! A [`Table`] is a value. Unchanged services are shared between two tables by `Arc`, so that publishing one
-//! changed service out of thousands copies pointers only. Whether two settings are *the same to the kernel* is
-//! asked with `same_as`, not with `==`: the kernel keeps whole seconds, masks and flags in one fixed form.
+//! changed service out of thousands copies pointers only. Whether two settings are *the same to the kernel*
+//! is asked with `same_as`, not with `==`: the kernel keeps whole seconds, masks and flags in one fixed form.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -106,8 +106,8 @@ pub enum Forwarding {
     Dr,
     /// IP-in-IP tunnel (`IP_VS_CONN_F_TUNNEL`, 2).
     Tun,
-    /// Read back only (`IP_VS_CONN_F_LOCALNODE`, 1): the kernel found the server on this very host. It counts as
-    /// whatever was asked for.
+    /// Read back only (`IP_VS_CONN_F_LOCALNODE`, 1): the kernel found the server on this very host. It counts
+    /// as whatever was asked for.
     Local,
 }
 
@@ -120,7 +120,8 @@ pub struct DestinationSettings {
     pub weight: u32,
     /// At this many connections the server gets no new ones; 0 means no limit.
     pub upper: u32,
-    /// Below this many it gets new ones again; at most `upper`, 0 lets the kernel take three quarters of `upper`.
+    /// Below this many it gets new ones again; at most `upper`, 0 lets the kernel take three quarters of
+    /// `upper`.
     pub lower: u32,
 }
 
@@ -239,5 +240,55 @@ impl fmt::Display for Forwarding {
             Self::Tun => "TUN",
             Self::Local => "Local",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{nat, table};
+
+    #[test]
+    fn schedulers() {
+        assert_eq!("twos".parse::<Scheduler>().unwrap().as_str(), "twos");
+        let error = "wrong".parse::<Scheduler>().unwrap_err().to_string();
+        assert!(error.contains("\"wrong\"") && error.contains("rr, wrr, lc, wlc"), "{error}");
+        assert_eq!(Scheduler::from_kernel("new").to_string(), "new");
+    }
+
+    #[test]
+    fn the_same_to_the_kernel() {
+        let held = |millis| ServiceSettings::default().with_persistence(Duration::from_millis(millis));
+        assert!(held(59_001).same_as(&held(60_000), Family::V4));
+        assert!(!held(60_001).same_as(&held(60_000), Family::V4));
+        assert!(!held(0).same_as(&ServiceSettings::default(), Family::V4));
+        let masked = |granularity| ServiceSettings {
+            persistence: Some(Persistence { timeout: Duration::from_secs(1), granularity }),
+            ..ServiceSettings::default()
+        };
+        let host = masked(Granularity::Netmask(Ipv4Addr::BROADCAST));
+        assert!(host.same_as(&masked(Granularity::Host), Family::V4));
+        assert!(masked(Granularity::Prefix(128)).same_as(&masked(Granularity::Host), Family::V6));
+        assert!(!masked(Granularity::Prefix(64)).same_as(&masked(Granularity::Host), Family::V6));
+        let hashed = ServiceSettings { flags: 2, ..ServiceSettings::default() };
+        assert!(hashed.same_as(&ServiceSettings::default(), Family::V4));
+    }
+
+    #[test]
+    fn local_agrees_with_every_method() {
+        let local = DestinationSettings::new(Forwarding::Local, 1);
+        for forwarding in [Forwarding::Nat, Forwarding::Dr, Forwarding::Tun] {
+            assert!(local.same_as(&DestinationSettings::new(forwarding, 1)));
+            assert!(!local.same_as(&DestinationSettings::new(forwarding, 2)));
+        }
+        assert!(!nat(1).same_as(&DestinationSettings::new(Forwarding::Dr, 1)));
+    }
+
+    #[test]
+    fn a_table_is_json() {
+        let table = table(&[("[10.0.0.1]:tcp:80", &[("10.0.0.2:80", 1)]), ("FWM 1", &[])]);
+        let json = serde_json::to_string(&table).unwrap();
+        assert!(json.contains(r#""[10.0.0.1]:tcp:80""#), "{json}");
+        assert_eq!(serde_json::from_str::<Table>(&json).unwrap(), table);
     }
 }

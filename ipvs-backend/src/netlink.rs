@@ -1,8 +1,8 @@
 //! The real kernel, over a blocking generic netlink socket.
 //!
-//! Many changes travel in one send, and only the last of them asks for an acknowledgement: the kernel works them off
-//! in order before the send returns, and reports each refusal under its own sequence number. So 10,000 real servers
-//! cost some forty system calls and the kernel's own work.
+//! Many changes travel in one send, and only the last of them asks for an acknowledgement: the kernel works
+//! them off in order before the send returns, and reports each refusal under its own sequence number. So
+//! 10,000 real servers cost some forty system calls and the kernel's own work.
 //!
 //! The socket belongs to the network namespace in which it was opened.
 
@@ -24,8 +24,8 @@ use crate::key::ServiceKey;
 use crate::model::{Service, Table};
 use crate::{KernelError, Operation};
 
-/// Changes per send: at most 54 KiB of them (a change takes at most 212 bytes), below the 64 KiB that any socket may
-/// send, and as many refusals as the default receive buffer of 208 KiB holds.
+/// Changes per send: at most 54 KiB of them (a change takes at most 212 bytes), below the 64 KiB that any
+/// socket may send, and as many refusals as the default receive buffer of 208 KiB holds.
 const BATCH: usize = 256;
 /// The kernel answers before the send returns; only a broken one lets us wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,7 +122,8 @@ impl NetlinkKernel {
         }
     }
 
-    /// All services without their real servers. A family that has gone (the module was unloaded) is looked up again.
+    /// All services without their real servers. A family that has gone (the module was unloaded) is looked up
+    /// again.
     fn services(&mut self) -> Result<Table, KernelError> {
         for _ in 0..DUMPS {
             let mut table = Table::default();
@@ -158,8 +159,8 @@ impl NetlinkKernel {
         Err(KernelError::Unsettled)
     }
 
-    /// Sends one request and hands each item of the answer to `each`, to the end of the answer: a dump that is left
-    /// in its middle would block the next one.
+    /// Sends one request and hands each item of the answer to `each`, to the end of the answer: a dump that
+    /// is left in its middle would block the next one.
     fn exchange(
         &mut self,
         request: Request<'_>,
@@ -172,7 +173,7 @@ impl NetlinkKernel {
         let mut interrupted = false;
         let mut failed = None;
         loop {
-            let datagram = receive(&self.socket, &mut self.incoming)?;eprintln!("{datagram:02x?}");
+            let datagram = receive(&self.socket, &mut self.incoming)?;
             for answer in Messages::new(datagram) {
                 let answer = answer.map_err(malformed)?;
                 if answer.sequence != sequence {
@@ -316,8 +317,8 @@ fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Kerne
     }
 }
 
-/// Lets `modprobe` load the module, for kernels that do not load it when asked for the family. Whether it worked
-/// shows in the next look-up.
+/// Lets `modprobe` load the module, for kernels that do not load it when asked for the family. Whether it
+/// worked shows in the next look-up.
 fn load_module() {
     let command = Command::new("modprobe")
         .arg("ip_vs")

@@ -1,9 +1,9 @@
 //! Keeps a kernel's table in step with what is wanted.
 //!
-//! The [`Reconciler`] remembers what the kernel holds, so that a change costs what it changes: it plans against that
-//! memory, applies, reads back the touched services only and compares. What it remembers is corrected by what it
-//! reads, and it remembers which services are its own: foreign ones are never touched, and stopping removes ours and
-//! no other.
+//! The [`Reconciler`] remembers what the kernel holds, so that a change costs what it changes: it plans
+//! against that memory, applies, reads back the touched services only and compares. What it remembers is
+//! corrected by what it reads, and it remembers which services are its own: foreign ones are never touched,
+//! and stopping removes ours and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,8 +37,8 @@ pub struct Report {
     pub applied: Vec<Operation>,
     /// What the kernel refuses to do. It is attempted again at the next convergence.
     pub refused: Vec<Refusal>,
-    /// What differed in the kernel from what it was told, without a refusal: somebody else is at work. Repaired,
-    /// if `settled`.
+    /// What differed in the kernel from what it was told, without a refusal: somebody else is at work.
+    /// Repaired, if `settled`.
     pub drift: Vec<Drift>,
     /// How often the table had to be read again because answers were lost.
     pub overruns: usize,
@@ -92,8 +92,8 @@ impl<K: Kernel> Reconciler<K> {
         self.known.as_ref()
     }
 
-    /// Makes the kernel hold what is wanted, touching ours only. Services of `wanted` that the kernel has already are
-    /// adopted: changed where they differ, and ours from now on.
+    /// Makes the kernel hold what is wanted, touching ours only. Services of `wanted` that the kernel has
+    /// already are adopted: changed where they differ, and ours from now on.
     ///
     /// # Errors
     /// When the kernel cannot be talked to; the table is then read anew at the next call.
@@ -146,8 +146,8 @@ impl<K: Kernel> Reconciler<K> {
         Ok(repairs.into_iter().map(|repair| Drift { repair }).collect())
     }
 
-    /// Removes our services, and no other: what stopping does. They are no longer ours afterwards, except those
-    /// that the kernel refused to remove.
+    /// Removes our services, and no other: what stopping does. They are no longer ours afterwards, except
+    /// those that the kernel refused to remove.
     pub fn release(&mut self) -> Result<Report, KernelError> {
         self.converge(&Table::default())
     }
@@ -197,7 +197,8 @@ impl<K: Kernel> Reconciler<K> {
                 known.services.remove(&key);
                 continue;
             };
-            // Keep the wanted pointer where the kernel holds just that: the next plan compares pointers first.
+            // Keep the wanted pointer where the kernel holds just that: the next plan compares pointers
+            // first.
             let as_wanted = wanted.services.get(&key).filter(|wanted| {
                 let one = |service: &Arc<_>| Table { services: BTreeMap::from([(key, Arc::clone(service))]) };
                 plan(&one(&found), &one(wanted), &BTreeSet::new()).is_empty()
@@ -207,7 +208,8 @@ impl<K: Kernel> Reconciler<K> {
         Ok(())
     }
 
-    /// A service that is neither wanted nor in the kernel is no longer ours: should it appear again, then by another.
+    /// A service that is neither wanted nor in the kernel is no longer ours: should it appear again, then by
+    /// another.
     fn forget_removed(&mut self, wanted: &Table) {
         let known = self.known.as_ref();
         self.ours.retain(|key| {
@@ -227,8 +229,8 @@ fn subject(operation: &Operation) -> (ServiceKey, Option<DestinationKey>) {
     (operation.service(), operation.destination())
 }
 
-/// The refusals worth telling: of work that is still left to do, without the real servers of a service that was
-/// itself refused. Takes what is refused out of `left`.
+/// The refusals worth telling: of work that is still left to do, without the real servers of a service that
+/// was itself refused. Takes what is refused out of `left`.
 fn stuck(
     operations: &[Operation],
     rejections: Vec<Rejection>,
@@ -291,3 +293,6 @@ impl fmt::Display for Drift {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,18 +5,25 @@
 //! free of clocks and sockets. The feature `io`, on by default, adds [`email`], which carries a notice to a
 //! mail server, and [`deliver`](mod@deliver), the worker that runs the outbox.
 
+mod address;
 #[cfg(feature = "io")]
 pub mod deliver;
 #[cfg(feature = "io")]
 pub mod email;
 mod error;
+#[cfg(feature = "io")]
+#[cfg(test)]
+mod mail_server;
 pub mod notice;
 pub mod rules;
+mod settings;
 
+pub use address::check_address;
 #[cfg(feature = "io")]
-pub use deliver::{DeliveryReport, Notices, deliver};
+pub use deliver::{DeliveryReport, NoticeReceiver, Notices, channel, deliver};
 #[cfg(feature = "io")]
-pub use email::EmailSettings;
-pub use error::{DeliveryError, check_address};
+pub use email::Accepted;
+pub use error::DeliveryError;
 pub use notice::{About, Heading, Notice, Role, Serving};
 pub use rules::{Limits, Outbox};
+pub use settings::EmailSettings;

@@ -94,9 +94,15 @@ impl Notice {
             ("DOWN", "failed its check and is out of service")
         };
         Notice {
-            subject: subject(heading, format_args!("Realserver {server} of virtual server {service} - {word}")),
-            body: body(heading, format_args!("Real server {server} of virtual server {service} {happened}."), reason)
-                + &format!("{left}\n"),
+            subject: subject(
+                heading,
+                format_args!("Realserver {server} of virtual server {service} - {word}"),
+            ),
+            body: body(
+                heading,
+                format_args!("Real server {server} of virtual server {service} {happened}."),
+                reason,
+            ) + &format!("{left}\n"),
             about: About::Server { service: service.to_string(), server: server.to_string() },
         }
     }
@@ -127,7 +133,9 @@ impl Notice {
         let (word, happened) = match role {
             Role::Master => ("Entering MASTER state", "is master now and holds its addresses"),
             Role::Backup => ("Entering BACKUP state", "is backup now and holds none of its addresses"),
-            Role::Fault => ("Entering FAULT state", "is in fault: it cannot take over and holds no addresses"),
+            Role::Fault => {
+                ("Entering FAULT state", "is in fault: it cannot take over and holds no addresses")
+            }
             Role::Stopping => ("Stopping", "is being stopped and gives its addresses up"),
         };
         Notice {
@@ -161,8 +169,12 @@ pub fn fwmark(mark: u32) -> String {
 impl Display for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.serving, self.sorry) {
-            (0, true) => write!(f, "Left: none of {} real servers; the sorry server stands in.", self.configured),
-            (0, false) => write!(f, "Left: none of {} real servers; clients are not served.", self.configured),
+            (0, true) => {
+                write!(f, "Left: none of {} real servers; the sorry server stands in.", self.configured)
+            }
+            (0, false) => {
+                write!(f, "Left: none of {} real servers; clients are not served.", self.configured)
+            }
             (serving, true) => write!(
                 f,
                 "Left: {serving} of {} real servers are alive, but the sorry server stands in.",
@@ -180,7 +192,11 @@ fn subject(heading: Heading<'_>, what: fmt::Arguments<'_>) -> String {
 fn body(heading: Heading<'_>, what: fmt::Arguments<'_>, reason: &str) -> String {
     let reason = if reason.is_empty() { "not known" } else { reason };
     let (what, reason) = (one_line(&what.to_string()), one_line(reason));
-    format!("{what}\nReason: {reason}.\nWhen: {}\nDirector: {}\n", utc(heading.at), one_line(heading.router_id))
+    format!(
+        "{what}\nReason: {reason}.\nWhen: {}\nDirector: {}\n",
+        utc(heading.at),
+        one_line(heading.router_id)
+    )
 }
 
 /// Names and reasons come from outside; a line break in one must not begin a new line, let alone a header.
@@ -224,7 +240,8 @@ mod tests {
     fn a_servers_notice_reads_as_keepalived_writes_it() {
         let service = endpoint("10.0.0.1:80".parse().unwrap(), "TCP");
         let server = endpoint("10.0.0.2:80".parse().unwrap(), "TCP");
-        let notice = Notice::server(heading(), &service, &server, false, "connection refused", left(2, false));
+        let notice =
+            Notice::server(heading(), &service, &server, false, "connection refused", left(2, false));
         let expected = "[lvs-1] Realserver [10.0.0.2]:tcp:80 of virtual server [10.0.0.1]:tcp:80 - DOWN";
         assert_eq!(notice.subject, expected);
         assert_eq!(
@@ -244,7 +261,9 @@ mod tests {
         let notice = Notice::quorum(heading(), fwmark(5), false, 1, 2, left(1, true));
         assert_eq!(notice.subject, "[lvs-1] Virtualserver FWM 5 - DOWN");
         assert!(notice.body.contains("\nReason: the weight of its live servers is 1, the quorum is 2.\n"));
-        assert!(notice.body.ends_with("\nLeft: 1 of 3 real servers are alive, but the sorry server stands in.\n"));
+        assert!(
+            notice.body.ends_with("\nLeft: 1 of 3 real servers are alive, but the sorry server stands in.\n")
+        );
         let notice = Notice::quorum(heading(), fwmark(5), true, 2, 2, left(2, false));
         assert_eq!(notice.subject, "[lvs-1] Virtualserver FWM 5 - UP");
     }

@@ -215,7 +215,7 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     let lower = word.to_ascii_lowercase();
     let distance = |name: &str| strsim::osa_distance(&lower, &name.to_ascii_lowercase());
     let (best, name) = candidates.map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
-    (best <= (length / 3).max(1) && best < length).then_some(name)
+    (best <= ((length + 1) / 3).max(1) && best < length).then_some(name)
 }
 
 /// Whether this keyword opens a block at the top level and is a keyword nowhere else.

@@ -2,15 +2,92 @@
 //!
 //! A file is read in three steps, each with a module of its own: [`syntax`] turns text into a tree with positions,
 //! [`keywords`] knows every keyword once, and [`lower`] turns the tree into a [`Config`] and a list of complaints.
-//! Nothing here touches the system: a configuration can be read on any machine.
+//! Only [`source`] touches the system, to read files: a configuration can be checked on any machine.
+
+pub mod complaint;
+pub mod diff;
+pub mod keywords;
+pub mod lower;
+pub mod render;
+pub mod source;
+pub mod syntax;
+mod wildcard;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use complaint::{Code, Complaint, Severity};
+pub use diff::{Changes, Difference, adopt};
+pub use render::{Colour, render};
+pub use source::Sources;
+
+use complaint::Complaints;
+use source::{Fetched, FileId, Refusal, Span};
+use syntax::tree::{self, Fetch};
+
+/// What reading a file gave: always every complaint, and the configuration if none of them is an error.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The configuration; `None` if there is any error.
+    pub config: Option<Config>,
+    /// Everything that is to be said about the file, in the order of the text.
+    pub complaints: Vec<Complaint>,
+    /// The texts, for [`render`].
+    pub sources: Sources,
+}
+
+impl Reading {
+    /// The complaints for people; see [`render`].
+    pub fn render(&self, colour: Colour) -> String {
+        render(&self.complaints, &self.sources, colour)
+    }
+}
+
+/// Reads a file and those it includes.
+pub fn read(path: &Path) -> Reading {
+    read_fetched(source::file(path), &source::from_disk)
+}
+
+/// Reads a text as if it stood in a file of that name. It can include nothing.
+pub fn read_text(name: &str, text: &str) -> Reading {
+    let nothing = |path: &Path| {
+        let message = "a text that is no file cannot include any".to_owned();
+        vec![Fetched { path: path.to_owned(), text: Err(Refusal { code: Code::FileMissing, message }) }]
+    };
+    read_fetched(Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) }, &nothing)
+}
+
+/// Reads a file that has been fetched already; `fetch` gets those it includes.
+pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
+    let mut sources = Sources::default();
+    let mut complaints = Complaints::default();
+    let Fetched { path, text } = main;
+    let config = match text {
+        Ok(text) => {
+            let file = sources.add(&path, text, None);
+            let tree = tree::parse(file, &path, &mut sources, fetch, &mut complaints);
+            // Words that were not expanded are not what was meant.
+            (!tree.unexpanded).then(|| lower::lower(&tree, &mut complaints))
+        }
+        Err(Refusal { code, message }) => {
+            let file = sources.add(&path, String::new(), None);
+            complaints.error(code, start_of(file), message);
+            None
+        }
+    };
+    let config = config.filter(|_| !complaints.has_errors());
+    let complaints = complaints.finish(&sources);
+    Reading { config, complaints, sources }
+}
+
+fn start_of(file: FileId) -> Span {
+    Span { file, line: 1, column: 1, length: 1 }
+}
 
 /// Everything one configuration file asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

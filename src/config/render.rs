@@ -26,6 +26,14 @@ pub enum Colour {
     Always,
 }
 
+impl Colour {
+    /// Colour where `stream` is a terminal and its reader has not declined it (<https://no-color.org>).
+    pub fn for_terminal(stream: &impl std::io::IsTerminal) -> Colour {
+        let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if stream.is_terminal() && !declined { Colour::Always } else { Colour::Never }
+    }
+}
+
 /// All complaints in full, each followed by an empty line, and a last line that counts them. Nothing at all if
 /// there are none.
 pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> String {
@@ -48,7 +56,8 @@ pub fn summary(complaints: &[Complaint]) -> String {
         let plural = if count == 1 { "" } else { "s" };
         (count > 0).then(|| format!("{count} {severity}{plural}"))
     };
-    let parts: Vec<_> = [Severity::Error, Severity::Warning, Severity::Hint].into_iter().filter_map(part).collect();
+    let parts: Vec<_> =
+        [Severity::Error, Severity::Warning, Severity::Hint].into_iter().filter_map(part).collect();
     if parts.is_empty() { "no complaints".to_owned() } else { parts.join(", ") }
 }
 
@@ -59,7 +68,12 @@ fn one(complaint: &Complaint, sources: &Sources, colour: Colour, out: &mut Strin
     let margin = " ".repeat(number.len());
     let bar = paint.frame("|");
     // Writing into a String cannot fail.
-    let _ = writeln!(out, "{}{}", paint.loud(&format!("{severity}[{code}]")), paint.bold(&format!(": {}", clean(message))));
+    let _ = writeln!(
+        out,
+        "{}{}",
+        paint.loud(&format!("{severity}[{code}]")),
+        paint.bold(&format!(": {}", clean(message)))
+    );
     let _ = writeln!(out, "{margin}{} {file}:{line}:{column}", paint.frame("-->"));
     let text = sources.line(file, *line);
     if !text.is_empty() {
@@ -227,8 +241,9 @@ error[unknown-keyword]: `priorty` is no keyword
 
     #[test]
     fn tabs_and_wide_characters_keep_the_marker_in_place() {
-        let text = render(&[complaint(1, 5, 2)], &sources("\t服\ta\u{301}b"), Colour::Never);
-        assert!(text.contains("1 |     服    a\u{301}b\n  |               ^\n"), "{text}");
+        let text = render(&[complaint(1, 6, 1)], &sources("\t服\ta\u{301}b"), Colour::Never);
+        let marker = " ".repeat(4 + 2 + 4 + 1);
+        assert!(text.contains(&format!("1 |     服    a\u{301}b\n  | {marker}^\n")), "{text}");
     }
 
     #[test]

@@ -157,7 +157,10 @@ fn read(path: &Path) -> Result<String, Refusal> {
         return refuse(Code::NotAFile, "this is a directory; name the configuration file in it");
     }
     if !metadata.is_file() {
-        return refuse(Code::NotAFile, "this is a device, pipe or socket; a configuration is an ordinary file");
+        return refuse(
+            Code::NotAFile,
+            "this is a device, pipe or socket; a configuration is an ordinary file",
+        );
     }
     if metadata.permissions().mode() & 0o111 != 0 {
         let message = "the file may be executed, and keepalived skips such a file; take that right away \

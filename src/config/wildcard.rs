@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_spiteful_pattern_takes_no_time() {
-        assert!(!is_match(&"*a".repeat(200), &"a".repeat(20_000).replace("aaa", "aab")));
+        assert!(!is_match(&"*a".repeat(200), &format!("{}b", "a".repeat(20_000))));
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Entry {
             Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. } => Severity::Warning,
-            Entry::CheckFlipped { .. } => Severity::Debug,
+            Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
             _ => Severity::Info,
         }
     }
@@ -135,8 +135,10 @@ impl fmt::Display for Entry {
             }
             Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),
-            Entry::Ipvs { unavailable: Some(reason) } => write!(f, "the IPVS table is out of reach: {reason}"),
-            Entry::Ipvs { unavailable: None } => write!(f, "the IPVS table is within reach again"),
+            Entry::Ipvs { unavailable: Some(reason) } => {
+                write!(f, "virtual servers are not served: {reason}; it is tried again, and VRRP goes on")
+            },
+            Entry::Ipvs { unavailable: None } => write!(f, "virtual servers are served: the IPVS table is within reach"),
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }
     }

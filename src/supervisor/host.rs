@@ -15,9 +15,9 @@ use crate::director::Birth;
 
 /// The host's own name, without asking any resolver.
 pub(super) fn name() -> String {
-    nix::unistd::gethostname()
+    nix::sys::utsname::uname()
         .ok()
-        .and_then(|name| name.into_string().ok())
+        .and_then(|system| system.nodename().to_str().map(str::to_owned))
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())
 }

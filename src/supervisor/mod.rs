@@ -6,6 +6,8 @@
 
 mod host;
 pub(crate) mod inbox;
+mod links;
+mod mail;
 mod network;
 mod probes;
 mod recorder;
@@ -27,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 use vrrp::io::{AddressTable, LinkMonitor};
 
-use crate::config::{self, Reading};
+use crate::config::{self, Colour, Reading};
 use crate::control;
 use crate::director::Director;
 use crate::director::effect::Level;
@@ -120,7 +122,7 @@ pub fn run(options: &Options) -> Exit {
 /// Says at once what would keep the daemon from doing what the file asks for; nothing was touched yet.
 fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
     let Some(config) = &reading.config else {
-        eprint!("{}", reading.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
+        eprint!("{}", reading.render(Colour::for_terminal(&std::io::stderr())));
         return Err(Exit::Config);
     };
     let kernel_table = options.ipvs == Backend::Kernel && !config.services.is_empty();
@@ -146,10 +148,8 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
             error!("{error}");
             Err(Exit::NoIpvs)
         }
-        Err(error) => {
-            error!("virtual servers are not served: {error}. VRRP goes on");
-            Ok(())
-        }
+        // VRRP goes on; the owner of the table says what is wrong with it, and tries again.
+        Err(_) => Ok(()),
     }
 }
 
@@ -169,8 +169,8 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
     let (probes, probe_queue) = mpsc::unbounded_channel();
-    let (notices, notice_queue) = mpsc::channel(workers::NOTICES);
-    let (mail, mail_settings) = watch::channel(None);
+    let (notices, notice_queue) = notify::channel(workers::NOTICES);
+    let (mail_settings_in, mail_settings) = watch::channel(None);
     let (last_reload, last_reload_seen) = watch::channel(reload::ReloadOutcome::default());
     let (requests, request_queue) = mpsc::channel(8);
 
@@ -183,7 +183,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
         move || table::work(backend, &table_queue, &inbox)
     })?;
     tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
-    let mailer = tokio::spawn(notify::deliver(notice_queue, mail_settings));
+    let mailer = tokio::spawn(mail::work(notice_queue, mail_settings));
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
@@ -195,14 +195,20 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 
     let workers = Workers { network: network_jobs.clone(), table: table_levels, probes, notices };
     let brain = Director::new(birth);
-    let mut run_loop = RunLoop::new(brain, receiver, workers, links, recorder)
+    let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
     let (ended, mut end) = oneshot::channel();
     let brain = spawn("director", move || {
         let _ = ended.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_loop.run())));
     })?;
 
-    let mut reloader = Reloader::new(options.config.clone(), inbox.clone(), last_reload, mail);
+    // The interfaces before the configuration: an instance starts on what is there.
+    inbox.event(Event::Links(links.links().clone().into())).await;
+    spawn("links", {
+        let inbox = inbox.clone();
+        move || links::work(links, &inbox)
+    })?;
+    let mut reloader = Reloader::new(options.config.clone(), inbox.clone(), last_reload, mail_settings_in);
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::host;
 use super::inbox::Sender;
-use crate::config::{self, Complaint, Config, Difference, Reading};
+use crate::config::{self, Colour, Complaint, Config, Difference, Reading};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -77,7 +77,7 @@ impl Reloader {
     }
 
     async fn take_over(&mut self, reading: Reading) -> ReloadOutcome {
-        let rendered = reading.render(false);
+        let rendered = reading.render(Colour::Never);
         let Some(config) = reading.config else {
             error!("the configuration is refused and the running one goes on:\n{rendered}");
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
@@ -89,7 +89,8 @@ impl Reloader {
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);
         let summary = summary(&difference);
-        self.mail.send_replace(host::mail_settings(&config.global));
+        let mail = host::mail_settings(&config.global);
+        self.mail.send_if_modified(|running| std::mem::replace(running, mail.clone()) != mail);
         self.running = config.clone();
         self.inbox.event(Event::Configured { config, difference }).await;
         info!("{}: {summary}", self.path.display());

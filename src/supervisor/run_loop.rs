@@ -5,21 +5,18 @@
 //!
 //! 1. a deadline that has come (an advert that is due, a master that fell silent),
 //! 2. adverts that arrived, a bounded number from each socket,
-//! 3. changed network interfaces,
-//! 4. facts and questions from the workers, a bounded number, each followed by a look at the clock.
+//! 3. facts and questions from the workers, a bounded number, each followed by a look at the clock.
 //!
 //! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
 //! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tracing::{debug, error, info, warn};
-use vrrp::io::LinkMonitor;
 
 use super::inbox::{Inbox, Input};
 use super::recorder::Recorder;
@@ -35,8 +32,7 @@ const FACTS_PER_ROUND: usize = 256;
 
 const TIMER: u64 = 0;
 const INBOX: u64 = 1;
-const LINKS: u64 = 2;
-const FIRST_SOCKET: u64 = 3;
+const FIRST_SOCKET: u64 = 2;
 
 /// The loop and everything that it alone owns.
 pub(super) struct RunLoop {
@@ -44,7 +40,6 @@ pub(super) struct RunLoop {
     inbox: Inbox,
     workers: Workers,
     recorder: Option<Recorder>,
-    links: LinkMonitor,
     sockets: Sockets,
     timer: TimerFd,
     armed: Option<Instant>,
@@ -59,21 +54,18 @@ impl RunLoop {
         director: Director,
         inbox: Inbox,
         workers: Workers,
-        links: LinkMonitor,
-        recorder: Option<Recorder>,
+            recorder: Option<Recorder>,
     ) -> nix::Result<Self> {
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         epoll.add(&timer, readable(TIMER))?;
         epoll.add(&inbox, readable(INBOX))?;
-        epoll.add(&links, readable(LINKS))?;
         Ok(RunLoop {
             director,
             inbox,
             workers,
             recorder,
-            links,
             sockets: Sockets::new(FIRST_SOCKET),
             timer,
             armed: None,
@@ -85,7 +77,6 @@ impl RunLoop {
 
     /// Runs until the brain has let go of everything.
     pub(super) fn run(&mut self) -> nix::Result<()> {
-        self.tell_links();
         let mut ready = [EpollEvent::empty(); 64];
         while !self.stopped {
             self.meet_deadline();
@@ -104,9 +95,6 @@ impl RunLoop {
             }
             for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
                 self.read_socket(token);
-            }
-            if tokens().any(|token| token == LINKS) {
-                self.read_links();
             }
             self.read_inbox();
         }
@@ -148,19 +136,6 @@ impl RunLoop {
         for (event, arrived) in self.sockets.read(token) {
             self.handle(event, arrived);
         }
-    }
-
-    fn read_links(&mut self) {
-        match self.links.read() {
-            Ok(false) => {}
-            Ok(true) => self.tell_links(),
-            Err(error) => error!("cannot follow the network interfaces: {error}"),
-        }
-    }
-
-    fn tell_links(&mut self) {
-        let links = Arc::new(self.links.links().clone());
-        self.handle(Event::Links(links), Instant::now());
     }
 
     fn read_inbox(&mut self) {

@@ -5,14 +5,14 @@
 
 use std::sync::mpsc as std_mpsc;
 
-use notify::Notice;
+use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::network::Job;
 use crate::director::effect::{Announcement, Attempt, Level};
 
-/// Notices that may wait for the mail worker. When it is full a notice is dropped and counted: mail is slow, and
-/// what it would tell is in the log as well.
+/// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
+/// tells how many: mail is slow, and what they would have told is in the log as well.
 pub(super) const NOTICES: usize = 4096;
 
 /// The ways to all workers.
@@ -25,7 +25,7 @@ pub(super) struct Workers {
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
     pub(super) probes: mpsc::UnboundedSender<Attempt>,
     /// To the mail worker.
-    pub(super) notices: mpsc::Sender<Notice>,
+    pub(super) notices: Notices,
 }
 
 impl Workers {
@@ -47,8 +47,6 @@ impl Workers {
     }
 
     pub(super) fn notify(&self, notice: Notice) {
-        if let Err(mpsc::error::TrySendError::Full(notice)) = self.notices.try_send(notice) {
-            tracing::error!("too many notices are waiting; this one is not mailed: {}", notice.subject);
-        }
+        let _ = self.notices.send(notice);
     }
 }

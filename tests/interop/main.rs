@@ -43,7 +43,10 @@ fn each(case: fn(&Instance), instances: &[Instance]) {
             let with = instance.password.as_ref().map_or("", |_| ", password");
             let name = format!("version {}, {cast}{with}", instance.version);
             let case = move || case(instance);
-            std::thread::Builder::new().name(name).spawn_scoped(s, case).expect("threads are not that scarce");
+            std::thread::Builder::new()
+                .name(name)
+                .spawn_scoped(s, case)
+                .expect("threads are not that scarce");
         }
     });
 }

@@ -63,6 +63,8 @@ struct Node {
     config: Arc<Config>,
     link_up: bool,
     held: BTreeSet<IpAddr>,
+    /// Numbers of the newest levels that the two owners took up: they never go back to an older one.
+    newest: (u64, u64),
     kernel: MemoryKernel,
     reconciler: Option<Reconciler<MemoryKernel>>,
 }
@@ -79,6 +81,7 @@ pub struct World {
     /// Pairs of nodes that do not hear each other, one way.
     deaf: BTreeSet<(usize, usize)>,
     loss: u64,
+    last_trouble: Instant,
     dead_servers: BTreeSet<u8>,
     preempt: bool,
     interval: Duration,
@@ -105,6 +108,7 @@ impl World {
             nodes: Vec::new(),
             deaf: BTreeSet::new(),
             loss: 0,
+            last_trouble: start,
             dead_servers: BTreeSet::new(),
             preempt: chance.percent(70),
             interval,
@@ -129,8 +133,7 @@ impl World {
         self.later(Duration::from_millis(500), Happening::Fate);
         self.run_until(self.start + TROUBLE, true);
         self.mend_everything();
-        // The longest takeover, and a few intervals for those who heard it late; then what checks need.
-        let settling = self.interval * 8 + Duration::from_secs(2) + self.check_time() * 3;
+        let settling = self.settling() + self.check_time() * 3;
         self.run_until(self.now + settling, false);
         self.demand_rest();
         // And at rest it stays: nobody moves while nothing happens.
@@ -152,6 +155,7 @@ impl World {
             config,
             link_up: true,
             held: BTreeSet::new(),
+            newest: (0, 0),
             kernel,
             reconciler: None,
         });
@@ -208,6 +212,7 @@ impl World {
         let seed = self.chance.number();
         let me = &mut self.nodes[node];
         me.life += 1;
+        me.newest = (0, 0);
         let (at, wall) = (self.now, SystemTime::UNIX_EPOCH);
         me.director = Some(Director::new(Birth { host_name: format!("node{node}"), seed, at, wall }));
         me.reconciler = Some(Reconciler::new(me.kernel.clone()));
@@ -279,7 +284,10 @@ impl World {
                     self.tell(node, event);
                 }
             }
-            Happening::Addresses { node, life, level } if self.nodes[node].life == life => {
+            Happening::Addresses { node, life, level }
+                if self.nodes[node].life == life && level.serial >= self.nodes[node].newest.0 =>
+            {
+                self.nodes[node].newest.0 = level.serial;
                 for (key, wanted) in level.value.iter() {
                     match wanted {
                         Wanted::Present(_) => self.nodes[node].held.insert(key.address),
@@ -289,7 +297,10 @@ impl World {
                 let report = AddressReport { serial: level.serial, ..AddressReport::default() };
                 self.tell(node, Event::AddressesApplied(report));
             }
-            Happening::Table { node, life, level } if self.nodes[node].life == life => {
+            Happening::Table { node, life, level }
+                if self.nodes[node].life == life && level.serial >= self.nodes[node].newest.1 =>
+            {
+                self.nodes[node].newest.1 = level.serial;
                 let Some(reconciler) = &mut self.nodes[node].reconciler else { return };
                 let report = match reconciler.converge(&level.value) {
                     Ok(done) => TableReport {
@@ -313,6 +324,7 @@ impl World {
             Happening::Addresses { .. } | Happening::Table { .. } => {}
             Happening::Fate => {
                 if trouble {
+                    self.last_trouble = self.now;
                     self.go_wrong();
                     let pause = Duration::from_millis(200 + self.chance.below(4000));
                     self.later(pause, Happening::Fate);
@@ -349,7 +361,11 @@ impl World {
                     let event = Event::ProbeDone { check: attempt.check, attempt: attempt.number, outcome };
                     self.later(took, Happening::Fact { node, life, event });
                 }
-                Effect::Log(entry) => self.remember(format!("node{node}: {entry}")),
+                Effect::Log(entry) => {
+                    self.remember(format!("node{node}: {entry}"));
+                    let preempted = entry.to_string().contains("has a lower priority");
+                    assert!(self.preempt || !preempted, "a working master was preempted\n{}", self.tale());
+                }
                 Effect::Stopped => self.nodes[node].director = None,
                 Effect::Sockets(_) | Effect::Announce(_) | Effect::Notify(_) => {}
             }
@@ -458,6 +474,7 @@ impl World {
 
     fn mend_everything(&mut self) {
         self.remember("everything is mended".to_owned());
+        self.last_trouble = self.now;
         self.deaf.clear();
         self.loss = 0;
         for node in 0..self.nodes.len() {
@@ -475,21 +492,47 @@ impl World {
 
     // What must hold.
 
+    /// The longest takeover, and a few intervals for those who heard of it late.
+    fn settling(&self) -> Duration {
+        self.interval * 8 + Duration::from_secs(2)
+    }
+
     fn check_time(&self) -> Duration {
         Duration::from_secs(4)
     }
 
     fn masters(&self) -> Vec<usize> {
         let is_master = |node: &Node| {
-            node.director.as_ref().is_some_and(|d| d.snapshot(self.now).instances.iter().any(|i| i.role == "MASTER"))
+            node.director.as_ref().is_some_and(|d| d.states().any(|(_, state)| state == State::Master))
         };
         (0..self.nodes.len()).filter(|n| is_master(&self.nodes[*n])).collect()
     }
 
-    /// Always: nothing foreign is touched.
+    /// Always: two masters only while something is wrong or has just been mended; nothing foreign is touched; no
+    /// new connections to a server whose verdict is down, once that was applied.
     fn demand_safety(&self) {
+        let troubled = self.loss > 0 || !self.deaf.is_empty();
+        if !troubled && self.now > self.last_trouble + self.settling() {
+            let masters = self.masters();
+            assert!(masters.len() <= 1, "two masters without a reason: {masters:?}\n{}", self.tale());
+        }
         if self.order % 64 != 0 {
             return;
+        }
+        for (number, node) in self.nodes.iter().enumerate() {
+            let Some(director) = &node.director else { continue };
+            let snapshot = director.snapshot(self.now);
+            if snapshot.ipvs.wanted != snapshot.ipvs.applied || !snapshot.ipvs.failures.is_empty() {
+                continue;
+            }
+            let table = node.kernel.table();
+            for service in &snapshot.services {
+                let Some(kernel) = table.services.get(&service.service) else { continue };
+                for server in service.servers.iter().filter(|s| s.verdict == "down") {
+                    let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
+                    assert_eq!(weight, 0, "node{number} sends clients to {}, which is down\n{}", server.server, self.tale());
+                }
+            }
         }
         for (number, node) in self.nodes.iter().enumerate() {
             let table = node.kernel.table();
@@ -550,8 +593,7 @@ impl World {
 }
 
 fn is_stopping(director: &Director) -> bool {
-    let now = Instant::now();
-    director.snapshot(now).instances.iter().any(|i| i.role == State::Stopped.to_string())
+    director.states().any(|(_, state)| state == State::Stopped)
 }
 
 fn vip() -> IpAddr {

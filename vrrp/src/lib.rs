@@ -1,4 +1,14 @@
 //! VRRP versions 2 and 3: packets, election and the router's state machine; sockets behind a feature.
+//!
+//! Several machines share a virtual router: a number (the VRID) and some addresses. One of them is
+//! master, holds the addresses and says so every interval by an [`Advert`]; the others are backups and
+//! listen. When the adverts stop, the best backup takes over.
+//!
+//! The two types to know are [`Advert`], one packet as a value, and [`Router`], the state machine of one
+//! virtual router on one machine. A router does no IO and reads no clock: facts and the present instant
+//! go in by its `handle_…` methods, what it wants done comes out of [`Router::poll_output`], and
+//! [`Router::poll_timeout`] tells when to wake it. Everything that touches a socket is in `io`, behind
+//! the feature of that name.
 
 pub mod address;
 pub mod advert;

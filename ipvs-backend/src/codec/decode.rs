@@ -132,8 +132,8 @@ pub fn decode_service(item: &[u8]) -> Result<Option<(ServiceKey, ServiceSettings
     Ok(key.map(|key| (key, wire.settings(family))))
 }
 
-/// One real server of a dump, of a service of this family; `None` for one that this crate has no words for (an
-/// unknown family or forwarding method).
+/// One real server of a dump, of a service of this family; `None` for one that this crate has no words for
+/// (an unknown family or forwarding method).
 pub fn decode_destination(
     item: &[u8],
     service: Family,
@@ -196,7 +196,8 @@ fn answer(message: &[u8]) -> Result<Option<Answer<'_>>, Malformed> {
     Ok(Some(Answer { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body }))
 }
 
-/// `struct nlmsgerr`: error number (0 or negative), header of the request, its content unless capped, attributes.
+/// `struct nlmsgerr`: error number (0 or negative), header of the request, its content unless capped,
+/// attributes.
 fn outcome(payload: &[u8], flags: u16) -> Result<Body<'_>, Malformed> {
     let code = number32(payload).ok_or(Malformed("acknowledgement without an error number"))?.cast_signed();
     if code == 0 {

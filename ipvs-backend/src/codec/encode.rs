@@ -34,8 +34,8 @@ pub enum Request<'a> {
     },
 }
 
-/// Appends one request to `buffer`. `family` is the number that the kernel gave to IPVS, `sequence` comes back in
-/// each answer.
+/// Appends one request to `buffer`. `family` is the number that the kernel gave to IPVS, `sequence` comes
+/// back in each answer.
 pub fn request(buffer: &mut Vec<u8>, family: u16, sequence: u32, request: Request<'_>) {
     let (kind, flags, command, version) = match request {
         Request::Family => (GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY, CTRL_VERSION),

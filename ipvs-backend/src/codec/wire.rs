@@ -74,8 +74,8 @@ pub(super) fn family_number(family: Family) -> u16 {
     }
 }
 
-/// Forwarding method as `IP_VS_CONN_F_*`. [`Forwarding::Local`] cannot be asked for: it goes as translation, which
-/// is how the kernel treats a server on its own host anyway.
+/// Forwarding method as `IP_VS_CONN_F_*`. [`Forwarding::Local`] cannot be asked for: it goes as translation,
+/// which is how the kernel treats a server on its own host anyway.
 pub(super) fn forwarding_number(forwarding: Forwarding) -> u32 {
     match forwarding {
         Forwarding::Nat | Forwarding::Local => super::number::IP_VS_CONN_F_MASQ,
@@ -84,7 +84,8 @@ pub(super) fn forwarding_number(forwarding: Forwarding) -> u32 {
     }
 }
 
-/// The kernel's counter holds whole seconds; a part of one is rounded up so that no timeout becomes 0 by rounding.
+/// The kernel's counter holds whole seconds; a part of one is rounded up so that no timeout becomes 0 by
+/// rounding.
 fn whole_seconds(timeout: Duration) -> u32 {
     let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
     u32::try_from(seconds).unwrap_or(u32::MAX)

@@ -2,8 +2,8 @@
 
 use super::Form::{Address, Block, Flag, OneOf, Port, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet, TcpCheck, UdpCheck,
-    Url,
+    self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet,
+    TcpCheck, UdpCheck, Url,
 };
 use super::Status::{NotYet, Works};
 use super::{ANY, Keyword, NOT_YET, SECOND, key};

@@ -13,6 +13,7 @@ const BUFFERS: &str = "buffers grow by themselves and lost messages are made up 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
     key("router_id", &[Global], Word("a name"), Works, "Name of this director in mail subjects; by default the host name."),
+    key("lvs_id", &[Global], Word("a name"), Obsolete("its later name is `router_id`"), "Name of this director, long ago."),
     key("process_names", &[Global], Flag, Obsolete(ONE_PROCESS), "Give each process a name of its own."),
     key("process_name", &[Global], Word("a name"), Obsolete(ONE_PROCESS), "Name of the process."),
     key("vrrp_process_name", &[Global], Word("a name"), Obsolete(ONE_PROCESS), "Name of the VRRP process."),
@@ -29,7 +30,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("shutdown_script_timeout", &[Global], Whole(1, 1_000), NOT_YET, "How long the shut-down script may take, in seconds."),
     key("umask", &[Global], Words("MODE"), NOT_YET, "Rights that new files do not get."),
     key("random_seed", &[Global], Whole(0, u32::MAX as i64), NOT_YET, "Where random numbers begin."),
-    key("default_interface", &[Global], Word("an interface"), Works, "The interface of instances that name none."),
+    key("default_interface", &[Global], Word("an interface"), Works, "The interface of instances and addresses that name none."),
     key("dynamic_interfaces", &[Global], Words("[allow_if_changes]"), Accepted("an interface may always come and go"), "Interfaces need not exist yet."),
     key("disable_local_igmp", &[Global], Flag, NOT_YET, "No group reports for link-local groups."),
 

@@ -2,8 +2,8 @@
 
 use super::Form::{Block, Flag, OneOf, Port, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet, TcpCheck,
-    UdpCheck, VirtualServer,
+    BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
+    TcpCheck, UdpCheck, VirtualServer,
 };
 use super::Status::{NotYet, Obsolete, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
@@ -35,6 +35,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("mh-port", &[VirtualServer], Flag, Works, "Scheduler mh: the client's port counts."),
     key("mh-fallback", &[VirtualServer], Flag, Works, "Scheduler mh: take another server if the right one is gone."),
     key("hashed", &[VirtualServer], Flag, Obsolete("services are always hashed"), "Hash the service."),
+    key("nat_mask", &[VirtualServer], Word("a netmask"), Obsolete("address translation needs no mask"), "The network of the servers, long ago."),
     key("ip_family", &[VirtualServer], OneOf(&["inet", "inet6"]), Works, "The address family of a firewall mark."),
     key("delay_loop", DEFAULTS, Seconds(1_000, 86_400 * SECOND), Works, "Time between two checks; 60 s by default."),
     key("connect_timeout", DEFAULTS, Seconds(1_000, 3_600 * SECOND), Works, "How long a check waits for a connection; 5 s by default."),

@@ -33,7 +33,8 @@ pub const INCLUDES: [&str; 6] = ["include", "includer", "includem", "includew", 
 /// Appends the tokens of one line, which is given without its end.
 pub fn tokens(line: &str, file: FileId, number: u32, complaints: &mut Complaints, out: &mut Vec<Token>) {
     let chars = line.chars().peekable();
-    let mut lexer = Lexer { chars, column: 1, file, line: number, complaints, out, keyword: true, include: false };
+    let mut lexer =
+        Lexer { chars, column: 1, file, line: number, complaints, out, keyword: true, include: false };
     lexer.run();
 }
 
@@ -86,7 +87,8 @@ impl Lexer<'_> {
         let column = self.column;
         self.next();
         if !c.is_ascii() {
-            let message = format!("a blank that is not a plain space (U+{:04X}); it is read as one", u32::from(c));
+            let message =
+                format!("a blank that is not a plain space (U+{:04X}); it is read as one", u32::from(c));
             self.complaints.warning(Code::OddBlank, self.span(column), message);
         }
     }
@@ -156,7 +158,8 @@ impl Lexer<'_> {
         let mut span = self.span(start);
         span.length = span.length.saturating_add(1);
         let message = format!("`{sign}` begins a comment here: the word ends before it");
-        let suggestion = format!("put a blank before the comment, or write `\\{sign}` if the sign belongs to the word");
+        let suggestion =
+            format!("put a blank before the comment, or write `\\{sign}` if the sign belongs to the word");
         self.complaints.push(Severity::Hint, Code::CommentInWord, span, message, Some(suggestion));
     }
 
@@ -188,7 +191,9 @@ impl Lexer<'_> {
                 _ => text.extend(self.next()),
             }
         }
-        let message = format!("this {quote} is not closed on its line; close it, or write \\{quote} for the sign itself");
+        let message = format!(
+            "this {quote} is not closed on its line; close it, or write \\{quote} for the sign itself"
+        );
         self.complaints.error(Code::UnclosedQuote, self.span(start), message);
     }
 
@@ -314,13 +319,19 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_column() {
-        assert_eq!(lex(r#"script "abc"#), (vec!["script".into(), "abc".into()], vec![(Code::UnclosedQuote, 8)]));
+        assert_eq!(
+            lex(r#"script "abc"#),
+            (vec!["script".into(), "abc".into()], vec![(Code::UnclosedQuote, 8)])
+        );
         assert_eq!(lex("a b\0c d").1, [(Code::NulByte, 4)]);
         assert_eq!(lex("# b\0c\0 d").1, [(Code::NulByte, 4)]);
         assert_eq!(lex("\u{fffd}a").1, [(Code::NotUtf8, 1)]);
         assert_eq!(lex("# \u{fffd} caf\u{e9}").1, []);
         assert_eq!(lex("a\u{a0}b"), (vec!["a".into(), "b".into()], vec![(Code::OddBlank, 2)]));
-        assert_eq!(lex("auth_pass 11!1"), (vec!["auth_pass".into(), "11".into()], vec![(Code::CommentInWord, 11)]));
+        assert_eq!(
+            lex("auth_pass 11!1"),
+            (vec!["auth_pass".into(), "11".into()], vec![(Code::CommentInWord, 11)])
+        );
     }
 
     #[test]

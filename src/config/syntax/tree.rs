@@ -34,7 +34,13 @@ pub struct Tree {
 }
 
 /// Builds the tree of a file that is already among the sources.
-pub fn parse(main: FileId, path: &Path, sources: &mut Sources, fetch: Fetch<'_>, complaints: &mut Complaints) -> Tree {
+pub fn parse(
+    main: FileId,
+    path: &Path,
+    sources: &mut Sources,
+    fetch: Fetch<'_>,
+    complaints: &mut Complaints,
+) -> Tree {
     let mut builder = Builder {
         sources,
         fetch,
@@ -103,6 +109,7 @@ impl Builder<'_> {
         while self.stack.len() > self.floor {
             self.unclosed("");
         }
+        self.flattened = 0;
         self.floor = floor;
         self.files.pop();
     }
@@ -140,10 +147,12 @@ impl Builder<'_> {
         let mut words = words.into_iter();
         loop {
             let word = words.next()?;
-            let what = match word.text.chars().next() {
-                Some('@') => "conditional lines (`@id`)",
-                Some('~') => "repetition (`~SEQ`, `~SEQx`, `~LST`)",
-                _ => return Some((word, words.collect())),
+            let what = if word.text.starts_with('@') {
+                "conditional lines (`@id`)"
+            } else if word.text.starts_with("~SEQ") || word.text.starts_with("~LST") {
+                "repetitions (`~SEQ`, `~SEQx`, `~LST`)"
+            } else {
+                return Some((word, words.collect()));
             };
             self.not_yet(word.span, what);
         }
@@ -181,7 +190,8 @@ impl Builder<'_> {
         }
         if self.stack.len() >= MAX_DEPTH {
             if self.flattened == 0 {
-                let message = format!("blocks are nested more than {MAX_DEPTH} deep; is a `}}` missing above?");
+                let message =
+                    format!("blocks are nested more than {MAX_DEPTH} deep; is a `}}` missing above?");
                 self.complaints.error(Code::TooDeep, open, message);
             }
             self.flattened += 1;
@@ -214,11 +224,11 @@ impl Builder<'_> {
     }
 
     fn unclosed(&mut self, reason: &str) {
-        if let Some(frame) = self.stack.last() {
-            let owner = frame.owner.as_ref().map_or("", |(keyword, _)| &keyword.text);
+        if let Some(Frame { owner: Some((keyword, _)), open, .. }) = self.stack.last() {
+            let owner = &keyword.text;
             let message = format!("the block of `{owner}` that begins here is not closed{reason}");
             let suggestion = Some("add the missing `}`".to_owned());
-            self.complaints.push(Severity::Error, Code::UnclosedBlock, frame.open, message, suggestion);
+            self.complaints.push(Severity::Error, Code::UnclosedBlock, *open, message, suggestion);
         }
         self.finish_block();
     }
@@ -237,6 +247,9 @@ impl Builder<'_> {
     }
 
     fn include_pattern(&mut self, name: &str, span: Span, must_match: bool) {
+        if name.contains('$') {
+            return self.not_yet(span, "variables (`$NAME`, `${NAME}`)");
+        }
         let directory = self.files.last().and_then(|file| file.parent()).unwrap_or(Path::new(""));
         // Collecting the components drops `./`, so that a file is known by one name.
         let path: PathBuf = directory.join(name).components().collect();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+pub mod count;
+
 /// Measurements of one kind.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Samples(Vec<f64>);

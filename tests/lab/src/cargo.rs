@@ -4,6 +4,7 @@ use crate::error::{Attempt, LabError, Result};
 use crate::packages;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// Builds one binary with the profile of the running program (`--release` for `cargo demo`) and returns its path.
 /// Cargo's own progress goes to standard error.
@@ -35,6 +36,11 @@ pub fn build(package: &str, binary: &str) -> Result<PathBuf> {
 /// # Errors
 /// As [`build`].
 pub fn lab_binary() -> Result<PathBuf> {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = FOUND.get() {
+        return Ok(path.clone());
+    }
     let this = std::env::current_exe().attempt("finding this program")?;
-    if this.file_name().is_some_and(|n| n == "lab") { Ok(this) } else { build("lab", "lab") }
+    let path = if this.file_name().is_some_and(|n| n == "lab") { this } else { build("lab", "lab")? };
+    Ok(FOUND.get_or_init(|| path).clone())
 }

@@ -36,7 +36,9 @@ impl Report {
     /// Why the scenario failed; `None` when every step held.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
-        self.events.iter().find_map(|e| if let Event::Failed(reason) = e { Some(reason.as_str()) } else { None })
+        self.events
+            .iter()
+            .find_map(|e| if let Event::Failed(reason) = e { Some(reason.as_str()) } else { None })
     }
 
     /// Everything as plain text, for a test's message.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Boots a guest, runs the job in it and hands each line it writes to `on_line`.
 ///
@@ -45,6 +45,34 @@ pub fn run(job: &Job, on_line: &mut dyn FnMut(Line)) -> Result<Outcome> {
     }
 }
 
+/// What a program in a guest did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// Its exit status; 128 + N when signal N ended it.
+    pub status: i32,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Runs a program of the host, a test binary for example, as root in a guest with IPVS and collects what it says.
+/// Inside, `LAB_TOOLS` leads to the fetched programs (see [`Tools::from_guest`]).
+///
+/// # Errors
+/// As [`run`].
+pub fn run_binary(path: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Captured> {
+    let program = std::iter::once(path.display().to_string());
+    let mut job = Job::new(program.chain(arguments.iter().map(|a| (*a).to_owned())).collect());
+    job.environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let outcome = run(&job, &mut |line| match line {
+        Line::Out(bytes) => stdout.extend(bytes),
+        Line::Err(bytes) => stderr.extend(bytes),
+    })?;
+    Ok(Captured { status: outcome.status, stdout, stderr })
+}
+
 /// A running guest; dropping it ends it.
 struct Guest {
     /// Holds our end of the pipe that keeps the guest alive, too.
@@ -62,7 +90,8 @@ impl Guest {
             command: command_inside(&job.command),
             ..job.clone()
         };
-        let text = serde_json::to_vec(&inside).map_err(std::io::Error::from).attempt("writing down the job")?;
+        let text =
+            serde_json::to_vec(&inside).map_err(std::io::Error::from).attempt("writing down the job")?;
         fs::write(scratch.file("job.json"), text).attempt("writing the job file")?;
         std::os::unix::fs::symlink(&lab, scratch.file("init")).attempt("linking the guest's init")?;
 
@@ -183,7 +212,8 @@ struct Cpu {
 impl Cpu {
     /// Takes a free CPU, or waits for one.
     fn acquire() -> Result<Self> {
-        let allowed = nix::sched::sched_getaffinity(Pid::from_raw(0)).attempt("asking for the usable CPUs")?;
+        let allowed =
+            nix::sched::sched_getaffinity(Pid::from_raw(0)).attempt("asking for the usable CPUs")?;
         let count = nix::sched::CpuSet::count();
         let cpus: Vec<usize> = (0..count).filter(|&n| allowed.is_set(n).unwrap_or(false)).collect();
         let path = |number: usize| packages::lab_dir().join(format!("cpu-{number}.lock"));
@@ -236,6 +266,3 @@ impl Drop for Scratch {
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
-
-/// How long a guest takes to boot on a slow machine; a scenario's timeout should leave room for it.
-pub const BOOT: Duration = Duration::from_secs(20);

@@ -40,7 +40,8 @@ pub fn main() {
 fn run() -> Result<()> {
     mount_system()?;
     let job = fs::read(Path::new(SCRATCH).join("job.json")).attempt("reading the job")?;
-    let job: Job = serde_json::from_slice(&job).map_err(std::io::Error::from).attempt("understanding the job")?;
+    let job: Job =
+        serde_json::from_slice(&job).map_err(std::io::Error::from).attempt("understanding the job")?;
     if let Some(results) = &job.results {
         mount_hostfs(results, RESULTS, MsFlags::empty())?;
     }
@@ -113,7 +114,13 @@ fn run_job(job: &Job, out: &File, err: &File) -> Result<i32> {
     command
         .args(arguments)
         .env_clear()
-        .envs([("PATH", usual), ("HOME", "/root"), ("TMPDIR", "/tmp"), ("TERM", "dumb"), ("RESULTS", RESULTS)])
+        .envs([
+            ("PATH", usual),
+            ("HOME", "/root"),
+            ("TMPDIR", "/tmp"),
+            ("TERM", "dumb"),
+            ("RESULTS", RESULTS),
+        ])
         .env("LAB_TOOLS", &job.tools)
         .envs(&job.environment)
         .stdin(Stdio::null())

@@ -138,7 +138,8 @@ fn play(name: &str, arguments: &ScenarioArguments) -> Result<ExitCode> {
     };
     packages::ensure()?;
     let timeline = Timeline::start();
-    timeline.say(&format!("a User-Mode Linux guest boots: client, mail, 2 x {}, 3 real servers", daemon.name()));
+    timeline
+        .say(&format!("a User-Mode Linux guest boots: client, mail, 2 x {}, 3 real servers", daemon.name()));
     let options = Options { daemon, timeout: Duration::from_secs(120) };
     let report = scenario::run(name, &options, &mut |event| timeline.show(event))?;
     let good = report.failure().is_none();

@@ -134,7 +134,8 @@ fn permitted() -> Result<&'static [&'static str], &'static str> {
     let answer = ANSWER.get_or_init(|| {
         tools().as_ref().map_err(String::clone)?;
         let mut reason = String::new();
-        let choices: &[&[&str]] = if nix::unistd::geteuid().is_root() { &[AS_ROOT, AS_USER] } else { &[AS_USER] };
+        let choices: &[&[&str]] =
+            if nix::unistd::geteuid().is_root() { &[AS_ROOT, AS_USER] } else { &[AS_USER] };
         for flags in choices {
             match try_flags(flags) {
                 Ok(()) => return Ok(*flags),
@@ -155,7 +156,8 @@ fn try_flags(flags: &[&str]) -> Result<(), String> {
         command.env(key, value.unwrap_or_default());
     }
     command.args(["link", "add", "name", "probe0", "type", "veth", "peer", "name", "probe1"]);
-    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("unshare (package util-linux): {e}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|e| format!("unshare (package util-linux): {e}"))?;
     if output.status.success() {
         return Ok(());
     }

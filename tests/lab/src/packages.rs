@@ -133,7 +133,9 @@ pub fn workspace() -> PathBuf {
 /// Takes a lock that ends with the returned value (or with the process).
 pub(crate) fn lock(path: &Path) -> Result<Flock<fs::File>> {
     let file = fs::File::create(path).attempt(format!("creating {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| e).attempt(format!("locking {}", path.display()))
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, e)| e)
+        .attempt(format!("locking {}", path.display()))
 }
 
 /// What the stamp file says when the root holds what this version of the lab wants.

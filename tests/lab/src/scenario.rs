@@ -53,7 +53,13 @@ pub const SCENARIOS: [Scenario; 4] = [
     Scenario { name: "balance", steps: &[&demo::START, &demo::BALANCE, &demo::STOP] },
     Scenario {
         name: "server",
-        steps: &[&demo::START, &demo::SERVER_DIES, &demo::SERVER_RETURNS, &demo::MAIL_OF_SERVERS, &demo::STOP],
+        steps: &[
+            &demo::START,
+            &demo::SERVER_DIES,
+            &demo::SERVER_RETURNS,
+            &demo::MAIL_OF_SERVERS,
+            &demo::STOP,
+        ],
     },
     Scenario { name: "failover", steps: &[&demo::START, &demo::POWER_CUT, &demo::POWER_BACK, &demo::STOP] },
 ];
@@ -88,7 +94,8 @@ pub fn run(name: &str, options: &Options, on_event: &mut dyn FnMut(&Event)) -> R
         Line::Err(bytes) => report.errors.push_str(&String::from_utf8_lossy(&bytes)),
     })?;
     if outcome.status != 0 && report.failure().is_none() {
-        let event = Event::Failed(format!("the scenario ended with status {}: {}", outcome.status, report.errors));
+        let event =
+            Event::Failed(format!("the scenario ended with status {}: {}", outcome.status, report.errors));
         on_event(&event);
         report.events.push(event);
     }
@@ -101,7 +108,8 @@ pub fn run(name: &str, options: &Options, on_event: &mut dyn FnMut(&Event)) -> R
 /// When the cluster cannot be built.
 pub fn play(name: &str, daemon: &str) -> Result<bool> {
     let scenario = find(name)?;
-    let daemon = serde_json::from_str(daemon).map_err(std::io::Error::from).attempt("understanding the daemon")?;
+    let daemon =
+        serde_json::from_str(daemon).map_err(std::io::Error::from).attempt("understanding the daemon")?;
     let cluster = Cluster::build(&Tools::from_guest()?, &daemon)?;
     let mut stage = Stage { cluster, daemon };
     for step in scenario.steps {
@@ -153,7 +161,10 @@ impl Stage {
             let table = director.ipvsadm("-Ln").unwrap_or_else(|e| e.to_string());
             let addresses = director.addresses().unwrap_or_default();
             self.show(format!("{name}: addresses {addresses:?}, IPVS table:"), table);
-            self.show(format!("{name}: the end of the log of {}:", self.daemon.name()), director.log_tail(30));
+            self.show(
+                format!("{name}: the end of the log of {}:", self.daemon.name()),
+                director.log_tail(30),
+            );
         }
     }
 }

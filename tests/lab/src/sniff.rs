@@ -13,8 +13,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, setsockopt,
-    socket, sockopt,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeSpec, TimeVal};
 
@@ -107,7 +107,12 @@ impl Sniffer {
     ///
     /// # Panics
     /// If the limit passes first; the text holds the last of what was seen.
-    pub fn wait_for<T>(&self, what: &str, limit: Duration, mut look: impl FnMut(&Timeline) -> Option<T>) -> T {
+    pub fn wait_for<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut(&Timeline) -> Option<T>,
+    ) -> T {
         let end = Instant::now() + limit;
         let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -190,7 +195,9 @@ impl Timeline {
 
     /// How many adverts with a priority above 0 `host` sent in `from..until`.
     pub fn count_adverts(&self, host: &str, from: SystemTime, until: SystemTime) -> usize {
-        self.adverts().filter(|(e, a)| e.from == host && a.priority > 0 && e.at >= from && e.at < until).count()
+        self.adverts()
+            .filter(|(e, a)| e.from == host && a.priority > 0 && e.at >= from && e.at < until)
+            .count()
     }
 
     /// Who was master when: each host's first advert (priority above 0) after another's, in order.
@@ -369,7 +376,9 @@ mod tests {
     #[test]
     fn tells_who_was_master() {
         let mut seen = Vec::new();
-        for (ms, from, priority) in [(0, "a", 200), (100, "a", 200), (150, "a", 0), (200, "b", 100), (300, "b", 100)] {
+        for (ms, from, priority) in
+            [(0, "a", 200), (100, "a", 200), (150, "a", 0), (200, "b", 100), (300, "b", 100)]
+        {
             let Some(What::Advert(mut a)) = decode(&advert()) else { panic!("not read") };
             a.priority = priority;
             let at = SystemTime::UNIX_EPOCH + Duration::from_millis(ms);

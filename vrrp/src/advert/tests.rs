@@ -15,7 +15,8 @@ const V3: &str = "3133960200643909 0a0000640a000065";
 const V3_STOP: &str = "313300020064cf09 0a0000640a000065";
 const V3_UNICAST: &str = "3133960200640f1a 0a0000640a000065";
 const V3_IPV6: &str = "3133ff020064c8ed fe800000000000000000000000000100 20010db8000000000000000000000100";
-const V3_IPV6_STOP: &str = "313300020064c7ee fe800000000000000000000000000100 20010db8000000000000000000000100";
+const V3_IPV6_STOP: &str =
+    "313300020064c7ee fe800000000000000000000000000100 20010db8000000000000000000000100";
 /// From draft-cassen-vrrp-auth-hmac: checksum without pseudo-header.
 const V3_PLAIN: &str = "3133c80100644402 c0000264";
 
@@ -158,10 +159,7 @@ fn unknown_versions_are_refused() {
 
 #[test]
 fn other_packet_types_are_refused() {
-    assert_eq!(
-        refused(V3, |bytes| set(bytes, 0, 0x32)),
-        AdvertError::UnknownType { vrid: 51, found: 2 }
-    );
+    assert_eq!(refused(V3, |bytes| set(bytes, 0, 0x32)), AdvertError::UnknownType { vrid: 51, found: 2 });
 }
 
 #[test]
@@ -243,16 +241,12 @@ fn any_v2() -> impl Strategy<Value = Advert> {
     )
 }
 
-fn any_v3(
-    address: impl Strategy<Value = IpAddr>,
-) -> impl Strategy<Value = Advert> {
+fn any_v3(address: impl Strategy<Value = IpAddr>) -> impl Strategy<Value = Advert> {
     let addresses = prop::collection::vec(address, 0..=255);
-    (1..=255_u8, any::<u8>(), 1..=4095_u64, addresses).prop_map(
-        |(vrid, priority, hundredths, addresses)| {
-            let interval = Duration::from_millis(hundredths * 10);
-            Advert { version: Version::V3, vrid, priority, interval, auth: Auth::None, addresses }
-        },
-    )
+    (1..=255_u8, any::<u8>(), 1..=4095_u64, addresses).prop_map(|(vrid, priority, hundredths, addresses)| {
+        let interval = Duration::from_millis(hundredths * 10);
+        Advert { version: Version::V3, vrid, priority, interval, auth: Auth::None, addresses }
+    })
 }
 
 fn any_envelope_v4() -> impl Strategy<Value = Envelope> {

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload,
-    NlaBuffer, NlasIterator,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NlaBuffer,
+    NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
@@ -210,7 +210,6 @@ impl Netlink {
         let mut message = NetlinkMessage::from(request);
         message.header.flags = flags | NLM_F_REQUEST;
         message.header.sequence_number = self.sequence;
-        debug_assert!(matches!(message.payload, NetlinkPayload::InnerMessage(_)));
         message.finalize();
         let mut bytes = vec![0; message.buffer_len().next_multiple_of(4)];
         message.serialize(&mut bytes);

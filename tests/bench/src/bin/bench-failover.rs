@@ -121,9 +121,13 @@ fn measure(arguments: &Arguments) {
 fn block(program: &Program, instance: &Instance, kills: std::ops::Range<u32>, row: &mut Row) {
     let net = Net::new(&["first", "second"]);
     let sniffer = net.sniff();
-    let _backup = Daemon::start(program, net.host("second"), &instance.to_string());
+    // As each would run as a service; keepalived's log goes to a syslog that is not there, which costs it nothing.
+    let start = |host, instance: &Instance| {
+        Daemon::start_with(program, net.host(host), &instance.to_string(), |_| ())
+    };
+    let _backup = start("second", instance);
     for kill in kills {
-        let mut master = Daemon::start(program, net.host("first"), &instance.priority(200).to_string());
+        let mut master = start("first", &instance.priority(200));
         settle(&sniffer, &net, &master, instance);
         // Different places within the interval.
         std::thread::sleep(instance.interval.mul_f64((f64::from(kill) * 0.618_034).fract()));
@@ -148,11 +152,16 @@ fn settle(sniffer: &Sniffer, net: &Net, master: &Daemon, instance: &Instance) {
 }
 
 /// Measures one take-over, having checked that it is one.
-fn measure_takeover(sniffer: &Sniffer, backup: &Host, killed: SystemTime, instance: &Instance, row: &mut Row) {
+fn measure_takeover(
+    sniffer: &Sniffer,
+    backup: &Host,
+    killed: SystemTime,
+    instance: &Instance,
+    row: &mut Row,
+) {
     let first = sniffer.wait_advert("second", killed, LIMIT).at;
-    let garp = sniffer.wait_for("a gratuitous ARP", LIMIT, |t| {
-        t.first_garp("second", Instance::VIP, killed).map(|e| e.at)
-    });
+    let garp = sniffer
+        .wait_for("a gratuitous ARP", LIMIT, |t| t.first_garp("second", Instance::VIP, killed).map(|e| e.at));
     let last = sniffer.timeline().last_advert("first", first).expect("it was master").at;
     wait_until("the address on the backup", LIMIT, || backup.has(Instance::VIP).then_some(()));
     let minimum = instance.patience();
@@ -169,7 +178,10 @@ fn report(programs: &[Program], instance: &Instance, rows: &[Row]) {
         instance.interval.as_secs_f64(),
         instance.patience().as_secs_f64() * 1e3
     );
-    println!("{:24}{:>7}{:>12}{:>12}{:>12}{:>12}", "", "kills", "advert p50", "advert max", "GARP p50", "GARP max");
+    println!(
+        "{:24}{:>7}{:>12}{:>12}{:>12}{:>12}",
+        "", "kills", "advert p50", "advert max", "GARP p50", "GARP max"
+    );
     for (program, row) in programs.iter().zip(rows) {
         let name = if *program == Program::Keepalived { "keepalived" } else { "directord" };
         print!("{name:24}{:>7}", row.advert.count());

@@ -6,8 +6,8 @@ use crate::error::{LabError, Result};
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ pub struct Sample {
 /// A steady stream of requests to every service.
 #[derive(Debug)]
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    told: Arc<Stop>,
     thread: JoinHandle<Result<Vec<Sample>>>,
 }
 
@@ -86,10 +86,10 @@ impl Load {
     /// Starts [`RATE`] requests per second to each service.
     #[must_use]
     pub fn start(client: &Namespace) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (client, told) = (client.clone(), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || client.enter(|| Ok(drive(&told))));
-        Self { stop, thread }
+        let told = Arc::new(Stop::default());
+        let (client, stop) = (client.clone(), Arc::clone(&told));
+        let thread = std::thread::spawn(move || client.enter(|| Ok(drive(&stop))));
+        Self { told, thread }
     }
 
     /// Ends it and returns what happened, in the order of time.
@@ -97,7 +97,7 @@ impl Load {
     /// # Errors
     /// When the client's machine could not be entered.
     pub fn stop(self) -> Result<Samples> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.told.tell();
         let joined = self.thread.join().unwrap_or_else(|_| Err(LabError::Failed("the load panicked".into())));
         let mut samples = joined?;
         samples.sort_by_key(|s| s.at);
@@ -105,22 +105,46 @@ impl Load {
     }
 }
 
-/// Worker k of a service takes the ticks k, k + WORKERS, …: the rate holds while requests hang.
-fn drive(stop: &AtomicBool) -> Vec<Sample> {
+/// A word that ends every wait for it at once.
+#[derive(Debug, Default)]
+struct Stop {
+    said: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn tell(&self) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps until an instant; true when the word was said before.
+    fn sleep_until(&self, at: Instant) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = at.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(said, left, |said| !*said);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Worker k of a service takes the ticks k, k + WORKERS, …: the rate holds while requests hang. Ticks that were
+/// missed on a machine too busy to keep up are left out, or the load would starve what it is to measure.
+fn drive(stop: &Stop) -> Vec<Sample> {
     let start = Instant::now();
     let tick = Duration::from_secs(1) / RATE;
     let worker = |service: &Service, first: u32| {
         let mut samples = Vec::new();
         let mut at = start + tick * first;
         loop {
-            std::thread::sleep(at.saturating_duration_since(Instant::now()));
-            if stop.load(Ordering::Relaxed) {
+            if stop.sleep_until(at) {
                 return samples;
             }
             let began = Instant::now();
             let answer = get(service.vip).map_err(|e| e.to_string());
             samples.push(Sample { vip: service.vip, at: began, answer });
-            at += tick * WORKERS;
+            while at < Instant::now() {
+                at += tick * WORKERS;
+            }
         }
     };
     std::thread::scope(|scope| {

@@ -10,7 +10,7 @@ use crate::packages::{self, Tools};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One of the two directors.
 #[derive(Debug)]
@@ -27,10 +27,17 @@ impl Director {
     ///
     /// # Errors
     /// When its folder cannot be made.
-    pub fn new(number: usize, machine: &Namespace, daemon: &Daemon, advert: f64, tools: &Tools) -> Result<Self> {
+    pub fn new(
+        number: usize,
+        machine: &Namespace,
+        daemon: &Daemon,
+        advert: f64,
+        tools: &Tools,
+    ) -> Result<Self> {
         let dir = Path::new("/run/cluster").join(machine.name());
         fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
-        fs::write(dir.join("directord.conf"), configuration(number, advert)).attempt("writing a configuration")?;
+        fs::write(dir.join("directord.conf"), configuration(number, advert))
+            .attempt("writing a configuration")?;
         let (machine, daemon, tools) = (machine.clone(), daemon.clone(), tools.clone());
         Ok(Self { machine, dir, daemon, process: None, tools })
     }
@@ -72,15 +79,18 @@ impl Director {
         self.process.take().is_none_or(|mut process| process.stop(limit))
     }
 
-    /// A power cut: the daemon dies without a word and the cables go dead.
+    /// A power cut: the daemon falls silent, the cables go dead, and it dies without a word. Returns the instant of
+    /// the last moment in which it could still have said something.
     ///
     /// # Errors
     /// When the cables cannot be pulled.
-    pub fn power_off(&mut self, topology: &Topology) -> Result<()> {
-        if let Some(mut process) = self.process.take() {
-            process.kill();
-        }
-        topology.unplug(&self.machine)
+    pub fn power_off(&mut self, topology: &Topology) -> Result<Instant> {
+        let process = self.process.take();
+        process.iter().for_each(Process::freeze);
+        let silent = Instant::now();
+        topology.unplug(&self.machine)?;
+        process.into_iter().for_each(|mut process| process.kill());
+        Ok(silent)
     }
 
     /// Power is back: a fresh kernel (own addresses only, no IPVS table) and a fresh daemon.
@@ -88,6 +98,7 @@ impl Director {
     /// # Errors
     /// When the machine cannot be set up.
     pub fn power_on(&mut self, topology: &Topology) -> Result<()> {
+        topology.reset(&self.machine)?;
         topology.plug(&self.machine)?;
         self.ipvsadm("-C")?;
         self.start()
@@ -98,10 +109,7 @@ impl Director {
     /// # Errors
     /// When the kernel does not tell.
     pub fn addresses(&self) -> Result<Vec<Ipv4Addr>> {
-        self.machine.enter(|| {
-            let all = nix::ifaddrs::getifaddrs().attempt("asking for addresses")?;
-            Ok(all.filter_map(|i| Some(i.address?.as_sockaddr_in()?.ip())).collect())
-        })
+        Ok(local_addresses(&self.machine.read("fib_trie")?))
     }
 
     /// Whether it has all of the VIPs (or, with `false`, none of them).
@@ -118,10 +126,7 @@ impl Director {
     /// # Errors
     /// When the kernel does not tell.
     pub fn table(&self) -> Result<Table> {
-        let text = self.machine.enter(|| {
-            fs::read_to_string("/proc/thread-self/net/ip_vs").attempt("reading the IPVS table (is ip_vs loaded?)")
-        })?;
-        Ok(Table::parse(&text))
+        Ok(Table::parse(&self.machine.read("ip_vs")?))
     }
 
     /// What `ipvsadm` says with this option (`-Ln`, `-Sn`, `-C`).
@@ -141,5 +146,29 @@ impl Director {
         let text = String::from_utf8_lossy(&text);
         let all: Vec<&str> = text.lines().collect();
         all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+    }
+}
+
+/// The addresses that the kernel takes for its own, from its text form of the routing tables: each is a line with
+/// the address, followed by one that says `/32 host LOCAL`.
+fn local_addresses(fib_trie: &str) -> Vec<Ipv4Addr> {
+    let pairs = fib_trie.lines().zip(fib_trie.lines().skip(1));
+    let local = pairs.filter(|(_, kind)| kind.trim() == "/32 host LOCAL");
+    let mut addresses: Vec<Ipv4Addr> =
+        local.filter_map(|(line, _)| line.trim().strip_prefix("|-- ")?.parse().ok()).collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_the_local_entries() {
+        let text = "Local:\n  +-- 10.0.0.0/24 2 0 2\n     |-- 10.0.0.11\n        /32 host LOCAL\n     \
+                    |-- 10.0.0.255\n        /32 link BROADCAST\n     |-- 10.0.0.100\n        /32 host LOCAL\n";
+        assert_eq!(local_addresses(text), [Ipv4Addr::new(10, 0, 0, 11), Ipv4Addr::new(10, 0, 0, 100)]);
     }
 }

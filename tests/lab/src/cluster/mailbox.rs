@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_subject_is_a_header_not_a_line_of_the_body() {
-        let message = Message::parse(b"From: a\r\nSubject: [d1] VI_1 - MASTER\r\n\r\nSubject: no\r\n".to_vec());
+        let message =
+            Message::parse(b"From: a\r\nSubject: [d1] VI_1 - MASTER\r\n\r\nSubject: no\r\n".to_vec());
         assert_eq!(message.subject, "[d1] VI_1 - MASTER");
         assert_eq!(Message::parse(b"\r\nSubject: no\r\n".to_vec()).subject, "");
     }

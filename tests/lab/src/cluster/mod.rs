@@ -81,11 +81,11 @@ impl Cluster {
         self.servers[number - 1].as_ref().inspect(|process| process.freeze());
     }
 
-    /// A director's power cut.
+    /// A director's power cut; the instant of it.
     ///
     /// # Errors
     /// See [`Director::power_off`].
-    pub fn power_off(&mut self, number: usize) -> Result<()> {
+    pub fn power_off(&mut self, number: usize) -> Result<Instant> {
         self.directors[number - 1].power_off(&self.topology)
     }
 
@@ -138,7 +138,9 @@ impl Cluster {
             }
             if began.elapsed() > limit {
                 let limit = limit.as_secs_f64();
-                return Err(LabError::Failed(format!("expected {expected} within {limit:.1} s; it did not happen")));
+                return Err(LabError::Failed(format!(
+                    "expected {expected} within {limit:.1} s; it did not happen"
+                )));
             }
             std::thread::sleep(Duration::from_millis(5));
         }

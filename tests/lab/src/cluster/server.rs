@@ -29,7 +29,8 @@ pub fn start(machine: &Namespace) -> Result<Process> {
 /// # Errors
 /// When the port cannot be had.
 pub fn serve(name: &str, port: u16) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).attempt(format!("listening on port {port}"))?;
+    let listener =
+        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).attempt(format!("listening on port {port}"))?;
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -55,6 +56,7 @@ fn answer(mut stream: &TcpStream, name: &str) -> std::io::Result<()> {
     let body = if request.contains(" /health ") { "ok" } else { name };
     let length = body.len();
     stream.write_all(
-        format!("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
+        format!("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}")
+            .as_bytes(),
     )
 }

@@ -47,7 +47,9 @@ impl Table {
                     table.services.push(Virtual { vip, port, scheduler, destinations: Vec::new() });
                 }
                 ["->", remote, forward, weight, ..] => {
-                    let (Some((address, _)), Ok(weight)) = (endpoint(remote), weight.parse()) else { continue };
+                    let (Some((address, _)), Ok(weight)) = (endpoint(remote), weight.parse()) else {
+                        continue;
+                    };
                     let destination = Destination { address, forward: (*forward).to_owned(), weight };
                     if let Some(service) = table.services.last_mut() {
                         service.destinations.push(destination);

@@ -42,8 +42,8 @@ impl Program {
             }
             Program::Keepalived => {
                 let mut command = tool("keepalived");
-                // Foreground, VRRP only, log to standard error with details.
-                command.args(["-n", "-P", "-l", "-D", "-f"]).arg(conf);
+                // Foreground, VRRP only.
+                command.args(["-n", "-P", "-f"]).arg(conf);
                 command.arg("-p").arg(dir.join("pid")).arg("-r").arg(dir.join("vrrp.pid"));
                 command
             }
@@ -52,28 +52,38 @@ impl Program {
 }
 
 impl<'a> Daemon<'a> {
-    /// Starts the program on the host with a configuration of this text.
+    /// Starts the program on the host with a configuration of this text, and has it log in detail.
     ///
     /// # Panics
     /// If it cannot be started.
     pub fn start(program: &Program, host: &'a Host, config: &str) -> Daemon<'a> {
-        let conf = host.dir().join("daemon.conf");
-        std::fs::write(&conf, config).expect("/run is ours");
-        let command = program.command(&conf, host.dir());
-        Daemon::start_command(program.clone(), host, command)
+        Daemon::start_with(program, host, config, |command| match program {
+            Program::Directord(_) => {}
+            Program::Keepalived => {
+                command.args(["-l", "-D"]);
+            }
+        })
     }
 
-    /// Starts a prepared command of the program, its configuration already written to `daemon.conf` in the host's folder.
+    /// Starts the program on the host with a configuration of this text, its command first changed by `change`.
     ///
     /// # Panics
     /// If it cannot be started.
-    pub fn start_command(program: Program, host: &'a Host, mut command: Command) -> Daemon<'a> {
+    pub fn start_with(
+        program: &Program,
+        host: &'a Host,
+        config: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Daemon<'a> {
         use std::os::unix::process::CommandExt;
         let conf = host.dir().join("daemon.conf");
+        std::fs::write(&conf, config).expect("/run is ours");
+        let mut command = program.command(&conf, host.dir());
+        change(&mut command);
         let log = host.dir().join("daemon.log");
         let out = File::options().create(true).append(true).open(&log).expect("/run is ours");
         let err = out.try_clone().expect("descriptors are not that scarce");
-        if program == Program::Keepalived {
+        if *program == Program::Keepalived {
             // It takes the process ids of a killed predecessor, not yet collected by its parent, for a running one.
             for file in ["pid", "vrrp.pid"] {
                 let _ = std::fs::remove_file(host.dir().join(file));
@@ -83,7 +93,7 @@ impl<'a> Daemon<'a> {
         command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
         let started = SystemTime::now();
         let child = host.spawn(&mut command).unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        Daemon { program, host, child, conf, log, started }
+        Daemon { program: program.clone(), host, child, conf, log, started }
     }
 
     /// The host it runs on.

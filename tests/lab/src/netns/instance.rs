@@ -75,7 +75,10 @@ impl fmt::Display for Instance {
             writeln!(f, "    unicast_src_ip {own}\n    unicast_peer {{\n        {peer}\n    }}")?;
         }
         if let Some(password) = &self.password {
-            writeln!(f, "    authentication {{\n        auth_type PASS\n        auth_pass {password}\n    }}")?;
+            writeln!(
+                f,
+                "    authentication {{\n        auth_type PASS\n        auth_pass {password}\n    }}"
+            )?;
         }
         if !self.more.is_empty() {
             writeln!(f, "    {}", self.more)?;

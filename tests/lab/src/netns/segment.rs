@@ -95,6 +95,15 @@ impl Net {
         self.switch.ip(&format!("link set dev {} up", Net::cable(host)));
     }
 
+    /// Splits the segment into its hosts, each alone with its carrier on; or joins them again.
+    pub fn isolate(&self, on: bool) {
+        for host in &self.hosts {
+            let on = if on { "on" } else { "off" };
+            self.switch
+                .ip(&format!("link set dev {} type bridge_slave isolated {on}", Net::cable(&host.name)));
+        }
+    }
+
     /// Gives a host whose `eth0` was deleted a new one with the old address.
     pub fn replace_nic(&self, host: &str) {
         let h = self.host(host);
@@ -119,7 +128,8 @@ impl Host {
         std::fs::create_dir_all(&dir).expect("/run is ours");
         let ns = std::thread::scope(|s| {
             let made = s.spawn(|| {
-                unshare(CloneFlags::CLONE_NEWNET).expect("root of a user namespace may make network namespaces");
+                unshare(CloneFlags::CLONE_NEWNET)
+                    .expect("root of a user namespace may make network namespaces");
                 // IPv6 on each interface would only add noise to the captures.
                 let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
                 File::open("/proc/thread-self/ns/net").expect("every thread has a network namespace")
@@ -136,7 +146,19 @@ impl Host {
         let switch_ns = switch.ns.try_clone().expect("descriptors are not that scarce");
         // `ip` opens what has a slash in it as a file: our own descriptor, handed down as its standard input.
         let mut ip = tool("ip");
-        ip.args(["link", "add", "name", "eth0", "type", "veth", "peer", "name", port, "netns", "/proc/self/fd/0"]);
+        ip.args([
+            "link",
+            "add",
+            "name",
+            "eth0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            port,
+            "netns",
+            "/proc/self/fd/0",
+        ]);
         let output = self.enter(|| ip.stdin(switch_ns).output()).expect("ip runs");
         expect_success(&ip, &output);
     }

@@ -1,0 +1,32 @@
+//! The tree becomes a [`Config`]: words become values, defaults are filled in, and everything is checked.
+//!
+//! There is a file for each kind of block. All of them go on after a mistake, so that every complaint is made in one
+//! go; what is built of a block with errors is of no use, and [`super::read`] gives it to nobody.
+
+mod address;
+mod check;
+mod context;
+mod global;
+mod instance;
+mod server;
+mod service;
+mod value;
+
+use super::Config;
+use super::complaint::Complaints;
+use super::keywords::Place;
+use super::syntax::tree::Tree;
+use context::Context;
+
+/// Lowers a whole file.
+pub fn lower(tree: &Tree, complaints: &mut Complaints) -> Config {
+    let mut context = Context::new(complaints);
+    let entries = context.entries(&tree.root, Place::Root);
+    let blocks = |name: &'static str| entries.iter().filter(move |entry| entry.name() == name);
+    // The defaults for all others come first, wherever they stand.
+    let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
+    let mut config = Config { global, ..Config::default() };
+    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
+    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
+    config
+}

@@ -1,0 +1,197 @@
+//! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
+
+use crate::config::complaint::{Code, Complaints, Severity};
+use crate::config::keywords::{self, Found, Keyword, Place, Status};
+use crate::config::source::Span;
+use crate::config::syntax::{Block, Statement, Word};
+
+/// A statement whose keyword is known and works.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub keyword: &'static Keyword,
+    pub statement: &'a Statement,
+}
+
+impl<'a> Entry<'a> {
+    /// The keyword under its current name.
+    pub fn name(&self) -> &'static str {
+        self.keyword.canonical()
+    }
+
+    /// Where the keyword stands.
+    pub fn span(&self) -> Span {
+        self.statement.keyword.span
+    }
+
+    /// The words behind it.
+    pub fn words(&self) -> &'a [Word] {
+        &self.statement.words
+    }
+
+    /// Its block; an empty one is as good as none.
+    pub fn statements(&self) -> &'a [Statement] {
+        self.statement.block.as_ref().map_or(&[], |block| &block.statements)
+    }
+}
+
+pub(super) struct Context<'a> {
+    pub complaints: &'a mut Complaints,
+    /// Suggestions cost time; a file full of nonsense gets no more than these.
+    suggestions: usize,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(complaints: &'a mut Complaints) -> Self {
+        Self { complaints, suggestions: 200 }
+    }
+
+    pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.complaints.error(code, span, message);
+    }
+
+    pub fn warning(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.complaints.warning(code, span, message);
+    }
+
+    pub fn error_with(&mut self, code: Code, span: Span, message: String, suggestion: impl Into<String>) {
+        self.complaints.push(Severity::Error, code, span, message, Some(suggestion.into()));
+    }
+
+    pub fn warning_with(&mut self, code: Code, span: Span, message: String, suggestion: impl Into<String>) {
+        self.complaints.push(Severity::Warning, code, span, message, Some(suggestion.into()));
+    }
+
+    /// The statements of a block that are to be carried out; everything about the others has been said.
+    pub fn entries<'b>(&mut self, block: &'b Block, place: Place) -> Vec<Entry<'b>> {
+        let mut entries: Vec<Entry<'b>> = Vec::with_capacity(block.statements.len());
+        // One line per keyword of the table at most, so that looking through it stays cheap.
+        let mut seen: Vec<(&'static str, Span)> = Vec::new();
+        for statement in &block.statements {
+            let Some(entry) = self.entry(statement, place) else { continue };
+            if !entry.keyword.has_block() {
+                self.note_repetition(&entry, &mut seen);
+            }
+            entries.push(entry);
+        }
+        entries
+    }
+
+    fn note_repetition(&mut self, entry: &Entry<'_>, seen: &mut Vec<(&'static str, Span)>) {
+        let name = entry.name();
+        let Some((_, first)) = seen.iter_mut().find(|(other, _)| *other == name) else {
+            seen.push((name, entry.span()));
+            return;
+        };
+        let message = format!("`{name}` is given again, after line {}; the last one counts", first.line);
+        *first = entry.span();
+        self.warning(Code::RepeatedKeyword, entry.span(), message);
+    }
+
+    fn entry<'b>(&mut self, statement: &'b Statement, place: Place) -> Option<Entry<'b>> {
+        let keyword = self.look_up(statement, place)?;
+        let name = keyword.name;
+        let span = statement.keyword.span;
+        let mut fits = true;
+        if keyword.has_block() && statement.block.is_none() {
+            let message = format!("`{name}` needs a block in braces behind it");
+            self.error_with(Code::MissingBlock, span, message, format!("write `{name} … {{ … }}`"));
+            fits = false;
+        }
+        if let Some(block) = &statement.block
+            && !keyword.has_block()
+        {
+            self.error(Code::UnexpectedBlock, block.open, format!("`{name}` takes no block"));
+            fits = false;
+        }
+        let resolved = match keywords::find(place, keyword.canonical()) {
+            Found::Here(keyword) => keyword.status,
+            _ => keyword.status,
+        };
+        match resolved {
+            Status::Works | Status::SameAs(_) => return fits.then_some(Entry { keyword, statement }),
+            Status::Accepted(_) => {}
+            Status::Obsolete(why) => {
+                self.warning(Code::NoEffect, span, format!("`{name}` has no effect any more: {why}"));
+            }
+            Status::NotYet(consequence) => {
+                let message = format!("`{name}` is not supported yet: {consequence}");
+                self.warning(Code::NotSupportedYet, span, message);
+            }
+            Status::Refused(danger) => {
+                let message = format!("`{name}` is not supported yet, and without it {danger}");
+                self.error(Code::NotSupportedYet, span, message);
+            }
+        }
+        self.look_inside(statement, keyword);
+        None
+    }
+
+    /// A block that is not carried out may still be wrong.
+    fn look_inside(&mut self, statement: &Statement, keyword: &Keyword) {
+        let (Some(block), Some(place)) = (&statement.block, keyword.inside()) else { return };
+        for statement in &block.statements {
+            if let Some(keyword) = self.look_up(statement, place) {
+                self.look_inside(statement, keyword);
+            }
+        }
+    }
+
+    fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {
+        let Word { text, span } = &statement.keyword;
+        let places = match keywords::find(place, text) {
+            Found::Here(keyword) => return Some(keyword),
+            Found::Elsewhere(places) => places,
+            Found::Nowhere => {
+                self.unknown(text, *span, place);
+                return None;
+            }
+        };
+        let names: Vec<String> = places.iter().map(Place::to_string).collect();
+        let message = format!("`{text}` is no keyword of {place}; it belongs to {}", names.join(" or "));
+        self.error(Code::MisplacedKeyword, *span, message);
+        None
+    }
+
+    fn unknown(&mut self, word: &str, span: Span, place: Place) {
+        let suggestion =
+            self.closest(|| keywords::nearest(place, word)).map(|name| format!("did you mean `{name}`?"));
+        let mut message = format!("`{}` is no keyword of {place}", short(word));
+        if suggestion.is_none() && word.starts_with("//") {
+            message.push_str("; comments begin with `#` or `!`");
+        }
+        self.complaints.push(Severity::Error, Code::UnknownKeyword, span, message, suggestion);
+    }
+
+    fn closest(&mut self, search: impl FnOnce() -> Option<&'static str>) -> Option<&'static str> {
+        self.suggestions = self.suggestions.checked_sub(1)?;
+        search()
+    }
+
+    /// A word that is none of the allowed ones.
+    pub fn invalid_choice(&mut self, what: &str, word: &Word, allowed: &[&'static str]) {
+        let nearest = self.closest(|| keywords::closest(&word.text, allowed.iter().copied()));
+        let suggestion = nearest.map(|name| format!("did you mean `{name}`?"));
+        let message = format!("{what} is `{}`; allowed: {}", short(&word.text), allowed.join(", "));
+        self.complaints.push(Severity::Error, Code::InvalidChoice, word.span, message, suggestion);
+    }
+
+    /// A keyword that a block must have.
+    pub fn missing(&mut self, owner: &str, keyword: &str, span: Span) {
+        self.error(Code::MissingKeyword, span, format!("{owner} has no `{keyword}`"));
+    }
+
+    /// A keyword of the table that lowering forgot: told, not dropped. Tests see to it that there is none.
+    pub fn forgotten(&mut self, entry: &Entry<'_>) {
+        let message = format!("`{}` is not supported yet: it has no effect", entry.keyword.name);
+        self.warning(Code::NotSupportedYet, entry.span(), message);
+    }
+}
+
+/// A word for a message, cut off if it is very long.
+pub(super) fn short(word: &str) -> String {
+    const LIMIT: usize = 60;
+    match word.char_indices().nth(LIMIT) {
+        Some((at, _)) => format!("{}…", word.get(..at).unwrap_or_default()),
+        None => word.to_owned(),
+    }
+}

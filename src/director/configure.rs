@@ -1,0 +1,105 @@
+//! How a configuration takes effect: what is gone ends, what changed keeps its history, what is new begins.
+//!
+//! Start is the difference from nothing, so there is one way only.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use healthcheck::Monitor;
+use ipvs_backend::ServiceKey;
+
+use super::event::CheckId;
+use super::instance::Instance;
+use super::journal::Entry;
+use super::pool::{CheckRun, Pool};
+use super::{Director, Owner, Place};
+use crate::config::{self, Config, Difference};
+
+impl Director {
+    pub(super) fn configure(&mut self, config: Arc<Config>, difference: &Difference, now: Instant) {
+        self.generation += 1;
+        self.config = config.clone();
+        self.virtual_addresses =
+            config.instances.values().flat_map(|i| i.addresses.iter().map(|a| a.address)).collect();
+        for name in &difference.instances.to_remove {
+            if let Some(mut instance) = self.instances.remove(name) {
+                self.agenda.set(Owner::Instance(name.clone()), None);
+                instance.router.handle_stop(now);
+                self.drain_stopped(name, &mut instance);
+            }
+        }
+        for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
+            let Some(wanted) = config.instances.get(name) else { continue };
+            self.configure_instance(name, wanted, now);
+        }
+        for key in &difference.services.to_remove {
+            if let Some(pool) = self.pools.remove(key) {
+                let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
+                self.forget_checks(gone);
+                Arc::make_mut(&mut self.table.value).services.remove(key);
+            }
+        }
+        for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
+            self.configure_pool(key, now);
+        }
+        self.publish_sockets();
+        self.publish_addresses();
+        self.publish_table();
+        let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
+        let summary = format!(
+            "{} vrrp_instances, {} virtual_servers, {servers} real_servers",
+            config.instances.len(),
+            config.services.len()
+        );
+        self.log(Entry::Configured { summary });
+    }
+
+    pub(super) fn configure_instance(&mut self, name: &str, wanted: &Arc<config::Instance>, now: Instant) {
+        match self.instances.get_mut(name) {
+            Some(instance) => {
+                instance.configure(wanted.clone(), now);
+                instance.observe(&self.links, &self.virtual_addresses, now);
+            }
+            None => {
+                let mut instance = Instance::new(wanted.clone());
+                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.router.handle_start(now);
+                self.instances.insert(name.to_owned(), instance);
+            }
+        }
+        self.drain_router(name, now);
+    }
+
+    pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
+        let Some(config) = self.config.services.get(key).cloned() else { return };
+        let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
+        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
+        let gone = pool.configure(config, now, |_, spec| {
+            let id = CheckId(*next_check);
+            *next_check += 1;
+            let monitor = Monitor::new(spec.schedule.clone(), spec.steps(), seed.wrapping_add(id.0), now);
+            CheckRun { id, spec: spec.clone(), monitor }
+        });
+        self.forget_checks(gone);
+        let mut ids = Vec::new();
+        for (server, state) in &pool.servers {
+            for (index, run) in state.checks.iter().enumerate() {
+                let place = Place { service: *key, server: *server, index };
+                self.places.insert(run.id, place);
+                ids.push(run.id);
+            }
+        }
+        self.set_service(&pool);
+        self.pools.insert(*key, pool);
+        for id in ids {
+            self.with_monitor(id, now, |_| {});
+        }
+    }
+
+    pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
+        for id in gone {
+            self.places.remove(&id);
+            self.agenda.set(Owner::Check(id), None);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The instances' side of the brain: interfaces and adverts in; adverts, addresses and announcements out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use notify::{Notice, Role};
+use vrrp::{AddressLevel, Links, Output, State, Wanted};
+
+use super::effect::{Effect, SocketKey};
+use super::event::AddressReport;
+use super::instance::Instance;
+use super::journal::Entry;
+use super::{Director, Owner, Pending};
+
+impl Director {
+    pub(super) fn observe_links(&mut self, links: Arc<Links>, now: Instant) {
+        self.links = links;
+        let names: Vec<String> = self.instances.keys().cloned().collect();
+        for name in names {
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.observe(&self.links, &self.virtual_addresses, now);
+                self.drain_router(&name, now);
+            }
+        }
+        self.publish_sockets();
+        // The owner tries again what failed while an interface was missing.
+        self.queue_addresses();
+    }
+
+    pub(super) fn hear(&mut self, interface: &str, envelope: &vrrp::Envelope, advert: &vrrp::Advert, now: Instant) {
+        let multicast = envelope.is_multicast();
+        let listener = self
+            .instances
+            .iter_mut()
+            .find(|(_, i)| i.listens_to(interface, multicast, advert.vrid))
+            .map(|(name, instance)| {
+                instance.router.handle_advert(advert, envelope, now);
+                name.clone()
+            });
+        match listener {
+            Some(name) => self.drain_router(&name, now),
+            None => *self.stray_adverts.entry("vrid".to_owned()).or_default() += 1,
+        }
+    }
+
+    pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError) {
+        let blamed = error.vrid().and_then(|vrid| {
+            self.instances
+                .values_mut()
+                .find(|i| i.config.interface == interface && i.config.router.vrid == vrid)
+        });
+        match blamed {
+            Some(instance) => instance.router.handle_error(error),
+            None => *self.stray_adverts.entry(error.kind().to_string()).or_default() += 1,
+        }
+    }
+
+    /// Hands on what a router wants, and notes when it wants to be called again.
+    pub(super) fn drain_router(&mut self, name: &str, now: Instant) {
+        let Some(instance) = self.instances.get_mut(name) else { return };
+        let mut outputs = Vec::new();
+        while let Some(output) = instance.router.poll_output() {
+            outputs.push(output);
+        }
+        let deadline = instance.router.poll_timeout().map(|(at, _)| at);
+        let alert = instance.config.alert;
+        for output in outputs {
+            match output {
+                Output::Send(advert) => {
+                    let sent = self.instances.get(name).and_then(|i| i.transmission(advert));
+                    if let Some(transmission) = sent {
+                        self.effect(Effect::Send(transmission));
+                    }
+                }
+                Output::Announce(repeat) => {
+                    if let Some(announcement) = self.instances.get(name).map(|i| i.announcement(repeat, &self.links)) {
+                        self.effect(Effect::Announce(announcement));
+                    }
+                }
+                Output::Transition { from, to, cause } => {
+                    self.publish_addresses();
+                    let cause = cause.to_string();
+                    if let Some(role) = told_role(to).filter(|_| alert) {
+                        self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
+                    }
+                    self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
+                }
+                Output::Note(note) => {
+                    self.log(Entry::InstanceNote { instance: name.to_owned(), note: note.to_string() });
+                }
+            }
+        }
+        self.agenda.set(Owner::Instance(name.to_owned()), deadline);
+    }
+
+    /// The last words of an instance that is no longer configured.
+    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance) {
+        while let Some(output) = instance.router.poll_output() {
+            match output {
+                Output::Send(advert) => {
+                    if let Some(transmission) = instance.transmission(advert) {
+                        self.effect(Effect::Send(transmission));
+                    }
+                }
+                Output::Transition { from, to, .. } => {
+                    let cause = "removed from the configuration".to_owned();
+                    self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
+                }
+                Output::Announce(_) | Output::Note(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn publish_sockets(&mut self) {
+        let wanted: BTreeSet<SocketKey> = self.instances.values().filter_map(Instance::socket).collect();
+        if *self.sockets != wanted {
+            self.sockets = Arc::new(wanted);
+            self.pending.push_back(Pending::Sockets);
+        }
+    }
+
+    pub(super) fn publish_addresses(&mut self) {
+        let mut wanted = AddressLevel::new();
+        for (key, state) in self.instances.values().flat_map(Instance::addresses) {
+            // The same address in two instances is there while either is master.
+            if matches!(state, Wanted::Present(_)) || !wanted.contains_key(&key) {
+                wanted.insert(key, state);
+            }
+        }
+        if *self.addresses.value != wanted {
+            self.addresses.value = Arc::new(wanted);
+            self.queue_addresses();
+        }
+    }
+
+    pub(super) fn queue_addresses(&mut self) {
+        self.addresses.serial += 1;
+        if !self.addresses.queued {
+            self.addresses.queued = true;
+            self.pending.push_back(Pending::Addresses);
+        }
+    }
+
+    pub(super) fn addresses_applied(&mut self, report: AddressReport) {
+        self.addresses.applied = report.serial;
+        let news: Vec<String> =
+            report.failures.iter().filter(|f| !self.addresses.failures.contains(f)).cloned().collect();
+        self.addresses.failures = report.failures;
+        for what in news {
+            self.log(Entry::Refused { what });
+        }
+        self.end_if_released();
+    }
+}
+
+/// What people are told when an instance enters this state, if anything.
+fn told_role(state: State) -> Option<Role> {
+    match state {
+        State::Master => Some(Role::Master),
+        State::Backup => Some(Role::Backup),
+        State::Fault => Some(Role::Fault),
+        State::Initialize | State::Stopped => None,
+    }
+}

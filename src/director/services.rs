@@ -1,0 +1,135 @@
+//! The virtual servers' side of the brain: outcomes of probes in; probes, the table and notices out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use healthcheck::{Monitor, Outcome};
+use ipvs_backend::{DestinationKey, ServiceKey};
+use notify::Notice;
+
+use super::effect::{Attempt, Effect};
+use super::event::{CheckId, TableReport};
+use super::journal::Entry;
+use super::pool::{Change, Pool, words};
+use super::{Director, Owner, Pending, Place};
+
+impl Director {
+    pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
+        self.with_monitor(id, now, |monitor| monitor.handle_result(attempt, outcome, now));
+    }
+
+    /// Lets a monitor take in a fact, and hands on what it wants.
+    pub(super) fn with_monitor(&mut self, id: CheckId, now: Instant, fact: impl FnOnce(&mut Monitor)) {
+        let Some(place) = self.places.get(&id) else { return };
+        let Some(run) = self
+            .pools
+            .get_mut(&place.service)
+            .and_then(|pool| pool.servers.get_mut(&place.server))
+            .and_then(|server| server.checks.get_mut(place.index))
+        else {
+            return;
+        };
+        fact(&mut run.monitor);
+        let mut flipped = None;
+        while let Some(output) = run.monitor.poll_output() {
+            match output {
+                healthcheck::Output::Attempt { number, step } => {
+                    let spec = run.spec.clone();
+                    let probe = Effect::Probe(Attempt { check: id, number, step, spec });
+                    self.pending.push_back(Pending::Effect(probe));
+                }
+                healthcheck::Output::Flipped { up } => flipped = Some(up),
+            }
+        }
+        self.agenda.set(Owner::Check(id), run.monitor.poll_timeout().map(|(at, _)| at));
+        if let Some(up) = flipped {
+            let check = run.spec.kind.to_string();
+            let outcome = run.monitor.last().cloned();
+            let place = place.clone();
+            self.check_flipped(&place, check, up, outcome, now);
+        }
+    }
+
+    pub(super) fn check_flipped(
+        &mut self,
+        place: &Place,
+        check: String,
+        up: bool,
+        outcome: Option<Outcome>,
+        now: Instant,
+    ) {
+        let Some(outcome) = outcome else { return };
+        self.log(Entry::CheckFlipped {
+            service: place.service,
+            server: place.server,
+            check: check.clone(),
+            up,
+            reason: words(&outcome),
+        });
+        let Some(pool) = self.pools.get_mut(&place.service) else { return };
+        let changes = pool.reconsider(&place.server, &outcome, now);
+        if changes.is_empty() {
+            return;
+        }
+        let (service, config, left) = (place.service, pool.config.clone(), pool.serving());
+        for change in changes {
+            match change {
+                Change::Server { key, up, reason, treatment } => {
+                    if config.servers.get(&key).is_some_and(|s| s.alert) {
+                        let (name, reason) = (server_name(&service, &key), format!("{check}: {reason}"));
+                        self.notify(now, |heading| Notice::server(heading, service, name, up, &reason, left));
+                    }
+                    self.log(Entry::ServerFlipped { service, server: key, up, treatment });
+                }
+                Change::Quorum { up } => {
+                    let sorry = config.sorry.as_ref().map(|s| s.key);
+                    self.log(Entry::Quorum { service, up, sorry });
+                }
+            }
+        }
+        let wanted = self.pools.get(&service).map(Pool::wanted);
+        if let Some(wanted) = wanted {
+            Arc::make_mut(&mut self.table.value).services.insert(service, Arc::new(wanted));
+            self.publish_table();
+        }
+    }
+
+    pub(super) fn set_service(&mut self, pool: &Pool) {
+        let services = &mut Arc::make_mut(&mut self.table.value).services;
+        let wanted = pool.wanted();
+        if services.get(&pool.key).is_none_or(|old| **old != wanted) {
+            services.insert(pool.key, Arc::new(wanted));
+        }
+    }
+
+    pub(super) fn publish_table(&mut self) {
+        self.table.serial += 1;
+        if !self.table.queued {
+            self.table.queued = true;
+            self.pending.push_back(Pending::Table);
+        }
+    }
+
+    pub(super) fn table_applied(&mut self, report: TableReport) {
+        self.table.applied = report.serial;
+        if self.table.unavailable != report.unavailable && !self.stopping {
+            self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });
+        }
+        self.table.unavailable = report.unavailable;
+        for what in &report.failures {
+            self.log(Entry::Refused { what: what.clone() });
+        }
+        self.table.failures = report.failures;
+        self.end_if_released();
+    }
+}
+
+/// A real server as keepalived's mails name it: `[10.0.0.2]:tcp:80`.
+fn server_name(service: &ServiceKey, server: &DestinationKey) -> String {
+    match service {
+        ServiceKey::Address { protocol, .. } => {
+            notify::notice::endpoint((server.address, server.port).into(), &protocol.to_string())
+        }
+        ServiceKey::Mark { .. } => server.to_string(),
+    }
+}

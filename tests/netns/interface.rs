@@ -1,0 +1,94 @@
+//! Interfaces that go down, lose their carrier, vanish and come back.
+
+use std::time::SystemTime;
+
+use lab::in_namespaces;
+use lab::netns::{Daemon, Net};
+use lab::sniff::Sniffer;
+
+use super::{SLACK, fast, instance, start, wait_address, wait_role};
+
+/// Master on one, backup on two.
+fn pair(net: &Net) -> (Daemon<'_>, Daemon<'_>) {
+    let master = start(net.host("one"), &fast(200));
+    wait_role(&master, "MASTER");
+    let backup = start(net.host("two"), &fast(100));
+    wait_role(&backup, "BACKUP");
+    (master, backup)
+}
+
+/// The master's interface was taken away at `lost`: it is in fault, the backup master.
+fn expect_failover(net: &Net, sniffer: &Sniffer, master: &Daemon, backup: &Daemon, lost: SystemTime) {
+    wait_role(master, "FAULT");
+    let cause = instance(master).expect("it answers")["cause"].clone();
+    assert!(cause.as_str().is_some_and(|c| !c.is_empty()), "no reason for the fault: {cause}");
+    sniffer.wait_advert("two", lost, fast(100).patience() + SLACK);
+    wait_role(backup, "MASTER");
+    wait_address(net.host("two"), true);
+}
+
+/// The interface is back: first a backup, then, having the higher priority, master again.
+fn expect_return(net: &Net, sniffer: &Sniffer, master: &Daemon, backup: &Daemon, back: SystemTime) {
+    sniffer.wait_advert("one", back, fast(200).patience() + SLACK);
+    wait_role(master, "MASTER");
+    wait_role(backup, "BACKUP");
+    wait_address(net.host("one"), true);
+    wait_address(net.host("two"), false);
+}
+
+#[test]
+fn an_interface_taken_down_is_a_fault() {
+    in_namespaces!();
+    let net = Net::new(&["one", "two"]);
+    let sniffer = net.sniff();
+    let (master, backup) = pair(&net);
+    let lost = SystemTime::now();
+    net.host("one").set_link(false);
+    expect_failover(&net, &sniffer, &master, &backup, lost);
+    wait_address(net.host("one"), false);
+    let back = SystemTime::now();
+    net.host("one").set_link(true);
+    expect_return(&net, &sniffer, &master, &backup, back);
+}
+
+#[test]
+fn a_pulled_cable_is_a_fault() {
+    in_namespaces!();
+    let net = Net::new(&["one", "two"]);
+    let sniffer = net.sniff();
+    let (master, backup) = pair(&net);
+    let lost = SystemTime::now();
+    net.unplug("one");
+    expect_failover(&net, &sniffer, &master, &backup, lost);
+    wait_address(net.host("one"), false);
+    let back = SystemTime::now();
+    net.plug("one");
+    expect_return(&net, &sniffer, &master, &backup, back);
+}
+
+#[test]
+fn a_vanished_interface_is_a_fault_until_it_returns() {
+    in_namespaces!();
+    let net = Net::new(&["one", "two"]);
+    let sniffer = net.sniff();
+    let (master, backup) = pair(&net);
+    let lost = SystemTime::now();
+    net.host("one").ip("link del dev eth0");
+    expect_failover(&net, &sniffer, &master, &backup, lost);
+    let back = SystemTime::now();
+    net.replace_nic("one");
+    expect_return(&net, &sniffer, &master, &backup, back);
+}
+
+#[test]
+fn an_interface_may_come_after_the_start() {
+    in_namespaces!();
+    let net = Net::new(&["one"]);
+    let one = net.host("one");
+    one.ip("link del dev eth0");
+    let daemon = start(one, &fast(100));
+    wait_role(&daemon, "FAULT");
+    net.replace_nic("one");
+    wait_role(&daemon, "MASTER");
+    wait_address(one, true);
+}

@@ -1,0 +1,94 @@
+//! Adverts that are dropped, and odd ones that are not.
+
+use super::*;
+use crate::auth::{Auth, AuthKind};
+
+#[track_caller]
+fn dropped(ours: &Settings, change: impl Fn(&mut Advert), ttl: u8, error: AdvertError) {
+    let mut bench = Bench::backup(ours.clone());
+    let mut theirs = advert(ours, 200);
+    change(&mut theirs);
+    let kind = error.kind();
+    let note = Output::Note(Note::Rejected { source: Some(host(9)), error });
+    assert_eq!(bench.at(SECOND).hear_advert(&theirs, host(9), ttl), [note]);
+    assert!(bench.hear_advert(&theirs, host(9), ttl).is_empty(), "noted once");
+    assert_eq!(bench.due(), millis(3_500), "the timer runs on");
+    assert_eq!((bench.errors(kind), bench.router.counters().received), (2, 0));
+}
+
+/// RFC 9568, 5.1.1.3.
+#[test]
+fn multicast_with_another_ttl_is_dropped() {
+    dropped(&settings(Version::V3), |_| (), 254, AdvertError::WrongTtl { vrid: 51, found: 254 });
+}
+
+#[test]
+fn unicast_is_accepted_with_any_ttl() {
+    let mut bench = Bench::backup(settings(Version::V3));
+    let envelope = Envelope { source: host(9), destination: host(5), ttl: 64 };
+    let theirs = advert(bench.router.settings(), 200);
+    bench.at(SECOND);
+    bench.router.handle_advert(&theirs, &envelope, bench.now);
+    assert_eq!(bench.due(), millis(4_500));
+}
+
+#[test]
+fn another_vrid_is_dropped() {
+    let error = AdvertError::WrongVrid { found: 52, expected: 51 };
+    dropped(&settings(Version::V3), |advert| advert.vrid = 52, 255, error);
+}
+
+#[test]
+fn another_version_is_dropped() {
+    let error = AdvertError::WrongVersion { vrid: 51, found: Version::V2, expected: Version::V3 };
+    dropped(&settings(Version::V3), |advert| advert.version = Version::V2, 255, error);
+}
+
+#[test]
+fn another_authentication_is_dropped() {
+    let with = Settings { auth: Auth::password("secret"), ..settings(Version::V2) };
+    let (found, expected) = (AuthKind::None, AuthKind::Password);
+    let error = AdvertError::WrongAuthentication { vrid: 51, found, expected };
+    dropped(&with, |advert| advert.auth = Auth::None, 255, error);
+    let error = AdvertError::WrongPassword { vrid: 51 };
+    dropped(&with, |advert| advert.auth = Auth::password("secreT"), 255, error);
+}
+
+#[test]
+fn our_own_adverts_are_ignored() {
+    let mut bench = Bench::master(settings(Version::V3));
+    assert!(bench.hear(5, 128).is_empty());
+    assert_eq!((bench.router.counters().looped, bench.router.counters().received), (1, 0));
+}
+
+#[test]
+fn what_could_not_be_parsed_is_counted_and_noted_once_per_kind() {
+    let mut bench = Bench::backup(settings(Version::V3));
+    let error = AdvertError::UnknownType { vrid: 51, found: 3 };
+    bench.router.handle_error(&error);
+    bench.router.handle_error(&error);
+    assert_eq!(bench.outputs(), [Output::Note(Note::Rejected { source: None, error })]);
+    bench.router.handle_error(&AdvertError::ZeroInterval { vrid: 51 });
+    assert_eq!(bench.outputs().len(), 1);
+    assert_eq!((bench.errors(ErrorKind::Type), bench.errors(ErrorKind::Interval)), (2, 1));
+}
+
+/// As keepalived since 2.3.3: a rolling change of addresses must not make two masters.
+#[test]
+fn another_address_list_is_noted_once_and_accepted() {
+    let ours = settings(Version::V3);
+    let mut bench = Bench::backup(ours.clone());
+    let theirs = Advert { addresses: vec![host(100), host(101)], ..advert(&ours, 200) };
+    let note = Note::AddressListDiffers { source: host(9), found: theirs.addresses.clone() };
+    assert_eq!(bench.at(SECOND).hear_advert(&theirs, host(9), 255), [Output::Note(note)]);
+    assert_eq!((bench.due(), bench.errors(ErrorKind::AddressList)), (millis(4_500), 1));
+    assert!(bench.hear_advert(&theirs, host(9), 255).is_empty());
+}
+
+#[test]
+fn the_order_of_addresses_does_not_matter() {
+    let ours = Settings { addresses: vec![host(100), host(101)], ..settings(Version::V3) };
+    let mut bench = Bench::backup(ours.clone());
+    let theirs = Advert { addresses: vec![host(101), host(100)], ..advert(&ours, 200) };
+    assert!(bench.hear_advert(&theirs, host(9), 255).is_empty());
+}

@@ -4,6 +4,7 @@
 //! go; what is built of a block with errors is of no use, and [`super::read`] gives it to nobody.
 
 mod address;
+mod authentication;
 mod check;
 mod context;
 mod global;

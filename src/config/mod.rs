@@ -37,12 +37,12 @@ pub struct Reading {
     pub config: Option<Config>,
     /// Everything that is to be said about the file, in the order of the text.
     pub complaints: Vec<Complaint>,
-    /// The texts, for [`render`].
+    /// The texts, for [`render()`].
     pub sources: Sources,
 }
 
 impl Reading {
-    /// The complaints for people; see [`render`].
+    /// The complaints for people; see [`render()`].
     pub fn render(&self, colour: Colour) -> String {
         render(&self.complaints, &self.sources, colour)
     }

@@ -7,6 +7,7 @@
 //! A seed and a commit reproduce any failure: `SIM_SEED=n cargo test --test sim`; `SIM_SEEDS=n` runs more of them.
 //! A seed that found a fault stays in [`FOUND`], with a sentence.
 
+mod chance;
 mod world;
 
 use world::World;

@@ -16,30 +16,12 @@ use ipvs_backend::{
 };
 use vrrp::{Advert, Envelope, Link, LinkAddress, Links, State, Version, Wanted};
 
+use crate::chance::Chance;
+
 const INTERFACE: &str = "lan0";
 const SERVERS: u8 = 4;
 /// While faults may happen, and then until rest is demanded.
 const TROUBLE: Duration = Duration::from_secs(60);
-
-/// A source of numbers: the same seed, the same numbers.
-struct Chance(u64);
-
-impl Chance {
-    fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.number() % limit
-    }
-
-    fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// What happens at an instant.
 #[derive(Debug)]
@@ -91,8 +73,7 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> World {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        chance.number();
+        let mut chance = Chance::new(seed);
         let version = if chance.percent(30) { Version::V2 } else { Version::V3 };
         let interval = match version {
             Version::V2 => Duration::from_secs(1),

@@ -8,9 +8,10 @@ use std::time::Duration;
 use vrrp::{Auth, Role, Settings, Version};
 
 use super::address::{self, Placed, only_ipv4};
+use super::authentication;
 use super::context::{Context, Entry};
 use super::global::{Defaults, Garp, version};
-use crate::config::complaint::{Code, Severity};
+use crate::config::complaint::Code;
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::{Instance, Transport, VirtualAddress};
@@ -135,7 +136,7 @@ impl Draft {
             "mcast_src_ip" => self.multicast_source = source(context, entry),
             "unicast_peer" => self.peers.get_or_insert_default().extend(peers(context, entry)),
             "authentication" => {
-                self.auth = authentication(context, entry).map(|auth| (auth, entry.span()));
+                self.auth = authentication::lower(context, entry).map(|auth| (auth, entry.span()));
             }
             "virtual_ipaddress" => {
                 self.addresses.extend(address::lower(context, entry));
@@ -335,7 +336,8 @@ fn role(word: &str) -> Role {
     if word == "MASTER" { Role::Master } else { Role::Backup }
 }
 
-fn value_span(entry: &Entry<'_>) -> Span {
+/// The first word behind the keyword, or the keyword if there is none.
+pub(super) fn value_span(entry: &Entry<'_>) -> Span {
     entry.words().first().map_or(entry.span(), |word| word.span)
 }
 
@@ -365,44 +367,4 @@ fn peers(context: &mut Context<'_>, entry: &Entry<'_>) -> Vec<IpAddr> {
         }
     }
     peers
-}
-
-fn authentication(context: &mut Context<'_>, block: &Entry<'_>) -> Option<Auth> {
-    context.at_most(block, 0);
-    let inside = block.statement.block.as_ref()?;
-    let (mut kind, mut password, mut complete) = (None, None, true);
-    for entry in context.entries(inside, Place::Authentication) {
-        match entry.name() {
-            "auth_type" => {
-                kind = context.choice(&entry);
-                complete &= kind.is_some();
-                if kind == Some("AH") {
-                    let message = "`auth_type AH` is not supported yet, and without it the other directors would \
-                                   drop our adverts";
-                    context.error(Code::NotSupportedYet, value_span(&entry), message);
-                }
-            }
-            "auth_pass" => {
-                password = context.text(&entry).map(|text| (text, value_span(&entry)));
-                complete &= password.is_some();
-            }
-            _ => context.forgotten(&entry),
-        }
-    }
-    if complete && kind.is_none() {
-        context.missing("`authentication`", "auth_type", block.span());
-    }
-    let Some((password, span)) = password else {
-        if complete {
-            context.missing("`authentication`", "auth_pass", block.span());
-        }
-        return None;
-    };
-    if password.len() > 8 {
-        let message =
-            "the password is longer than eight characters; only the first eight are used".to_owned();
-        let suggestion = Some("shorten it on every director".to_owned());
-        context.complaints.push(Severity::Warning, Code::ValueAdjusted, span, message, suggestion);
-    }
-    Some(Auth::password(&password))
 }

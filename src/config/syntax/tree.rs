@@ -71,6 +71,7 @@ struct Builder<'a> {
     floor: usize,
     /// Blocks that are nested too deeply to be kept.
     flattened: usize,
+    /// See [`Tree::unexpanded`]. Braces may not match then either: one of several lines was to be chosen.
     unexpanded: bool,
     /// Whether `include` has gone too far; no more of them then.
     gave_up: bool,
@@ -184,7 +185,7 @@ impl Builder<'_> {
             }
             self.flattened = 0;
         }
-        if owner.is_none() {
+        if owner.is_none() && !self.unexpanded {
             let message = "this `{` belongs to no keyword; what is in the block is ignored";
             self.complaints.error(Code::StrayBrace, open, message);
         }
@@ -211,7 +212,7 @@ impl Builder<'_> {
             self.flattened -= 1;
         } else if self.stack.len() > self.floor {
             self.finish_block();
-        } else {
+        } else if !self.unexpanded {
             let message = "this `}` closes nothing; there is one too many, or a `{` is missing above";
             self.complaints.error(Code::StrayBrace, span, message);
         }
@@ -224,7 +225,9 @@ impl Builder<'_> {
     }
 
     fn unclosed(&mut self, reason: &str) {
-        if let Some(Frame { owner: Some((keyword, _)), open, .. }) = self.stack.last() {
+        if let Some(Frame { owner: Some((keyword, _)), open, .. }) = self.stack.last()
+            && !self.unexpanded
+        {
             let owner = &keyword.text;
             let message = format!("the block of `{owner}` that begins here is not closed{reason}");
             let suggestion = Some("add the missing `}`".to_owned());

@@ -44,6 +44,9 @@ pub const START: Step = Step {
             })?;
         }
         stage.say("director2 is backup and ready, its IPVS table already filled");
+        if let Some(status) = stage.cluster.directors[0].status(&[])? {
+            stage.show("directord status on director1:", status);
+        }
         stage.show_table(1)
     },
 };
@@ -233,7 +236,8 @@ fn words(split: &Split) -> String {
 
 fn lost(samples: &Samples) -> String {
     let (all, failed) = samples.counts();
-    format!("{} of {all} requests failed", none_or(failed))
+    let reasons = if failed == 0 { String::new() } else { format!(" ({})", words(&samples.failures())) };
+    format!("{} of {all} requests failed{reasons}", none_or(failed))
 }
 
 fn none_or(count: usize) -> String {

@@ -128,6 +128,7 @@ fn run(command: Sub) -> Result<ExitCode> {
 
 /// Plays a scenario on the terminal.
 fn play(name: &str, arguments: &ScenarioArguments) -> Result<ExitCode> {
+    scenario::find(name)?;
     let daemon = match (arguments.daemon, &arguments.binary) {
         (DaemonName::Keepalived, _) => Daemon::Keepalived,
         (DaemonName::Directord, Some(path)) => Daemon::Directord(path.clone()),

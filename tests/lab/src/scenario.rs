@@ -73,7 +73,9 @@ pub fn run(name: &str, options: &Options, on_event: &mut dyn FnMut(&Event)) -> R
     let scenario = find(name)?;
     let daemon = match &options.daemon {
         Daemon::Directord(path) => {
-            let path = path.canonicalize().attempt(format!("finding {}", path.display()))?;
+            let path = path
+                .canonicalize()
+                .map_err(|_| LabError::NoBinary { name: "directord".into(), path: path.clone() })?;
             Daemon::Directord(seen_inside(&path))
         }
         Daemon::Keepalived => Daemon::Keepalived,
@@ -177,7 +179,11 @@ pub fn expect(holds: bool, expected: impl std::fmt::Display, seen: impl std::fmt
     if holds { Ok(()) } else { Err(LabError::Failed(format!("expected {expected}; saw {seen}"))) }
 }
 
-fn find(name: &str) -> Result<&'static Scenario> {
+/// A scenario by its name.
+///
+/// # Errors
+/// [`LabError::Failed`] that names those there are.
+pub fn find(name: &str) -> Result<&'static Scenario> {
     let names: Vec<&str> = SCENARIOS.iter().map(|s| s.name).collect();
     let unknown = || LabError::Failed(format!("no scenario {name:?}; there are {}", names.join(", ")));
     SCENARIOS.iter().find(|s| s.name == name).ok_or_else(unknown)

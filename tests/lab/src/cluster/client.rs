@@ -187,12 +187,12 @@ impl Samples {
         longest
     }
 
-    /// How many answers each server gave.
+    /// How many requests failed, by the reason.
     #[must_use]
-    pub fn split(&self) -> Split {
+    pub fn failures(&self) -> Split {
         let mut split = Split::new();
-        for name in self.0.iter().filter_map(|s| s.answer.as_ref().ok()) {
-            *split.entry(name.clone()).or_default() += 1;
+        for reason in self.0.iter().filter_map(|s| s.answer.as_ref().err()) {
+            *split.entry(reason.clone()).or_default() += 1;
         }
         split
     }
@@ -223,6 +223,6 @@ mod tests {
         assert_eq!(samples.outage(other.vip), Duration::ZERO);
         assert_eq!(samples.counts(), (6, 3));
         assert_eq!(samples.failed_since(start + Duration::from_millis(30)).len(), 2);
-        assert_eq!(samples.split(), Split::from([("rs1".into(), 3)]));
+        assert_eq!(samples.failures(), Split::from([("lost".into(), 3)]));
     }
 }

@@ -10,6 +10,7 @@ use crate::packages::{self, Tools};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// One of the two directors.
@@ -63,10 +64,9 @@ impl Director {
     /// # Errors
     /// That error.
     pub fn check_running(&mut self) -> Result<()> {
-        if self.process.as_mut().is_none_or(Process::is_running) {
-            return Ok(());
-        }
-        Err(LabError::Failed(format!("{} on {} ended by itself", self.daemon.name(), self.name())))
+        let Some(status) = self.process.as_mut().and_then(Process::ended) else { return Ok(()) };
+        let (program, machine) = (self.daemon.name(), self.name());
+        Err(LabError::Failed(format!("expected {program} on {machine} to run; it ended by itself, {status}")))
     }
 
     /// The running daemon, to freeze or kill.
@@ -137,6 +137,19 @@ impl Director {
         let mut command = self.tools.command("ipvsadm");
         let output = self.machine.enter(|| packages::output(command.arg(option)))?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What the daemon says about itself: `directord status` with these further arguments. keepalived has no such
+    /// thing: `None`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn status(&self, arguments: &[&str]) -> Result<Option<String>> {
+        let Daemon::Directord(program) = &self.daemon else { return Ok(None) };
+        let mut command = Command::new(program);
+        command.arg("status").arg("--runtime-dir").arg(&self.dir).args(arguments);
+        let output = self.machine.enter(|| packages::output(&mut command))?;
+        Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
     /// The end of the daemon's log.

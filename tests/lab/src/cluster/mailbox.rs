@@ -59,8 +59,15 @@ impl Mailbox {
 impl Message {
     fn parse(bytes: Vec<u8>) -> Self {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let header = text.lines().take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix("Subject:"));
-        Self { subject: header.unwrap_or_default().trim().to_owned(), text }
+        let mut lines = text.lines().take_while(|l| !l.is_empty());
+        let found = lines.find_map(|l| l.strip_prefix("Subject:"));
+        let mut subject = found.unwrap_or_default().trim().to_owned();
+        // A long header goes on in lines that begin with white space (RFC 5322 section 2.2.3).
+        for more in lines.take_while(|l| l.starts_with([' ', '\t'])) {
+            subject.push(' ');
+            subject.push_str(more.trim());
+        }
+        Self { subject, text }
     }
 }
 
@@ -83,10 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_subject_is_a_header_not_a_line_of_the_body() {
-        let message =
-            Message::parse(b"From: a\r\nSubject: [d1] VI_1 - MASTER\r\n\r\nSubject: no\r\n".to_vec());
-        assert_eq!(message.subject, "[d1] VI_1 - MASTER");
+    fn the_subject_is_a_header_unfolded_not_a_line_of_the_body() {
+        let mail = b"From: a\r\nSubject: [d1] VI_1\r\n - MASTER\r\nTo: b\r\n c\r\n\r\nSubject: no\r\n";
+        assert_eq!(Message::parse(mail.to_vec()).subject, "[d1] VI_1 - MASTER");
         assert_eq!(Message::parse(b"\r\nSubject: no\r\n".to_vec()).subject, "");
     }
 }

@@ -4,17 +4,16 @@ use super::namespace::Namespace;
 use crate::error::{Attempt, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running program, leader of a process group of its own.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: PathBuf,
 }
 
 impl Process {
@@ -30,7 +29,7 @@ impl Process {
         let program = command.get_program().to_string_lossy().into_owned();
         let child =
             machine.enter(|| command.spawn().attempt(format!("starting {program} on {}", machine.name())))?;
-        Ok(Self { child, log: log.to_path_buf() })
+        Ok(Self { child })
     }
 
     /// Ends the program and its children at once, like a power cut: all are stopped first, so that none notices
@@ -46,7 +45,7 @@ impl Process {
         let deadline = Instant::now() + limit;
         // Only the first process: passing it on is its own duty.
         let _ = nix::sys::signal::kill(self.group(), Signal::SIGTERM);
-        while self.is_running() {
+        while self.ended().is_none() {
             if Instant::now() > deadline {
                 self.kill();
                 return false;
@@ -66,18 +65,9 @@ impl Process {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// The last lines of its log.
-    #[must_use]
-    pub fn log_tail(&self, lines: usize) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let all: Vec<&str> = text.lines().collect();
-        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     fn signal(&self, signal: Signal) {

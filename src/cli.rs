@@ -24,9 +24,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon in the foreground (SIGHUP reloads, SIGTERM hands over and ends)
-    #[command(after_help = "Exit status: 0 stopped; 1 the system refused something; 2 the configuration is refused; \
+    #[command(
+        after_help = "Exit status: 0 stopped; 1 the system refused something; 2 the configuration is refused; \
                             3 no IPVS in the kernel and nothing else configured; 4 a capability is missing; \
-                            70 a fault of the program")]
+                            70 a fault of the program"
+    )]
     Run {
         /// The configuration, in keepalived's language
         #[arg(short, long, value_name = "FILE", default_value = "/etc/directord/directord.conf")]
@@ -104,9 +106,9 @@ fn log() -> tracing_appender::non_blocking::WorkerGuard {
 
 fn asking<T>(question: impl Future<Output = Result<T, control::ControlError>>) -> Result<T, ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let answer = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        runtime.block_on(question).map_err(|error| error.to_string())
-    });
+    let answer = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(question).map_err(|error| error.to_string()));
     answer.map_err(|error| {
         eprintln!("directord: {error}");
         ExitCode::FAILURE

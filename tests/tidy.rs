@@ -5,14 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that hold decisions only: no clock, no runtime, no socket, no file.
-const CORES: &[&str] = &[
-    "vrrp/src",
-    "healthcheck/src",
-    "ipvs-backend/src",
-    "notify/src",
-    "src/director",
-    "src/config",
-];
+const CORES: &[&str] =
+    &["vrrp/src", "healthcheck/src", "ipvs-backend/src", "notify/src", "src/director", "src/config"];
 
 /// The adapters among them, which exist to touch the outside.
 const ADAPTERS: &[&str] = &[
@@ -158,7 +152,8 @@ fn unsafe_code_lives_in_named_adapters_with_its_reason() {
 }
 
 fn is_core(path: &str) -> bool {
-    CORES.iter().any(|core| path.starts_with(core)) && !ADAPTERS.iter().any(|adapter| path.starts_with(adapter))
+    CORES.iter().any(|core| path.starts_with(core))
+        && !ADAPTERS.iter().any(|adapter| path.starts_with(adapter))
 }
 
 fn root() -> &'static Path {
@@ -193,6 +188,7 @@ fn read(path: &Path) -> Source {
     let text = fs::read_to_string(path).unwrap();
     let name = path.strip_prefix(root()).unwrap().display().to_string();
     let is_test_file = name.ends_with("tests.rs") || name.contains("/tests/");
-    let code = if is_test_file { "" } else { text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default() };
+    let code =
+        if is_test_file { "" } else { text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default() };
     Source { path: name, code: code.to_owned(), lines: text.lines().count(), text }
 }

@@ -28,7 +28,12 @@ pub fn render(status: &Status, colour: bool) -> String {
     if !director.instances.is_empty() {
         let rows = director.instances.iter().map(instance_row).collect();
         out.push('\n');
-        table(&mut out, &["INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "ADDRESSES", "WHY"], rows, &paint);
+        table(
+            &mut out,
+            &["INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "ADDRESSES", "WHY"],
+            rows,
+            &paint,
+        );
     }
     for service in &director.services {
         let _ = writeln!(out, "\n{}", service_line(service, &paint));

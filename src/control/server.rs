@@ -27,10 +27,8 @@ pub(crate) struct Desk {
 /// Opens the socket and answers on it for as long as the runtime lasts.
 pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
     let listener = UnixListener::bind(path)?;
-    let router = Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/reload", post(reload))
-        .with_state(desk);
+    let router =
+        Router::new().route("/v1/status", get(status)).route("/v1/reload", post(reload)).with_state(desk);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             error!("the control socket is closed: {error}");

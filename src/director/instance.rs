@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vrrp::{GROUP_V4, AddressKey, AddressSettings, Advert, Fault, Links, Router, Wanted};
+use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, Links, Router, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use crate::config::{self, Transport};

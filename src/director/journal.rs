@@ -97,9 +97,9 @@ impl Entry {
     pub fn severity(&self) -> Severity {
         match self {
             Entry::Transition { to: vrrp::State::Fault, .. } => Severity::Error,
-            Entry::Refused { .. } | Entry::Ipvs { unavailable: Some(_) } | Entry::Quorum { up: false, .. } => {
-                Severity::Error
-            }
+            Entry::Refused { .. }
+            | Entry::Ipvs { unavailable: Some(_) }
+            | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. } => Severity::Warning,
@@ -128,7 +128,10 @@ impl fmt::Display for Entry {
                 write!(f, "virtual_server {service}: has usable servers again")
             }
             Entry::Quorum { service, up: false, sorry: Some(sorry) } => {
-                write!(f, "virtual_server {service}: no usable server is left; the sorry server {sorry} stands in")
+                write!(
+                    f,
+                    "virtual_server {service}: no usable server is left; the sorry server {sorry} stands in"
+                )
             }
             Entry::Quorum { service, up: false, sorry: None } => {
                 write!(f, "virtual_server {service}: no usable server is left, and there is no sorry_server")
@@ -137,8 +140,10 @@ impl fmt::Display for Entry {
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),
             Entry::Ipvs { unavailable: Some(reason) } => {
                 write!(f, "virtual servers are not served: {reason}; it is tried again, and VRRP goes on")
-            },
-            Entry::Ipvs { unavailable: None } => write!(f, "virtual servers are served: the IPVS table is within reach"),
+            }
+            Entry::Ipvs { unavailable: None } => {
+                write!(f, "virtual servers are served: the IPVS table is within reach")
+            }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }
     }

@@ -257,7 +257,8 @@ impl Director {
     }
 
     fn end_if_released(&mut self) {
-        let released = self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
+        let released =
+            self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
             self.effect(Effect::Stopped);

@@ -28,16 +28,21 @@ impl Director {
         self.queue_addresses();
     }
 
-    pub(super) fn hear(&mut self, interface: &str, envelope: &vrrp::Envelope, advert: &vrrp::Advert, now: Instant) {
+    pub(super) fn hear(
+        &mut self,
+        interface: &str,
+        envelope: &vrrp::Envelope,
+        advert: &vrrp::Advert,
+        now: Instant,
+    ) {
         let multicast = envelope.is_multicast();
-        let listener = self
-            .instances
-            .iter_mut()
-            .find(|(_, i)| i.listens_to(interface, multicast, advert.vrid))
-            .map(|(name, instance)| {
-                instance.router.handle_advert(advert, envelope, now);
-                name.clone()
-            });
+        let listener =
+            self.instances.iter_mut().find(|(_, i)| i.listens_to(interface, multicast, advert.vrid)).map(
+                |(name, instance)| {
+                    instance.router.handle_advert(advert, envelope, now);
+                    name.clone()
+                },
+            );
         match listener {
             Some(name) => self.drain_router(&name, now),
             None => *self.stray_adverts.entry("vrid".to_owned()).or_default() += 1,
@@ -74,7 +79,9 @@ impl Director {
                     }
                 }
                 Output::Announce(repeat) => {
-                    if let Some(announcement) = self.instances.get(name).map(|i| i.announcement(repeat, &self.links)) {
+                    if let Some(announcement) =
+                        self.instances.get(name).map(|i| i.announcement(repeat, &self.links))
+                    {
                         self.effect(Effect::Announce(announcement));
                     }
                 }

@@ -26,7 +26,9 @@ pub(super) fn name() -> String {
 pub(super) fn birth() -> Birth {
     let (at, wall) = (Instant::now(), SystemTime::now());
     let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seed = u64::from(since_1970.subsec_nanos()) ^ since_1970.as_secs() << 20 ^ u64::from(std::process::id()) << 40;
+    let seed = u64::from(since_1970.subsec_nanos())
+        ^ since_1970.as_secs() << 20
+        ^ u64::from(std::process::id()) << 40;
     Birth { host_name: name(), seed, at, wall }
 }
 
@@ -50,7 +52,8 @@ pub(super) fn missing_capabilities(config: &Config, kernel_table: bool) -> Vec<S
         needed.push((Capability::CAP_NET_RAW, "to send and receive adverts and gratuitous ARP"));
     }
     if !config.instances.is_empty() || (kernel_table && !config.services.is_empty()) {
-        needed.push((Capability::CAP_NET_ADMIN, "to put virtual addresses on interfaces and to program IPVS"));
+        needed
+            .push((Capability::CAP_NET_ADMIN, "to put virtual addresses on interfaces and to program IPVS"));
     }
     needed
         .into_iter()

@@ -230,10 +230,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 }
 
 /// What the end of the brain's thread means. After a fault its addresses are released here.
-fn how_it_ended(
-    result: Option<thread::Result<nix::Result<()>>>,
-    network: &std_mpsc::Sender<Job>,
-) -> Exit {
+fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_mpsc::Sender<Job>) -> Exit {
     let fault = match result {
         Some(Ok(Ok(()))) => return Exit::Stopped,
         Some(Ok(Err(errno))) => format!("the loop cannot wait for the kernel: {errno}"),

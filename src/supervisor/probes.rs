@@ -35,7 +35,8 @@ pub(super) async fn work(mut attempts: mpsc::UnboundedReceiver<Attempt>, inbox: 
         tokio::spawn(async move {
             let (check, number) = (attempt.check, attempt.number);
             // A task of its own: a probe that panics is a failed attempt, not a check that waits for ever.
-            let probe = tokio::spawn(async move { healthcheck::probe::attempt(&attempt.spec, attempt.step).await });
+            let probe =
+                tokio::spawn(async move { healthcheck::probe::attempt(&attempt.spec, attempt.step).await });
             let outcome = probe.await.unwrap_or_else(|_| {
                 let reason = "the probe itself failed; please report this with the log of this moment";
                 Outcome::failed(FailureKind::Local, reason, Duration::ZERO)

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
-use crate::director::{Birth, Director};
 use crate::director::effect::Effect;
 use crate::director::event::Event;
+use crate::director::{Birth, Director};
 
 /// Lines that may wait for the disk.
 const QUEUE: usize = 100_000;
@@ -134,7 +134,8 @@ pub fn replay(path: &Path) -> io::Result<Replay> {
     let mut director = Director::new(Birth { host_name, seed, at: start, wall });
     let (mut inputs, mut effects) = (0, 0);
     for (number, text) in lines {
-        let differs = |recorded: String, replayed: String| Replay::Differs { line: number + 1, recorded, replayed };
+        let differs =
+            |recorded: String, replayed: String| Replay::Differs { line: number + 1, recorded, replayed };
         let line = match parse(&text?) {
             Ok(line) => line,
             // A process that was killed leaves half a line at the end.

@@ -54,9 +54,10 @@ impl RunLoop {
         director: Director,
         inbox: Inbox,
         workers: Workers,
-            recorder: Option<Recorder>,
+        recorder: Option<Recorder>,
     ) -> nix::Result<Self> {
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        let timer =
+            TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         epoll.add(&timer, readable(TIMER))?;

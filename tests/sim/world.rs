@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use directord::config::{self, Config, Instance, RealServer, Transport, VirtualAddress, VirtualServer};
-use directord::director::{Birth, Director};
 use directord::director::effect::{Effect, Level, Transmission};
 use directord::director::event::{AddressReport, Event, TableReport};
+use directord::director::{Birth, Director};
 use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
 use ipvs_backend::{
-    DestinationKey, DestinationSettings, Forwarding, MemoryKernel, Reconciler, Service, ServiceKey, ServiceSettings,
-    Table,
+    DestinationKey, DestinationSettings, Forwarding, MemoryKernel, Reconciler, Service, ServiceKey,
+    ServiceSettings, Table,
 };
 use vrrp::{Advert, Envelope, Link, LinkAddress, Links, State, Version, Wanted};
 
@@ -212,7 +212,13 @@ impl World {
     fn links(&self, node: usize) -> Arc<Links> {
         let me = &self.nodes[node];
         let addresses = vec![LinkAddress { address: IpAddr::V4(me.address), prefix: 24, secondary: false }];
-        let link = Link { index: 2, up: me.link_up, mac: Some([2, 0, 0, 0, 0, node as u8]), loopback: false, addresses };
+        let link = Link {
+            index: 2,
+            up: me.link_up,
+            mac: Some([2, 0, 0, 0, 0, node as u8]),
+            loopback: false,
+            addresses,
+        };
         Arc::new([(INTERFACE.to_owned(), link)].into())
     }
 
@@ -225,9 +231,11 @@ impl World {
 
     fn run_until(&mut self, end: Instant, trouble: bool) {
         loop {
-            let brains = self.nodes.iter().enumerate().filter_map(|(n, node)| {
-                Some((node.director.as_ref()?.deadline()?, n))
-            });
+            let brains = self
+                .nodes
+                .iter()
+                .enumerate()
+                .filter_map(|(n, node)| Some((node.director.as_ref()?.deadline()?, n)));
             let deadline = brains.min();
             let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
             let at = match (deadline, next) {
@@ -511,7 +519,13 @@ impl World {
                 let Some(kernel) = table.services.get(&service.service) else { continue };
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
-                    assert_eq!(weight, 0, "node{number} sends clients to {}, which is down\n{}", server.server, self.tale());
+                    assert_eq!(
+                        weight,
+                        0,
+                        "node{number} sends clients to {}, which is down\n{}",
+                        server.server,
+                        self.tale()
+                    );
                 }
             }
         }
@@ -519,7 +533,12 @@ impl World {
             let table = node.kernel.table();
             let foreign = foreign_table();
             for (key, service) in &foreign.services {
-                assert_eq!(table.services.get(key), Some(service), "node{number} touched a foreign service\n{}", self.tale());
+                assert_eq!(
+                    table.services.get(key),
+                    Some(service),
+                    "node{number} touched a foreign service\n{}",
+                    self.tale()
+                );
             }
         }
     }
@@ -534,7 +553,12 @@ impl World {
         }
         for (number, node) in self.nodes.iter().enumerate() {
             let holds = node.held.contains(&vip());
-            assert_eq!(holds, masters.contains(&number), "node{number} holds the address: {holds}\n{}", self.tale());
+            assert_eq!(
+                holds,
+                masters.contains(&number),
+                "node{number} holds the address: {holds}\n{}",
+                self.tale()
+            );
             let snapshot = node.director.as_ref().unwrap().snapshot(self.now);
             assert_eq!(snapshot.ipvs.wanted, snapshot.ipvs.applied, "node{number}: table\n{}", self.tale());
             let table = node.kernel.table();
@@ -591,7 +615,9 @@ fn service_key() -> ServiceKey {
 
 fn foreign_table() -> Table {
     let mut service = Service::new(ServiceSettings::default());
-    service.destinations.insert(DestinationKey::new(rip(7), 53), DestinationSettings::new(Forwarding::Nat, 3));
+    service
+        .destinations
+        .insert(DestinationKey::new(rip(7), 53), DestinationSettings::new(Forwarding::Nat, 3));
     let key = ServiceKey::udp(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9)), 53);
     Table { services: [(key, Arc::new(service))].into() }
 }

@@ -78,7 +78,9 @@ impl fmt::Display for Note {
             Note::OwnerConflict { source } => {
                 write!(f, "{source} has priority 255 too, but only one can own the addresses")
             }
-            Note::Rejected { source: Some(source), error } => write!(f, "adverts of {source} are dropped: {error}"),
+            Note::Rejected { source: Some(source), error } => {
+                write!(f, "adverts of {source} are dropped: {error}")
+            }
             Note::Rejected { source: None, error } => write!(f, "adverts are dropped: {error}"),
         }
     }

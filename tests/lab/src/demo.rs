@@ -120,7 +120,7 @@ pub const POWER_CUT: Step = Step {
         let taken = Instant::now();
         let took = taken - silent;
         stage.say(format!(
-            "VIPs taken over by director2 after {} (the protocol's limit: {})",
+            "VIPs taken over by director2 after {} (three adverts and skew: {})",
             ms(took),
             ms(TAKE_OVER)
         ));

@@ -152,11 +152,12 @@ fn fetch(dir: &Path, root: &Path) -> Result<()> {
     let apt = Apt::new(dir)?;
     eprintln!("lab: fetching Debian's package lists (once)");
     let update = apt.run("apt-get", &["-qq", "update"]);
-    let packages = apt.closure().map_err(|e| update.err().unwrap_or(e))?;
+    let packages = apt.closure()?;
     eprintln!("lab: fetching {} packages: {} and their libraries", packages.len(), PACKAGES.join(", "));
     let mut arguments = vec!["-qq", "download"];
     arguments.extend(packages.iter().map(String::as_str));
-    apt.run("apt-get", &arguments)?;
+    // Old lists may do; if they do not, the reason is why there are no new ones.
+    apt.run("apt-get", &arguments).map_err(|e| update.err().unwrap_or(e))?;
     eprintln!("lab: unpacking into {}", root.display());
     let new = dir.join("root.new");
     let _ = fs::remove_dir_all(&new);
@@ -198,6 +199,7 @@ impl Apt {
             .args(["-o", &format!("Dir::State::Lists={}", self.dir.join("lists").display())])
             .args(["-o", &format!("Dir::Cache={}", self.dir.join("cache").display())])
             .args(["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"])
+            .args(["-o", "APT::Update::Error-Mode=any"])
             .args(["-o", "Acquire::Languages=none", "-o", "Acquire::Retries=2"])
             .args(["-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30"])
             .args(arguments);
@@ -225,6 +227,10 @@ fn libraries(answer: &str) -> Vec<String> {
     named.filter(|n| n.starts_with("lib") && !HOST_LIBRARIES.contains(n)).map(String::from).collect()
 }
 
+/// How much of a failed command and of its complaints an error shows.
+const LONGEST_COMMAND: usize = 400;
+const MOST_LINES: usize = 6;
+
 /// Runs a command to its end; its failure is an error with what it said.
 pub(crate) fn output(command: &mut Command) -> Result<Output> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -232,11 +238,12 @@ pub(crate) fn output(command: &mut Command) -> Result<Output> {
     if output.status.success() {
         return Ok(output);
     }
-    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+    let text = String::from_utf8_lossy(&output.stderr);
     Err(LabError::Program {
-        program: format!("{program} {}", arguments.join(" ")),
+        program: format!("{program} {}", arguments.join(" ")).chars().take(LONGEST_COMMAND).collect(),
         status: output.status.to_string(),
-        stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        stderr: text.trim().lines().take(MOST_LINES).collect::<Vec<_>>().join("; "),
     })
 }
 

@@ -97,6 +97,22 @@ impl Cluster {
         self.directors[number - 1].power_on(&self.topology)
     }
 
+    /// Pulls a director's network cables while its daemon goes on.
+    ///
+    /// # Errors
+    /// See [`Topology::unplug`].
+    pub fn unplug(&self, number: usize) -> Result<()> {
+        self.topology.unplug(&self.topology.directors[number - 1])
+    }
+
+    /// Plugs a director in again.
+    ///
+    /// # Errors
+    /// See [`Topology::plug`].
+    pub fn plug(&self, number: usize) -> Result<()> {
+        self.topology.plug(&self.topology.directors[number - 1])
+    }
+
     /// Sends requests from the client, a few at a time.
     ///
     /// # Errors

@@ -1,0 +1,86 @@
+//! The lab tier: directord in a guest with real IPVS, clients and servers around it.
+//!
+//! Each scenario is told in `tests/lab/src/demo.rs`, step by step; here they run with the directord of this build.
+//! Guests take turns on the processors, so that these tests can run beside each other.
+
+use std::path::Path;
+use std::process::Command;
+
+use lab::error::LabError;
+use lab::scenario::{self, Options};
+
+const DIRECTORD: &str = env!("CARGO_BIN_EXE_directord");
+
+#[test]
+fn nat_dr_and_tun_balance_side_by_side() {
+    hold("balance");
+}
+
+#[test]
+fn a_dead_server_leaves_and_comes_back_and_mail_tells_of_it() {
+    hold("server");
+}
+
+#[test]
+fn the_peer_takes_over_after_a_power_cut_and_hands_back() {
+    hold("failover");
+}
+
+#[test]
+fn an_existing_table_is_adopted_and_nothing_foreign_is_touched() {
+    hold("adoption");
+}
+
+/// The IPVS crate's own tests, run again where there is a kernel for them.
+#[test]
+fn the_ipvs_crate_against_a_real_kernel() {
+    let Some(program) = test_binary("ipvs-backend", "real") else {
+        panic!("cargo built no test program for ipvs-backend");
+    };
+    let environment = [("DIRECTORD_REQUIRE_IPVS", "1"), ("RUST_BACKTRACE", "0")];
+    match lab::guest::run_binary(Path::new(&program), &[], &environment) {
+        Ok(done) => {
+            let said = String::from_utf8_lossy(&done.stdout);
+            assert_eq!(done.status, 0, "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+            assert!(said.contains("test result: ok"), "{said}");
+        }
+        Err(error) => skip_or_fail(error),
+    }
+}
+
+/// Runs a scenario; every step must hold.
+fn hold(name: &str) {
+    let mut story = Vec::new();
+    match scenario::run(name, &Options::directord(DIRECTORD), &mut |event| story.push(format!("{event:?}"))) {
+        Ok(report) => {
+            if let Some(failure) = report.failure() {
+                panic!("{failure}\n{}\n{}", story.join("\n"), report.errors);
+            }
+        }
+        Err(error) => skip_or_fail(error),
+    }
+}
+
+/// A machine that cannot run guests skips, and says so; where everything must run, a skip is a failure.
+fn skip_or_fail(error: LabError) {
+    match error {
+        LabError::Unavailable(reason) if std::env::var_os("CI").is_none() => println!("skipped: {reason}"),
+        other => panic!("{other}"),
+    }
+}
+
+/// The path of a crate's test program, built if it is not yet.
+fn test_binary(package: &str, test: &str) -> Option<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["test", "--package", package, "--test", test, "--no-run", "--message-format=json"])
+        .output()
+        .ok()?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let artifact = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|message| message["target"]["name"] == test && message["executable"].is_string())?;
+    artifact["executable"].as_str().map(str::to_owned)
+}

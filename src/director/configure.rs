@@ -17,6 +17,9 @@ use crate::config::{self, Config, Difference};
 
 impl Director {
     pub(super) fn configure(&mut self, config: Arc<Config>, difference: &Difference, now: Instant) {
+        if self.stopping {
+            return;
+        }
         self.generation += 1;
         self.config = config.clone();
         self.virtual_addresses =
@@ -42,8 +45,12 @@ impl Director {
         for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
             self.configure_pool(key, now);
         }
+        self.by_vrid.clear();
+        for (name, instance) in &config.instances {
+            self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
+        }
         self.publish_sockets();
-        self.publish_addresses();
+        self.queue_addresses();
         self.publish_table();
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
         let summary = format!(

@@ -72,10 +72,9 @@ impl Instance {
         Some(SocketKey { interface: self.config.interface.clone(), index, group })
     }
 
-    /// Whether an advert that came in like this is meant for this instance.
-    pub(super) fn listens_to(&self, interface: &str, multicast: bool, vrid: u8) -> bool {
+    /// Whether an advert that came in by this interface, by multicast or not, concerns this instance.
+    pub(super) fn listens_to(&self, interface: &str, multicast: bool) -> bool {
         self.config.interface == interface
-            && self.config.router.vrid == vrid
             && matches!(self.config.transport, Transport::Multicast) == multicast
     }
 

@@ -29,7 +29,7 @@ use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
-use effect::{Effect, Level, SocketKey};
+use effect::{Effect, Level, SocketKey, Transmission};
 use event::{CheckId, Event};
 use instance::Instance;
 use journal::Entry;
@@ -120,9 +120,13 @@ pub struct Director {
     links: Arc<Links>,
     virtual_addresses: BTreeSet<IpAddr>,
     instances: BTreeMap<String, Instance>,
+    /// Names of instances by VRID: on how many interfaces one is in use is a handful.
+    by_vrid: BTreeMap<u8, Vec<String>>,
     pools: BTreeMap<ServiceKey, Pool>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
+    /// Adverts to send: handed out before anything else that waits.
+    adverts: VecDeque<Transmission>,
     pending: VecDeque<Pending>,
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
@@ -142,9 +146,11 @@ impl Director {
             links: Arc::default(),
             virtual_addresses: BTreeSet::new(),
             instances: BTreeMap::new(),
+            by_vrid: BTreeMap::new(),
             pools: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
+            adverts: VecDeque::new(),
             pending: VecDeque::new(),
             sockets: Arc::default(),
             addresses: Published::default(),
@@ -162,7 +168,7 @@ impl Director {
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
             }
-            Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error),
+            Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
             Event::TableApplied(report) => self.table_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
@@ -186,12 +192,18 @@ impl Director {
         }
     }
 
-    /// The next wish, until there is none.
+    /// The next wish, until there is none. Adverts come first, whatever they were asked for with.
     pub fn poll_effect(&mut self) -> Option<Effect> {
+        if let Some(transmission) = self.adverts.pop_front() {
+            return Some(Effect::Send(transmission));
+        }
         Some(match self.pending.pop_front()? {
             Pending::Effect(effect) => effect,
             Pending::Sockets => Effect::Sockets(self.sockets.clone()),
-            Pending::Addresses => Effect::Addresses(self.addresses.take()),
+            Pending::Addresses => {
+                self.addresses.value = Arc::new(self.wanted_addresses());
+                Effect::Addresses(self.addresses.take())
+            }
             Pending::Table => Effect::Table(self.table.take()),
         })
     }

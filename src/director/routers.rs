@@ -36,29 +36,35 @@ impl Director {
         now: Instant,
     ) {
         let multicast = envelope.is_multicast();
-        let listener =
-            self.instances.iter_mut().find(|(_, i)| i.listens_to(interface, multicast, advert.vrid)).map(
-                |(name, instance)| {
-                    instance.router.handle_advert(advert, envelope, now);
-                    name.clone()
-                },
-            );
-        match listener {
-            Some(name) => self.drain_router(&name, now),
-            None => *self.stray_adverts.entry("vrid".to_owned()).or_default() += 1,
+        let listener = self.listener(advert.vrid, |i| i.listens_to(interface, multicast));
+        match listener.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
+            Some((instance, name)) => {
+                instance.router.handle_advert(advert, envelope, now);
+                self.drain_router(&name, now);
+            }
+            None => self.count_stray("vrid"),
         }
     }
 
-    pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError) {
-        let blamed = error.vrid().and_then(|vrid| {
-            self.instances
-                .values_mut()
-                .find(|i| i.config.interface == interface && i.config.router.vrid == vrid)
-        });
-        match blamed {
-            Some(instance) => instance.router.handle_error(error),
-            None => *self.stray_adverts.entry(error.kind().to_string()).or_default() += 1,
+    pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError, now: Instant) {
+        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, |i| i.config.interface == interface));
+        match blamed.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
+            Some((instance, name)) => {
+                instance.router.handle_error(error);
+                self.drain_router(&name, now);
+            }
+            None => self.count_stray(&error.kind().to_string()),
         }
+    }
+
+    /// The instance with this VRID that the adverts of `place` are for.
+    fn listener(&self, vrid: u8, place: impl Fn(&Instance) -> bool) -> Option<String> {
+        let names = self.by_vrid.get(&vrid)?;
+        names.iter().find(|name| self.instances.get(*name).is_some_and(&place)).cloned()
+    }
+
+    fn count_stray(&mut self, kind: &str) {
+        *self.stray_adverts.entry(kind.to_owned()).or_default() += 1;
     }
 
     /// Hands on what a router wants, and notes when it wants to be called again.
@@ -75,7 +81,7 @@ impl Director {
                 Output::Send(advert) => {
                     let sent = self.instances.get(name).and_then(|i| i.transmission(advert));
                     if let Some(transmission) = sent {
-                        self.effect(Effect::Send(transmission));
+                        self.adverts.push_back(transmission);
                     }
                 }
                 Output::Announce(repeat) => {
@@ -86,7 +92,7 @@ impl Director {
                     }
                 }
                 Output::Transition { from, to, cause } => {
-                    self.publish_addresses();
+                    self.queue_addresses();
                     let cause = cause.to_string();
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
@@ -107,7 +113,7 @@ impl Director {
             match output {
                 Output::Send(advert) => {
                     if let Some(transmission) = instance.transmission(advert) {
-                        self.effect(Effect::Send(transmission));
+                        self.adverts.push_back(transmission);
                     }
                 }
                 Output::Transition { from, to, .. } => {
@@ -127,7 +133,8 @@ impl Director {
         }
     }
 
-    pub(super) fn publish_addresses(&mut self) {
+    /// The addresses as the instances' states want them now.
+    pub(super) fn wanted_addresses(&self) -> AddressLevel {
         let mut wanted = AddressLevel::new();
         for (key, state) in self.instances.values().flat_map(Instance::addresses) {
             // The same address in two instances is there while either is master.
@@ -135,12 +142,10 @@ impl Director {
                 wanted.insert(key, state);
             }
         }
-        if *self.addresses.value != wanted {
-            self.addresses.value = Arc::new(wanted);
-            self.queue_addresses();
-        }
+        wanted
     }
 
+    /// Has the addresses handed out anew: after a change of state, and when the outside may have changed.
     pub(super) fn queue_addresses(&mut self) {
         self.addresses.serial += 1;
         if !self.addresses.queued {

@@ -1,6 +1,8 @@
 //! The house rules, held by a test: which room may know which, what a core may not touch, how a file begins and how
 //! long it may be. The rules themselves are explained in the README's architecture chapter.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

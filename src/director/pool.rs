@@ -32,8 +32,8 @@ pub(super) struct Server {
     pub(super) up: bool,
     /// When `up` last changed.
     pub(super) since: Instant,
-    /// Why it is as it is.
-    pub(super) reason: String,
+    /// Set while it is down without a failing check: why.
+    held: Option<String>,
 }
 
 /// One check of one real server.
@@ -70,9 +70,31 @@ impl Server {
         if up == self.up {
             return false;
         }
+        self.held = None;
         self.up = up;
         self.since = now;
         true
+    }
+
+    /// What is believed of it: down, up, or unknown while it serves without a verdict of each check.
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.up {
+            false => Verdict::Down,
+            true if self.checks.iter().all(|c| c.monitor.verdict() == Verdict::Up) => Verdict::Up,
+            true => Verdict::Unknown,
+        }
+    }
+
+    /// Why it is as it is, in words: the last outcome of a check that fails, else of any check.
+    pub(super) fn reason(&self) -> String {
+        let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
+        let told = failing.or(self.checks.first()).and_then(|c| c.monitor.last());
+        match (told, &self.held) {
+            (_, Some(why)) => why.clone(),
+            (Some(outcome), None) => words(outcome),
+            (None, None) if self.checks.is_empty() => "not checked".to_owned(),
+            (None, None) => "no verdict yet".to_owned(),
+        }
     }
 
     fn settings(&self, weight: u32) -> DestinationSettings {
@@ -98,9 +120,9 @@ impl Pool {
         let mut old = std::mem::take(&mut self.servers);
         for (key, server_config) in &config.servers {
             let before = old.remove(key);
-            let (up, since, reason, mut runs) = match before {
-                Some(s) => (s.up, s.since, s.reason, s.checks),
-                None => (true, now, "no verdict yet".to_owned(), Vec::new()),
+            let (up, since, mut runs) = match before {
+                Some(s) => (s.up, s.since, s.checks),
+                None => (true, now, Vec::new()),
             };
             let checks = server_config
                 .checks
@@ -118,9 +140,10 @@ impl Pool {
                 })
                 .collect();
             gone.extend(runs.iter().map(|run| run.id));
-            let mut server = Server { config: server_config.clone(), checks, up, since, reason };
-            if server.decide(now) {
-                "the checks were changed".clone_into(&mut server.reason);
+            let mut server = Server { config: server_config.clone(), checks, up, since, held: None };
+            server.decide(now);
+            if !server.up && server.checks.iter().all(|c| c.monitor.verdict() != Verdict::Down) {
+                server.held = Some("its checks were changed while it was down, and have not passed yet".to_owned());
             }
             self.servers.insert(*key, server);
         }
@@ -141,13 +164,12 @@ impl Pool {
         if !server.decide(now) {
             return Vec::new();
         }
-        server.reason = words(outcome);
         let treatment = match (server.up, server.config.inhibit) {
             (true, _) => format!("back with weight {}", server.config.weight),
             (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
             (false, false) => "removed".to_owned(),
         };
-        let reason = server.reason.clone();
+        let reason = words(outcome);
         let mut changes = vec![Change::Server { key: *key, up: server.up, reason, treatment }];
         let quorum = self.has_quorum();
         if quorum != quorum_before {

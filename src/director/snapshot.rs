@@ -173,19 +173,13 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
         .servers
         .iter()
         .map(|(key, server)| {
-            let known = server.checks.iter().all(|c| c.monitor.verdict() == healthcheck::Verdict::Up);
-            let verdict = match (server.up, known) {
-                (false, _) => "down",
-                (true, true) => "up",
-                (true, false) => "unknown",
-            };
             ServerStatus {
                 server: *key,
                 forwarding: server.config.forwarding.to_string(),
                 weight: server.config.weight,
                 effective_weight: pool.weight(server),
-                verdict: verdict.to_owned(),
-                reason: server.reason.clone(),
+                verdict: verdict_word(server.verdict()).to_owned(),
+                reason: server.reason(),
                 for_seconds: seconds(server.since, now),
                 checks: server
                     .checks

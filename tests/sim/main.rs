@@ -7,6 +7,8 @@
 //! A seed and a commit reproduce any failure: `SIM_SEED=n cargo test --test sim`; `SIM_SEEDS=n` runs more of them.
 //! A seed that found a fault stays in [`FOUND`], with a sentence.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
+
 mod chance;
 mod world;
 

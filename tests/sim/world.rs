@@ -169,7 +169,7 @@ impl World {
             let server = RealServer {
                 weight,
                 forwarding: Forwarding::Dr,
-                inhibit: n % 2 == 0,
+                inhibit: n.is_multiple_of(2),
                 checks: vec![Arc::new(check)],
                 alert: true,
             };

@@ -34,7 +34,7 @@ impl World {
             let masters = self.masters();
             assert!(masters.len() <= 1, "two masters without a reason: {masters:?}\n{}", self.tale());
         }
-        if self.order % 64 != 0 {
+        if !self.order.is_multiple_of(64) {
             return;
         }
         for (number, node) in self.nodes.iter().enumerate() {

@@ -214,15 +214,15 @@ mod tests {
         let samples = Samples(vec![
             sample(0, true),
             sample(10, false),
-            sample(20, true),
-            sample(30, false),
-            sample(40, false),
+            sample(20, false),
+            sample(40, true),
+            sample(50, false),
             sample(60, true),
         ]);
         assert_eq!(samples.outage(service.vip), Duration::from_millis(30));
         assert_eq!(samples.outage(other.vip), Duration::ZERO);
         assert_eq!(samples.counts(), (6, 3));
-        assert_eq!(samples.failed_since(start + Duration::from_millis(30)).len(), 2);
+        assert_eq!(samples.failed_since(start + Duration::from_millis(30)).len(), 1);
         assert_eq!(samples.failures(), Split::from([("lost".into(), 3)]));
     }
 }

@@ -3,9 +3,9 @@
 //! It lives on a thread of its own and waits in one place only, for the kernel to say that something happened.
 //! In this order, each round:
 //!
-//! 1. a deadline that has come (an advert that is due, a master that fell silent),
-//! 2. adverts that arrived, a bounded number from each socket,
-//! 3. facts and questions from the workers, a bounded number, each followed by a look at the clock.
+//! 1. adverts that arrived: whoever was held up must hear what was said meanwhile before it believes in a silence,
+//! 2. deadlines that have come (an advert that is due, a master that fell silent),
+//! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes.
 //!
 //! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
 //! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.
@@ -80,22 +80,21 @@ impl RunLoop {
     pub(super) fn run(&mut self) -> nix::Result<()> {
         let mut ready = [EpollEvent::empty(); 64];
         while !self.stopped {
-            self.meet_deadline();
-            let wait = if self.inbox.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };
             self.arm()?;
+            let wait = if self.inbox.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };
             let count = match self.epoll.wait(&mut ready, wait) {
                 Ok(count) => count,
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
             };
             let tokens = || ready.iter().take(count).map(EpollEvent::data);
+            for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
+                self.read_socket(token);
+            }
             if tokens().any(|token| token == TIMER) {
                 self.armed = None;
                 let _ = self.timer.wait();
-                self.meet_deadline();
-            }
-            for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
-                self.read_socket(token);
+                self.meet_deadlines();
             }
             self.read_inbox();
         }
@@ -103,17 +102,19 @@ impl RunLoop {
     }
 
     /// Lets the brain do what is due, and carries it out.
-    fn meet_deadline(&mut self) {
-        let Some(deadline) = self.director.deadline() else { return };
+    fn meet_deadlines(&mut self) {
         let now = Instant::now();
-        if deadline > now {
-            return;
+        if self.is_late(now) {
+            if let Some(recorder) = &self.recorder {
+                recorder.timeout(now);
+            }
+            self.director.handle_timeout(now);
+            self.carry_out();
         }
-        if let Some(recorder) = &self.recorder {
-            recorder.timeout(now);
-        }
-        self.director.handle_timeout(now);
-        self.carry_out();
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.director.deadline().is_some_and(|deadline| deadline <= now)
     }
 
     /// Sets the timer to the brain's next deadline, if it is not set to it already.
@@ -149,7 +150,9 @@ impl RunLoop {
                     let _ = reply.send(self.director.snapshot(Instant::now()));
                 }
             }
-            self.meet_deadline();
+            if self.is_late(Instant::now()) {
+                break;
+            }
         }
     }
 

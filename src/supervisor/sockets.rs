@@ -13,8 +13,9 @@ use vrrp::{Advert, Envelope};
 use crate::director::effect::{SocketKey, Transmission};
 use crate::director::event::Event;
 
-/// Datagrams taken from one socket in one round, so that a flood on one cannot starve the others.
-const DATAGRAMS_PER_ROUND: usize = 32;
+/// Datagrams taken from one socket in one round, so that a flood on one cannot starve the others. It is about what a
+/// receive buffer holds: after a stall all that was said meanwhile is heard before any silence is believed in.
+const DATAGRAMS_PER_ROUND: usize = 1024;
 
 /// The longest VRRP datagram worth reading: 255 IPv4 addresses and both headers fit with room to spare.
 const LONGEST: usize = 2048;

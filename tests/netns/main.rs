@@ -6,10 +6,12 @@ use std::time::Duration;
 use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 
 mod adverts;
+mod checks;
 mod interface;
 mod pair;
 mod refused;
 mod reload;
+mod stall;
 
 /// How long a thing may take on a busy machine, beyond what the protocol asks for.
 const SLACK: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@
 //! [`demo`] is the one that `cargo demo` shows. [`netns`] is the lighter tier on this machine's own kernel.
 //! [`packages`] fetches the programs all of them need.
 
+pub mod adoption;
 pub mod cargo;
 pub mod cluster;
 pub mod demo;

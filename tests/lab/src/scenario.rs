@@ -2,12 +2,12 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::daemon::Daemon;
-use crate::demo;
 use crate::error::{Attempt, LabError, Result};
 use crate::event::{Event, Report};
 use crate::guest;
 use crate::job::{Job, LAB, Line, seen_inside};
 use crate::packages::Tools;
+use crate::{adoption, demo};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,9 +47,10 @@ pub struct Scenario {
     pub steps: &'static [&'static Step],
 }
 
-/// Every scenario: the whole demonstration and its chapters.
-pub const SCENARIOS: [Scenario; 4] = [
+/// Every scenario: the whole demonstration, its chapters, and what it leaves out.
+pub const SCENARIOS: [Scenario; 5] = [
     Scenario { name: "demo", steps: demo::ALL },
+    Scenario { name: "adoption", steps: adoption::ALL },
     Scenario { name: "balance", steps: &[&demo::START, &demo::BALANCE, &demo::STOP] },
     Scenario {
         name: "server",
@@ -152,7 +153,7 @@ impl Stage {
     /// When `ipvsadm` fails.
     pub fn show_table(&self, director: usize) -> Result<()> {
         let director = &self.cluster.directors[director - 1];
-        self.show(format!("IPVS table of {} (ipvsadm -Ln):", director.name()), director.ipvsadm("-Ln")?);
+        self.show(format!("IPVS table of {} (ipvsadm -Ln):", director.name()), director.ipvsadm(&["-Ln"])?);
         Ok(())
     }
 
@@ -160,7 +161,7 @@ impl Stage {
     fn show_evidence(&self) {
         for director in &self.cluster.directors {
             let name = director.name();
-            let table = director.ipvsadm("-Ln").unwrap_or_else(|e| e.to_string());
+            let table = director.ipvsadm(&["-Ln"]).unwrap_or_else(|e| e.to_string());
             let addresses = director.addresses().unwrap_or_default();
             self.show(format!("{name}: addresses {addresses:?}, IPVS table:"), table);
             self.show(

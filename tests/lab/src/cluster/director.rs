@@ -100,7 +100,7 @@ impl Director {
     pub fn power_on(&mut self, topology: &Topology) -> Result<()> {
         topology.reset(&self.machine)?;
         topology.plug(&self.machine)?;
-        self.ipvsadm("-C")?;
+        self.ipvsadm(&["-C"])?;
         self.start()
     }
 
@@ -129,13 +129,13 @@ impl Director {
         Ok(Table::parse(&self.machine.read("ip_vs")?))
     }
 
-    /// What `ipvsadm` says with this option (`-Ln`, `-Sn`, `-C`).
+    /// What `ipvsadm` says with these arguments (`-Ln`, `-Sn`, `-C`).
     ///
     /// # Errors
     /// When it fails.
-    pub fn ipvsadm(&self, option: &str) -> Result<String> {
+    pub fn ipvsadm(&self, arguments: &[&str]) -> Result<String> {
         let mut command = self.tools.command("ipvsadm");
-        let output = self.machine.enter(|| packages::output(command.arg(option)))?;
+        let output = self.machine.enter(|| packages::output(command.args(arguments)))?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 

@@ -143,7 +143,8 @@ impl Pool {
             let mut server = Server { config: server_config.clone(), checks, up, since, held: None };
             server.decide(now);
             if !server.up && server.checks.iter().all(|c| c.monitor.verdict() != Verdict::Down) {
-                server.held = Some("its checks were changed while it was down, and have not passed yet".to_owned());
+                server.held =
+                    Some("its checks were changed while it was down, and have not passed yet".to_owned());
             }
             self.servers.insert(*key, server);
         }

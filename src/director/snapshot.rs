@@ -172,25 +172,23 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
     let servers = pool
         .servers
         .iter()
-        .map(|(key, server)| {
-            ServerStatus {
-                server: *key,
-                forwarding: server.config.forwarding.to_string(),
-                weight: server.config.weight,
-                effective_weight: pool.weight(server),
-                verdict: verdict_word(server.verdict()).to_owned(),
-                reason: server.reason(),
-                for_seconds: seconds(server.since, now),
-                checks: server
-                    .checks
-                    .iter()
-                    .map(|run| CheckStatus {
-                        check: run.spec.kind.to_string(),
-                        verdict: verdict_word(run.monitor.verdict()).to_owned(),
-                        last: run.monitor.last().map(words),
-                    })
-                    .collect(),
-            }
+        .map(|(key, server)| ServerStatus {
+            server: *key,
+            forwarding: server.config.forwarding.to_string(),
+            weight: server.config.weight,
+            effective_weight: pool.weight(server),
+            verdict: verdict_word(server.verdict()).to_owned(),
+            reason: server.reason(),
+            for_seconds: seconds(server.since, now),
+            checks: server
+                .checks
+                .iter()
+                .map(|run| CheckStatus {
+                    check: run.spec.kind.to_string(),
+                    verdict: verdict_word(run.monitor.verdict()).to_owned(),
+                    last: run.monitor.last().map(words),
+                })
+                .collect(),
         })
         .collect();
     ServiceStatus {

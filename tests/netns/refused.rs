@@ -101,7 +101,7 @@ fn what_is_no_readable_file_is_refused() {
     };
     let secret = one.dir().join("secret.conf");
     std::fs::write(&secret, GOOD).expect("/run is ours");
-    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0)).expect("ours");
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("ours");
     // Root reads everything, unless it lacks the capabilities for that.
     let mut unreadable = Command::new("setpriv");
     unreadable.arg("--bounding-set=-dac_override,-dac_read_search").arg("--").arg(base().get_program());

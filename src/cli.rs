@@ -86,9 +86,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Log lines that may wait for a reader. The queue's memory is taken at once, so it is no larger than it need be.
+const LINES: usize = 4096;
+
 /// Lines go to the standard error output through a queue: a reader that is stuck costs lines, never an advert.
 fn log() -> tracing_appender::non_blocking::WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let queue = tracing_appender::non_blocking::NonBlockingBuilder::default().buffered_lines_limit(LINES);
+    let (writer, guard) = queue.lossy(true).finish(std::io::stderr());
     let filter = EnvFilter::try_from_env("DIRECTORD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

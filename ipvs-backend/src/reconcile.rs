@@ -107,7 +107,7 @@ impl<K: Kernel> Reconciler<K> {
             if report.settled {
                 break;
             }
-            match self.attempt(&operations, wanted, &mut report) {
+            match self.attempt(operations, wanted, &mut report) {
                 Ok(Next::Attempt) => {}
                 Ok(Next::Stop) => break,
                 Err(error) => {
@@ -167,19 +167,19 @@ impl<K: Kernel> Reconciler<K> {
 
     fn attempt(
         &mut self,
-        operations: &[Operation],
+        operations: Vec<Operation>,
         wanted: &Table,
         report: &mut Report,
     ) -> Result<Next, KernelError> {
-        let rejections = self.kernel.apply(operations)?;
+        let rejections = self.kernel.apply(&operations)?;
         let refused: BTreeSet<usize> = rejections.iter().map(|rejection| rejection.index).collect();
-        let accepted = operations.iter().enumerate().filter(|(index, _)| !refused.contains(index));
-        report.applied.extend(accepted.map(|(_, operation)| operation.clone()));
-        self.read_back(operations, wanted)?;
+        self.read_back(&operations, wanted)?;
         let mut left: BTreeMap<_, _> =
             self.plan(wanted)?.into_iter().map(|operation| (subject(&operation), operation)).collect();
         report.settled = left.is_empty();
-        report.refused = stuck(operations, rejections, &mut left);
+        report.refused = stuck(&operations, rejections, &mut left);
+        let accepted = operations.into_iter().enumerate().filter(|(index, _)| !refused.contains(index));
+        report.applied.extend(accepted.map(|(_, operation)| operation));
         // What is neither done nor refused, somebody else has undone.
         let drifted = !left.is_empty();
         report.drift.extend(left.into_values().map(|repair| Drift { repair }));

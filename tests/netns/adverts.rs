@@ -84,7 +84,7 @@ fn count(daemon: &Daemon, kind: &str) -> u64 {
     own + stray
 }
 
-/// Sends every case to a master of lower priority, which must count each and go on; then a good advert.
+/// Sends every case to a master of lower priority, which must count each and go on; then good adverts.
 fn try_all(config: &Instance, cases: &[Case], good: Case) {
     let net = Net::new(&["one", "rogue"]);
     let sniffer = net.sniff();
@@ -111,7 +111,13 @@ fn try_all(config: &Instance, cases: &[Case], good: Case) {
         (t.count_adverts("one", quiet, SystemTime::now()) >= 2).then_some(())
     });
     assert!(daemon.is_running(), "{}", daemon.log());
-    // The counter-check: an advert without a fault moves us.
+    // One without a fault and with a lesser claim: somebody else believes to be master, so neighbours may have learnt
+    // his hardware address. We say again where the address is.
+    let heard = SystemTime::now();
+    send(net.host("rogue"), &Case { bytes: changed(good.bytes.clone(), 2, 50), ..good });
+    sniffer.wait_for("a gratuitous ARP", SLACK, |t| t.first_garp("one", Instance::VIP, heard).cloned());
+    sniffer.wait_for("an answer", SLACK, |t| t.first_advert("one", heard).cloned());
+    // The counter-check: one with a better claim moves us.
     send(net.host("rogue"), &good);
     wait_role(&daemon, "BACKUP");
 }

@@ -153,7 +153,10 @@ impl Builder<'_> {
             } else if word.text.starts_with("~SEQ") || word.text.starts_with("~LST") {
                 "repetitions (`~SEQ`, `~SEQx`, `~LST`)"
             } else {
-                return Some((word, words.collect()));
+                // A file may hold a hundred thousand statements: none keeps room for words that will not come.
+                let mut rest: Vec<Word> = words.collect();
+                rest.shrink_to_fit();
+                return Some((word, rest));
             };
             self.not_yet(word.span, what);
         }
@@ -219,7 +222,8 @@ impl Builder<'_> {
     }
 
     fn finish_block(&mut self) {
-        let Some(Frame { owner, open, statements }) = self.stack.pop() else { return };
+        let Some(Frame { owner, open, mut statements }) = self.stack.pop() else { return };
+        statements.shrink_to_fit();
         let Some((keyword, words)) = owner else { return };
         self.statements().push(Statement { keyword, words, block: Some(Block { open, statements }) });
     }

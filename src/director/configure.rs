@@ -25,11 +25,7 @@ impl Director {
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.addresses.iter().map(|a| a.address)).collect();
         for name in &difference.instances.to_remove {
-            if let Some(mut instance) = self.instances.remove(name) {
-                self.agenda.set(Owner::Instance(name.clone()), None);
-                instance.router.handle_stop(now);
-                self.drain_stopped(name, &mut instance);
-            }
+            self.remove_instance(name, now);
         }
         for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
             let Some(wanted) = config.instances.get(name) else { continue };
@@ -62,6 +58,10 @@ impl Director {
     }
 
     pub(super) fn configure_instance(&mut self, name: &str, wanted: &Arc<config::Instance>, now: Instant) {
+        // Another VRID is another virtual router: the old one says farewell to its own peers.
+        if self.instances.get(name).is_some_and(|i| i.config.router.vrid != wanted.router.vrid) {
+            self.remove_instance(name, now);
+        }
         match self.instances.get_mut(name) {
             Some(instance) => {
                 instance.configure(wanted.clone(), now);
@@ -75,6 +75,14 @@ impl Director {
             }
         }
         self.drain_router(name, now);
+    }
+
+    fn remove_instance(&mut self, name: &str, now: Instant) {
+        if let Some(mut instance) = self.instances.remove(name) {
+            self.agenda.set(Owner::Instance(name.to_owned()), None);
+            instance.router.handle_stop(now);
+            self.drain_stopped(name, &mut instance);
+        }
     }
 
     pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {

@@ -78,6 +78,14 @@ impl Instance {
             && matches!(self.config.transport, Transport::Multicast) == multicast
     }
 
+    /// Whether this sender may speak to this instance: by multicast everybody on the link, by unicast the peers.
+    pub(super) fn trusts(&self, source: IpAddr) -> bool {
+        match &self.config.transport {
+            Transport::Multicast => true,
+            Transport::Unicast(peers) => peers.contains(&source),
+        }
+    }
+
     /// The source address of adverts, while there is one.
     pub(super) fn source(&self) -> Option<IpAddr> {
         self.place.map(|(_, source)| source)

@@ -277,3 +277,6 @@ impl Director {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,8 @@ impl Director {
         let multicast = envelope.is_multicast();
         let listener = self.listener(advert.vrid, |i| i.listens_to(interface, multicast));
         match listener.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
+            // Whoever can reach this host could otherwise speak for a peer.
+            Some((instance, _)) if !instance.trusts(envelope.source) => self.count_stray("source"),
             Some((instance, name)) => {
                 instance.router.handle_advert(advert, envelope, now);
                 self.drain_router(&name, now);

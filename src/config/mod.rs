@@ -39,6 +39,8 @@ pub struct Reading {
     pub complaints: Vec<Complaint>,
     /// The texts, for [`render()`].
     pub sources: Sources,
+    /// Whether the file itself, not one that it includes, could not be read.
+    pub unreadable: bool,
 }
 
 impl Reading {
@@ -67,6 +69,7 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
+    let unreadable = text.is_err();
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
@@ -82,7 +85,7 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
     };
     let config = config.filter(|_| !complaints.has_errors());
     let complaints = complaints.finish(&sources);
-    Reading { config, complaints, sources }
+    Reading { config, complaints, sources, unreadable }
 }
 
 fn start_of(file: FileId) -> Span {

@@ -1,4 +1,8 @@
-//! The command line.
+//! The command line: what can be said, and who does it.
+
+mod check;
+mod daemon;
+mod report;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -7,8 +11,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::supervisor::{self, Backend, Exit, Options, Replay};
-use crate::{config, control};
+use crate::supervisor::{self, Backend, Options};
+use report::Format;
 
 /// Where a daemon keeps its socket unless told otherwise.
 const RUNTIME_DIR: &str = "/run/directord";
@@ -58,11 +62,23 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
     },
-    /// Read a configuration and say everything that is wrong with it; touches nothing, needs no privilege
+    /// Read configurations and say everything that is wrong with them; touches nothing, needs no privilege
+    #[command(
+        after_help = "Exit status: 0 nothing but hints; 1 warnings; 2 errors; 66 a file cannot be read"
+    )]
     Check {
-        /// The file
+        /// The files, each a configuration of its own
         #[arg(value_name = "FILE", default_value = "/etc/directord/directord.conf")]
-        config: PathBuf,
+        files: Vec<PathBuf>,
+        /// As one JSON object, `complaints`; the same as `--format json`
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
+        /// How to say it: for people, as JSON, as annotations of GitHub workflows, or as SARIF 2.1.0
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        /// The other director's file: tells where the two do not fit together
+        #[arg(long, value_name = "FILE")]
+        peer: Option<PathBuf>,
     },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
@@ -79,10 +95,12 @@ pub fn main() -> ExitCode {
             let _log = log();
             supervisor::run(&Options { config, runtime_dir, ipvs, record }).into()
         }
-        Command::Status { json, runtime_dir } => status(&runtime_dir, json),
-        Command::Reload { runtime_dir } => reload(&runtime_dir),
-        Command::Check { config } => check(&config),
-        Command::Replay { recording } => replay(&recording),
+        Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
+        Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
+        Command::Check { files, json, format, peer } => {
+            check::check(&files, peer.as_deref(), if json { Format::Json } else { format })
+        }
+        Command::Replay { recording } => daemon::replay(&recording),
     }
 }
 
@@ -106,72 +124,6 @@ fn log() -> tracing_appender::non_blocking::WorkerGuard {
         builder.init();
     }
     guard
-}
-
-fn asking<T>(question: impl Future<Output = Result<T, control::ControlError>>) -> Result<T, ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let answer = runtime
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(question).map_err(|error| error.to_string()));
-    answer.map_err(|error| {
-        eprintln!("directord: {error}");
-        ExitCode::FAILURE
-    })
-}
-
-fn status(runtime_dir: &std::path::Path, json: bool) -> ExitCode {
-    match asking(control::status(runtime_dir)) {
-        Err(code) => code,
-        Ok(status) if json => match serde_json::to_string_pretty(&status) {
-            Ok(text) => say(&format!("{text}\n")),
-            Err(error) => {
-                eprintln!("directord: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        Ok(status) => say(&control::render(&status, std::io::stdout().is_terminal())),
-    }
-}
-
-fn reload(runtime_dir: &std::path::Path) -> ExitCode {
-    match asking(control::reload(runtime_dir)) {
-        Err(code) => code,
-        Ok(outcome) => {
-            eprint!("{}", outcome.rendered);
-            println!("{}", outcome.summary);
-            if outcome.accepted { ExitCode::SUCCESS } else { Exit::Config.into() }
-        }
-    }
-}
-
-fn check(path: &std::path::Path) -> ExitCode {
-    let reading = config::read(path);
-    eprint!("{}", reading.render(config::Colour::for_terminal(&std::io::stderr())));
-    match &reading.config {
-        Some(config) => say(&format!(
-            "{}: good: {} vrrp_instances, {} virtual_servers\n",
-            path.display(),
-            config.instances.len(),
-            config.services.len()
-        )),
-        None => Exit::Config.into(),
-    }
-}
-
-fn replay(path: &std::path::Path) -> ExitCode {
-    match supervisor::replay(path) {
-        Ok(Replay::Same { inputs, effects }) => {
-            say(&format!("{inputs} facts and deadlines, {effects} effects: the same again\n"))
-        }
-        Ok(Replay::Differs { line, recorded, replayed }) => {
-            eprintln!("{}:{line}: recorded: {recorded}\nreplayed: {replayed}", path.display());
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("directord: cannot replay {}: {error}", path.display());
-            ExitCode::FAILURE
-        }
-    }
 }
 
 /// Prints, and minds no reader that has gone away (`directord status | head`).

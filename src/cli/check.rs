@@ -1,0 +1,58 @@
+//! `directord check`: reads configurations and says what is wrong with them.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::report::{self, Format};
+use super::say;
+use crate::config::source::FileId;
+use crate::config::{self, Colour, Complaint, Reading, Severity};
+
+/// `EX_NOINPUT` of sysexits.h: a file that was named cannot be read.
+const UNREADABLE: u8 = 66;
+
+/// Every complaint of every file, in one of the forms.
+pub(super) fn check(files: &[impl AsRef<Path>], peer: Option<&Path>, format: Format) -> ExitCode {
+    let readings = read_all(files, peer);
+    let printed = match format {
+        Format::Text => text(&readings),
+        _ => say(&report::report(&all(&readings), format)),
+    };
+    if printed == ExitCode::SUCCESS { verdict(&readings) } else { printed }
+}
+
+fn read_all(files: &[impl AsRef<Path>], peer: Option<&Path>) -> Vec<Reading> {
+    files.iter().map(AsRef::as_ref).chain(peer).map(config::read).collect()
+}
+
+fn all(readings: &[Reading]) -> Vec<&Complaint> {
+    readings.iter().flat_map(|reading| &reading.complaints).collect()
+}
+
+/// Complaints to the standard error output, what is good to the standard output.
+fn text(readings: &[Reading]) -> ExitCode {
+    let colour = Colour::for_terminal(&std::io::stderr());
+    let mut good = String::new();
+    for reading in readings {
+        eprint!("{}", reading.render(colour));
+        if let Some(config) = &reading.config {
+            good.push_str(&format!(
+                "{}: good: {} vrrp_instances, {} virtual_servers\n",
+                reading.sources.name(FileId(0)),
+                config.instances.len(),
+                config.services.len()
+            ));
+        }
+    }
+    say(&good)
+}
+
+fn verdict(readings: &[Reading]) -> ExitCode {
+    let worst = all(readings).iter().map(|complaint| complaint.severity).min();
+    match worst {
+        _ if readings.iter().any(|reading| reading.unreadable) => UNREADABLE.into(),
+        Some(Severity::Error) => 2.into(),
+        Some(Severity::Warning) => 1.into(),
+        Some(Severity::Hint) | None => ExitCode::SUCCESS,
+    }
+}

@@ -90,3 +90,23 @@ fn machines_get_their_forms_on_the_standard_output() {
     let sarif: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_peer_is_read_too_and_compared() {
+    let here = file("peer", "here.conf", INSTANCE);
+    let there = file("peer", "there.conf", &INSTANCE.replace("router_id 1", "router_id 2"));
+    let [here, there] = [&here, &there].map(|path| path.to_str().unwrap());
+    let output = directord(&["check", "--format", "github", here, "--peer", there]);
+    let expected = format!(
+        "::warning file={here},line=3,col=21,title=peer-differs::VRID 1 here, 2 there: the two do not hear each other \
+         ({there}:3:21); give both the same number\n\
+         ::notice file={here},line=1,col=15,title=equal-priority::priority 100 on both: the higher source address \
+         decides who is master ({there}:1:15); give the preferred director a higher `priority`\n"
+    );
+    // In the order of the text.
+    let mut lines: Vec<&str> = expected.lines().collect();
+    lines.reverse();
+    assert_eq!(out(&output).lines().collect::<Vec<_>>(), lines);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(directord(&["check", here, "--peer", "/nonexistent"]).status.code(), Some(66));
+}

@@ -23,11 +23,12 @@ fn shown(reading: &Reading) -> String {
     render(&reading.complaints, &reading.sources, Colour::Never)
 }
 
-/// The configuration of a text without any complaint.
+/// The configuration of a text without any complaint but hints, which have tests of their own.
 #[track_caller]
 fn clean(text: &str) -> Config {
     let reading = read_text("test.conf", text);
-    assert!(reading.complaints.is_empty(), "{}", shown(&reading));
+    let bad = reading.complaints.iter().any(|complaint| complaint.severity != Severity::Hint);
+    assert!(!bad, "{}", shown(&reading));
     reading.config.expect("without complaints there is a configuration")
 }
 
@@ -350,7 +351,7 @@ fn included_files_are_read_relative_to_the_one_that_includes() {
     );
     write("conf.d/b.conf", &instance("priority 9"));
     let reading = read(&directory.join("main.conf"));
-    assert!(reading.complaints.is_empty(), "{}", shown(&reading));
+    assert!(reading.complaints.iter().all(|c| c.severity == Severity::Hint), "{}", shown(&reading));
     let config = reading.config.expect("a configuration");
     assert_eq!((config.instances.len(), config.services.len()), (1, 1));
     assert_eq!(config.global.router_id.as_deref(), Some("LVS"));

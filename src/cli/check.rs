@@ -22,7 +22,16 @@ pub(super) fn check(files: &[impl AsRef<Path>], peer: Option<&Path>, format: For
 }
 
 fn read_all(files: &[impl AsRef<Path>], peer: Option<&Path>) -> Vec<Reading> {
-    files.iter().map(AsRef::as_ref).chain(peer).map(config::read).collect()
+    let mut readings: Vec<Reading> = files.iter().map(|file| config::read(file.as_ref())).collect();
+    if let Some(mut peer) = peer.map(config::read) {
+        for reading in &mut readings {
+            let [here, there] = config::hints::compare(reading, &peer);
+            reading.complaints.extend(here);
+            peer.complaints.extend(there);
+        }
+        readings.push(peer);
+    }
+    readings
 }
 
 fn all(readings: &[Reading]) -> Vec<&Complaint> {

@@ -172,6 +172,38 @@ codes! {
     ValueAdjusted = "value-adjusted",
     /// A default that is rarely what was meant.
     DefaultUsed = "default-used",
+    /// Priority 255 and `state BACKUP`.
+    OwnerAsBackup = "owner-as-backup",
+    /// One virtual router identifier for version 2 and version 3 on one interface.
+    SharedRouter = "shared-router",
+    /// Adverts to peers without a source address.
+    NoSourceAddress = "no-source-address",
+    /// An instance names itself among its peers.
+    PeerIsSelf = "peer-is-self",
+    /// A takeover after a very short silence.
+    ShortDownTimer = "short-down-timer",
+    /// A takeover is announced by one message only.
+    AnnouncedOnce = "announced-once",
+    /// A check that takes long in proportion to how often it is made.
+    SlowCheck = "slow-check",
+    /// A check that any answer passes.
+    CheckCannotFail = "check-cannot-fail",
+    /// A real server without any check.
+    UncheckedServer = "unchecked-server",
+    /// A UDP service whose servers are asked by TCP.
+    UdpCheckedByTcp = "udp-checked-by-tcp",
+    /// The sorry server is one of the real servers.
+    SorryIsReal = "sorry-is-real",
+    /// No real server has a weight.
+    NoWeight = "no-weight",
+    /// The other director has no such instance.
+    PeerMissing = "peer-missing",
+    /// The other director's instance does not fit to this one.
+    PeerDiffers = "peer-differs",
+    /// Both directors have the same priority.
+    EqualPriority = "equal-priority",
+    /// `nopreempt` on the director that would not take over anyway.
+    IdleNopreempt = "idle-nopreempt",
     /// The list of complaints was cut off here.
     TooManyComplaints = "too-many-complaints",
 }

@@ -13,14 +13,14 @@ mod server;
 mod service;
 mod value;
 
-use super::Config;
 use super::complaint::Complaints;
 use super::keywords::Place;
 use super::syntax::tree::Tree;
+use super::{Config, Spans};
 use context::Context;
 
-/// Lowers a whole file.
-pub fn lower(tree: &Tree, complaints: &mut Complaints) -> Config {
+/// Lowers a whole file, and tells where everything stands.
+pub fn lower(tree: &Tree, complaints: &mut Complaints) -> (Config, Spans) {
     let mut context = Context::new(complaints);
     let entries = context.entries(&tree.root, Place::Root);
     let blocks = |name: &'static str| entries.iter().filter(move |entry| entry.name() == name);
@@ -29,5 +29,5 @@ pub fn lower(tree: &Tree, complaints: &mut Complaints) -> Config {
     let mut config = Config { global, ..Config::default() };
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    config
+    (config, context.spans)
 }

@@ -2,14 +2,16 @@
 //!
 //! A file is read in three steps, each with a module of its own: [`syntax`] turns text into a tree with positions,
 //! [`keywords`] knows every keyword once, and [`lower`] turns the tree into a [`Config`] and a list of complaints.
-//! Only [`source`] touches the system, to read files: a configuration can be checked on any machine.
+//! Then [`hints`] looks for traps in what is legal. Only [`source`] touches the system, to read files: a configuration can be checked on any machine.
 
 pub mod complaint;
 pub mod diff;
+pub mod hints;
 pub mod keywords;
 pub mod lower;
 pub mod render;
 pub mod source;
+pub mod spans;
 pub mod syntax;
 mod wildcard;
 
@@ -25,6 +27,7 @@ pub use complaint::{Code, Complaint, Severity};
 pub use diff::{Changes, Difference, adopt};
 pub use render::{Colour, render};
 pub use source::Sources;
+pub use spans::{Spans, Thing};
 
 use complaint::Complaints;
 use source::{Fetched, FileId, Refusal, Span};
@@ -39,6 +42,8 @@ pub struct Reading {
     pub complaints: Vec<Complaint>,
     /// The texts, for [`render()`].
     pub sources: Sources,
+    /// Where the configuration's things stand in the texts; empty without a configuration.
+    pub spans: Spans,
     /// Whether the file itself, not one that it includes, could not be read.
     pub unreadable: bool,
 }
@@ -84,8 +89,13 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
         }
     };
     let config = config.filter(|_| !complaints.has_errors());
+    let (config, spans) = config.unzip();
+    let spans = spans.unwrap_or_default();
+    if let Some(config) = &config {
+        hints::find(config, &spans, &mut complaints);
+    }
     let complaints = complaints.finish(&sources);
-    Reading { config, complaints, sources, unreadable }
+    Reading { config, complaints, sources, spans, unreadable }
 }
 
 fn start_of(file: FileId) -> Span {

@@ -4,6 +4,7 @@ use crate::config::complaint::{Code, Complaints, Severity};
 use crate::config::keywords::{self, Found, Keyword, Place, Status};
 use crate::config::source::Span;
 use crate::config::syntax::{Block, Statement, Word};
+use crate::config::{Spans, Thing};
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +37,14 @@ impl<'a> Entry<'a> {
 
 pub(super) struct Context<'a> {
     pub complaints: &'a mut Complaints,
+    pub spans: Spans,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
     suggestions: usize,
 }
 
 impl<'a> Context<'a> {
     pub fn new(complaints: &'a mut Complaints) -> Self {
-        Self { complaints, suggestions: 200 }
+        Self { complaints, spans: Spans::default(), suggestions: 200 }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -59,6 +61,19 @@ impl<'a> Context<'a> {
 
     pub fn warning_with(&mut self, code: Code, span: Span, message: String, suggestion: impl Into<String>) {
         self.complaints.push(Severity::Warning, code, span, message, Some(suggestion.into()));
+    }
+
+    /// Remembers where a thing stands, and what is said in its block.
+    pub fn note(&mut self, thing: Thing, block: &Entry<'_>) {
+        let value = |statement: &Statement| statement.words.first().unwrap_or(&statement.keyword).span;
+        let place = block.keyword.inside().unwrap_or(Place::Root);
+        let said = block.statements().iter().filter_map(|statement| {
+            match keywords::find(place, &statement.keyword.text) {
+                Found::Here(keyword) => Some((keyword.canonical(), value(statement))),
+                _ => None,
+            }
+        });
+        self.spans.add(thing, value(block.statement), said);
     }
 
     /// The statements of a block that are to be carried out; everything about the others has been said.

@@ -14,7 +14,7 @@ use super::global::{Defaults, Garp, version};
 use crate::config::complaint::Code;
 use crate::config::keywords::Place;
 use crate::config::source::Span;
-use crate::config::{Instance, Transport, VirtualAddress};
+use crate::config::{Instance, Thing, Transport, VirtualAddress};
 
 /// An advert has one byte for the number of addresses.
 const MAX_ADVERTISED: usize = 255;
@@ -32,6 +32,7 @@ pub(super) fn lower<'a>(
     let mut routers = BTreeMap::new();
     for block in blocks {
         let Some(name) = context.text(block) else { continue };
+        context.note(Thing::Instance(name.clone()), block);
         let span = block.words().first().map_or(block.span(), |word| word.span);
         let draft = Draft::read(context, block);
         let vrid = draft.vrid.map_or(span, |(_, span)| span);

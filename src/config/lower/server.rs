@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use ipvs_backend::{DestinationKey, Family, Forwarding};
+use ipvs_backend::{DestinationKey, Family, Forwarding, ServiceKey};
 
 use super::check::{self, Timing};
 use super::context::{Context, Entry};
-use crate::config::RealServer;
 use crate::config::complaint::Code;
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::syntax::Word;
+use crate::config::{RealServer, Thing};
 
 /// What a server takes over from its service where it says nothing itself.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub(super) struct Inherited {
 /// What a server must fit to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Endpoint {
+    pub service: ServiceKey,
     pub family: Family,
     /// The service's port; `None` for a mark.
     pub port: Option<u16>,
@@ -62,6 +63,10 @@ pub(super) fn lower(
     }
     let (words, span) = (block.words(), block.span());
     let Some(key) = key(context, "the real server", words, span, endpoint, server.forwarding) else { return };
+    context.note(Thing::Server(endpoint.service, key), block);
+    for (number, entry) in checks.iter().enumerate() {
+        context.note(Thing::Check(endpoint.service, key, number), entry);
+    }
     let checks =
         checks.iter().filter_map(|entry| check::lower(context, entry, key, &server)).map(Arc::new).collect();
     let Inherited { forwarding, inhibit, weight, alert, .. } = server;

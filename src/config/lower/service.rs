@@ -19,7 +19,7 @@ use crate::config::complaint::Code;
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::syntax::Word;
-use crate::config::{SorryServer, VirtualServer};
+use crate::config::{SorryServer, Thing, VirtualServer};
 
 /// `persistence_timeout` without a time (`IPVS_SVC_PERSISTENT_TIMEOUT` of ipvsadm).
 const DEFAULT_PERSISTENCE: Duration = Duration::from_secs(360);
@@ -36,6 +36,7 @@ pub(super) fn lower<'a>(
     for block in blocks {
         let Some(target) = Target::read(context, block) else { continue };
         let Some((key, service)) = Draft::read(context, block, target, defaults) else { continue };
+        context.note(Thing::Service(key), block);
         if out.insert(key, Arc::new(service)).is_some() {
             context.error(
                 Code::DuplicateService,
@@ -260,7 +261,7 @@ impl<'a> Draft<'a> {
         let key = self.key(context, first_server);
         let settings = self.settings(context, key);
         let mut servers = BTreeMap::new();
-        let endpoint = Endpoint { family: key.family(), port: self.target.port() };
+        let endpoint = Endpoint { service: key, family: key.family(), port: self.target.port() };
         for entry in &self.servers {
             server::lower(context, entry, endpoint, &self.inherited, &mut servers);
         }

@@ -1,0 +1,112 @@
+//! Hints: traps in a configuration that is legal.
+//!
+//! Each trap has a function of its own and a line in a table. A hint is for something that hardly anybody means; what
+//! many good files do gets none, so that whoever sees one reads it. Where a trap lies in many servers of one service,
+//! the first is shown and the others are counted.
+//!
+//! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
+
+mod instance;
+mod peer;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use peer::compare;
+
+use std::time::Duration;
+
+use super::complaint::{Code, Complaints, Severity};
+use super::{Config, Spans, Thing};
+
+/// One trap.
+#[derive(Debug, Clone, Copy)]
+pub struct Trap {
+    /// The code of its hints.
+    pub code: Code,
+    /// When it is told, in one sentence.
+    pub about: &'static str,
+    find: fn(&mut Look<'_>),
+}
+
+/// Every trap that one file alone can show.
+pub const TRAPS: &[Trap] = &[
+    trap(
+        Code::OwnerAsBackup,
+        "Priority 255 says owner, `state BACKUP` says otherwise.",
+        instance::owner_as_backup,
+    ),
+    trap(
+        Code::SharedRouter,
+        "Version 2 and version 3 use one VRID on one interface.",
+        instance::shared_router,
+    ),
+    trap(Code::NoSourceAddress, "Peers are named, and no `unicast_src_ip`.", instance::no_source_address),
+    trap(Code::PeerIsSelf, "The own address is among the peers.", instance::peer_is_self),
+    trap(
+        Code::ShortDownTimer,
+        "One lost advert, or silence below 100 ms, is enough.",
+        instance::short_down_timer,
+    ),
+    trap(Code::AnnouncedOnce, "One gratuitous ARP per address, never repeated.", instance::announced_once),
+    trap(
+        Code::SlowCheck,
+        "An attempt may last longer than `delay_loop`, or all of them longer than that and 30 s.",
+        service::slow_check,
+    ),
+    trap(
+        Code::CheckCannotFail,
+        "Every status from 200 to 599 passes, with any body.",
+        service::check_cannot_fail,
+    ),
+    trap(Code::UncheckedServer, "A real server has no check at all.", service::unchecked_server),
+    trap(
+        Code::UdpCheckedByTcp,
+        "A UDP service, on a port that is not commonly TCP as well, has TCP checks of that port only.",
+        service::udp_checked_by_tcp,
+    ),
+    trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
+    trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
+];
+
+const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {
+    Trap { code, about, find }
+}
+
+/// Looks for every trap.
+pub fn find(config: &Config, spans: &Spans, complaints: &mut Complaints) {
+    for trap in TRAPS {
+        (trap.find)(&mut Look { config, spans, complaints, code: trap.code });
+    }
+}
+
+/// What a trap's function sees.
+struct Look<'a> {
+    config: &'a Config,
+    spans: &'a Spans,
+    complaints: &'a mut Complaints,
+    code: Code,
+}
+
+impl Look<'_> {
+    /// A hint at the value of a keyword, or where the thing begins if the keyword is not said.
+    fn hint(&mut self, thing: &Thing, keyword: &str, message: String, suggestion: &str) {
+        let span = self.spans.at(thing, keyword);
+        self.complaints.push(Severity::Hint, self.code, span, message, Some(suggestion.to_owned()));
+    }
+
+    /// The same, at the first of several.
+    fn hint_at_first(&mut self, things: &[(Thing, &str, String)], suggestion: &str) {
+        let Some((thing, keyword, message)) = things.first() else { return };
+        let message = match things.len() - 1 {
+            0 => message.clone(),
+            more => format!("{message} (and {more} more like it)"),
+        };
+        self.hint(thing, keyword, message, suggestion);
+    }
+}
+
+/// `3 s`, `0.03 s`.
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

@@ -149,9 +149,23 @@ pub struct Keyword {
     pub status: Status,
     /// What it means, in one sentence.
     pub about: &'static str,
+    /// What holds where it is not said, in the unit of its form; `None` where nothing can be said in general.
+    pub default: Option<&'static str>,
+    /// The version of keepalived that brought it; `None` if 2.2.7 had it.
+    pub since: Option<&'static str>,
 }
 
 impl Keyword {
+    const fn by_default(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    const fn since(mut self, version: &'static str) -> Self {
+        self.since = Some(version);
+        self
+    }
+
     /// The name under which it is worked on: its own, or the one it is the same as.
     pub fn canonical(&self) -> &'static str {
         match self.status {
@@ -247,5 +261,5 @@ const fn key(
     status: Status,
     about: &'static str,
 ) -> Keyword {
-    Keyword { name, places, form, status, about }
+    Keyword { name, places, form, status, about, default: None, since: None }
 }

@@ -144,3 +144,27 @@ fn root_blocks_are_told_from_blocks_that_also_stand_elsewhere() {
         assert!(!opens_root_block(name), "{name}");
     }
 }
+
+#[test]
+fn what_came_after_2_2_7_is_marked() {
+    // `key` came for `auth_hmac` and was a keyword of `SSL` before.
+    let names: BTreeSet<&str> = all().filter(|k| k.since.is_some()).map(|k| k.name).collect();
+    assert_eq!(names.iter().filter(|name| **name != "key").count(), 26, "{names:?}");
+}
+
+#[test]
+fn defaults_name_keywords_that_exist_and_switches_have_one() {
+    for keyword in all() {
+        let Some(default) = keyword.default else {
+            let harmless = keyword.form != Form::Switch || matches!(keyword.status, Status::Obsolete(_));
+            assert!(harmless, "what is {} by default?", keyword.name);
+            continue;
+        };
+        assert!(!default.is_empty() && !default.ends_with('.'), "{}: {default}", keyword.name);
+        let named = default.split('`').skip(1).step_by(2);
+        for word in named.flat_map(|text| text.split_whitespace().next()).filter(|word| !word.ends_with('@'))
+        {
+            assert!(all().any(|other| other.name == word) || word == "keepalived_script", "{word}");
+        }
+    }
+}

@@ -110,3 +110,26 @@ fn a_peer_is_read_too_and_compared() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(directord(&["check", here, "--peer", "/nonexistent"]).status.code(), Some(66));
 }
+
+#[test]
+fn help_explains_commands_and_keywords_and_suggests() {
+    let output = directord(&["help", "priority"]);
+    assert!(out(&output).starts_with("priority: The highest one is master"), "{}", out(&output));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&directord(&["help", "check"])).contains("--peer"));
+    assert!(out(&directord(&["help"])).contains("replay"));
+    let output = directord(&["help", "prioritty"]);
+    assert!(err(&output).contains("did you mean `priority`"), "{}", err(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn shells_complete_keywords() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = directord(&["completions", shell]);
+        assert!(out(&output).contains("virtual_router_id"), "{shell}");
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+    }
+    assert!(out(&directord(&["man", "directord.conf"])).starts_with(".TH DIRECTORD.CONF 5 "));
+    assert!(out(&directord(&["man"])).starts_with(".TH DIRECTORD 8 "));
+}

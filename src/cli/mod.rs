@@ -2,16 +2,19 @@
 
 mod check;
 mod daemon;
+mod keyword;
+mod manual;
 mod report;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::supervisor::{self, Backend, Options};
+use manual::Page;
 use report::Format;
 
 /// Where a daemon keeps its socket unless told otherwise.
@@ -19,7 +22,7 @@ const RUNTIME_DIR: &str = "/run/directord";
 
 /// High-availability director cluster manager: VRRP, health checks, IPVS, notifications.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 110)]
+#[command(version, about, max_term_width = 110, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -86,6 +89,23 @@ enum Command {
         #[arg(value_name = "FILE")]
         recording: PathBuf,
     },
+    /// Explain a command, or a keyword of the configuration
+    Help {
+        /// The command or keyword; without any, the commands are listed
+        #[arg(value_name = "WORD")]
+        word: Option<String>,
+    },
+    /// Print a manual page: `directord man directord.conf | man -l -`
+    Man {
+        /// Which one
+        #[arg(value_enum, value_name = "PAGE", default_value_t)]
+        page: Page,
+    },
+    /// Print what makes a shell complete commands, options and keywords
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Reads the arguments, does what they say, and tells how it went.
@@ -101,6 +121,9 @@ pub fn main() -> ExitCode {
             check::check(&files, peer.as_deref(), if json { Format::Json } else { format })
         }
         Command::Replay { recording } => daemon::replay(&recording),
+        Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
+        Command::Man { page } => say(&manual::page(Cli::command(), page)),
+        Command::Completions { shell } => say(&keyword::completions(Cli::command(), shell)),
     }
 }
 

@@ -10,10 +10,13 @@ mod root;
 #[cfg(test)]
 mod tests;
 mod vrrp;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
+
+pub use words::seconds;
 
 /// A block in which keywords stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,6 +233,34 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     let distance = |name: &str| strsim::osa_distance(&lower, &name.to_ascii_lowercase());
     let (best, name) = candidates.map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
     (best <= ((length + 1) / 3).max(1) && best < length).then_some(name)
+}
+
+/// Every entry of a name, whatever the place.
+pub fn named(name: &str) -> &'static [&'static Keyword] {
+    INDEX.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// Names that are spelled much like a word, or begin with it, the nearest first; a few at most.
+pub fn similar(word: &str) -> Vec<&'static str> {
+    const FEW: usize = 5;
+    let lower = word.to_ascii_lowercase();
+    let length = word.chars().count();
+    let distance = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let begins = length > 2 && name.starts_with(&lower);
+        if begins { 0 } else { strsim::osa_distance(&lower, &name) }
+    };
+    let mut near: Vec<_> = if length > 64 {
+        Vec::new()
+    } else {
+        INDEX
+            .keys()
+            .map(|name| (distance(name), *name))
+            .filter(|(d, _)| *d <= ((length + 1) / 3).max(1))
+            .collect()
+    };
+    near.sort_unstable();
+    near.into_iter().take(FEW).map(|(_, name)| name).collect()
 }
 
 /// Whether this keyword opens a block at the top level and is a keyword nowhere else.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Severity};
-use crate::config::keywords::{self, Form, Found, Place};
+use crate::config::keywords::{self, Form, Found, Place, seconds};
 use crate::config::source::Span;
 use crate::config::syntax::Word;
 
@@ -27,7 +27,7 @@ impl Context<'_> {
         let word = entry.words().first();
         if word.is_none() {
             let name = entry.keyword.name;
-            let message = format!("`{name}` needs a value: {}", expected(entry.keyword.form));
+            let message = format!("`{name}` needs a value: {}", entry.keyword.form);
             self.error(Code::MissingValue, entry.span(), message);
         }
         word
@@ -142,7 +142,7 @@ impl Context<'_> {
         let Form::Seconds(min, max) = entry.keyword.form else { return None };
         let word = self.word(entry)?;
         let name = entry.keyword.name;
-        let range = format!("{} to {} s", shown(min), shown(max));
+        let range = format!("{} to {} s", seconds(min), seconds(max));
         let end = word.text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.text.len());
         let Some(micros) = micros(&word.text) else {
             let good = word.text.get(..end).filter(|good| micros(good).is_some());
@@ -236,30 +236,6 @@ fn is_address(text: &str) -> bool {
     IpAddr::from_str(text).is_ok()
 }
 
-/// What stands behind a keyword, for a message.
-fn expected(form: Form) -> String {
-    match form {
-        Form::Flag => "nothing".to_owned(),
-        Form::Switch => "on or off".to_owned(),
-        Form::Whole(min, max) => format!("a whole number from {min} to {max}"),
-        Form::Seconds(min, max) => format!("seconds from {} to {}", shown(min), shown(max)),
-        Form::Word(what) | Form::Words(what) | Form::Block(what, _) | Form::Lines(what, _) => what.to_owned(),
-        Form::OneOf(words) => words.join(", "),
-        Form::Address => "an IP address".to_owned(),
-        Form::Port => "a port from 1 to 65535".to_owned(),
-    }
-}
-
-/// Microseconds as seconds: `0.01`, `255`.
-fn shown(micros: u64) -> String {
-    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    if rest == 0 {
-        seconds.to_string()
-    } else {
-        format!("{seconds}.{rest:06}").trim_end_matches('0').to_owned()
-    }
-}
-
 /// `1`, `1.5`, `.5`, `1.`: seconds as microseconds; what is smaller than one is left out.
 fn micros(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -296,6 +272,6 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(micros(text), expected, "{text}");
         }
-        assert_eq!((shown(10_000), shown(255_000_000)), ("0.01".to_owned(), "255".to_owned()));
+        assert_eq!((seconds(10_000), seconds(255_000_000)), ("0.01".to_owned(), "255".to_owned()));
     }
 }

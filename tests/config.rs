@@ -314,7 +314,7 @@ fn an_emptied_file_is_refused() {
 fn odd_bytes_matter_outside_comments_only() {
     let directory = scratch("bytes");
     let file = directory.join("latin.conf");
-    let service = b"\nvirtual_server 192.0.2.1 80 {\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n}\n";
+    let service = b"\nvirtual_server 192.0.2.1 80 {\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\nreal_server 192.0.2.2 80 {\nweight 1\n}\n}\n";
     let good = [b"# caf\xe9\nglobal_defs {\n\trouter_id LVS ! \xff\n}".as_slice(), service].concat();
     fs::write(&file, good).unwrap();
     let reading = read(&file);

@@ -194,7 +194,7 @@ fn lacking_rights_are_recognisable() {
         assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
         assert!(error.to_string().contains("CAP_NET_RAW"), "{error}");
     }
-    let mut table = AddressTable::open().unwrap();
+    let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
     let (key, wanted) = present("lo", [192, 0, 2, 1], 32);
     let report = table.converge(&AddressLevel::from([(key.clone(), wanted)]));
     assert_eq!(report.failures.len(), 1);
@@ -313,7 +313,7 @@ fn an_overrun_of_events_does_no_harm() {
     cable();
     let mut monitor = LinkMonitor::open().unwrap();
     nix::sys::socket::setsockopt(&monitor, nix::sys::socket::sockopt::RcvBuf, &1024).unwrap();
-    let mut table = AddressTable::open().unwrap();
+    let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
     // Also more than the address table's own socket could hold answers for, were they not asked for in batches.
     let level: AddressLevel =
         (0..4000_u16).map(|host| host.to_be_bytes()).map(|[x, y]| present("va", [10, 1, x, y], 32)).collect();
@@ -340,7 +340,7 @@ fn addresses_converge() {
     cable();
     ip("address add 192.0.2.1/24 dev va");
     ip("address add 192.0.2.50/32 dev va");
-    let mut table = AddressTable::open().unwrap();
+    let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
     assert!(table.ours().is_empty());
     let v6 = AddressKey::new("va", "2001:db8::64".parse().unwrap());
     let labelled = AddressKey::new("va", [192, 0, 2, 101].into());
@@ -406,9 +406,14 @@ fn a_predecessors_addresses_are_recognised() {
     cable();
     ip("address add 192.0.2.50/32 dev va");
     let level: AddressLevel = (100..250).map(|host| present("va", [192, 0, 2, host], 32)).collect();
-    assert_eq!(AddressTable::open().unwrap().converge(&level).added.len(), 150, "more than two batches");
+    assert_eq!(
+        AddressTable::open(&BTreeSet::new()).unwrap().converge(&level).added.len(),
+        150,
+        "more than two batches"
+    );
     // The first table is gone without cleaning up, as after a crash.
-    let mut successor = AddressTable::open().unwrap();
+    let known = level.keys().cloned().collect();
+    let mut successor = AddressTable::open(&known).unwrap();
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let version: Vec<u32> = release.split('.').take(2).filter_map(|part| part.parse().ok()).collect();
     if version < vec![5, 18] {
@@ -420,6 +425,8 @@ fn a_predecessors_addresses_are_recognised() {
         return;
     }
     assert_eq!(successor.ours().len(), 150);
+    let stranger = AddressTable::open(&BTreeSet::new()).unwrap();
+    assert!(stranger.ours().is_empty(), "what another daemon of this kind put there is its own");
     assert_eq!(successor.converge(&level), vrrp::AddressReport::default(), "adopted without a change");
     assert_eq!(successor.converge(&AddressLevel::new()).removed.len(), 150);
     assert!(ip("address show dev va").contains("192.0.2.50/32"));
@@ -431,7 +438,7 @@ fn refusals_are_told_in_words() {
         return;
     }
     cable();
-    let mut table = AddressTable::open().unwrap();
+    let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
     let level =
         AddressLevel::from([present("va", [192, 0, 2, 100], 33), present("va", [192, 0, 2, 101], 32)]);
     let report = table.converge(&level);

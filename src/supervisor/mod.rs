@@ -9,6 +9,7 @@ pub(crate) mod inbox;
 mod links;
 mod mail;
 mod network;
+mod priority;
 mod probes;
 mod recorder;
 pub(crate) mod reload;

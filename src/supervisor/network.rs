@@ -11,6 +11,7 @@ use vrrp::AddressKey;
 use vrrp::io::{AddressTable, Announcer};
 
 use super::inbox::Sender;
+use super::priority;
 use super::remembered::Remembered;
 use crate::director::effect::{Announcement, Level};
 use crate::director::event::{AddressReport, Event};
@@ -31,6 +32,7 @@ pub(super) fn work(
     jobs: &Receiver<Job>,
     inbox: &Sender,
 ) {
+    priority::prefer(priority::ADDRESSES);
     let mut announcer = None;
     while let Ok(first) = jobs.recv() {
         let (level, announcements) = newest(first, jobs);

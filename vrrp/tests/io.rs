@@ -329,7 +329,7 @@ fn present(interface: &str, address: [u8; 4], prefix: u8) -> (AddressKey, Wanted
 }
 
 fn absent(interface: &str, address: [u8; 4]) -> (AddressKey, Wanted) {
-    (AddressKey::new(interface, address.into()), Wanted::Absent)
+    (AddressKey::new(interface, address.into()), Wanted::Absent { prefix: 32 })
 }
 
 #[test]

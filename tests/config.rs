@@ -299,10 +299,25 @@ fn the_layout_of_the_text_does_not_matter() {
 }
 
 #[test]
+fn an_emptied_file_is_refused() {
+    let directory = scratch("empty");
+    let file = directory.join("empty.conf");
+    for text in ["", "\n", "# nothing but words\n", "global_defs {\n router_id LVS\n}\n"] {
+        fs::write(&file, text).unwrap();
+        let reading = read(&file);
+        assert_eq!(codes(&reading), [(Severity::Error, Code::NothingToDo, 1, 1)], "{text:?}");
+        assert!(reading.config.is_none());
+    }
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
 fn odd_bytes_matter_outside_comments_only() {
     let directory = scratch("bytes");
     let file = directory.join("latin.conf");
-    fs::write(&file, b"# caf\xe9\nglobal_defs {\n\trouter_id LVS ! \xff\n}").unwrap();
+    let service = b"\nvirtual_server 192.0.2.1 80 {\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\nreal_server 192.0.2.2 80 {\nTCP_CHECK {\n}\n}\n}\n";
+    let good = [b"# caf\xe9\nglobal_defs {\n\trouter_id LVS ! \xff\n}".as_slice(), service].concat();
+    fs::write(&file, good).unwrap();
     let reading = read(&file);
     assert!(reading.complaints.is_empty(), "{}", shown(&reading));
     assert_eq!(reading.config.expect("a configuration").global.router_id.as_deref(), Some("LVS"));

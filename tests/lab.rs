@@ -64,7 +64,7 @@ fn hold(name: &str) {
 /// A machine that cannot run guests skips, and says so; where everything must run, a skip is a failure.
 fn skip_or_fail(error: LabError) {
     match error {
-        LabError::Unavailable(reason) if std::env::var_os("CI").is_none() => println!("skipped: {reason}"),
+        LabError::Unavailable(reason) => lab::netns::skip(&reason),
         other => panic!("{other}"),
     }
 }

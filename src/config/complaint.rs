@@ -100,6 +100,8 @@ codes! {
     IncludeMissing = "include-missing",
     /// Files include one another without end, or too many of them.
     IncludeLoop = "include-loop",
+    /// The file asks for nothing at all.
+    NothingToDo = "nothing-to-do",
     /// A NUL byte: this is no text file.
     NulByte = "nul-byte",
     /// Outside comments the text must be UTF-8.

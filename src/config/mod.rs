@@ -55,9 +55,26 @@ impl Reading {
     }
 }
 
-/// Reads a file and those it includes.
+/// Reads a file and those it includes, for a daemon to run.
+///
+/// A file that asks for nothing is refused: one that was emptied by accident (a full disk, a template that failed)
+/// must not take everything down.
 pub fn read(path: &Path) -> Reading {
-    read_fetched(source::file(path), &source::from_disk)
+    let mut reading = read_fetched(source::file(path), &source::from_disk);
+    if reading.config.take_if(|config| config.is_empty()).is_some() {
+        reading.complaints.push(Complaint {
+            severity: Severity::Error,
+            code: Code::NothingToDo,
+            file: path.display().to_string(),
+            line: 1,
+            column: 1,
+            length: 1,
+            message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
+                .to_owned(),
+            suggestion: Some("if nothing is to be done, stop directord".to_owned()),
+        });
+    }
+    reading
 }
 
 /// Reads a text as if it stood in a file of that name. It can include nothing.
@@ -111,6 +128,13 @@ pub struct Config {
     pub instances: BTreeMap<String, Arc<Instance>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
+}
+
+impl Config {
+    /// Whether there is nothing to do: no instance and no virtual server.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.services.is_empty()
+    }
 }
 
 /// `global_defs`: settings that concern the daemon as a whole.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, Links, Router, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
-use crate::config::{self, Transport};
+use crate::config::{self, Transport, VirtualAddress};
 
 /// One instance.
 #[derive(Debug)]
@@ -47,7 +47,10 @@ impl Instance {
                 if !link.up {
                     faults.insert(Fault::InterfaceDown);
                 }
-                let found = || link.source_v4(virtual_addresses).map(IpAddr::V4);
+                // The owner's addresses are its own, and may be all it has.
+                let nothing = BTreeSet::new();
+                let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
+                let found = || link.source_v4(excluded).map(IpAddr::V4);
                 match self.config.source.or_else(found) {
                     Some(source) => self.place = Some((link.index, source)),
                     None => {
@@ -103,14 +106,18 @@ impl Instance {
     }
 
     /// Every address of this instance, and whether it should be there now.
+    ///
+    /// The owner (priority 255) is the machine that was given the addresses: what it has of them by itself is not for
+    /// us to take away, so while it is not master nothing is said of them.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
-        self.config.addresses.iter().map(move |virtual_address| {
+        let owner = self.config.router.is_owner();
+        self.config.addresses.iter().filter(move |_| master || !owner).map(move |virtual_address| {
             let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
             let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
-            let settings =
-                AddressSettings { prefix: virtual_address.prefix, label: virtual_address.label.clone() };
-            (key, if master { Wanted::Present(settings) } else { Wanted::Absent })
+            let VirtualAddress { prefix, label, .. } = virtual_address;
+            let present = || Wanted::Present(AddressSettings { prefix: *prefix, label: label.clone() });
+            (key, if master { present() } else { Wanted::Absent { prefix: *prefix } })
         })
     }
 

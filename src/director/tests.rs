@@ -228,6 +228,22 @@ fn a_changed_weight_keeps_the_verdict_and_a_changed_check_must_pass_again() {
 }
 
 #[test]
+fn an_owner_speaks_from_its_own_address_and_keeps_it() {
+    let text = instance(51, "state MASTER\n priority 255").replace("10.0.0.100", "10.0.0.1/24");
+    let mut desk = Desk::new(&text);
+    let effects = desk.pass(Duration::from_secs(2));
+    assert_eq!(sent(&effects)[0].source, own());
+    assert_eq!(desk.director.snapshot(desk.now).instances[0].role, "MASTER");
+    let effects = desk.tell(Event::Stop);
+    let level =
+        effects.iter().find_map(|e| if let Effect::Addresses(level) = e { Some(level) } else { None });
+    assert!(
+        level.unwrap().value.is_empty(),
+        "what we added leaves with the level, what the machine had stays"
+    );
+}
+
+#[test]
 fn a_stop_hands_over_lets_go_and_then_ends() {
     let mut desk = Desk::new(&(instance(51, "") + SERVERS));
     desk.pass(Duration::from_secs(4));

@@ -1,8 +1,10 @@
 //! The machine this runs on: its name, what this process may do here, its runtime directory, systemd.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Instant, SystemTime};
 
 use caps::{CapSet, Capability};
@@ -10,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use notify::EmailSettings;
 use sd_notify::NotifyState;
 
+use super::remembered::Remembered;
 use crate::config::{Config, Global};
 use crate::director::Birth;
 
@@ -90,6 +93,11 @@ impl RuntimeDir {
             )),
             Err((_, errno)) => Err(cannot("lock the runtime directory", &errno)),
         }
+    }
+
+    /// What the last run wrote down under this name.
+    pub(super) fn remembered<K: Clone + Ord + Display + FromStr>(&self, name: &str) -> Remembered<K> {
+        Remembered::load(&self.path, name)
     }
 
     /// Where the control socket lies. One left by a daemon that died is removed: its lock is gone with it.

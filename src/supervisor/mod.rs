@@ -9,9 +9,11 @@ pub(crate) mod inbox;
 mod links;
 mod mail;
 mod network;
+mod priority;
 mod probes;
 mod recorder;
 pub(crate) mod reload;
+mod remembered;
 mod run_loop;
 mod sockets;
 mod table;
@@ -158,12 +160,13 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
-    let addresses = AddressTable::open().map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
+    let (our_addresses, our_services) =
+        (runtime_dir.remembered("addresses"), runtime_dir.remembered("services"));
+    let addresses = AddressTable::open(our_addresses.keys())
+        .map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
     let birth = host::birth();
-    let recorder = match &options.record {
-        Some(path) => Some(Recorder::create(path, &birth).map_err(|e| cannot("record")(&e))?),
-        None => None,
-    };
+    let recorder = options.record.as_ref().map(|path| Recorder::create(path, &birth)).transpose();
+    let recorder = recorder.map_err(|e| cannot("record")(&e))?;
     let mut signals = Signals::listen().map_err(|e| cannot("listen for signals")(&e))?;
 
     let (network_jobs, network_queue) = std_mpsc::channel();
@@ -176,11 +179,11 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 
     let network = spawn("network", {
         let inbox = inbox.clone();
-        move || network::work(addresses, &network_queue, &inbox)
+        move || network::work(addresses, our_addresses, &network_queue, &inbox)
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
-        move || table::work(backend, &table_queue, &inbox)
+        move || table::work(backend, our_services, &table_queue, &inbox)
     })?;
     tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
     let mailer = tokio::spawn(mail::work(notice_queue, mail_settings));

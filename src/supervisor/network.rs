@@ -7,9 +7,12 @@ use std::net::IpAddr;
 use std::sync::mpsc::Receiver;
 
 use tracing::{error, warn};
+use vrrp::AddressKey;
 use vrrp::io::{AddressTable, Announcer};
 
 use super::inbox::Sender;
+use super::priority;
+use super::remembered::Remembered;
 use crate::director::effect::{Announcement, Level};
 use crate::director::event::{AddressReport, Event};
 
@@ -23,16 +26,26 @@ pub(super) enum Job {
 }
 
 /// Works until the brain's end of the queue is gone.
-pub(super) fn work(mut table: AddressTable, jobs: &Receiver<Job>, inbox: &Sender) {
+pub(super) fn work(
+    mut table: AddressTable,
+    mut remembered: Remembered<AddressKey>,
+    jobs: &Receiver<Job>,
+    inbox: &Sender,
+) {
+    priority::prefer(priority::ADDRESSES);
     let mut announcer = None;
     while let Ok(first) = jobs.recv() {
         let (level, announcements) = newest(first, jobs);
-        if let Some(level) = level {
-            let report = converge(&mut table, &level);
-            inbox.blocking_event(Event::AddressesApplied(report));
-        }
+        let report = level.as_ref().map(|level| {
+            remembered.add(level.value.keys());
+            converge(&mut table, level)
+        });
         for announcement in announcements {
             announce(&mut announcer, &announcement);
+        }
+        if let (Some(level), Some(report)) = (level, report) {
+            remembered.keep(level.value.keys().chain(table.ours().keys()).cloned().collect());
+            inbox.blocking_event(Event::AddressesApplied(report));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -86,9 +86,12 @@ impl Recorder {
         if self.overflown.load(Ordering::Relaxed) {
             return;
         }
-        if self.lines.try_send(line).is_err() {
+        if let Err(failure) = self.lines.try_send(line) {
             self.overflown.store(true, Ordering::Relaxed);
-            error!("the recording ends here: the disk cannot keep up");
+            // A writer that has ended said why itself.
+            if matches!(failure, TrySendError::Full(_)) {
+                error!("the recording ends here: the disk cannot keep up");
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tracing::{debug, error, info, warn};
 
 use super::inbox::{Inbox, Input};
+use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::workers::Workers;
@@ -78,6 +79,7 @@ impl RunLoop {
 
     /// Runs until the brain has let go of everything.
     pub(super) fn run(&mut self) -> nix::Result<()> {
+        priority::prefer(priority::ADVERTS);
         let mut ready = [EpollEvent::empty(); 64];
         while !self.stopped {
             self.arm()?;

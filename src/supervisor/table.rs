@@ -4,9 +4,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use ipvs_backend::{Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, Table};
+use ipvs_backend::{Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, Table};
 
 use super::inbox::Sender;
+use super::remembered::Remembered;
 use crate::director::effect::Level;
 use crate::director::event::{Event, TableReport};
 
@@ -38,8 +39,13 @@ impl Backend {
 
 /// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
-pub(super) fn work(backend: Backend, levels: &Receiver<Level<Table>>, inbox: &Sender) {
-    let mut owner = None;
+pub(super) fn work(
+    backend: Backend,
+    remembered: Remembered<ServiceKey>,
+    levels: &Receiver<Level<Table>>,
+    inbox: &Sender,
+) {
+    let mut owner = Owner { backend, remembered, table: None };
     let mut level: Option<Level<Table>> = None;
     let mut again = false;
     loop {
@@ -50,44 +56,53 @@ pub(super) fn work(backend: Backend, levels: &Receiver<Level<Table>>, inbox: &Se
             Err(RecvTimeoutError::Disconnected) => return,
         }
         let Some(level) = &level else { continue };
-        let report = carry_out(backend, &mut owner, level);
+        let report = owner.carry_out(level);
         again = report.unavailable.is_some() || !report.failures.is_empty();
         inbox.blocking_event(Event::TableApplied(report));
     }
 }
 
-type Owner = Reconciler<Box<dyn Kernel + Send>>;
-
-fn carry_out(backend: Backend, owner: &mut Option<Owner>, level: &Level<Table>) -> TableReport {
-    let mut report = TableReport { serial: level.serial, ..TableReport::default() };
-    if owner.is_none() && level.value.services.is_empty() {
-        return report;
-    }
-    match try_carry_out(backend, owner, level) {
-        Ok(done) => {
-            report.applied = done.applied.len();
-            report.failures = done.refused.iter().take(TOLD).map(ToString::to_string).collect();
-        }
-        Err(error) => {
-            report.unavailable = Some(error.to_string());
-            *owner = None;
-        }
-    }
-    report
+/// The table's owner.
+struct Owner {
+    backend: Backend,
+    remembered: Remembered<ServiceKey>,
+    /// The table, once it was needed and could be opened.
+    table: Option<Reconciler<Box<dyn Kernel + Send>>>,
 }
 
-fn try_carry_out(
-    backend: Backend,
-    owner: &mut Option<Owner>,
-    level: &Level<Table>,
-) -> Result<ipvs_backend::Report, KernelError> {
-    let owner = match owner {
-        Some(owner) => owner,
-        None => {
-            let mut fresh = Reconciler::new(backend.open()?);
-            fresh.start()?;
-            owner.insert(fresh)
+impl Owner {
+    fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
+        let mut report = TableReport { serial: level.serial, ..TableReport::default() };
+        let nothing_ours = self.remembered.keys().is_empty() && level.value.services.is_empty();
+        if self.table.is_none() && nothing_ours {
+            return report;
         }
-    };
-    owner.converge(&level.value)
+        match self.converge(&level.value) {
+            Ok(done) => {
+                report.applied = done.applied.len();
+                report.failures = done.refused.iter().take(TOLD).map(ToString::to_string).collect();
+            }
+            Err(error) => {
+                report.unavailable = Some(error.to_string());
+                self.table = None;
+            }
+        }
+        report
+    }
+
+    fn converge(&mut self, wanted: &Table) -> Result<ipvs_backend::Report, KernelError> {
+        let table = match &mut self.table {
+            Some(table) => table,
+            None => {
+                let mut table = Reconciler::new(self.backend.open()?);
+                table.start()?;
+                table.claim(self.remembered.keys().iter().copied());
+                self.table.insert(table)
+            }
+        };
+        self.remembered.add(wanted.services.keys());
+        let report = table.converge(wanted)?;
+        self.remembered.keep(table.ours().clone());
+        Ok(report)
+    }
 }

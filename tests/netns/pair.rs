@@ -143,3 +143,34 @@ fn a_second_daemon_in_one_runtime_directory_is_refused() {
     wait_until("the first one's answer", SLACK, || first.status());
     assert!(one.has(Instance::VIP));
 }
+
+#[test]
+fn after_a_crash_what_the_new_configuration_no_longer_names_is_removed_and_a_neighbours_is_not() {
+    in_namespaces!();
+    let net = Net::new(&["one"]);
+    let one = net.host("one");
+    let other = std::net::Ipv4Addr::new(10, 0, 0, 101);
+    let both = Instance { addresses: vec![Instance::VIP.to_string(), other.to_string()], ..fast(200) };
+    let mut daemon = start(one, &both);
+    wait_role(&daemon, "MASTER");
+    wait_until("the second address", SLACK, || one.has(other).then_some(()));
+    // Another director in the same namespace marks its addresses as we do, and yet they are not ours.
+    let theirs = std::net::Ipv4Addr::new(10, 0, 0, 102);
+    let neighbour = Instance { addresses: vec![theirs.to_string()], ..fast(200) };
+    let (file, folder) = (one.dir().join("neighbour.conf"), one.dir().join("neighbour"));
+    let text = neighbour.to_string().replace("virtual_router_id 51", "virtual_router_id 52");
+    std::fs::write(&file, text).expect("/run is ours");
+    let mut command = super::directord().command(&file, &folder);
+    let mut neighbour = one.spawn(command.stderr(std::process::Stdio::null())).expect("directord runs");
+    wait_until("the neighbour's address", SLACK, || one.has(theirs).then_some(()));
+    daemon.kill();
+    neighbour.kill().expect("it runs");
+    assert!(one.has(Instance::VIP) && one.has(other), "a killed process cannot remove its addresses");
+
+    let again = start(one, &Instance { addresses: vec![Instance::VIP.to_string()], ..fast(200) });
+    wait_until("the leftover to go", SLACK, || (!one.has(other)).then_some(()));
+    wait_role(&again, "MASTER");
+    wait_address(one, true);
+    assert!(one.has(theirs), "took a neighbour's address away");
+    neighbour.wait().expect("it was killed");
+}

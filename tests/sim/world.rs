@@ -282,7 +282,7 @@ impl World {
                 for (key, wanted) in level.value.iter() {
                     match wanted {
                         Wanted::Present(_) => self.nodes[node].held.insert(key.address),
-                        Wanted::Absent => self.nodes[node].held.remove(&key.address),
+                        Wanted::Absent { .. } => self.nodes[node].held.remove(&key.address),
                     };
                 }
                 let report = AddressReport { serial: level.serial, ..AddressReport::default() };

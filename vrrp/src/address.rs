@@ -38,9 +38,13 @@ pub struct AddressKey {
 pub enum Wanted {
     /// The address shall be there. If somebody else already holds it there, that is good enough and stays theirs.
     Present(AddressSettings),
-    /// The address shall not be there, whoever put it there and with whatever prefix: a backup that still holds a
-    /// virtual address (left over from a crash, say) would answer for the master.
-    Absent,
+    /// The address shall not be there with this prefix length (in bits), whoever put it there: a backup that still
+    /// holds a virtual address (left over from a crash, say) would answer for the master. With another prefix it is
+    /// not the virtual address but one that the machine was given, and stays.
+    Absent {
+        /// Length of the network prefix, 0 to 32 or 0 to 128.
+        prefix: u8,
+    },
 }
 
 /// How an address is put on its interface; always with global scope and, for IPv4, without a broadcast address.
@@ -93,7 +97,12 @@ pub fn plan(current: &HeldAddresses, wanted: &AddressLevel, ours: &OwnAddresses)
         let own = ours.get(key).filter(|own| held.iter().any(|one| one.prefix == own.prefix));
         let remove = |prefix: u8| AddressOperation::Remove { key: key.clone(), prefix };
         match (wanted.get(key), own) {
-            (Some(Wanted::Absent), _) => removals.extend(held.iter().map(|one| remove(one.prefix))),
+            (Some(Wanted::Absent { prefix }), own) => {
+                let leaves = |one: &&AddressSettings| {
+                    one.prefix == *prefix || own.is_some_and(|own| own.prefix == one.prefix)
+                };
+                removals.extend(held.iter().filter(leaves).map(|one| remove(one.prefix)));
+            }
             (Some(Wanted::Present(settings)), Some(own)) if !same(key, own, settings) => {
                 removals.push(remove(own.prefix));
                 additions.push(AddressOperation::Add { key: key.clone(), settings: settings.clone() });
@@ -238,13 +247,13 @@ mod tests {
     }
 
     #[test]
-    fn absent_removes_whatever_is_there() {
+    fn absent_removes_the_virtual_address_and_not_the_machines_own() {
         let held = one_held(vec![settings(24), settings(32)]);
-        assert_eq!(
-            plan(&held, &one_wanted(Wanted::Absent), &OwnAddresses::new()),
-            [remove(VIP, 24), remove(VIP, 32)]
-        );
-        assert!(plan(&HeldAddresses::new(), &one_wanted(Wanted::Absent), &one_own(settings(32))).is_empty());
+        let absent = one_wanted(Wanted::Absent { prefix: 32 });
+        assert_eq!(plan(&held, &absent, &OwnAddresses::new()), [remove(VIP, 32)]);
+        // Ours with the prefix of an earlier configuration leaves as well.
+        assert_eq!(plan(&held, &absent, &one_own(settings(24))), [remove(VIP, 24), remove(VIP, 32)]);
+        assert!(plan(&HeldAddresses::new(), &absent, &one_own(settings(32))).is_empty());
     }
 
     #[test]
@@ -285,8 +294,10 @@ mod tests {
 
     #[test]
     fn removals_come_before_additions() {
-        let wanted =
-            AddressLevel::from([(key(VIP), Wanted::Present(settings(32))), (key(OTHER), Wanted::Absent)]);
+        let wanted = AddressLevel::from([
+            (key(VIP), Wanted::Present(settings(32))),
+            (key(OTHER), Wanted::Absent { prefix: 32 }),
+        ]);
         let held = HeldAddresses::from([(key(OTHER), vec![settings(32)])]);
         assert_eq!(plan(&held, &wanted, &OwnAddresses::new()), [remove(OTHER, 32), add(VIP, settings(32))]);
     }
@@ -335,7 +346,10 @@ mod tests {
     }
 
     fn any_level() -> impl Strategy<Value = AddressLevel> {
-        let wanted = prop_oneof![any_settings().prop_map(Wanted::Present), Just(Wanted::Absent)];
+        let wanted = prop_oneof![
+            any_settings().prop_map(Wanted::Present),
+            any_settings().prop_map(|settings| Wanted::Absent { prefix: settings.prefix }),
+        ];
         proptest::collection::btree_map(any_key(), wanted, 0..8)
     }
 
@@ -353,17 +367,21 @@ mod tests {
                 apply(&mut current, &mut ours, operations);
                 prop_assert_eq!(plan(&current, &level, &ours), vec![]);
                 for (key, wanted) in &level {
-                    let there = current.contains_key(key);
-                    prop_assert_eq!(there, matches!(wanted, Wanted::Present(_)));
-                    if *wanted == Wanted::Absent {
-                        claimed.insert(key.clone());
+                    match wanted {
+                        Wanted::Present(_) => prop_assert!(current.contains_key(key)),
+                        Wanted::Absent { prefix } => {
+                            let left = current.get(key).into_iter().flatten().any(|one| one.prefix == *prefix);
+                            prop_assert!(!left && !ours.contains_key(key));
+                            claimed.insert((key.clone(), *prefix));
+                        }
                     }
                 }
                 for key in ours.keys() {
                     prop_assert!(level.contains_key(key));
                 }
-                for key in foreign.keys().filter(|key| !claimed.contains(*key)) {
-                    prop_assert!(current.contains_key(key), "{} was foreign", key);
+                for (key, settings) in &foreign {
+                    let claimed = claimed.contains(&(key.clone(), settings.prefix));
+                    prop_assert!(claimed || current.contains_key(key), "{} was foreign", key);
                 }
             }
         }

@@ -39,19 +39,24 @@ pub struct AddressTable {
 }
 
 impl AddressTable {
-    /// Reads the kernel's addresses. Those that carry our mark are taken over as ours: the first level that does not
-    /// name them takes them off.
+    /// Reads the kernel's addresses. Those of `predecessors` that carry our mark are taken over as ours: the first
+    /// level that does not name them takes them off. The mark alone is not enough: another daemon of this kind may
+    /// live in the same namespace.
     ///
     /// # Errors
     /// Whatever the netlink socket says. The missing right to change addresses is no error here; each change will
     /// report it.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(predecessors: &BTreeSet<AddressKey>) -> io::Result<Self> {
         let mut kernel = Netlink::open()?;
         let names: BTreeMap<u32, String> =
             kernel.links()?.into_iter().map(|link| (link.index, link.name)).collect();
         let rows = kernel.addresses()?;
         let ours = held_addresses(rows.iter().filter(|row| row.protocol == ADDRESS_PROTOCOL), &names);
-        let ours = ours.into_iter().filter_map(|(key, held)| Some((key, held.into_iter().next()?))).collect();
+        let ours = ours
+            .into_iter()
+            .filter(|(key, _)| predecessors.contains(key))
+            .filter_map(|(key, held)| Some((key, held.into_iter().next()?)))
+            .collect();
         Ok(Self { kernel, rows, ours })
     }
 
@@ -231,7 +236,7 @@ mod tests {
     /// Between reading the kernel's addresses and changing them somebody else may do the same.
     #[test]
     fn being_second_is_no_failure_and_makes_nothing_ours() {
-        let mut table = AddressTable::open().unwrap();
+        let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
         let key = AddressKey::new("eth0", [192, 0, 2, 1].into());
         let settings = AddressSettings::host(key.address);
         let mut report = AddressReport::default();

@@ -5,6 +5,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Pid, gettid};
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -49,7 +50,13 @@ impl Namespace {
     /// [`LabError::Io`] when there is no such file, for want of a kernel module for example.
     pub fn read(&self, file: &str) -> Result<String> {
         let path = format!("/proc/self/task/{}/net/{file}", self.resident);
-        fs::read_to_string(&path).attempt(format!("reading {path} of {}", self.name))
+        let what = || format!("reading {path} of {}", self.name);
+        // In one large gulp: when such a file is read in small pieces, the kernel takes up its walk over the services
+        // of all namespaces at the wrong place, and leaves some out.
+        let mut text = vec![0; 1 << 20];
+        let length = File::open(&path).and_then(|mut file| file.read(&mut text)).attempt(what())?;
+        text.truncate(length);
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Does something inside, in a thread of its own: sockets opened, files of `/proc` read and processes started

@@ -33,6 +33,9 @@ enum Command {
         /// The configuration, in keepalived's language
         #[arg(short, long, value_name = "FILE", default_value = "/etc/directord/directord.conf")]
         config: PathBuf,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
         /// Where everything lies that the daemon keeps while it runs, its control socket included
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
@@ -63,6 +66,9 @@ enum Command {
         /// The file
         #[arg(value_name = "FILE", default_value = "/etc/directord/directord.conf")]
         config: PathBuf,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
     },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
@@ -75,13 +81,13 @@ enum Command {
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { config, runtime_dir, ipvs, record } => {
+        Command::Run { config, config_id, runtime_dir, ipvs, record } => {
             let _log = log();
-            supervisor::run(&Options { config, runtime_dir, ipvs, record }).into()
+            supervisor::run(&Options { config, config_id, runtime_dir, ipvs, record }).into()
         }
         Command::Status { json, runtime_dir } => status(&runtime_dir, json),
         Command::Reload { runtime_dir } => reload(&runtime_dir),
-        Command::Check { config } => check(&config),
+        Command::Check { config, config_id } => check(&config, config_id.as_deref()),
         Command::Replay { recording } => replay(&recording),
     }
 }
@@ -140,8 +146,8 @@ fn reload(runtime_dir: &std::path::Path) -> ExitCode {
     }
 }
 
-fn check(path: &std::path::Path) -> ExitCode {
-    let reading = config::read(path);
+fn check(path: &std::path::Path, config_id: Option<&str>) -> ExitCode {
+    let reading = config::read(path, config_id);
     eprint!("{}", reading.render(config::Colour::for_terminal(&std::io::stderr())));
     match &reading.config {
         Some(config) => say(&format!(

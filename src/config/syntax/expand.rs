@@ -26,11 +26,11 @@ const MAX_DEPTH: u32 = 64;
 /// Bodies and repetitions that are open at a time.
 const MAX_OPEN: usize = 512;
 /// Lines of bodies and rounds of repetitions, those included that are left out by a condition.
-const MAX_LINES: u64 = 2_000_000;
+const MAX_LINES: u64 = 1_000_000;
 /// Bytes that are put in the place of names, and bytes of repeated lines.
-const MAX_BYTES: u64 = 128 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 /// Names that are replaced.
-const MAX_REPLACED: u64 = 2_000_000;
+const MAX_REPLACED: u64 = 1_000_000;
 /// Looking for a name that was meant takes time; there is an end to that.
 const MAX_SUGGESTIONS: u32 = 200;
 
@@ -141,7 +141,13 @@ impl Expander {
                     line.prepend(&end, origin);
                 }
                 if origin != OriginId::default() {
-                    self.spend(1, line.len(), 0, line.front().map(Fragment::span).unwrap_or_default(), desk);
+                    self.spend(
+                        1,
+                        line.bytes(),
+                        0,
+                        line.front().map(Fragment::span).unwrap_or_default(),
+                        desk,
+                    );
                 }
                 Some(line)
             }
@@ -152,7 +158,7 @@ impl Expander {
                 let origin = desk.origins.add(Expanded::Round(told.join(", ").into()), at);
                 let line = rest.with_origin(origin);
                 self.push(Pending::Repeat { rounds, rest, at });
-                self.spend(1, line.len(), 0, at, desk);
+                self.spend(1, line.bytes(), 0, at, desk);
                 for (name, value) in values {
                     let value = Line::of(Fragment::computed(&value, at));
                     self.insert(name, vec![value], true);
@@ -287,7 +293,7 @@ impl Expander {
         if self.is_endless(definition, at, desk) {
             return;
         }
-        self.spend(0, first.len(), 1, at, desk);
+        self.spend(0, first.bytes(), 1, at, desk);
         let what = Expanded::Definition(definition.number, Arc::clone(&definition.name));
         let origin = desk.origins.add(what, at);
         if definition.lines.len() > 1 {

@@ -136,18 +136,13 @@ impl Line {
         }
     }
 
-    /// Whether nothing is left.
-    pub fn is_empty(&mut self) -> bool {
-        self.front().is_none()
-    }
-
     /// What is left, in one piece.
     pub fn text(&self) -> String {
         self.0.iter().rev().map(Fragment::text).collect()
     }
 
     /// How many bytes are left.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.0.iter().map(|fragment| fragment.text().len()).sum()
     }
 
@@ -169,6 +164,25 @@ pub struct Assembled {
     pub text: String,
     columns: u32,
     runs: Vec<Run>,
+    quotes: Quotes,
+}
+
+/// Whether a double quote is open, and whether the last character was a backslash that protects the next.
+#[derive(Debug, Clone, Copy, Default)]
+struct Quotes {
+    open: bool,
+    protected: bool,
+}
+
+impl Quotes {
+    fn read(&mut self, byte: u8) {
+        match byte {
+            _ if self.protected => self.protected = false,
+            b'\\' => self.protected = true,
+            b'"' => self.open = !self.open,
+            _ => {}
+        }
+    }
 }
 
 /// From this column of the assembled text on, it was written there.
@@ -188,6 +202,7 @@ impl Assembled {
         self.runs.push(Run { column: self.columns, at: fragment.at, fixed: fragment.fixed });
         self.columns = self.columns.saturating_add(chars(fragment.text()));
         self.text.push_str(fragment.text());
+        fragment.text().bytes().for_each(|byte| self.quotes.read(byte));
     }
 
     /// Empties it, and keeps the memory.
@@ -195,6 +210,7 @@ impl Assembled {
         self.text.clear();
         self.runs.clear();
         self.columns = 0;
+        self.quotes = Quotes::default();
     }
 
     /// How text and files belong together.
@@ -204,7 +220,7 @@ impl Assembled {
 
     /// Whether a double quote is open at the end.
     pub fn is_quoted(&self) -> bool {
-        self.text.contains('"') && comment_start(&self.text).1
+        self.quotes.open
     }
 }
 
@@ -248,20 +264,16 @@ fn place(runs: &[Run], column: u32) -> Span {
     Span { column: run.at.column.saturating_add(column.saturating_sub(run.column)), length: 1, ..run.at }
 }
 
-/// The byte at which a comment begins (outside double quotes, and not behind a backslash), and whether a double
-/// quote is still open at the end.
-pub fn comment_start(text: &str) -> (Option<usize>, bool) {
-    let (mut quoted, mut protected) = (false, false);
+/// The byte at which a comment begins: outside double quotes, and not behind a backslash.
+pub fn comment_start(text: &str) -> Option<usize> {
+    let mut quotes = Quotes::default();
     for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if protected => protected = false,
-            b'\\' => protected = true,
-            b'"' => quoted = !quoted,
-            b'#' | b'!' if !quoted => return (Some(at), false),
-            _ => {}
+        if matches!(byte, b'#' | b'!') && !quotes.open && !quotes.protected {
+            return Some(at);
         }
+        quotes.read(byte);
     }
-    (None, quoted)
+    None
 }
 
 /// Columns are counted in characters.
@@ -286,14 +298,14 @@ mod tests {
         line.eat("é ".len());
         assert_eq!(line.front().map(|fragment| (fragment.text(), fragment.span().column)), Some(("b", 5)));
         line.eat(1);
-        assert!(line.is_empty());
+        assert!(line.front().is_none());
     }
 
     #[test]
     fn comments_begin_outside_quotes() {
-        assert_eq!(comment_start("a # b"), (Some(2), false));
-        assert_eq!(comment_start(r##"a "#" \# "x"##), (None, true));
-        assert_eq!(comment_start(r#"a "\"!" !"#), (Some(8), false));
+        assert_eq!(comment_start("a # b"), Some(2));
+        assert_eq!(comment_start(r##"a "#" \# "x"##), None);
+        assert_eq!(comment_start(r#"a "\"!" !"#), Some(8));
     }
 
     #[test]

@@ -280,7 +280,7 @@ fn needs_expansion(line: &str) -> bool {
         Some(b'@' | b'~') => true,
         Some(b'#' | b'!') | None => false,
         // What stands in a comment is not meant.
-        _ => line.contains('$') && comment_start(line).0.is_none_or(|end| line.find('$') < Some(end)),
+        _ => line.contains('$') && comment_start(line).is_none_or(|end| line.find('$') < Some(end)),
     }
 }
 
@@ -309,7 +309,7 @@ impl Lines {
     /// The last line without its comment, and whether it goes on in the next. The backslash that tells so is kept;
     /// it may also stand at the end of the comment.
     fn cut(&self, start: usize, line: &str, definition: bool, complaints: &mut Complaints) -> (Line, bool) {
-        let end = comment_start(line).0.unwrap_or(line.len());
+        let end = comment_start(line).unwrap_or(line.len());
         let places = Places::Line(self.file, self.number);
         let (code, comment) = line.split_at(end);
         if !comment.is_empty() {

@@ -2,6 +2,8 @@
 
 #[path = "config/complaints.rs"]
 mod complaints;
+#[path = "config/language.rs"]
+mod language;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 use directord::config::keywords::{self, Form, Place, Status};
 use directord::config::source::{Fetched, Refusal};
 use directord::config::{
-    Code, Colour, Config, Reading, Severity, Transport, read, read_fetched, read_text, render,
+    Code, Colour, Config, Reading, Severity, Surroundings, Transport, read, read_fetched, read_text, render,
 };
 use healthcheck::{HttpVersion, Kind};
 use ipvs_backend::{DestinationKey, Family, Forwarding, Granularity, ServiceKey, flag};
@@ -73,7 +75,7 @@ fn only_check(config: &Config) -> &healthcheck::Check {
 
 #[test]
 fn the_example_is_without_complaint() {
-    let reading = read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/etc/directord.conf")));
+    let reading = read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/etc/directord.conf")), None);
     assert!(reading.complaints.is_empty(), "{}", shown(&reading));
     let config = reading.config.expect("a configuration");
     assert_eq!((config.instances.len(), config.services.len()), (1, 3));
@@ -304,7 +306,7 @@ fn an_emptied_file_is_refused() {
     let file = directory.join("empty.conf");
     for text in ["", "\n", "# nothing but words\n", "global_defs {\n router_id LVS\n}\n"] {
         fs::write(&file, text).unwrap();
-        let reading = read(&file);
+        let reading = read(&file, None);
         assert_eq!(codes(&reading), [(Severity::Error, Code::NothingToDo, 1, 1)], "{text:?}");
         assert!(reading.config.is_none());
     }
@@ -318,13 +320,13 @@ fn odd_bytes_matter_outside_comments_only() {
     let service = b"\nvirtual_server 192.0.2.1 80 {\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\nreal_server 192.0.2.2 80 {\nTCP_CHECK {\n}\n}\n}\n";
     let good = [b"# caf\xe9\nglobal_defs {\n\trouter_id LVS ! \xff\n}".as_slice(), service].concat();
     fs::write(&file, good).unwrap();
-    let reading = read(&file);
+    let reading = read(&file, None);
     assert!(reading.complaints.is_empty(), "{}", shown(&reading));
     assert_eq!(reading.config.expect("a configuration").global.router_id.as_deref(), Some("LVS"));
     fs::write(&file, b"global_defs {\n\trouter_id caf\xe9\n}").unwrap();
-    assert_eq!(codes(&read(&file)), [(Severity::Error, Code::NotUtf8, 2, 12)]);
+    assert_eq!(codes(&read(&file, None)), [(Severity::Error, Code::NotUtf8, 2, 12)]);
     fs::write(&file, b"global_defs {\n\trouter_id\0 x\n}").unwrap();
-    assert_eq!(codes(&read(&file))[0], (Severity::Error, Code::NulByte, 2, 11));
+    assert_eq!(codes(&read(&file, None))[0], (Severity::Error, Code::NulByte, 2, 11));
     fs::remove_dir_all(&directory).unwrap();
 }
 
@@ -334,7 +336,7 @@ fn files_that_are_none_are_refused_with_their_name() {
     for (path, code) in
         [(directory.join("missing.conf"), Code::FileMissing), (directory.clone(), Code::NotAFile)]
     {
-        let reading = read(&path);
+        let reading = read(&path, None);
         assert!(reading.config.is_none());
         assert_eq!(codes(&reading), [(Severity::Error, code, 1, 1)]);
         assert_eq!(reading.complaints[0].file, path.display().to_string());
@@ -358,14 +360,14 @@ fn included_files_are_read_relative_to_the_one_that_includes() {
     write("conf.d/b-list.inc", &service(SERVER));
     write("name.inc", "router_id LVS");
     write("mail.inc", "smtp_server 127.0.0.1");
-    let reading = read(&directory.join("main.conf"));
+    let reading = read(&directory.join("main.conf"), None);
     assert_eq!(codes(&reading), [(Severity::Error, Code::UnknownKeyword, 4, 1)]);
     assert!(reading.complaints[0].file.ends_with("conf.d/b.conf"));
     assert!(
         shown(&reading).contains(&format!("included from {}:1\n", directory.join("main.conf").display()))
     );
     write("conf.d/b.conf", &instance("priority 9"));
-    let reading = read(&directory.join("main.conf"));
+    let reading = read(&directory.join("main.conf"), None);
     assert!(reading.complaints.iter().all(|c| c.severity == Severity::Hint), "{}", shown(&reading));
     let config = reading.config.expect("a configuration");
     assert_eq!((config.instances.len(), config.services.len()), (1, 1));
@@ -389,8 +391,13 @@ fn includes_without_end_are_stopped() {
         };
         vec![Fetched { path: path.to_owned(), text: Ok(text) }]
     };
-    let reading =
-        |text: &str| read_fetched(Fetched { path: PathBuf::from("main"), text: Ok(text.to_owned()) }, &fetch);
+    let reading = |text: &str| {
+        read_fetched(
+            Fetched { path: PathBuf::from("main"), text: Ok(text.to_owned()) },
+            &fetch,
+            &language::around("low"),
+        )
+    };
     assert_eq!(codes(&reading("include self")), [(Severity::Error, Code::IncludeLoop, 1, 9)]);
     assert_eq!(codes(&reading("include missing")), [(Severity::Error, Code::FileMissing, 1, 9)]);
     let tree = reading("include x");
@@ -546,7 +553,7 @@ fn any_text() -> impl Strategy<Value = String> {
         3 => Just("}\n".to_owned()),
         4 => Just("\n".to_owned()),
         1 => "\\PC{0,8}",
-        1 => proptest::sample::select(vec!["\"", "'", "\\", "#", "!", "$X=1\\", "${", "~SEQ(", "@a", "\0", "\t", "\r\n", "include x"])
+        1 => proptest::sample::select(vec!["\"", "'", "\\", "#", "!", "$X=1\\", "$X", "${X}", "${", "~SEQ(I,1,3)", "~SEQ(", "~LST({X,Y},{a,b},c)", "@a", "@^a", "${_RANDOM 1 3}", "${_HASH}", "\\\n", "\0", "\t", "\r\n", "include x"])
             .prop_map(str::to_owned),
     ];
     proptest::collection::vec(piece, 0..120).prop_map(|pieces| pieces.join(" "))

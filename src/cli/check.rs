@@ -12,8 +12,13 @@ use crate::config::{self, Colour, Complaint, Reading, Severity};
 const UNREADABLE: u8 = 66;
 
 /// Every complaint of every file, in one of the forms.
-pub(super) fn check(files: &[impl AsRef<Path>], peer: Option<&Path>, format: Format) -> ExitCode {
-    let readings = read_all(files, peer);
+pub(super) fn check(
+    files: &[impl AsRef<Path>],
+    peer: Option<&Path>,
+    config_id: Option<&str>,
+    format: Format,
+) -> ExitCode {
+    let readings = read_all(files, peer, config_id);
     let printed = match format {
         Format::Text => text(&readings),
         _ => say(&report::report(&all(&readings), format)),
@@ -21,9 +26,10 @@ pub(super) fn check(files: &[impl AsRef<Path>], peer: Option<&Path>, format: For
     if printed == ExitCode::SUCCESS { verdict(&readings) } else { printed }
 }
 
-fn read_all(files: &[impl AsRef<Path>], peer: Option<&Path>) -> Vec<Reading> {
-    let mut readings: Vec<Reading> = files.iter().map(|file| config::read(file.as_ref())).collect();
-    if let Some(mut peer) = peer.map(config::read) {
+fn read_all(files: &[impl AsRef<Path>], peer: Option<&Path>, config_id: Option<&str>) -> Vec<Reading> {
+    let read = |file: &Path| config::read(file, config_id);
+    let mut readings: Vec<Reading> = files.iter().map(|file| read(file.as_ref())).collect();
+    if let Some(mut peer) = peer.map(read) {
         for reading in &mut readings {
             let [here, there] = config::hints::compare(reading, &peer);
             reading.complaints.extend(here);

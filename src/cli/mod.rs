@@ -40,6 +40,9 @@ enum Command {
         /// The configuration, in keepalived's language
         #[arg(short, long, value_name = "FILE", default_value = "/etc/directord/directord.conf")]
         config: PathBuf,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
         /// Where everything lies that the daemon keeps while it runs, its control socket included
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
@@ -82,6 +85,9 @@ enum Command {
         /// The other director's file: tells where the two do not fit together
         #[arg(long, value_name = "FILE")]
         peer: Option<PathBuf>,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
     },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
@@ -111,14 +117,15 @@ enum Command {
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { config, runtime_dir, ipvs, record } => {
+        Command::Run { config, config_id, runtime_dir, ipvs, record } => {
             let _log = log();
-            supervisor::run(&Options { config, runtime_dir, ipvs, record }).into()
+            supervisor::run(&Options { config, config_id, runtime_dir, ipvs, record }).into()
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
-        Command::Check { files, json, format, peer } => {
-            check::check(&files, peer.as_deref(), if json { Format::Json } else { format })
+        Command::Check { files, json, format, peer, config_id } => {
+            let format = if json { Format::Json } else { format };
+            check::check(&files, peer.as_deref(), config_id.as_deref(), format)
         }
         Command::Replay { recording } => daemon::replay(&recording),
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),

@@ -4,10 +4,12 @@
 //! [`Complaints`]; at the end they are put in the order of the text. An *error* refuses the whole file, a *warning*
 //! says that something will not be as written, a *hint* points at a trap in something legal.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::{self, OriginId, Step};
 use super::source::{Sources, Span};
 
 /// How bad it is.
@@ -41,6 +43,9 @@ pub struct Complaint {
     pub message: String,
     /// What to write instead, where that can be told.
     pub suggestion: Option<String>,
+    /// The expansions and includes that the text came through, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<Step>,
 }
 
 impl fmt::Display for Complaint {
@@ -206,6 +211,18 @@ codes! {
     EqualPriority = "equal-priority",
     /// `nopreempt` on the director that would not take over anyway.
     IdleNopreempt = "idle-nopreempt",
+    /// A name that is not defined, or not replaced as it stands.
+    UndefinedName = "undefined-name",
+    /// A definition that cannot be one.
+    InvalidDefinition = "invalid-definition",
+    /// `~SEQ` or `~LST` with something wrong in its parentheses, or in the wrong place.
+    InvalidRepetition = "invalid-repetition",
+    /// `@` without a name behind it, or in the wrong place.
+    InvalidCondition = "invalid-condition",
+    /// A definition that is made of itself.
+    ExpansionLoop = "expansion-loop",
+    /// Definitions and repetitions that produce more text than can be meant.
+    ExpansionTooLarge = "expansion-too-large",
     /// The list of complaints was cut off here.
     TooManyComplaints = "too-many-complaints",
 }
@@ -219,6 +236,9 @@ impl fmt::Display for Code {
 /// More than this many complaints help nobody; the rest is counted.
 const LIMIT: usize = 10_000;
 
+/// One line that is expanded many times is shown as often as this, and then counted.
+const SAME_PLACE: usize = 3;
+
 /// The list that the steps of reading fill.
 #[derive(Debug, Default)]
 pub struct Complaints {
@@ -226,6 +246,8 @@ pub struct Complaints {
     errors: usize,
     dropped: usize,
     dropped_errors: usize,
+    /// How often each place of expanded text was complained of.
+    repeated: BTreeMap<(Span, Code), usize>,
 }
 
 /// A complaint whose file is still a number.
@@ -265,6 +287,14 @@ impl Complaints {
     ) {
         let is_error = severity == Severity::Error;
         self.errors += usize::from(is_error);
+        if span.origin != OriginId::default() {
+            let written = Span { origin: OriginId::default(), ..span };
+            let times = self.repeated.entry((written, code)).or_default();
+            *times += 1;
+            if *times > SAME_PLACE {
+                return;
+            }
+        }
         if self.list.len() >= LIMIT {
             self.dropped += 1;
             self.dropped_errors += usize::from(is_error);
@@ -280,11 +310,13 @@ impl Complaints {
 
     /// How many complaints there are, those cut off included.
     pub fn count(&self) -> usize {
-        self.list.len() + self.dropped
+        let repeated: usize = self.repeated.values().map(|times| times.saturating_sub(SAME_PLACE)).sum();
+        self.list.len() + self.dropped + repeated
     }
 
     /// The complaints in the order of the text, with the names of their files.
     pub fn finish(mut self, sources: &Sources) -> Vec<Complaint> {
+        self.count_repeated();
         self.list.sort_by_key(|draft| (draft.span, draft.severity));
         if let Some(last) = self.list.last().filter(|_| self.dropped > 0) {
             let severity = if self.dropped_errors > 0 { Severity::Error } else { Severity::Warning };
@@ -297,12 +329,26 @@ impl Complaints {
     }
 }
 
+impl Complaints {
+    /// The last complaint that is shown of a place tells how many more there were.
+    fn count_repeated(&mut self) {
+        for draft in self.list.iter_mut().rev().filter(|draft| draft.span.origin != OriginId::default()) {
+            let written = Span { origin: OriginId::default(), ..draft.span };
+            let times = self.repeated.remove(&(written, draft.code)).unwrap_or_default();
+            if times > SAME_PLACE {
+                draft.message += &format!(" (and {} more like it in other expansions)", times - SAME_PLACE);
+            }
+        }
+    }
+}
+
 impl Draft {
     fn finish(self, sources: &Sources) -> Complaint {
         let Self { severity, code, span, message, suggestion } = self;
         let file = sources.name(span.file).to_owned();
         let (line, column, length) = (span.line, span.column, span.length.max(1));
-        Complaint { severity, code, file, line, column, length, message, suggestion }
+        let trail = origin::trail(span, sources);
+        Complaint { severity, code, file, line, column, length, message, suggestion, trail }
     }
 }
 
@@ -312,7 +358,7 @@ mod tests {
     use crate::config::source::FileId;
 
     fn at(line: u32, column: u32) -> Span {
-        Span { file: FileId(0), line, column, length: 3 }
+        Span { file: FileId(0), line, column, length: 3, ..Span::default() }
     }
 
     #[test]

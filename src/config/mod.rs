@@ -9,6 +9,7 @@ pub mod diff;
 pub mod hints;
 pub mod keywords;
 pub mod lower;
+pub mod origin;
 pub mod render;
 pub mod source;
 pub mod spans;
@@ -31,7 +32,9 @@ pub use spans::{Spans, Thing};
 
 use complaint::Complaints;
 use source::{Fetched, FileId, Refusal, Span};
-use syntax::tree::{self, Fetch};
+pub use syntax::builtin::Surroundings;
+use syntax::include::Fetch;
+use syntax::tree;
 
 /// What reading a file gave: always every complaint, and the configuration if none of them is an error.
 #[derive(Debug, Clone)]
@@ -55,12 +58,14 @@ impl Reading {
     }
 }
 
-/// Reads a file and those it includes, for a daemon to run.
+/// Reads a file and those it includes, for a daemon to run. `config_id` is what `@id` before a line is compared with;
+/// `None`: the host's name up to its first dot.
 ///
 /// A file that asks for nothing is refused: one that was emptied by accident (a full disk, a template that failed)
 /// must not take everything down.
-pub fn read(path: &Path) -> Reading {
-    let mut reading = read_fetched(source::file(path), &source::from_disk);
+pub fn read(path: &Path, config_id: Option<&str>) -> Reading {
+    let host = source::Host::of(config_id);
+    let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings());
     if reading.config.take_if(|config| config.is_empty()).is_some() {
         reading.complaints.push(Complaint {
             severity: Severity::Error,
@@ -72,22 +77,24 @@ pub fn read(path: &Path) -> Reading {
             message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
                 .to_owned(),
             suggestion: Some("if nothing is to be done, stop directord".to_owned()),
+            trail: Vec::new(),
         });
     }
     reading
 }
 
-/// Reads a text as if it stood in a file of that name. It can include nothing.
+/// Reads a text as if it stood in a file of that name. It can include nothing, and has no config id.
 pub fn read_text(name: &str, text: &str) -> Reading {
     let nothing = |path: &Path| {
         let message = "a text that is no file cannot include any".to_owned();
         vec![Fetched { path: path.to_owned(), text: Err(Refusal { code: Code::FileMissing, message }) }]
     };
-    read_fetched(Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) }, &nothing)
+    let around = Surroundings { config_id: "", seed: 0, variable: &|_| None, directory: Path::new("/") };
+    read_fetched(Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) }, &nothing, &around)
 }
 
-/// Reads a file that has been fetched already; `fetch` gets those it includes.
-pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
+/// Reads a file that has been fetched already; `fetch` gets those it includes, and `around` is the world it asks.
+pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>) -> Reading {
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
@@ -95,9 +102,9 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let tree = tree::parse(file, &path, &mut sources, fetch, &mut complaints);
-            // Words that were not expanded are not what was meant.
-            (!tree.unexpanded).then(|| lower::lower(&tree, &mut complaints))
+            let tree = tree::parse(file, &path, &mut sources, fetch, around, &mut complaints);
+            // Half a text is not what was meant.
+            (!tree.incomplete).then(|| lower::lower(&tree, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -112,11 +119,13 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>) -> Reading {
         hints::find(config, &spans, &mut complaints);
     }
     let complaints = complaints.finish(&sources);
+    // The complaints tell by now where expanded text came from.
+    sources.origins = Default::default();
     Reading { config, complaints, sources, spans, unreadable }
 }
 
 fn start_of(file: FileId) -> Span {
-    Span { file, line: 1, column: 1, length: 1 }
+    Span { file, line: 1, column: 1, length: 1, ..Span::default() }
 }
 
 /// Everything one configuration file asks for.

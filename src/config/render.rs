@@ -12,6 +12,7 @@
 use std::fmt::Write;
 
 use super::complaint::{Complaint, Severity};
+use super::origin::Step;
 use super::source::Sources;
 
 /// Longer lines are shown in part, around the marker.
@@ -84,8 +85,8 @@ fn one(complaint: &Complaint, sources: &Sources, colour: Colour, out: &mut Strin
         let _ = writeln!(out, "{margin} {bar} {}{marker}", " ".repeat(before));
     }
     let equals = paint.frame("=");
-    for (file, line) in sources.chain(file) {
-        let _ = writeln!(out, "{margin} {equals} note: included from {file}:{line}");
+    for Step { what, file, line } in &complaint.trail {
+        let _ = writeln!(out, "{margin} {equals} note: {} {file}:{line}", clean(what));
     }
     if let Some(suggestion) = &complaint.suggestion {
         let _ = writeln!(out, "{margin} {equals} help: {}", clean(suggestion));
@@ -202,7 +203,6 @@ mod tests {
 
     use super::*;
     use crate::config::complaint::Code;
-    use crate::config::source::Span;
 
     fn complaint(line: u32, column: u32, length: u32) -> Complaint {
         Complaint {
@@ -214,6 +214,7 @@ mod tests {
             length,
             message: "`priorty` is no keyword".to_owned(),
             suggestion: Some("did you mean `priority`?".to_owned()),
+            trail: Vec::new(),
         }
     }
 
@@ -266,13 +267,12 @@ error[unknown-keyword]: `priorty` is no keyword
     }
 
     #[test]
-    fn the_chain_of_includes_is_shown() {
-        let mut sources = Sources::default();
-        let main = sources.add(Path::new("main.conf"), "\ninclude a.conf".to_owned(), None);
-        let span = Span { file: main, line: 2, column: 9, length: 6 };
-        sources.add(Path::new("a.conf"), "priorty".to_owned(), Some(span));
-        let text = render(&[complaint(1, 1, 7)], &sources, Colour::Never);
-        assert!(text.contains("= note: included from main.conf:2\n"), "{text}");
+    fn the_way_to_an_expanded_text_is_shown() {
+        let mut complaint = complaint(1, 1, 7);
+        let what = "in the expansion of `$VI` at".to_owned();
+        complaint.trail.push(Step { what, file: "main.conf".to_owned(), line: 2 });
+        let text = render(&[complaint], &sources("priorty"), Colour::Never);
+        assert!(text.contains("  = note: in the expansion of `$VI` at main.conf:2\n"), "{text}");
     }
 
     #[test]

@@ -4,14 +4,17 @@
 //! [`from_disk`] is that function for the daemon; tests pass one that knows a few texts by heart.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::complaint::Code;
+use super::origin::{OriginId, Origins};
+use super::syntax::builtin::Surroundings;
 use super::wildcard;
 
 /// Larger files are refused: 64 MiB hold about two million lines.
@@ -32,12 +35,16 @@ pub struct Span {
     pub column: u32,
     /// Length in characters.
     pub length: u32,
+    /// How the text came to be used, if not where it is written.
+    pub origin: OriginId,
 }
 
 /// The texts that were read, for showing the lines complained of.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<SourceFile>,
+    /// The expansions, for telling where a complaint's text came from.
+    pub(super) origins: Origins,
 }
 
 /// One file.
@@ -99,15 +106,9 @@ impl Sources {
         self.named(name).and_then(|file| file.line(line)).unwrap_or("")
     }
 
-    /// The files and lines that led to a file by `include`, innermost first.
-    pub fn chain(&self, name: &str) -> Vec<(&str, u32)> {
-        let mut chain = Vec::new();
-        let mut at = self.named(name).and_then(|file| file.included_at);
-        while let Some(span) = at {
-            chain.push((self.name(span.file), span.line));
-            at = self.file(span.file).and_then(|file| file.included_at);
-        }
-        chain
+    /// Where a file was included; `None` for the main file.
+    pub fn included_at(&self, file: FileId) -> Option<Span> {
+        self.file(file).and_then(|file| file.included_at)
     }
 
     fn file(&self, file: FileId) -> Option<&SourceFile> {
@@ -125,6 +126,40 @@ impl SourceFile {
         let start = *self.starts.get(line)?;
         let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
         Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']))
+    }
+}
+
+/// What this host answers to a configuration that asks.
+#[derive(Debug, Clone)]
+pub struct Host {
+    config_id: String,
+    seed: u64,
+    directory: PathBuf,
+}
+
+impl Host {
+    /// This host, with a config id of its own or the host's name up to its first dot.
+    ///
+    /// Random numbers are the same for as long as the process lives: reading an unchanged file again changes
+    /// nothing.
+    pub fn of(config_id: Option<&str>) -> Self {
+        static SEED: OnceLock<u64> = OnceLock::new();
+        let host_name = || {
+            let name = nix::sys::utsname::uname().map(|name| name.nodename().to_owned()).unwrap_or_default();
+            name.to_string_lossy().split('.').next().unwrap_or_default().to_owned()
+        };
+        Self {
+            config_id: config_id.map_or_else(host_name, str::to_owned),
+            // A hasher of the standard library begins with random keys.
+            seed: *SEED.get_or_init(|| RandomState::new().build_hasher().finish()),
+            directory: std::env::current_dir().unwrap_or_default(),
+        }
+    }
+
+    /// In the form that reading takes.
+    pub fn surroundings(&self) -> Surroundings<'_> {
+        let variable = &|name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Surroundings { config_id: &self.config_id, seed: self.seed, variable, directory: &self.directory }
     }
 }
 
@@ -210,18 +245,6 @@ mod tests {
         assert_eq!(sources.name(id), "a.conf");
         let lines: Vec<_> = (0..=5).map(|line| sources.line("a.conf", line)).collect();
         assert_eq!(lines, ["", "one", "two", "", "last", ""]);
-    }
-
-    #[test]
-    fn the_chain_of_includes_is_told_innermost_first() {
-        let mut sources = Sources::default();
-        let main = sources.add(Path::new("main"), String::new(), None);
-        let at = Span { file: main, line: 3, column: 1, length: 1 };
-        let middle = sources.add(Path::new("middle"), String::new(), Some(at));
-        let at = Span { file: middle, line: 9, column: 1, length: 1 };
-        sources.add(Path::new("leaf"), String::new(), Some(at));
-        assert_eq!(sources.chain("leaf"), [("middle", 9), ("main", 3)]);
-        assert!(sources.chain("main").is_empty());
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! Text in, tree out: the grammar of the configuration language, which knows no keyword's meaning.
 //!
 //! A file is a list of statements. A statement is one line of words, of which the first is the keyword, and may be
-//! followed by a block of statements in braces. The [`lexer`] cuts a line into words and braces; the [`tree`] puts
-//! them together and follows `include`. Both keep the exact place of every word, and neither stops at a mistake:
-//! what comes back is always a tree, and beside it the complaints.
+//! followed by a block of statements in braces. [`expand`] makes lines out of lines: it leaves out those whose
+//! [`condition`] does not hold, repeats those with a [`sequence`], and replaces names by their [`definition`] or
+//! [`builtin`] value. The [`lexer`] cuts a line into words and braces; the [`tree`] puts them together and follows
+//! [`include`]. All of them keep the exact place of every word, and none stops at a mistake: what comes back is always
+//! a tree, and beside it the complaints.
 
+pub mod builtin;
+pub mod condition;
+pub mod definition;
+pub mod expand;
+pub mod fragment;
+pub mod include;
 pub mod lexer;
+pub mod sequence;
 pub mod tree;
 
 use super::source::Span;

@@ -56,6 +56,8 @@ const LAST_MAIL: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
+    /// What `@ID` before its lines is compared with; `None`: the host's name up to its first dot.
+    pub config_id: Option<String>,
     /// Where everything lies that the daemon keeps while it runs.
     pub runtime_dir: PathBuf,
     /// Which IPVS table to keep.
@@ -90,7 +92,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> Exit {
-    let reading = config::read(&options.config);
+    let reading = config::read(&options.config, options.config_id.as_deref());
     if let Err(exit) = may_start(options, &reading) {
         return exit;
     }
@@ -211,7 +213,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
     })?;
-    let mut reloader = Reloader::new(options.config.clone(), inbox.clone(), last_reload, mail_settings_in);
+    let mut reloader = Reloader::new(options, inbox.clone(), last_reload, mail_settings_in);
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");

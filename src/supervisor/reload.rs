@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
+use super::Options;
 use super::host;
 use super::inbox::Sender;
 use crate::config::{self, Colour, Complaint, Config, Difference, Reading};
@@ -34,6 +35,7 @@ pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
 #[derive(Debug)]
 pub(super) struct Reloader {
     path: PathBuf,
+    config_id: Option<String>,
     running: Arc<Config>,
     inbox: Sender,
     last: watch::Sender<ReloadOutcome>,
@@ -42,12 +44,13 @@ pub(super) struct Reloader {
 
 impl Reloader {
     pub(super) fn new(
-        path: PathBuf,
+        options: &Options,
         inbox: Sender,
         last: watch::Sender<ReloadOutcome>,
         mail: watch::Sender<Option<notify::EmailSettings>>,
     ) -> Self {
-        Reloader { path, running: Arc::default(), inbox, last, mail }
+        let (path, config_id) = (options.config.clone(), options.config_id.clone());
+        Reloader { path, config_id, running: Arc::default(), inbox, last, mail }
     }
 
     /// Puts the first configuration into effect.
@@ -60,8 +63,9 @@ impl Reloader {
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
         while let Some(request) = requests.recv().await {
             host::tell_reloading();
-            let path = self.path.clone();
-            let outcome = match tokio::task::spawn_blocking(move || config::read(&path)).await {
+            let (path, config_id) = (self.path.clone(), self.config_id.clone());
+            let read = move || config::read(&path, config_id.as_deref());
+            let outcome = match tokio::task::spawn_blocking(read).await {
                 Ok(reading) => self.take_over(reading).await,
                 Err(panic) => ReloadOutcome {
                     summary: format!("reading the configuration failed: {panic}; the running one goes on"),

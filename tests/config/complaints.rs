@@ -45,11 +45,6 @@ fn broken_structure_is_told() {
         case("global_defs {\nrouter_id x {\n}\n}\n", Code::UnexpectedBlock, 2, 13, "takes no block"),
         case("global_defs {\nrouter_id \"x\n}\n", Code::UnclosedQuote, 2, 11, "not closed"),
         case("a {".repeat(40), Code::TooDeep, 1, 51, "nested"),
-        case("$X=1\n", Code::NotSupportedYet, 1, 1, "definitions"),
-        case("  @id $X=\\\n a {\\\n}\n", Code::NotSupportedYet, 1, 7, "definitions"),
-        case("@id global_defs {\n}\n", Code::NotSupportedYet, 1, 1, "conditional"),
-        case("~SEQ(i, 1, 5) global_defs {\n}\n", Code::NotSupportedYet, 1, 1, "repetitions"),
-        case("include ${_PWD}/x\n", Code::NotSupportedYet, 1, 9, "variables"),
         case("include x\n", Code::FileMissing, 1, 9, "`x`"),
         case("include\n", Code::MissingValue, 1, 1, "name of a file"),
     ]);

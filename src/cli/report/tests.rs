@@ -10,6 +10,7 @@ fn complaint(severity: Severity, suggestion: Option<&str>) -> Complaint {
         length: 7,
         message: "`priorty` is 100% no keyword\nof any kind".to_owned(),
         suggestion: suggestion.map(str::to_owned),
+        trail: Vec::new(),
     }
 }
 

@@ -151,7 +151,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("reload_time_file", &[Global], Word("a file"), NOT_YET, "A file that says when to reload."),
     key("reload_repeat", &[Global], Flag, NOT_YET, "Reload at that time every day.").by_default("off"),
     key("reload_file", &[Global], Words("[PATH]"), NOT_YET, "A file that is there while the configuration is read.").by_default("keepalived.reload, beside the process id files"),
-    key("include_check", &[Global], Words("[CHECK…]"), NotYet("a file that is included by its name must exist"), "What makes a missing `include` an error.").by_default("none"),
+    key("include_check", &[Global], Words("[CHECK…]"), Accepted("it is obeyed while the file is read"), "What makes a missing `include` an error, from there on.").by_default("none"),
     key("config_save_dir", &[Global], Word("a directory"), NOT_YET, "Where copies of the configuration are kept."),
     key("tmp_config_directory", &[Global], Word("a directory"), Obsolete("no copy of the configuration is written"), "Where a copy of the configuration is written while it is read.").by_default("a file in memory"),
     key("data_use_instance", &[Global], Switch, NOT_YET, "Put the instance's name into names of dumps.").by_default("off"),

@@ -6,15 +6,16 @@
 //! characters (`\cA`), and otherwise stands for the character behind it. Outside quotes it protects a comment sign,
 //! quote, brace, blank or backslash, and is an ordinary character otherwise.
 //!
-//! A brace is a token of its own wherever it stands, with three exceptions: in `${NAME}`, in the parentheses of
-//! `~LST({a,b}, …)`, and in the file names of `include`.
+//! A brace is a token of its own wherever it stands, with two exceptions: in a `${NAME}` that nothing defines, and in
+//! the file names of `include`.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use super::Word;
+use super::fragment::Places;
 use crate::config::complaint::{Code, Complaints, Severity};
-use crate::config::source::{FileId, Span};
+use crate::config::source::Span;
 
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,20 +31,31 @@ pub enum Token {
 /// The words that bring in other files. The letter behind `include` says which kind of absence is an error.
 pub const INCLUDES: [&str; 6] = ["include", "includer", "includem", "includew", "includeb", "includea"];
 
-/// Appends the tokens of one line, which is given without its end.
-pub fn tokens(line: &str, file: FileId, number: u32, complaints: &mut Complaints, out: &mut Vec<Token>) {
+/// Appends the tokens of one line, which is given without its end, and with where it was written.
+pub fn tokens(line: &str, places: Places<'_>, complaints: &mut Complaints, out: &mut Vec<Token>) {
     let chars = line.chars().peekable();
-    let mut lexer =
-        Lexer { chars, column: 1, file, line: number, complaints, out, keyword: true, include: false };
+    let mut lexer = Lexer { chars, column: 1, places, complaints, out, keyword: true, include: false };
     lexer.run();
+}
+
+/// Looks at a comment that is cut off before the line is expanded. `before` is what stands before it.
+pub fn comment(before: &str, comment: &str, places: Places<'_>, complaints: &mut Complaints) {
+    let column = super::fragment::chars(before) + 1;
+    let mut out = Vec::new();
+    let chars = comment.chars().peekable();
+    let mut lexer = Lexer { chars, column, places, complaints, out: &mut out, keyword: true, include: false };
+    if before.ends_with(|c: char| !c.is_whitespace() && !matches!(c, '{' | '}')) {
+        let word = before.split_whitespace().next_back().unwrap_or_default();
+        lexer.hint_at_comment(column.saturating_sub(super::fragment::chars(word)));
+    }
+    lexer.comment();
 }
 
 struct Lexer<'a> {
     chars: Peekable<Chars<'a>>,
     /// Column of the next character.
     column: u32,
-    file: FileId,
-    line: u32,
+    places: Places<'a>,
     complaints: &'a mut Complaints,
     out: &'a mut Vec<Token>,
     /// Whether the next word is the first of a statement.
@@ -72,7 +84,7 @@ impl Lexer<'_> {
     }
 
     fn span(&self, column: u32) -> Span {
-        Span { file: self.file, line: self.line, column, length: self.column.saturating_sub(column).max(1) }
+        self.places.span(column, self.column)
     }
 
     fn brace(&mut self, token: fn(Span) -> Token) {
@@ -126,8 +138,7 @@ impl Lexer<'_> {
                 }
                 '"' | '\'' => self.quoted(c, &mut text),
                 '\\' => self.backslash(&mut text),
-                '{' if text.ends_with('$') => self.enclosed('{', '}', &mut text),
-                '(' if text.starts_with('~') => self.enclosed('(', ')', &mut text),
+                '{' if text.ends_with('$') => self.enclosed(&mut text),
                 '{' if self.include => {
                     braces += 1;
                     text.extend(self.next());
@@ -147,8 +158,7 @@ impl Lexer<'_> {
         }
         if self.keyword {
             self.include = INCLUDES.contains(&text.as_str());
-            // `@id` stands before the statement.
-            self.keyword = text.starts_with('@');
+            self.keyword = false;
         }
         self.out.push(Token::Word(Word { text, span }));
     }
@@ -229,17 +239,17 @@ impl Lexer<'_> {
         any.then(|| char::from_u32(value)).flatten()
     }
 
-    /// Takes everything up to the matching bracket as part of the word.
-    fn enclosed(&mut self, open: char, close: char, text: &mut String) {
+    /// Takes everything up to the matching brace as part of the word, if there is one.
+    fn enclosed(&mut self, text: &mut String) {
         let mut depth = 0_usize;
         while let Some(c) = self.chars.peek().copied() {
             if c == '\0' {
                 return self.nul();
             }
             text.extend(self.next());
-            if c == open {
+            if c == '{' {
                 depth += 1;
-            } else if c == close {
+            } else if c == '}' {
                 depth -= 1;
                 if depth == 0 {
                     return;
@@ -252,12 +262,12 @@ impl Lexer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::source::Sources;
+    use crate::config::source::{FileId, Sources};
 
     fn lex(line: &str) -> (Vec<String>, Vec<(Code, u32)>) {
         let mut complaints = Complaints::default();
         let mut out = Vec::new();
-        tokens(line, FileId(0), 1, &mut complaints, &mut out);
+        tokens(line, Places::Line(FileId(0), 1), &mut complaints, &mut out);
         let words = out
             .into_iter()
             .map(|token| match token {
@@ -295,9 +305,8 @@ mod tests {
         assert_words("}}", &["<}>", "<}>"]);
         assert_words("path ${A}b{", &["path", "${A}b", "<{>"]);
         assert_words("include conf.d/{a,b}.conf", &["include", "conf.d/{a,b}.conf"]);
-        assert_words("@id include {a,{b}}c", &["@id", "include", "{a,{b}}c"]);
         assert_words("x { include y }", &["x", "<{>", "include", "y", "<}>"]);
-        assert_words("~LST({v,w},{a,b}) x $v {", &["~LST({v,w},{a,b})", "x", "$v", "<{>"]);
+        assert_words("include {a,{b}}c", &["include", "{a,{b}}c"]);
     }
 
     #[test]
@@ -338,7 +347,7 @@ mod tests {
     fn spans_count_characters_and_include_quotes() {
         let mut complaints = Complaints::default();
         let mut out = Vec::new();
-        tokens("é \"a b\"x {", FileId(3), 9, &mut complaints, &mut out);
+        tokens("é \"a b\"x {", Places::Line(FileId(3), 9), &mut complaints, &mut out);
         let spans: Vec<_> = out
             .iter()
             .map(|token| match token {

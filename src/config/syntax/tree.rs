@@ -5,32 +5,29 @@
 //! complaint, not a hundred.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::builtin::Surroundings;
+use super::expand::{Desk, Expander};
+use super::fragment::{Assembled, Fragment, Line, Places, comment_start};
+use super::include::{Fetch, Strictness};
 use super::lexer::{self, Token};
-use super::{Block, Statement, Word};
+use super::{Block, Statement, Word, definition, sequence};
 use crate::config::complaint::{Code, Complaints, Severity};
 use crate::config::keywords;
-use crate::config::source::{Fetched, FileId, Sources, Span};
-use crate::config::wildcard;
+use crate::config::source::{FileId, Sources, Span};
 
 /// Blocks of the language nest five deep; more than this is a mistake.
 const MAX_DEPTH: usize = 16;
-/// Files that include one another.
-const MAX_INCLUDE_DEPTH: usize = 16;
-/// Files in one configuration.
-const MAX_FILES: usize = 10_000;
-
-/// How the parser gets at included files: all that a path, perhaps with wildcards, stands for.
-pub type Fetch<'a> = &'a dyn Fn(&Path) -> Vec<Fetched>;
 
 /// A whole configuration as statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree {
     /// What stands at the top level.
     pub root: Block,
-    /// Whether the text uses parts of the language that this version does not expand: the words are then not what
-    /// was meant, and it makes no sense to look at them one by one. Each such part has been complained of.
-    pub unexpanded: bool,
+    /// Whether the text was given up on, because its expansion is too large: the rest is missing then, and it makes no
+    /// sense to complain of that. The reason has been told.
+    pub incomplete: bool,
 }
 
 /// Builds the tree of a file that is already among the sources.
@@ -39,42 +36,49 @@ pub fn parse(
     path: &Path,
     sources: &mut Sources,
     fetch: Fetch<'_>,
+    around: &Surroundings<'_>,
     complaints: &mut Complaints,
 ) -> Tree {
     let mut builder = Builder {
         sources,
         fetch,
+        around,
         complaints,
+        expander: Expander::new(around.seed),
         stack: Vec::new(),
         root: Vec::new(),
         files: Vec::new(),
         floor: 0,
         flattened: 0,
-        unexpanded: false,
+        strictness: Strictness::USUAL,
         gave_up: false,
     };
     builder.file(main, path);
-    Tree { root: Block { open: Span::default(), statements: builder.root }, unexpanded: builder.unexpanded }
+    let incomplete = builder.expander.is_spent();
+    Tree { root: Block { open: Span::default(), statements: builder.root }, incomplete }
 }
 
-struct Builder<'a> {
-    sources: &'a mut Sources,
-    fetch: Fetch<'a>,
-    complaints: &'a mut Complaints,
+/// Puts statements together.
+pub(super) struct Builder<'a> {
+    pub(super) sources: &'a mut Sources,
+    pub(super) fetch: Fetch<'a>,
+    around: &'a Surroundings<'a>,
+    pub(super) complaints: &'a mut Complaints,
+    expander: Expander,
     /// Blocks that are open, outermost first.
     stack: Vec<Frame>,
     /// Finished statements of the top level.
     root: Vec<Statement>,
     /// Files being read, outermost first.
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     /// Blocks that were open when the current file began: they are not its to close.
     floor: usize,
     /// Blocks that are nested too deeply to be kept.
     flattened: usize,
-    /// See [`Tree::unexpanded`]. Braces may not match then either: one of several lines was to be chosen.
-    unexpanded: bool,
+    /// What plain `include` is strict about.
+    pub(super) strictness: Strictness,
     /// Whether `include` has gone too far; no more of them then.
-    gave_up: bool,
+    pub(super) gave_up: bool,
 }
 
 /// A block that is open.
@@ -86,26 +90,31 @@ struct Frame {
 }
 
 impl Builder<'_> {
-    fn file(&mut self, file: FileId, path: &Path) {
+    /// Reads a whole file at the present place.
+    pub(super) fn file(&mut self, file: FileId, path: &Path) {
         self.files.push(path.to_owned());
         let floor = std::mem::replace(&mut self.floor, self.stack.len());
-        let text = self.sources.text(file);
         let mut tokens = Vec::new();
-        let mut number = 0;
-        let mut lines = text.lines();
-        while let Some(line) = lines.next() {
-            number += 1;
-            if let Some(column) = definition(line) {
-                self.not_yet(Span { file, line: number, column, length: 1 }, "definitions (`$NAME=value`)");
-                let mut last = line;
-                while last.trim_end().ends_with('\\') {
-                    let Some(next) = lines.next() else { break };
-                    (last, number) = (next, number + 1);
-                }
+        let mut assembled = Assembled::default();
+        let mut lines = Lines { text: self.sources.text(file), file, at: 0, number: 0 };
+        while !self.expander.is_spent()
+            && let Some((start, line)) = lines.next()
+        {
+            if !needs_expansion(&line) {
+                let places = Places::Line(file, lines.number);
+                lexer::tokens(&line, places, self.complaints, &mut tokens);
+                self.line(&mut tokens);
                 continue;
             }
-            lexer::tokens(line, file, number, self.complaints, &mut tokens);
-            self.line(&mut tokens);
+            let definition = definition::is_definition(&line);
+            let (first, mut more) = lines.cut(start, &line, definition, self.complaints);
+            let mut fed = vec![first];
+            while more && let Some((start, line)) = lines.next() {
+                let (next, continues) = lines.cut(start, &line, true, self.complaints);
+                fed.push(next);
+                more = continues;
+            }
+            self.expanded(fed, &mut assembled, &mut tokens);
         }
         while self.stack.len() > self.floor {
             self.unclosed("");
@@ -113,6 +122,31 @@ impl Builder<'_> {
         self.flattened = 0;
         self.floor = floor;
         self.files.pop();
+    }
+
+    /// The directory of the file being read.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.files.last().and_then(|file| file.parent()).unwrap_or(Path::new("")).to_owned()
+    }
+
+    fn expanded(&mut self, lines: Vec<Line>, assembled: &mut Assembled, tokens: &mut Vec<Token>) {
+        let floor = self.expander.pending();
+        self.expander.feed(lines);
+        let directory = self.directory();
+        loop {
+            let mut desk = Desk {
+                origins: &mut self.sources.origins,
+                complaints: self.complaints,
+                around: self.around,
+                directory: &directory,
+            };
+            if !self.expander.next(floor, &mut desk, assembled) {
+                return;
+            }
+            let places = assembled.places(&self.sources.origins);
+            lexer::tokens(&assembled.text, places, self.complaints, tokens);
+            self.line(tokens);
+        }
     }
 
     fn line(&mut self, tokens: &mut Vec<Token>) {
@@ -140,31 +174,36 @@ impl Builder<'_> {
         if lexer::INCLUDES.contains(&keyword.text.as_str()) {
             return self.include(&keyword, &words);
         }
+        let place = self.stack.last().and_then(|frame| frame.owner.as_ref());
+        if keyword.text == "include_check" && place.is_some_and(|(owner, _)| owner.text == "global_defs") {
+            self.include_check(&words);
+        }
         self.statements().push(Statement { keyword, words, block: None });
     }
 
-    /// The keyword and the rest, without what stands before a statement: `@id` and `~SEQ(…)`.
+    /// The keyword and the rest. What must stand at the beginning of a line is a mistake behind a brace.
     fn split(&mut self, words: Vec<Word>) -> Option<(Word, Vec<Word>)> {
         let mut words = words.into_iter();
-        loop {
-            let word = words.next()?;
-            let what = if word.text.starts_with('@') {
-                "conditional lines (`@id`)"
-            } else if word.text.starts_with("~SEQ") || word.text.starts_with("~LST") {
-                "repetitions (`~SEQ`, `~SEQx`, `~LST`)"
-            } else {
+        let keyword = words.next()?;
+        let (code, what) = match keyword.text.as_str() {
+            word if sequence::is_one(word) => (Code::InvalidRepetition, "repeats a line"),
+            word if word.starts_with('@') => (Code::InvalidCondition, "is a condition for a line"),
+            _ => {
                 // A file may hold a hundred thousand statements: none keeps room for words that will not come.
                 let mut rest: Vec<Word> = words.collect();
                 rest.shrink_to_fit();
-                return Some((word, rest));
-            };
-            self.not_yet(word.span, what);
-        }
-    }
-
-    fn not_yet(&mut self, span: Span, what: &str) {
-        self.unexpanded = true;
-        self.complaints.error(Code::NotSupportedYet, span, format!("{what} are not supported yet"));
+                return Some((keyword, rest));
+            }
+        };
+        let message = format!("`{}` {what}, and must stand at its beginning", keyword.text);
+        self.complaints.push(
+            Severity::Error,
+            code,
+            keyword.span,
+            message,
+            Some("begin a new line before it".into()),
+        );
+        None
     }
 
     fn statements(&mut self) -> &mut Vec<Statement> {
@@ -188,7 +227,7 @@ impl Builder<'_> {
             }
             self.flattened = 0;
         }
-        if owner.is_none() && !self.unexpanded {
+        if owner.is_none() {
             let message = "this `{` belongs to no keyword; what is in the block is ignored";
             self.complaints.error(Code::StrayBrace, open, message);
         }
@@ -215,7 +254,7 @@ impl Builder<'_> {
             self.flattened -= 1;
         } else if self.stack.len() > self.floor {
             self.finish_block();
-        } else if !self.unexpanded {
+        } else {
             let message = "this `}` closes nothing; there is one too many, or a `{` is missing above";
             self.complaints.error(Code::StrayBrace, span, message);
         }
@@ -230,7 +269,7 @@ impl Builder<'_> {
 
     fn unclosed(&mut self, reason: &str) {
         if let Some(Frame { owner: Some((keyword, _)), open, .. }) = self.stack.last()
-            && !self.unexpanded
+            && !self.expander.is_spent()
         {
             let owner = &keyword.text;
             let message = format!("the block of `{owner}` that begins here is not closed{reason}");
@@ -239,74 +278,56 @@ impl Builder<'_> {
         }
         self.finish_block();
     }
+}
 
-    fn include(&mut self, keyword: &Word, patterns: &[Word]) {
-        if patterns.is_empty() {
-            let message = format!("`{}` needs the name of a file", keyword.text);
-            self.complaints.error(Code::MissingValue, keyword.span, message);
-        }
-        let must_match = matches!(keyword.text.as_str(), "includem" | "includew" | "includea");
-        for pattern in patterns {
-            for name in wildcard::braces(&pattern.text) {
-                self.include_pattern(&name, pattern.span, must_match);
-            }
-        }
-    }
-
-    fn include_pattern(&mut self, name: &str, span: Span, must_match: bool) {
-        if name.contains('$') {
-            return self.not_yet(span, "variables (`$NAME`, `${NAME}`)");
-        }
-        let directory = self.files.last().and_then(|file| file.parent()).unwrap_or(Path::new(""));
-        // Collecting the components drops `./`, so that a file is known by one name.
-        let path: PathBuf = directory.join(name).components().collect();
-        let fetched = if self.gave_up { Vec::new() } else { (self.fetch)(&path) };
-        if fetched.is_empty() && must_match && !self.gave_up {
-            let message = format!("no file matches `{}`", path.display());
-            self.complaints.error(Code::IncludeMissing, span, message);
-        }
-        for Fetched { path, text } in fetched {
-            match text {
-                Ok(text) => self.include_file(&path, text, span),
-                Err(refusal) => {
-                    // A pattern may match a directory by accident; a name is meant.
-                    let accident = wildcard::is_pattern(name) && refusal.code == Code::NotAFile;
-                    let severity = if accident { Severity::Warning } else { Severity::Error };
-                    let message = format!("`{}`: {}", path.display(), refusal.message);
-                    self.complaints.push(severity, refusal.code, span, message, None);
-                }
-            }
-        }
-    }
-
-    fn include_file(&mut self, path: &Path, text: String, span: Span) {
-        let problem = if self.gave_up {
-            return;
-        } else if self.files.iter().any(|file| file == path) {
-            format!("`{}` includes itself", path.display())
-        } else if self.files.len() >= MAX_INCLUDE_DEPTH {
-            self.gave_up = true;
-            format!("files include one another more than {MAX_INCLUDE_DEPTH} deep")
-        } else if self.sources.count() >= MAX_FILES {
-            self.gave_up = true;
-            format!("more than {MAX_FILES} files are included")
-        } else {
-            let file = self.sources.add(path, text, Some(span));
-            return self.file(file, path);
-        };
-        self.complaints.error(Code::IncludeLoop, span, problem);
+/// Whether there may be anything in a line that is not to be taken as written.
+fn needs_expansion(line: &str) -> bool {
+    match line.trim_start().bytes().next() {
+        Some(b'@' | b'~') => true,
+        Some(b'#' | b'!') | None => false,
+        // What stands in a comment is not meant.
+        _ => line.contains('$') && comment_start(line).is_none_or(|end| line.find('$') < Some(end)),
     }
 }
 
-/// If the line defines a name (`$NAME=value`, perhaps behind `@id`): the column of the `$`.
-fn definition(line: &str) -> Option<u32> {
-    let mut rest = line.trim_start();
-    if rest.starts_with('@') {
-        rest = rest.split_once(char::is_whitespace)?.1.trim_start();
+/// The lines of a file, one after the other.
+struct Lines {
+    text: Arc<str>,
+    file: FileId,
+    /// The byte at which the next line begins.
+    at: usize,
+    /// The number of the last line.
+    number: u32,
+}
+
+impl Lines {
+    /// The byte at which the line begins, and the line without its end.
+    fn next(&mut self) -> Option<(usize, String)> {
+        let start = self.at;
+        let rest = self.text.get(start..).filter(|rest| !rest.is_empty())?;
+        let length = rest.find('\n').unwrap_or(rest.len());
+        self.at = start + length + 1;
+        self.number = self.number.saturating_add(1);
+        let line = rest.get(..length)?;
+        Some((start, line.strip_suffix('\r').unwrap_or(line).to_owned()))
     }
-    let name = rest.strip_prefix('$')?.split('=').next()?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let defines = is_name && rest.len() > name.len() + 1;
-    let before = line.get(..line.len().checked_sub(rest.len())?)?;
-    defines.then(|| u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX))
+
+    /// The last line without its comment, and whether it goes on in the next. The backslash that tells so is kept;
+    /// it may also stand at the end of the comment.
+    fn cut(&self, start: usize, line: &str, definition: bool, complaints: &mut Complaints) -> (Line, bool) {
+        let end = comment_start(line).unwrap_or(line.len());
+        let places = Places::Line(self.file, self.number);
+        let (code, comment) = line.split_at(end);
+        if !comment.is_empty() {
+            lexer::comment(code, comment, places, complaints);
+        }
+        let mut cut = Line::default();
+        let continues = |text: &str| definition && text.trim_end().ends_with('\\');
+        if continues(comment) && !continues(code) {
+            cut.push(Fragment::computed("\\", places.span(1, 2)));
+        }
+        let at = places.span(1, 2);
+        cut.push(Fragment::written(&self.text, start, start + end, at));
+        (cut, continues(comment) || continues(code))
+    }
 }

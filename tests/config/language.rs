@@ -394,3 +394,16 @@ fn a_page_of_text_makes_forty_thousand_servers() {
     // The bar of one second is for the optimised program.
     assert!(start.elapsed() < secs(20), "{:?}", start.elapsed());
 }
+
+#[test]
+fn expansion_takes_time_in_proportion_to_the_text() {
+    let measure = |count: usize| {
+        let text =
+            format!("$A=10.0.0\n$M= \\\n# ${{A}} \\\n{}", "@low $B=${A}.${X}\n@high x\n".repeat(count));
+        let start = Instant::now();
+        assert!(reading_of(&[("main", &text)], "low").config.is_some());
+        start.elapsed()
+    };
+    let (small, large) = (measure(10_000), measure(100_000));
+    assert!(large < small * 40 + secs(1), "{small:?} for 10,000, {large:?} for 100,000");
+}

@@ -29,7 +29,7 @@ const MAX_OPEN: usize = 512;
 const MAX_LINES: u64 = 1_000_000;
 /// Bytes that are put in the place of names, and bytes of repeated lines.
 const MAX_BYTES: u64 = 64 << 20;
-/// Names that are replaced.
+/// Names that are replaced in text that has been expanded already.
 const MAX_REPLACED: u64 = 1_000_000;
 /// Looking for a name that was meant takes time; there is an end to that.
 const MAX_SUGGESTIONS: u32 = 200;
@@ -293,7 +293,9 @@ impl Expander {
         if self.is_endless(definition, at, desk) {
             return;
         }
-        self.spend(0, first.bytes(), 1, at, desk);
+        // What stands in a file is as long as the file; only what is made of other things can explode.
+        let nested = u64::from(at.origin != OriginId::default());
+        self.spend(0, first.bytes(), nested, at, desk);
         let what = Expanded::Definition(definition.number, Arc::clone(&definition.name));
         let origin = desk.origins.add(what, at);
         if definition.lines.len() > 1 {

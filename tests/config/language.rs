@@ -34,8 +34,7 @@ fn reading_of(files: &[(&str, &str)], config_id: &str) -> Reading {
     read_fetched(fetched(&files[0]), &fetch, &around(config_id))
 }
 
-/// The lines that a text expands to: those that begin with `k`, in the words of the complaint that they are no
-/// keyword, one after the other.
+/// The statements that a text expands to, one after the other, whatever their keywords mean.
 fn lines(files: &[(&str, &str)]) -> String {
     let mut lines = Vec::new();
     let fetch = |path: &Path| {

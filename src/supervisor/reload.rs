@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::Options;
 use super::host;
 use super::inbox::Sender;
-use crate::config::{self, Colour, Complaint, Config, Difference, Reading};
+use crate::config::{self, Colour, Complaint, Config, Difference, Reading, Severity};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -87,8 +87,10 @@ impl Reloader {
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
         };
-        if !rendered.is_empty() {
-            warn!("the configuration is taken over with complaints:\n{rendered}");
+        match reading.complaints.iter().map(|complaint| complaint.severity).min() {
+            None => {}
+            Some(Severity::Hint) => info!("about the configuration:\n{rendered}"),
+            Some(_) => warn!("the configuration is taken over with complaints:\n{rendered}"),
         }
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);

@@ -162,7 +162,8 @@ fn directors_that_do_not_fit_are_told() {
         format!("priority {priority}\nunicast_src_ip 10.0.0.{own}\nunicast_peer {{\n10.0.0.{peer}\n}}")
     };
     let password = |text: &str| format!("authentication {{\nauth_type PASS\nauth_pass {text}\n}}");
-    let cases: &[(&str, &str, &[(Severity, Code)])] = &[
+    type Expected = &'static [(Severity, Code)];
+    let cases: &[(&str, &str, Expected)] = &[
         ("priority 150", "", &[]),
         ("", "", &[(Hint, EqualPriority)]),
         ("priority 150\nversion 3", "version 2", &[(Warning, PeerDiffers)]),

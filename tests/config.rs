@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use directord::config::keywords::{self, Form, Place, Status};
 use directord::config::source::{Fetched, Refusal};
 use directord::config::{
-    Code, Colour, Config, Reading, Severity, Surroundings, Transport, read, read_fetched, read_text, render,
+    Code, Colour, Config, Purpose, Reading, Severity, Surroundings, Transport, read, read_fetched, read_text,
+    render,
 };
 use healthcheck::{HttpVersion, Kind};
 use ipvs_backend::{DestinationKey, Family, Forwarding, Granularity, ServiceKey, flag};
@@ -75,7 +76,8 @@ fn only_check(config: &Config) -> &healthcheck::Check {
 
 #[test]
 fn the_example_is_without_complaint() {
-    let reading = read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/etc/directord.conf")), None);
+    let reading =
+        read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/etc/directord.conf")), None, Purpose::Check);
     assert!(reading.complaints.is_empty(), "{}", shown(&reading));
     let config = reading.config.expect("a configuration");
     assert_eq!((config.instances.len(), config.services.len()), (1, 3));
@@ -306,7 +308,7 @@ fn an_emptied_file_is_refused() {
     let file = directory.join("empty.conf");
     for text in ["", "\n", "# nothing but words\n", "global_defs {\n router_id LVS\n}\n"] {
         fs::write(&file, text).unwrap();
-        let reading = read(&file, None);
+        let reading = read(&file, None, Purpose::Check);
         assert_eq!(codes(&reading), [(Severity::Error, Code::NothingToDo, 1, 1)], "{text:?}");
         assert!(reading.config.is_none());
     }
@@ -320,13 +322,13 @@ fn odd_bytes_matter_outside_comments_only() {
     let service = b"\nvirtual_server 192.0.2.1 80 {\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\nreal_server 192.0.2.2 80 {\nTCP_CHECK {\n}\n}\n}\n";
     let good = [b"# caf\xe9\nglobal_defs {\n\trouter_id LVS ! \xff\n}".as_slice(), service].concat();
     fs::write(&file, good).unwrap();
-    let reading = read(&file, None);
+    let reading = read(&file, None, Purpose::Check);
     assert!(reading.complaints.is_empty(), "{}", shown(&reading));
     assert_eq!(reading.config.expect("a configuration").global.router_id.as_deref(), Some("LVS"));
     fs::write(&file, b"global_defs {\n\trouter_id caf\xe9\n}").unwrap();
-    assert_eq!(codes(&read(&file, None)), [(Severity::Error, Code::NotUtf8, 2, 12)]);
+    assert_eq!(codes(&read(&file, None, Purpose::Check)), [(Severity::Error, Code::NotUtf8, 2, 12)]);
     fs::write(&file, b"global_defs {\n\trouter_id\0 x\n}").unwrap();
-    assert_eq!(codes(&read(&file, None))[0], (Severity::Error, Code::NulByte, 2, 11));
+    assert_eq!(codes(&read(&file, None, Purpose::Check))[0], (Severity::Error, Code::NulByte, 2, 11));
     fs::remove_dir_all(&directory).unwrap();
 }
 
@@ -336,7 +338,7 @@ fn files_that_are_none_are_refused_with_their_name() {
     for (path, code) in
         [(directory.join("missing.conf"), Code::FileMissing), (directory.clone(), Code::NotAFile)]
     {
-        let reading = read(&path, None);
+        let reading = read(&path, None, Purpose::Check);
         assert!(reading.config.is_none());
         assert_eq!(codes(&reading), [(Severity::Error, code, 1, 1)]);
         assert_eq!(reading.complaints[0].file, path.display().to_string());
@@ -360,14 +362,14 @@ fn included_files_are_read_relative_to_the_one_that_includes() {
     write("conf.d/b-list.inc", &service(SERVER));
     write("name.inc", "router_id LVS");
     write("mail.inc", "smtp_server 127.0.0.1");
-    let reading = read(&directory.join("main.conf"), None);
+    let reading = read(&directory.join("main.conf"), None, Purpose::Check);
     assert_eq!(codes(&reading), [(Severity::Error, Code::UnknownKeyword, 4, 1)]);
     assert!(reading.complaints[0].file.ends_with("conf.d/b.conf"));
     assert!(
         shown(&reading).contains(&format!("included from {}:1\n", directory.join("main.conf").display()))
     );
     write("conf.d/b.conf", &instance("priority 9"));
-    let reading = read(&directory.join("main.conf"), None);
+    let reading = read(&directory.join("main.conf"), None, Purpose::Check);
     assert!(reading.complaints.iter().all(|c| c.severity == Severity::Hint), "{}", shown(&reading));
     let config = reading.config.expect("a configuration");
     assert_eq!((config.instances.len(), config.services.len()), (1, 1));
@@ -396,6 +398,7 @@ fn includes_without_end_are_stopped() {
             Fetched { path: PathBuf::from("main"), text: Ok(text.to_owned()) },
             &fetch,
             &language::around("low"),
+            Purpose::Check,
         )
     };
     assert_eq!(codes(&reading("include self")), [(Severity::Error, Code::IncludeLoop, 1, 9)]);

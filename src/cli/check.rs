@@ -27,7 +27,7 @@ pub(super) fn check(
 }
 
 fn read_all(files: &[impl AsRef<Path>], peer: Option<&Path>, config_id: Option<&str>) -> Vec<Reading> {
-    let read = |file: &Path| config::read(file, config_id);
+    let read = |file: &Path| config::read(file, config_id, config::Purpose::Check);
     let mut readings: Vec<Reading> = files.iter().map(|file| read(file.as_ref())).collect();
     if let Some(mut peer) = peer.map(read) {
         for reading in &mut readings {

@@ -16,12 +16,12 @@ mod value;
 use super::complaint::Complaints;
 use super::keywords::Place;
 use super::syntax::tree::Tree;
-use super::{Config, Spans};
+use super::{Config, Purpose, Spans};
 use context::Context;
 
 /// Lowers a whole file, and tells where everything stands.
-pub fn lower(tree: &Tree, complaints: &mut Complaints) -> (Config, Spans) {
-    let mut context = Context::new(complaints);
+pub fn lower(tree: &Tree, purpose: Purpose, complaints: &mut Complaints) -> (Config, Spans) {
+    let mut context = Context::new(purpose, complaints);
     let entries = context.entries(&tree.root, Place::Root);
     let blocks = |name: &'static str| entries.iter().filter(move |entry| entry.name() == name);
     // The defaults for all others come first, wherever they stand.
@@ -29,5 +29,5 @@ pub fn lower(tree: &Tree, complaints: &mut Complaints) -> (Config, Spans) {
     let mut config = Config { global, ..Config::default() };
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    (config, context.spans)
+    (config, context.spans.complete())
 }

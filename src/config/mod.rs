@@ -58,14 +58,23 @@ impl Reading {
     }
 }
 
-/// Reads a file and those it includes, for a daemon to run. `config_id` is what `@id` before a line is compared with;
-/// `None`: the host's name up to its first dot.
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// For people who look at it: hints as well, which take a table of places to find.
+    Check,
+    /// For a daemon to run: errors and warnings, and no more work at the start than that.
+    Run,
+}
+
+/// Reads a file and those it includes. `config_id` is what `@id` before a line is compared with; `None`: the host's name
+/// up to its first dot.
 ///
 /// A file that asks for nothing is refused: one that was emptied by accident (a full disk, a template that failed)
 /// must not take everything down.
-pub fn read(path: &Path, config_id: Option<&str>) -> Reading {
+pub fn read(path: &Path, config_id: Option<&str>, purpose: Purpose) -> Reading {
     let host = source::Host::of(config_id);
-    let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings());
+    let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), purpose);
     if reading.config.take_if(|config| config.is_empty()).is_some() {
         reading.complaints.push(Complaint {
             severity: Severity::Error,
@@ -90,11 +99,16 @@ pub fn read_text(name: &str, text: &str) -> Reading {
         vec![Fetched { path: path.to_owned(), text: Err(Refusal { code: Code::FileMissing, message }) }]
     };
     let around = Surroundings { config_id: "", seed: 0, variable: &|_| None, directory: Path::new("/") };
-    read_fetched(Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) }, &nothing, &around)
+    read_fetched(
+        Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) },
+        &nothing,
+        &around,
+        Purpose::Check,
+    )
 }
 
 /// Reads a file that has been fetched already; `fetch` gets those it includes, and `around` is the world it asks.
-pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>) -> Reading {
+pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>, purpose: Purpose) -> Reading {
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
@@ -104,7 +118,7 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>) 
             let file = sources.add(&path, text, None);
             let tree = tree::parse(file, &path, &mut sources, fetch, around, &mut complaints);
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower::lower(&tree, &mut complaints))
+            (!tree.incomplete).then(|| lower::lower(&tree, purpose, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -115,7 +129,7 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>) 
     let config = config.filter(|_| !complaints.has_errors());
     let (config, spans) = config.unzip();
     let spans = spans.unwrap_or_default();
-    if let Some(config) = &config {
+    if let Some(config) = config.as_ref().filter(|_| purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);
     }
     let complaints = complaints.finish(&sources);

@@ -1,8 +1,6 @@
 //! Where the things of a configuration stand in the text: a table beside it, so that the configuration itself stays
 //! free of positions and two files that mean the same are equal.
 
-use std::collections::BTreeMap;
-
 use ipvs_backend::{DestinationKey, ServiceKey};
 
 use super::source::Span;
@@ -22,35 +20,57 @@ pub enum Thing {
 
 /// The places of things and of what is said in their blocks.
 #[derive(Debug, Clone, Default)]
-pub struct Spans(BTreeMap<Thing, Block>);
+pub struct Spans {
+    /// Ordered by thing once all are in.
+    blocks: Vec<(Thing, Block)>,
+}
 
-/// One block.
+/// One block. There may be a hundred thousand, with a keyword or two in each: a list costs a tenth of a map.
 #[derive(Debug, Clone)]
 struct Block {
     own: Span,
-    said: BTreeMap<&'static str, Span>,
+    /// In the order of the text; what is said last counts.
+    said: Box<[(&'static str, Span)]>,
+}
+
+impl Block {
+    fn place_of(&self, keyword: &str) -> Option<Span> {
+        self.said.iter().rev().find(|(said, _)| *said == keyword).map(|(_, span)| *span)
+    }
 }
 
 impl Spans {
     /// Takes in a block: its own place, and those of its keywords under their current names. A thing that is there
     /// already keeps its places.
     pub fn add(&mut self, thing: Thing, own: Span, said: impl Iterator<Item = (&'static str, Span)>) {
-        self.0.entry(thing).or_insert_with(|| Block { own, said: said.collect() });
+        self.blocks.push((thing, Block { own, said: said.collect() }));
+    }
+
+    /// All things are in: from now on they can be found.
+    pub fn complete(mut self) -> Self {
+        // The sort is stable: of two blocks for one thing the first stays in front.
+        self.blocks.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self
+    }
+
+    fn get(&self, thing: &Thing) -> Option<&Block> {
+        let at = self.blocks.partition_point(|(other, _)| other < thing);
+        self.blocks.get(at).filter(|(found, _)| found == thing).map(|(_, block)| block)
     }
 
     /// Where a thing begins.
     pub fn of(&self, thing: &Thing) -> Span {
-        self.0.get(thing).map_or(Span::default(), |block| block.own)
+        self.get(thing).map_or(Span::default(), |block| block.own)
     }
 
     /// Where the value of a keyword stands in the thing's block; where the thing begins, if it is not said there.
     pub fn at(&self, thing: &Thing, keyword: &str) -> Span {
-        let said = self.0.get(thing).and_then(|block| block.said.get(keyword));
-        said.copied().unwrap_or_else(|| self.of(thing))
+        let said = self.get(thing).and_then(|block| block.place_of(keyword));
+        said.unwrap_or_else(|| self.of(thing))
     }
 
     /// Whether the block says one of these keywords, even if it does not work yet.
     pub fn says(&self, thing: &Thing, keywords: &[&str]) -> bool {
-        self.0.get(thing).is_some_and(|block| keywords.iter().any(|keyword| block.said.contains_key(keyword)))
+        self.get(thing).is_some_and(|block| keywords.iter().any(|keyword| block.place_of(keyword).is_some()))
     }
 }

@@ -92,7 +92,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> Exit {
-    let reading = config::read(&options.config, options.config_id.as_deref());
+    let reading = config::read(&options.config, options.config_id.as_deref(), config::Purpose::Run);
     if let Err(exit) = may_start(options, &reading) {
         return exit;
     }

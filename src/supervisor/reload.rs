@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::Options;
 use super::host;
 use super::inbox::Sender;
-use crate::config::{self, Colour, Complaint, Config, Difference, Reading, Severity};
+use crate::config::{self, Colour, Complaint, Config, Difference, Reading};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -64,7 +64,7 @@ impl Reloader {
         while let Some(request) = requests.recv().await {
             host::tell_reloading();
             let (path, config_id) = (self.path.clone(), self.config_id.clone());
-            let read = move || config::read(&path, config_id.as_deref());
+            let read = move || config::read(&path, config_id.as_deref(), config::Purpose::Run);
             let outcome = match tokio::task::spawn_blocking(read).await {
                 Ok(reading) => self.take_over(reading).await,
                 Err(panic) => ReloadOutcome {
@@ -87,10 +87,8 @@ impl Reloader {
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
         };
-        match reading.complaints.iter().map(|complaint| complaint.severity).min() {
-            None => {}
-            Some(Severity::Hint) => info!("about the configuration:\n{rendered}"),
-            Some(_) => warn!("the configuration is taken over with complaints:\n{rendered}"),
+        if !rendered.is_empty() {
+            warn!("the configuration is taken over with complaints:\n{rendered}");
         }
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);

@@ -31,7 +31,7 @@ fn reading_of(files: &[(&str, &str)], config_id: &str) -> Reading {
         };
         found
     };
-    read_fetched(fetched(&files[0]), &fetch, &around(config_id))
+    read_fetched(fetched(&files[0]), &fetch, &around(config_id), Purpose::Check)
 }
 
 /// The statements that a text expands to, one after the other, whatever their keywords mean.

@@ -4,7 +4,7 @@ use crate::config::complaint::{Code, Complaints, Severity};
 use crate::config::keywords::{self, Found, Keyword, Place, Status};
 use crate::config::source::Span;
 use crate::config::syntax::{Block, Statement, Word};
-use crate::config::{Spans, Thing};
+use crate::config::{Purpose, Spans, Thing};
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,7 @@ impl<'a> Entry<'a> {
 }
 
 pub(super) struct Context<'a> {
+    purpose: Purpose,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
@@ -43,8 +44,8 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub fn new(complaints: &'a mut Complaints) -> Self {
-        Self { complaints, spans: Spans::default(), suggestions: 200 }
+    pub fn new(purpose: Purpose, complaints: &'a mut Complaints) -> Self {
+        Self { purpose, complaints, spans: Spans::default(), suggestions: 200 }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -65,6 +66,9 @@ impl<'a> Context<'a> {
 
     /// Remembers where a thing stands, and what is said in its block.
     pub fn note(&mut self, thing: Thing, block: &Entry<'_>) {
+        if self.purpose == Purpose::Run {
+            return;
+        }
         let value = |statement: &Statement| statement.words.first().unwrap_or(&statement.keyword).span;
         let place = block.keyword.inside().unwrap_or(Place::Root);
         let said = block.statements().iter().filter_map(|statement| {

@@ -262,3 +262,22 @@ fn a_stop_hands_over_lets_go_and_then_ends() {
     let report = super::event::TableReport { serial: table.serial, ..Default::default() };
     assert!(desk.tell(Event::TableApplied(report)).contains(&Effect::Stopped));
 }
+
+#[test]
+fn a_stop_does_not_wait_for_ever_for_owners_that_do_not_answer() {
+    let mut desk = Desk::new(&(instance(51, "") + SERVERS));
+    desk.tell(Event::Stop);
+    assert!(!desk.pass(Duration::from_millis(4900)).contains(&Effect::Stopped));
+    assert!(desk.pass(Duration::from_millis(200)).contains(&Effect::Stopped));
+}
+
+#[test]
+fn a_multicast_instance_takes_no_advert_that_was_sent_to_this_host_alone() {
+    let mut desk = Desk::new(&instance(51, ""));
+    desk.pass(Duration::from_secs(3));
+    desk.hear(200, peer(), own());
+    assert_eq!(desk.director.snapshot(desk.now).stray_adverts.get("vrid"), Some(&1));
+    assert_eq!(holds(&desk.pass(Duration::from_millis(700))), Some(true), "it was not to be heard");
+    desk.hear(200, peer(), IpAddr::V4(vrrp::GROUP_V4));
+    assert_eq!(desk.director.snapshot(desk.now).instances[0].role, "BACKUP");
+}

@@ -261,7 +261,3 @@ pub struct RealServer {
     /// Whether events of this server are mailed.
     pub alert: bool,
 }
-
-/// The file a configuration was read from, as named by the operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin(pub PathBuf);

@@ -37,6 +37,7 @@ struct Entry<'a> {
     column: u32,
     message: &'a str,
     suggestion: Option<&'a str>,
+    keepalived: Option<&'a str>,
 }
 
 /// The complaints in a form for machines; text for people has a renderer of its own.
@@ -56,9 +57,10 @@ fn pretty(value: &impl Serialize) -> String {
 }
 
 fn entry(complaint: &Complaint) -> Entry<'_> {
-    let Complaint { severity, code, file, line, column, message, suggestion, .. } = complaint;
+    let Complaint { severity, code, file, line, column, message, suggestion, keepalived, .. } = complaint;
     let (severity, code, line, column) = (*severity, *code, *line, *column);
-    Entry { severity, code, file, line, column, message, suggestion: suggestion.as_deref() }
+    let (suggestion, keepalived) = (suggestion.as_deref(), keepalived.as_deref());
+    Entry { severity, code, file, line, column, message, suggestion, keepalived }
 }
 
 /// Message and suggestion in one, where there is one field only.

@@ -3,7 +3,11 @@
 //! Reading a configuration never stops at the first mistake. Every step pushes what it finds into one list of
 //! [`Complaints`]; at the end they are put in the order of the text. An *error* refuses the whole file, a *warning*
 //! says that something will not be as written, a *hint* points at a trap in something legal.
+//!
+//! keepalived starts with many a file that is refused here, and drops part of it. Each error therefore knows keepalived's
+//! [`Reaction`]; to whoever asks for compatibility, an error that keepalived survives is a warning with that effect.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -43,6 +47,9 @@ pub struct Complaint {
     pub message: String,
     /// What to write instead, where that can be told.
     pub suggestion: Option<String>,
+    /// What keepalived makes of what is refused here, where it goes on: in compatible reading that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalived: Option<String>,
     /// The expansions and includes that the text came through, innermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trail: Vec<Step>,
@@ -233,6 +240,48 @@ impl fmt::Display for Code {
     }
 }
 
+/// What keepalived does with something that directord refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaction {
+    /// It does not start, ends or hangs: there is nothing to be compatible with.
+    Stops,
+    /// It goes on, and this becomes of what was refused: a clause such as "the line is ignored".
+    GoesOn(Cow<'static, str>),
+}
+
+impl Reaction {
+    /// It goes on with this effect.
+    pub fn goes_on(effect: impl Into<Cow<'static, str>>) -> Self {
+        Self::GoesOn(effect.into())
+    }
+}
+
+impl Code {
+    /// What keepalived does with most mistakes of this kind; where it does otherwise, the complaint says so.
+    pub fn keepalived(self) -> Reaction {
+        let effect = match self {
+            Self::FileMissing
+            | Self::NotAFile
+            | Self::FileUnreadable
+            | Self::FileTooLarge
+            | Self::ExpansionLoop
+            | Self::ExpansionTooLarge
+            | Self::NulByte
+            | Self::NothingToDo
+            | Self::MissingValue
+            | Self::TooManyComplaints => return Reaction::Stops,
+            Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
+            Self::MissingBlock | Self::UnexpectedBlock => "the line is ignored",
+            Self::UnexpectedWord => "the word is ignored",
+            Self::DuplicateName | Self::DuplicateRouter | Self::DuplicateService | Self::DuplicateServer => {
+                "the second one is left out"
+            }
+            _ => "the line is ignored",
+        };
+        Reaction::goes_on(effect)
+    }
+}
+
 /// More than this many complaints help nobody; the rest is counted.
 const LIMIT: usize = 10_000;
 
@@ -243,7 +292,12 @@ const SAME_PLACE: usize = 3;
 #[derive(Debug, Default)]
 pub struct Complaints {
     list: Vec<Draft>,
-    errors: usize,
+    /// Whether what keepalived survives is survived.
+    compat: bool,
+    /// Errors that keepalived survives.
+    survivable: usize,
+    /// Those that it does not survive either.
+    fatal: usize,
     dropped: usize,
     dropped_errors: usize,
     /// How often each place of expanded text was complained of.
@@ -258,9 +312,16 @@ struct Draft {
     span: Span,
     message: String,
     suggestion: Option<String>,
+    /// What keepalived makes of an error; of anything else, nothing.
+    keepalived: Option<Cow<'static, str>>,
 }
 
 impl Complaints {
+    /// From now on, and for what has been said already, what keepalived survives is no error.
+    pub fn be_compatible(&mut self) {
+        self.compat = true;
+    }
+
     /// Something that cannot be carried out.
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
         self.push(Severity::Error, code, span, message.into(), None);
@@ -285,8 +346,37 @@ impl Complaints {
         message: String,
         suggestion: Option<String>,
     ) {
+        self.say(severity, code, span, message, suggestion, None);
+    }
+
+    /// An error of which keepalived makes something else than of most of its kind.
+    pub fn refuse(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+        keepalived: Reaction,
+    ) {
+        self.say(Severity::Error, code, span, message, suggestion, Some(keepalived));
+    }
+
+    fn say(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+        keepalived: Option<Reaction>,
+    ) {
         let is_error = severity == Severity::Error;
-        self.errors += usize::from(is_error);
+        let keepalived = match keepalived.unwrap_or_else(|| code.keepalived()) {
+            Reaction::GoesOn(effect) if is_error => Some(effect),
+            _ => None,
+        };
+        self.fatal += usize::from(is_error && keepalived.is_none());
+        self.survivable += usize::from(is_error && keepalived.is_some());
         if span.origin != OriginId::default() {
             let written = Span { origin: OriginId::default(), ..span };
             let times = self.repeated.entry((written, code)).or_default();
@@ -297,15 +387,15 @@ impl Complaints {
         }
         if self.list.len() >= LIMIT {
             self.dropped += 1;
-            self.dropped_errors += usize::from(is_error);
+            self.dropped_errors += usize::from(is_error && !(self.compat && keepalived.is_some()));
         } else {
-            self.list.push(Draft { severity, code, span, message, suggestion });
+            self.list.push(Draft { severity, code, span, message, suggestion, keepalived });
         }
     }
 
     /// Whether the file must be refused.
     pub fn has_errors(&self) -> bool {
-        self.errors > 0
+        self.fatal > 0 || (self.survivable > 0 && !self.compat)
     }
 
     /// How many complaints there are, those cut off included.
@@ -317,13 +407,19 @@ impl Complaints {
     /// The complaints in the order of the text, with the names of their files.
     pub fn finish(mut self, sources: &Sources) -> Vec<Complaint> {
         self.count_repeated();
+        if self.compat {
+            for draft in self.list.iter_mut().filter(|draft| draft.keepalived.is_some()) {
+                draft.severity = Severity::Warning;
+            }
+        }
         self.list.sort_by_key(|draft| (draft.span, draft.severity));
         if let Some(last) = self.list.last().filter(|_| self.dropped > 0) {
             let severity = if self.dropped_errors > 0 { Severity::Error } else { Severity::Warning };
             let message = format!("{} more complaints are not shown", self.dropped);
             let span = last.span;
             let code = Code::TooManyComplaints;
-            self.list.push(Draft { severity, code, span, message, suggestion: None });
+            let (suggestion, keepalived) = (None, None);
+            self.list.push(Draft { severity, code, span, message, suggestion, keepalived });
         }
         self.list.into_iter().map(|draft| draft.finish(sources)).collect()
     }
@@ -344,11 +440,12 @@ impl Complaints {
 
 impl Draft {
     fn finish(self, sources: &Sources) -> Complaint {
-        let Self { severity, code, span, message, suggestion } = self;
+        let Self { severity, code, span, message, suggestion, keepalived } = self;
+        let keepalived = keepalived.map(Cow::into_owned);
         let file = sources.name(span.file).to_owned();
         let (line, column, length) = (span.line, span.column, span.length.max(1));
         let trail = origin::trail(span, sources);
-        Complaint { severity, code, file, line, column, length, message, suggestion, trail }
+        Complaint { severity, code, file, line, column, length, message, suggestion, keepalived, trail }
     }
 }
 

@@ -16,12 +16,12 @@ mod value;
 use super::complaint::Complaints;
 use super::keywords::Place;
 use super::syntax::tree::Tree;
-use super::{Config, Purpose, Spans};
+use super::{Config, Manner, Spans};
 use context::Context;
 
 /// Lowers a whole file, and tells where everything stands.
-pub fn lower(tree: &Tree, purpose: Purpose, complaints: &mut Complaints) -> (Config, Spans) {
-    let mut context = Context::new(purpose, complaints);
+pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Config, Spans) {
+    let mut context = Context::new(manner, complaints);
     let entries = context.entries(&tree.root, Place::Root);
     let blocks = |name: &'static str| entries.iter().filter(move |entry| entry.name() == name);
     // The defaults for all others come first, wherever they stand.
@@ -29,5 +29,19 @@ pub fn lower(tree: &Tree, purpose: Purpose, complaints: &mut Complaints) -> (Con
     let mut config = Config { global, ..Config::default() };
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
+    let known = ["global_defs", "vrrp_instance", "virtual_server"];
+    for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
+        context.forgotten(entry);
+    }
     (config, context.spans.complete())
+}
+
+/// Whether `global_defs` says `compat`: this must be known before anything else is judged.
+pub fn asks_for_compatibility(tree: &Tree) -> bool {
+    let globals = tree.root.statements.iter().filter(|statement| statement.keyword.text == "global_defs");
+    let said = globals.filter_map(|statement| statement.block.as_ref()).flat_map(|block| &block.statements);
+    let last = said.filter(|statement| statement.keyword.text == "compat").next_back();
+    last.is_some_and(|statement| {
+        statement.word(0).is_none_or(|word| matches!(word.text.as_str(), "on" | "true" | "yes"))
+    })
 }

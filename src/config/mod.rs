@@ -9,23 +9,20 @@ pub mod diff;
 pub mod hints;
 pub mod keywords;
 pub mod lower;
+mod model;
 pub mod origin;
 pub mod render;
 pub mod source;
 pub mod spans;
 pub mod syntax;
 mod wildcard;
+pub mod write;
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-pub use complaint::{Code, Complaint, Severity};
+pub use complaint::{Code, Complaint, Reaction, Severity};
 pub use diff::{Changes, Difference, adopt};
+pub use model::*;
 pub use render::{Colour, render};
 pub use source::Sources;
 pub use spans::{Spans, Thing};
@@ -67,14 +64,30 @@ pub enum Purpose {
     Run,
 }
 
+/// How a configuration is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether what keepalived survives is survived, with the same effect; `compat` in `global_defs` says so as well.
+    pub compat: bool,
+}
+
+impl From<Purpose> for Manner {
+    /// Strictly.
+    fn from(purpose: Purpose) -> Self {
+        Self { purpose, compat: false }
+    }
+}
+
 /// Reads a file and those it includes. `config_id` is what `@id` before a line is compared with; `None`: the host's name
 /// up to its first dot.
 ///
 /// A file that asks for nothing is refused: one that was emptied by accident (a full disk, a template that failed)
 /// must not take everything down.
-pub fn read(path: &Path, config_id: Option<&str>, purpose: Purpose) -> Reading {
+pub fn read(path: &Path, config_id: Option<&str>, manner: impl Into<Manner>) -> Reading {
     let host = source::Host::of(config_id);
-    let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), purpose);
+    let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), manner);
     if reading.config.take_if(|config| config.is_empty()).is_some() {
         reading.complaints.push(Complaint {
             severity: Severity::Error,
@@ -86,6 +99,7 @@ pub fn read(path: &Path, config_id: Option<&str>, purpose: Purpose) -> Reading {
             message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
                 .to_owned(),
             suggestion: Some("if nothing is to be done, stop directord".to_owned()),
+            keepalived: None,
             trail: Vec::new(),
         });
     }
@@ -108,7 +122,13 @@ pub fn read_text(name: &str, text: &str) -> Reading {
 }
 
 /// Reads a file that has been fetched already; `fetch` gets those it includes, and `around` is the world it asks.
-pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>, purpose: Purpose) -> Reading {
+pub fn read_fetched(
+    main: Fetched,
+    fetch: Fetch<'_>,
+    around: &Surroundings<'_>,
+    manner: impl Into<Manner>,
+) -> Reading {
+    let mut manner = manner.into();
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
@@ -117,8 +137,12 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>, 
         Ok(text) => {
             let file = sources.add(&path, text, None);
             let tree = tree::parse(file, &path, &mut sources, fetch, around, &mut complaints);
+            manner.compat |= lower::asks_for_compatibility(&tree);
+            if manner.compat {
+                complaints.be_compatible();
+            }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower::lower(&tree, purpose, &mut complaints))
+            (!tree.incomplete).then(|| lower::lower(&tree, manner, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -129,7 +153,7 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>, 
     let config = config.filter(|_| !complaints.has_errors());
     let (config, spans) = config.unzip();
     let spans = spans.unwrap_or_default();
-    if let Some(config) = config.as_ref().filter(|_| purpose == Purpose::Check) {
+    if let Some(config) = config.as_ref().filter(|_| manner.purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);
     }
     let complaints = complaints.finish(&sources);
@@ -140,124 +164,4 @@ pub fn read_fetched(main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>, 
 
 fn start_of(file: FileId) -> Span {
     Span { file, line: 1, column: 1, length: 1, ..Span::default() }
-}
-
-/// Everything one configuration file asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Config {
-    /// `global_defs`.
-    pub global: Global,
-    /// `vrrp_instance` blocks by name.
-    pub instances: BTreeMap<String, Arc<Instance>>,
-    /// `virtual_server` blocks by what they serve.
-    pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
-}
-
-impl Config {
-    /// Whether there is nothing to do: no instance and no virtual server.
-    pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.services.is_empty()
-    }
-}
-
-/// `global_defs`: settings that concern the daemon as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Global {
-    /// `router_id`, the name used in mail subjects. `None`: the host name, filled in by the daemon.
-    pub router_id: Option<String>,
-    /// Whom to write to and how. `None`: no mail at all (no recipients, or no `smtp_server`).
-    pub email: Option<Email>,
-}
-
-/// Where notices go by mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Email {
-    /// `notification_email`, in the file's order; never empty.
-    pub to: Vec<String>,
-    /// `notification_email_from`. `None`: `root@` and the host name, filled in by the daemon.
-    pub from: Option<String>,
-    /// `smtp_server`: host name or address.
-    pub server: String,
-    /// `smtp_server`: port, 25 by default.
-    pub port: u16,
-    /// `smtp_connect_timeout`, 30 s by default.
-    pub connect_timeout: Duration,
-    /// `smtp_helo_name`. `None`: the host name.
-    pub helo: Option<String>,
-}
-
-/// `vrrp_instance`: one virtual router that this director takes part in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Instance {
-    /// `interface`: where adverts go.
-    pub interface: String,
-    /// The protocol's own settings: VRID, version, priority, timers, announcements, advertised addresses.
-    pub router: vrrp::Settings,
-    /// Adverts by multicast, or to named peers.
-    pub transport: Transport,
-    /// `mcast_src_ip` or `unicast_src_ip`. `None`: the interface's primary address.
-    pub source: Option<IpAddr>,
-    /// `virtual_ipaddress`: what is on the interface while master, in the file's order.
-    pub addresses: Vec<VirtualAddress>,
-    /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
-    pub alert: bool,
-}
-
-/// How adverts travel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Transport {
-    /// To the group 224.0.0.18 (RFC 9568 section 5.1.1.2).
-    Multicast,
-    /// To each of `unicast_peer`.
-    Unicast(Vec<IpAddr>),
-}
-
-/// One line of `virtual_ipaddress`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualAddress {
-    /// The address.
-    pub address: IpAddr,
-    /// Prefix length, /32 (IPv4) by default.
-    pub prefix: u8,
-    /// `dev`. `None`: the instance's interface.
-    pub interface: Option<String>,
-    /// `label`, below 16 characters.
-    pub label: Option<String>,
-}
-
-/// `virtual_server`: one service and its real servers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualServer {
-    /// Scheduler, flags and persistence as the kernel takes them.
-    pub settings: ipvs_backend::ServiceSettings,
-    /// Real servers by address and port.
-    pub servers: BTreeMap<ipvs_backend::DestinationKey, Arc<RealServer>>,
-    /// `sorry_server`: stands in while no real server is up; never checked.
-    pub sorry: Option<SorryServer>,
-    /// Whether server events are mailed; on unless switched off, when mail is configured at all.
-    pub alert: bool,
-}
-
-/// `sorry_server`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SorryServer {
-    /// Its address and port.
-    pub key: ipvs_backend::DestinationKey,
-    /// How packets reach it.
-    pub forwarding: ipvs_backend::Forwarding,
-}
-
-/// `real_server`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RealServer {
-    /// Weight while up, 1 by default; 0 takes no new connections.
-    pub weight: u32,
-    /// How packets reach it (`lvs_method`, by default the service's).
-    pub forwarding: ipvs_backend::Forwarding,
-    /// `inhibit_on_failure`: weight 0 instead of removal while down.
-    pub inhibit: bool,
-    /// The checks, in the file's order; all must pass.
-    pub checks: Vec<Arc<healthcheck::Check>>,
-    /// Whether events of this server are mailed.
-    pub alert: bool,
 }

@@ -91,6 +91,10 @@ fn one(complaint: &Complaint, sources: &Sources, colour: Colour, out: &mut Strin
     if let Some(suggestion) = &complaint.suggestion {
         let _ = writeln!(out, "{margin} {equals} help: {}", clean(suggestion));
     }
+    if let Some(effect) = &complaint.keepalived {
+        let how = if *severity == Severity::Error { "keepalived goes on" } else { "as with keepalived" };
+        let _ = writeln!(out, "{margin} {equals} note: {how}: {}", clean(effect));
+    }
 }
 
 /// The part of the line that is shown, the columns before the marker, and the marker's width. Tabs are shown as
@@ -214,6 +218,7 @@ mod tests {
             length,
             message: "`priorty` is no keyword".to_owned(),
             suggestion: Some("did you mean `priority`?".to_owned()),
+            keepalived: None,
             trail: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ fn complaint(severity: Severity, suggestion: Option<&str>) -> Complaint {
         length: 7,
         message: "`priorty` is 100% no keyword\nof any kind".to_owned(),
         suggestion: suggestion.map(str::to_owned),
+        keepalived: Some("the line is ignored".to_owned()),
         trail: Vec::new(),
     }
 }
@@ -27,7 +28,8 @@ fn json_is_one_object_with_null_for_what_cannot_be_told() {
       "line": 7,
       "column": 5,
       "message": "`priorty` is 100% no keyword\nof any kind",
-      "suggestion": "did you mean `priority`?"
+      "suggestion": "did you mean `priority`?",
+      "keepalived": "the line is ignored"
     },
     {
       "severity": "hint",
@@ -36,7 +38,8 @@ fn json_is_one_object_with_null_for_what_cannot_be_told() {
       "line": 7,
       "column": 5,
       "message": "`priorty` is 100% no keyword\nof any kind",
-      "suggestion": null
+      "suggestion": null,
+      "keepalived": "the line is ignored"
     }
   ]
 }

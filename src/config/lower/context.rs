@@ -1,10 +1,10 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
-use crate::config::complaint::{Code, Complaints, Severity};
-use crate::config::keywords::{self, Found, Keyword, Place, Status};
+use crate::config::complaint::{Code, Complaints, Reaction, Severity};
+use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
 use crate::config::source::Span;
 use crate::config::syntax::{Block, Statement, Word};
-use crate::config::{Purpose, Spans, Thing};
+use crate::config::{Manner, Purpose, Spans, Thing};
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -36,16 +36,18 @@ impl<'a> Entry<'a> {
 }
 
 pub(super) struct Context<'a> {
-    purpose: Purpose,
+    manner: Manner,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
+    /// Whether the block being read is one that is not in effect yet, which has been said.
+    idle: bool,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
     suggestions: usize,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(purpose: Purpose, complaints: &'a mut Complaints) -> Self {
-        Self { purpose, complaints, spans: Spans::default(), suggestions: 200 }
+    pub fn new(manner: Manner, complaints: &'a mut Complaints) -> Self {
+        Self { manner, complaints, spans: Spans::default(), idle: false, suggestions: 200 }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -64,9 +66,27 @@ impl<'a> Context<'a> {
         self.complaints.push(Severity::Warning, code, span, message, Some(suggestion.into()));
     }
 
+    /// Whether what keepalived survives is to be survived, with the same effect.
+    pub fn compat(&self) -> bool {
+        self.manner.compat
+    }
+
+    /// An error of which keepalived makes something else than of most of its kind; `keepalived` is a clause such as
+    /// "the instance is left out", and with [`Self::compat`] the caller must see to it that it is so.
+    pub fn error_but(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        suggestion: Option<String>,
+        keepalived: Reaction,
+    ) {
+        self.complaints.refuse(code, span, message.into(), suggestion, keepalived);
+    }
+
     /// Remembers where a thing stands, and what is said in its block.
     pub fn note(&mut self, thing: Thing, block: &Entry<'_>) {
-        if self.purpose == Purpose::Run {
+        if self.manner.purpose == Purpose::Run {
             return;
         }
         let value = |statement: &Statement| statement.words.first().unwrap_or(&statement.keyword).span;
@@ -81,6 +101,8 @@ impl<'a> Context<'a> {
     }
 
     /// The statements of a block that are to be carried out; everything about the others has been said.
+    ///
+    /// Keywords that are not in effect yet are among them: their values are read and kept.
     pub fn entries<'b>(&mut self, block: &'b Block, place: Place) -> Vec<Entry<'b>> {
         let mut entries: Vec<Entry<'b>> = Vec::with_capacity(block.statements.len());
         // One line per keyword of the table at most, so that looking through it stays cheap.
@@ -92,6 +114,18 @@ impl<'a> Context<'a> {
             }
             entries.push(entry);
         }
+        entries
+    }
+
+    /// The same for a block that another keyword opens: where that keyword is not in effect yet, nothing inside it
+    /// is, and saying so once is enough.
+    pub fn entries_of<'b>(&mut self, owner: &Entry<'b>, place: Place) -> Vec<Entry<'b>> {
+        let Some(block) = &owner.statement.block else { return Vec::new() };
+        let idle = matches!(owner.keyword.status, Status::NotYet(_) | Status::Refused(_));
+        let before = self.idle;
+        self.idle |= idle;
+        let entries = self.entries(block, place);
+        self.idle = before;
         entries
     }
 
@@ -127,13 +161,15 @@ impl<'a> Context<'a> {
             _ => keyword.status,
         };
         match resolved {
-            Status::Works | Status::SameAs(_) => return fits.then_some(Entry { keyword, statement }),
-            Status::Accepted(_) => {}
+            Status::Works | Status::SameAs(_) | Status::Accepted(_) => {}
             Status::Obsolete(why) => {
                 self.warning(Code::NoEffect, span, format!("`{name}` has no effect any more: {why}"));
+                return None;
             }
+            // What is said of a block holds for what stands in it.
+            Status::NotYet(_) if self.idle => {}
             Status::NotYet(consequence) => {
-                let message = format!("`{name}` is not supported yet: {consequence}");
+                let message = format!("`{name}` is not in effect yet: {consequence}");
                 self.warning(Code::NotSupportedYet, span, message);
             }
             Status::Refused(danger) => {
@@ -141,18 +177,7 @@ impl<'a> Context<'a> {
                 self.error(Code::NotSupportedYet, span, message);
             }
         }
-        self.look_inside(statement, keyword);
-        None
-    }
-
-    /// A block that is not carried out may still be wrong.
-    fn look_inside(&mut self, statement: &Statement, keyword: &Keyword) {
-        let (Some(block), Some(place)) = (&statement.block, keyword.inside()) else { return };
-        for statement in &block.statements {
-            if let Some(keyword) = self.look_up(statement, place) {
-                self.look_inside(statement, keyword);
-            }
-        }
+        fits.then_some(Entry { keyword, statement })
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {
@@ -199,10 +224,29 @@ impl<'a> Context<'a> {
         self.error(Code::MissingKeyword, span, format!("{owner} has no `{keyword}`"));
     }
 
-    /// A keyword of the table that lowering forgot: told, not dropped. Tests see to it that there is none.
+    /// A keyword whose value has no place of its own in the configuration: all that can be done is to see whether it
+    /// is a value of its form.
     pub fn forgotten(&mut self, entry: &Entry<'_>) {
-        let message = format!("`{}` is not supported yet: it has no effect", entry.keyword.name);
-        self.warning(Code::NotSupportedYet, entry.span(), message);
+        match entry.keyword.form {
+            Form::Flag => self.flag(entry),
+            Form::Switch => drop(self.switch(entry)),
+            Form::Whole(..) => drop(self.whole::<i64>(entry)),
+            Form::Seconds(..) => drop(self.seconds(entry)),
+            Form::OneOf(_) => drop(self.choice(entry)),
+            Form::Address => drop(self.address_of(entry)),
+            Form::Port => drop(self.port_of(entry)),
+            Form::Word(_) => drop(self.word(entry)),
+            Form::Words(_) | Form::Lines(..) => {}
+            Form::Block(_, place) => {
+                for entry in self.entries_of(entry, place) {
+                    self.forgotten(&entry);
+                }
+            }
+        }
+        if entry.keyword.status == Status::Works {
+            let message = format!("`{}` is not in effect yet", entry.keyword.name);
+            self.warning(Code::NotSupportedYet, entry.span(), message);
+        }
     }
 }
 

@@ -1,0 +1,39 @@
+//! What a configuration says, typed and complete: one struct for each kind of block, every default filled in.
+//!
+//! Nothing here knows the text it came from: files that mean the same are equal. What no part of the daemon uses yet
+//! is kept all the same, so that a configuration can be shown, converted and compared as a whole.
+
+mod address;
+mod global;
+mod instance;
+mod server;
+mod service;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use address::*;
+pub use global::*;
+pub use instance::*;
+pub use server::*;
+pub use service::*;
+
+/// Everything one configuration file asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// `global_defs`.
+    pub global: Global,
+    /// `vrrp_instance` blocks by name.
+    pub instances: BTreeMap<String, Arc<Instance>>,
+    /// `virtual_server` blocks by what they serve.
+    pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
+}
+
+impl Config {
+    /// Whether there is nothing to do: no instance and no virtual server.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.services.is_empty()
+    }
+}

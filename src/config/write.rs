@@ -1,0 +1,147 @@
+//! A configuration as statements again: the way back from [`Config`] to text.
+//!
+//! What comes out is the effective configuration: defaults filled in, names and repetitions replaced, what was left out
+//! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
+//! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
+
+mod instance;
+mod service;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Config, Thing};
+
+/// One statement of the effective configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The keyword, under its current name; in a list of addresses and the like, the first word.
+    pub keyword: String,
+    /// The words behind it.
+    pub words: Vec<String>,
+    /// What stands in braces behind it.
+    pub block: Option<Vec<Line>>,
+    /// Whether the same would hold if it were not said.
+    pub default: bool,
+    /// The thing whose block this is, for looking up where it and what it says stand in the text.
+    pub thing: Option<Thing>,
+}
+
+/// The whole configuration, in the order in which people write it.
+pub fn lines(config: &Config) -> Vec<Line> {
+    let mut out = Lines::default();
+    instance::write(&config.instances, &mut out);
+    service::write(&config.services, &mut out);
+    out.0
+}
+
+/// Statements being put together.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Vec<Line>);
+
+impl Lines {
+    /// A statement with its words.
+    pub fn say(&mut self, keyword: &str, words: impl IntoIterator<Item = String>) {
+        self.push(keyword, words.into_iter().collect(), false, None, None);
+    }
+
+    /// A statement with one value.
+    pub fn value(&mut self, keyword: &str, value: impl Value) {
+        self.push(keyword, vec![value.word()], false, None, None);
+    }
+
+    /// A statement with one value, if there is one.
+    pub fn some(&mut self, keyword: &str, value: Option<impl Value>) {
+        if let Some(value) = value {
+            self.value(keyword, value);
+        }
+    }
+
+    /// A statement with one value, of which is known what holds if it is not said.
+    pub fn unless<T: Value + PartialEq>(&mut self, keyword: &str, value: T, default: T) {
+        let same = value == default;
+        self.push(keyword, vec![value.word()], same, None, None);
+    }
+
+    /// A keyword that stands alone, if it is meant.
+    pub fn flag(&mut self, keyword: &str, on: bool) {
+        if on {
+            self.say(keyword, []);
+        }
+    }
+
+    /// A block, which may be that of a thing with a place in the text.
+    pub fn block(
+        &mut self,
+        keyword: &str,
+        words: impl IntoIterator<Item = String>,
+        thing: Option<Thing>,
+        fill: impl FnOnce(&mut Lines),
+    ) {
+        let mut inside = Lines::default();
+        fill(&mut inside);
+        self.push(keyword, words.into_iter().collect(), false, Some(inside.0), thing);
+    }
+
+    /// A block of lines of their own kind, each a list of words; nothing if there are none.
+    pub fn list(&mut self, keyword: &str, lines: impl IntoIterator<Item = Vec<String>>) {
+        let mut inside = Lines::default();
+        for words in lines {
+            let mut words = words.into_iter();
+            if let Some(first) = words.next() {
+                inside.say(&first, words);
+            }
+        }
+        if !inside.0.is_empty() {
+            self.push(keyword, Vec::new(), false, Some(inside.0), None);
+        }
+    }
+
+    fn push(
+        &mut self,
+        keyword: &str,
+        words: Vec<String>,
+        default: bool,
+        block: Option<Vec<Line>>,
+        thing: Option<Thing>,
+    ) {
+        self.0.push(Line { keyword: keyword.to_owned(), words, block, default, thing });
+    }
+}
+
+/// A value that is one word of the language.
+pub(super) trait Value {
+    /// The word, without quotes.
+    fn word(&self) -> String;
+}
+
+macro_rules! by_display {
+    ($($kind:ty),+) => {
+        $(impl Value for $kind {
+            fn word(&self) -> String {
+                self.to_string()
+            }
+        })+
+    };
+}
+
+by_display!(u8, u16, u32, u64, i64, i32, usize, String, &str, IpAddr);
+
+impl Value for bool {
+    fn word(&self) -> String {
+        if *self { "on" } else { "off" }.to_owned()
+    }
+}
+
+impl Value for Duration {
+    /// Seconds, with as many decimals as there are.
+    fn word(&self) -> String {
+        super::keywords::seconds(u64::try_from(self.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl<T: Value> Value for &T {
+    fn word(&self) -> String {
+        (*self).word()
+    }
+}

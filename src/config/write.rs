@@ -6,9 +6,12 @@
 
 mod instance;
 mod service;
+mod text;
 
 use std::net::IpAddr;
 use std::time::Duration;
+
+pub use text::text;
 
 use super::{Config, Thing};
 

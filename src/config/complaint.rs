@@ -273,6 +273,7 @@ impl Code {
             Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
             Self::MissingBlock | Self::UnexpectedBlock => "the line is ignored",
             Self::UnexpectedWord => "the word is ignored",
+            Self::NotSupportedYet => "it can do this; directord, made to start, leaves it out",
             Self::DuplicateName | Self::DuplicateRouter | Self::DuplicateService | Self::DuplicateServer => {
                 "the second one is left out"
             }

@@ -9,6 +9,7 @@ mod check;
 mod context;
 mod global;
 mod instance;
+mod missing;
 mod server;
 mod service;
 mod value;

@@ -46,6 +46,8 @@ pub struct Reading {
     pub spans: Spans,
     /// Whether the file itself, not one that it includes, could not be read.
     pub unreadable: bool,
+    /// Whether it was read as keepalived reads it, because of a wish from outside or its own `compat`.
+    pub compat: bool,
 }
 
 impl Reading {
@@ -88,22 +90,29 @@ impl From<Purpose> for Manner {
 pub fn read(path: &Path, config_id: Option<&str>, manner: impl Into<Manner>) -> Reading {
     let host = source::Host::of(config_id);
     let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), manner);
-    if reading.config.take_if(|config| config.is_empty()).is_some() {
-        reading.complaints.push(Complaint {
-            severity: Severity::Error,
-            code: Code::NothingToDo,
-            file: path.display().to_string(),
-            line: 1,
-            column: 1,
-            length: 1,
-            message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
-                .to_owned(),
-            suggestion: Some("if nothing is to be done, stop directord".to_owned()),
-            keepalived: None,
-            trail: Vec::new(),
-        });
+    let compat = reading.compat;
+    if reading.config.take_if(|config| config.is_empty() && !compat).is_some() {
+        reading.complaints.push(nothing_to_do(path, Severity::Error));
+    } else if reading.config.as_ref().is_some_and(Config::is_empty) {
+        reading.complaints.push(nothing_to_do(path, Severity::Warning));
     }
     reading
+}
+
+fn nothing_to_do(path: &Path, severity: Severity) -> Complaint {
+    Complaint {
+        severity,
+        code: Code::NothingToDo,
+        file: path.display().to_string(),
+        line: 1,
+        column: 1,
+        length: 1,
+        message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
+            .to_owned(),
+        suggestion: Some("if nothing is to be done, stop directord".to_owned()),
+        keepalived: Some("it runs and does nothing".to_owned()),
+        trail: Vec::new(),
+    }
 }
 
 /// Reads a text as if it stood in a file of that name. It can include nothing, and has no config id.
@@ -159,7 +168,7 @@ pub fn read_fetched(
     let complaints = complaints.finish(&sources);
     // The complaints tell by now where expanded text came from.
     sources.origins = Default::default();
-    Reading { config, complaints, sources, spans, unreadable }
+    Reading { config, complaints, sources, spans, unreadable, compat: manner.compat }
 }
 
 fn start_of(file: FileId) -> Span {

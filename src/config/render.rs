@@ -13,7 +13,7 @@ use std::fmt::Write;
 
 use super::complaint::{Complaint, Severity};
 use super::origin::Step;
-use super::source::Sources;
+use super::source::{FileId, Sources};
 
 /// Longer lines are shown in part, around the marker.
 const MAX_WIDTH: usize = 120;
@@ -35,8 +35,8 @@ impl Colour {
     }
 }
 
-/// All complaints in full, each followed by an empty line, and a last line that counts them. Nothing at all if
-/// there are none.
+/// All complaints in full, each followed by an empty line, and a last line that counts them; a refusal ends with what
+/// keepalived makes of the file, and the ways on. Nothing at all if there are no complaints.
 pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> String {
     let mut out = String::new();
     for complaint in complaints {
@@ -46,8 +46,26 @@ pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> St
     if !complaints.is_empty() {
         out.push_str(&summary(complaints));
         out.push('\n');
+        out.push_str(&ways_on(complaints, sources.name(FileId(0))));
     }
     out
+}
+
+/// What keepalived would have done with a file that is refused, and what can be done about it; empty for others.
+fn ways_on(complaints: &[Complaint], file: &str) -> String {
+    let errors = || complaints.iter().filter(|complaint| complaint.severity == Severity::Error);
+    let fatal = errors().filter(|complaint| complaint.keepalived.is_none()).count();
+    if errors().next().is_none() || file.ends_with(".toml") {
+        return String::new();
+    }
+    if fatal > 0 {
+        return "keepalived would not start with this file either, or not do what it says.\n".to_owned();
+    }
+    format!(
+        "keepalived would start with this file, and do what the notes above say.\n\
+         To do the same, add `--compat`; or have the file written that says what keepalived makes of it:\n    \
+         directord import keepalived {file}\n"
+    )
 }
 
 /// `2 errors, 1 warning`; kinds that do not occur are left out.

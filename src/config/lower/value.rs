@@ -28,7 +28,8 @@ impl Context<'_> {
         if word.is_none() {
             let name = entry.keyword.name;
             let message = format!("`{name}` needs a value: {}", entry.keyword.form);
-            self.error(Code::MissingValue, entry.span(), message);
+            let keepalived = super::missing::reaction(entry);
+            self.error_but(Code::MissingValue, entry.span(), message, None, keepalived);
         }
         word
     }

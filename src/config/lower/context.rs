@@ -181,7 +181,7 @@ impl<'a> Context<'a> {
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {
-        let Word { text, span } = &statement.keyword;
+        let Word { text, span, .. } = &statement.keyword;
         let places = match keywords::find(place, text) {
             Found::Here(keyword) => return Some(keyword),
             Found::Elsewhere(places) => places,

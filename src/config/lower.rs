@@ -4,13 +4,23 @@
 //! go; what is built of a block with errors is of no use, and [`super::read`] gives it to nobody.
 
 mod address;
+mod announce;
 mod authentication;
 mod check;
 mod command;
+mod conduct;
 mod context;
+mod device;
 mod global;
+mod group;
+mod hmac;
 mod instance;
+mod line;
 mod missing;
+mod notify;
+mod peers;
+mod route;
+mod rule;
 mod server;
 mod service;
 mod value;
@@ -29,9 +39,19 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     // The defaults for all others come first, wherever they stand.
     let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
     let mut config = Config { global, ..Config::default() };
-    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
+    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
+    group::lower(&mut context, &entries, &defaults, &mut config);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    let known = ["global_defs", "vrrp_instance", "virtual_server"];
+    let known = [
+        "global_defs",
+        "static_ipaddress",
+        "static_routes",
+        "static_rules",
+        "track_group",
+        "virtual_server",
+        "vrrp_instance",
+        "vrrp_sync_group",
+    ];
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
         context.forgotten(entry);
     }

@@ -10,6 +10,8 @@ use super::source::Span;
 pub enum Thing {
     /// A `vrrp_instance`, by name.
     Instance(String),
+    /// A `vrrp_sync_group`, by name.
+    Group(String),
     /// A `virtual_server`.
     Service(ServiceKey),
     /// A `real_server` of a service.

@@ -4,7 +4,9 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod address;
 mod command;
+mod group;
 mod instance;
 mod service;
 mod text;
@@ -36,7 +38,10 @@ pub struct Line {
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
+    group::write_static(config, &mut out);
+    group::write(config, &mut out);
     instance::write(&config.instances, &mut out);
+    instance::write(&config.idle, &mut out);
     service::write(&config.services, &mut out);
     out.0
 }

@@ -114,6 +114,8 @@ codes! {
     IncludeLoop = "include-loop",
     /// The file asks for nothing at all.
     NothingToDo = "nothing-to-do",
+    /// A file whose name ends with `.toml` that is no TOML.
+    InvalidToml = "invalid-toml",
     /// A NUL byte: this is no text file.
     NulByte = "nul-byte",
     /// Outside comments the text must be UTF-8.
@@ -269,6 +271,7 @@ impl Code {
             | Self::ExpansionLoop
             | Self::ExpansionTooLarge
             | Self::NulByte
+            | Self::InvalidToml
             | Self::NothingToDo
             | Self::MissingValue
             | Self::TooManyComplaints => return Reaction::Stops,

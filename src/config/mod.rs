@@ -32,6 +32,7 @@ use complaint::Complaints;
 use source::{Fetched, FileId, Refusal, Span};
 pub use syntax::builtin::Surroundings;
 use syntax::include::Fetch;
+use syntax::toml;
 use syntax::tree::{self, Tree};
 
 /// What reading a file gave: always every complaint, and the configuration if none of them is an error.
@@ -146,7 +147,11 @@ pub fn read_fetched(
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let tree = tree::parse(file, &path, &mut sources, fetch, around, &mut complaints);
+            let tree = if toml::is_one(&path) {
+                toml::parse(file, &sources.text(file), &mut complaints)
+            } else {
+                tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
+            };
             manner.compat |= lower::asks_for_compatibility(&tree);
             if manner.compat {
                 complaints.be_compatible();
@@ -166,7 +171,11 @@ pub fn read_fetched(
     if let Some(config) = config.as_ref().filter(|_| manner.purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);
     }
-    let complaints = complaints.finish(&sources);
+    let mut complaints = complaints.finish(&sources);
+    if toml::is_one(&path) && !manner.compat {
+        // keepalived reads no TOML.
+        complaints.iter_mut().for_each(|complaint| complaint.keepalived = None);
+    }
     // The complaints tell by now where expanded text came from.
     sources.origins = Default::default();
     Reading { config, complaints, sources, spans, unreadable, compat: manner.compat }

@@ -8,6 +8,7 @@ mod command;
 mod instance;
 mod service;
 mod text;
+mod toml;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
+pub use toml::toml;
 
 use super::{Config, Thing};
 

@@ -6,6 +6,7 @@
 
 pub mod complaint;
 pub mod diff;
+pub mod format;
 pub mod hints;
 pub mod keywords;
 pub mod lower;

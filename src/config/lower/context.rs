@@ -1,5 +1,6 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
+use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
 use crate::config::source::Span;
@@ -39,6 +40,8 @@ pub(super) struct Context<'a> {
     manner: Manner,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
+    /// What the top level defines for others to track.
+    pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
     idle: bool,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
@@ -47,7 +50,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(manner: Manner, complaints: &'a mut Complaints) -> Self {
-        Self { manner, complaints, spans: Spans::default(), idle: false, suggestions: 200 }
+        Self { manner, complaints, spans: Spans::default(), trackers: Known::default(), idle: false, suggestions: 200 }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {

@@ -10,6 +10,7 @@ mod instance;
 mod script;
 mod service;
 mod text;
+mod toml;
 mod track;
 mod track_file;
 mod track_process;
@@ -20,6 +21,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
+pub use toml::toml;
 
 use super::{Config, Thing};
 

@@ -4,6 +4,8 @@
 mod complaints;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/trackers.rs"]
+mod trackers;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -232,6 +232,8 @@ codes! {
     ExpansionLoop = "expansion-loop",
     /// Definitions and repetitions that produce more text than can be meant.
     ExpansionTooLarge = "expansion-too-large",
+    /// keepalived takes this line for part of another block.
+    ReadElsewhere = "read-elsewhere",
     /// The list of complaints was cut off here.
     TooManyComplaints = "too-many-complaints",
 }
@@ -274,7 +276,8 @@ impl Code {
             | Self::MissingValue
             | Self::TooManyComplaints => return Reaction::Stops,
             Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
-            Self::MissingBlock | Self::UnexpectedBlock => "the line is ignored",
+            Self::MissingBlock => "what follows is read as its block",
+            Self::UnexpectedBlock => "the `{` is ignored, and the `}` closes the block around it",
             Self::UnexpectedWord => "the word is ignored",
             Self::NotSupportedYet => "it can do this; directord, made to start, leaves it out",
             Self::DuplicateName | Self::DuplicateRouter | Self::DuplicateService | Self::DuplicateServer => {

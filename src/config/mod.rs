@@ -11,6 +11,7 @@ pub mod keywords;
 pub mod lower;
 mod model;
 pub mod origin;
+mod relink;
 pub mod render;
 pub mod source;
 pub mod spans;
@@ -31,7 +32,8 @@ use complaint::Complaints;
 use source::{Fetched, FileId, Refusal, Span};
 pub use syntax::builtin::Surroundings;
 use syntax::include::Fetch;
-use syntax::{toml, tree};
+use syntax::toml;
+use syntax::tree::{self, Tree};
 
 /// What reading a file gave: always every complaint, and the configuration if none of them is an error.
 #[derive(Debug, Clone)]
@@ -155,7 +157,10 @@ pub fn read_fetched(
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower::lower(&tree, manner, &mut complaints))
+            (!tree.incomplete).then(|| match toml::is_one(&path) {
+                true => lower::lower(&tree, manner, &mut complaints),
+                false => lower(&tree, manner, &mut complaints),
+            })
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -177,6 +182,25 @@ pub fn read_fetched(
     // The complaints tell by now where expanded text came from.
     sources.origins = Default::default();
     Reading { config, complaints, sources, spans, unreadable, compat: manner.compat }
+}
+
+/// Lowers the tree, in compatible reading as keepalived links it.
+fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Config, Spans) {
+    if manner.compat {
+        let relinked = relink::relink(tree);
+        return lower::lower(relinked.as_ref().map_or(tree, |relinked| &relinked.tree), manner, complaints);
+    }
+    let lowered = lower::lower(tree, manner, complaints);
+    if complaints.has_errors()
+        && let Some(relinked) = relink::relink(tree)
+    {
+        for span in relinked.misread {
+            let message = "keepalived does not read this line as it is meant: it ignores a `{` behind an unknown \
+                           keyword, and the `}` closes another block";
+            complaints.hint(Code::ReadElsewhere, span, message);
+        }
+    }
+    lowered
 }
 
 fn start_of(file: FileId) -> Span {

@@ -181,29 +181,33 @@ impl<'a> Context<'a> {
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {
+        if statement.is_brace() {
+            return None;
+        }
         let Word { text, span, .. } = &statement.keyword;
         let places = match keywords::find(place, text) {
             Found::Here(keyword) => return Some(keyword),
             Found::Elsewhere(places) => places,
             Found::Nowhere => {
-                self.unknown(text, *span, place);
+                self.unknown(statement, place);
                 return None;
             }
         };
         let names: Vec<String> = places.iter().map(Place::to_string).collect();
         let message = format!("`{text}` is no keyword of {place}; it belongs to {}", names.join(" or "));
-        self.error(Code::MisplacedKeyword, *span, message);
+        self.error_but(Code::MisplacedKeyword, *span, message, None, ignored(statement, place));
         None
     }
 
-    fn unknown(&mut self, word: &str, span: Span, place: Place) {
+    fn unknown(&mut self, statement: &Statement, place: Place) {
+        let Word { text: word, span, .. } = &statement.keyword;
         let suggestion =
             self.closest(|| keywords::nearest(place, word)).map(|name| format!("did you mean `{name}`?"));
         let mut message = format!("`{}` is no keyword of {place}", short(word));
         if suggestion.is_none() && word.starts_with("//") {
             message.push_str("; comments begin with `#` or `!`");
         }
-        self.complaints.push(Severity::Error, Code::UnknownKeyword, span, message, suggestion);
+        self.error_but(Code::UnknownKeyword, *span, message, suggestion, ignored(statement, place));
     }
 
     fn closest(&mut self, search: impl FnOnce() -> Option<&'static str>) -> Option<&'static str> {
@@ -255,6 +259,19 @@ impl<'a> Context<'a> {
             let message = format!("`{}` is not in effect yet", entry.keyword.name);
             self.warning(Code::NotSupportedYet, entry.span(), message);
         }
+    }
+}
+
+/// What keepalived does with a keyword that it does not know where it stands.
+fn ignored(statement: &Statement, place: Place) -> Reaction {
+    match (&statement.block, place) {
+        (None, _) => Reaction::goes_on("the line is ignored"),
+        (Some(_), Place::Root) => {
+            Reaction::goes_on("it is ignored, and what is in its block is read as if it stood outside")
+        }
+        (Some(_), place) => Reaction::goes_on(format!(
+            "it is ignored, what is in its block is read as if it stood outside, and its `}}` closes {place}"
+        )),
     }
 }
 

@@ -51,7 +51,7 @@ pub fn parse(file: FileId, text: &str, complaints: &mut Complaints) -> Tree {
     match DeTable::parse(text) {
         Ok(table) => {
             let statements = reader.table(table.get_ref(), Place::Root);
-            Tree { root: Block { open: Span::default(), statements }, incomplete: false }
+            Tree { root: Block { statements, ..Block::default() }, incomplete: false }
         }
         Err(first) => {
             let all = if text.len() > SMALL { vec![first] } else { DeTable::parse_recoverable(text).1 };
@@ -224,7 +224,7 @@ impl Reader<'_> {
         value: &Value<'_>,
         statements: Vec<Statement>,
     ) -> Statement {
-        let block = Block { open: self.span(value), statements };
+        let block = Block { open: self.span(value), close: None, statements };
         Statement { keyword: keyword.clone(), words: words.to_vec(), block: Some(block) }
     }
 

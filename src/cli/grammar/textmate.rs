@@ -1,7 +1,7 @@
 //! The grammar in the form that TextMate began and many editors read: JSON with regular expressions of Oniguruma.
 //!
-//! A block is two rules, one inside the other: the outer one begins with its keyword and ends behind the closing
-//! brace, the inner one is what stands in the braces. So the brace may stand on the next line.
+//! A block has two rules, because a rule sees one line at a time: one for a brace on the line of its keyword, and one
+//! for a brace on a later line, which is a rule inside a rule.
 
 use serde_json::{Map, Value, json};
 
@@ -12,18 +12,14 @@ use crate::config::keywords::Place;
 const BEGIN: &str = r"(?<![^\s{}])";
 const END: &str = r"(?=$|[\s{}#!])";
 
+/// A brace that opens a block: none of a name, `${NAME}`.
+const OPEN: &str = r"(?<!\$)\{";
+const BRACE: &str = "punctuation.section.block.directord";
+
 /// The whole grammar.
 pub(super) fn grammar() -> String {
     let mut repository = Map::new();
     repository.insert("common".to_owned(), json!({ "patterns": common() }));
-    repository.insert(
-        "lines".to_owned(),
-        json!({
-            "begin": r"\{", "end": r"\}",
-            "beginCaptures": brace(), "endCaptures": brace(),
-            "patterns": [{ "include": "#common" }],
-        }),
-    );
     for place in places() {
         repository.insert(camel(place), json!({ "patterns": patterns(place) }));
     }
@@ -38,31 +34,15 @@ pub(super) fn grammar() -> String {
     format!("{grammar:#}\n")
 }
 
-fn brace() -> Value {
-    json!({ "0": { "name": "punctuation.section.block.directord" } })
-}
-
 fn patterns(place: Place) -> Vec<Value> {
     let mut patterns = vec![json!({ "include": "#common" })];
     for (keyword, inside) in blocks(place) {
-        patterns.push(block(
-            &[keyword],
-            "storage.type.block.directord",
-            &json!([
-                {
-                    "begin": r"\{", "end": r"\}",
-                    "beginCaptures": brace(), "endCaptures": brace(),
-                    "patterns": [{ "include": format!("#{}", camel(inside)) }],
-                },
-                { "include": "#common" },
-                { "name": "entity.name.section.directord", "match": r#"[^\s{}"'#!$]+"# },
-            ]),
-        ));
+        let inside = format!("#{}", camel(inside));
+        patterns.extend(block(&[keyword], "storage.type.block.directord", &inside));
     }
     let lines = words(place, Look::Lines);
     if !lines.is_empty() {
-        let inside = json!([{ "include": "#lines" }, { "include": "#common" }]);
-        patterns.push(block(&lines, "keyword.other.directord", &inside));
+        patterns.extend(block(&lines, "keyword.other.directord", "#common"));
     }
     for (look, name) in
         [(Look::Plain, "keyword.other.directord"), (Look::Obsolete, "invalid.deprecated.directord")]
@@ -75,14 +55,40 @@ fn patterns(place: Place) -> Vec<Value> {
     patterns
 }
 
-/// A keyword with the block behind it.
-fn block(keywords: &[&str], name: &str, patterns: &Value) -> Value {
-    json!({
-        "begin": any(keywords),
+/// A keyword with the block behind it: whose brace stands on the same line, or on a later one.
+fn block(keywords: &[&str], name: &str, inside: &str) -> [Value; 2] {
+    let keyword = any(keywords);
+    let title = json!([
+        { "include": "#common" },
+        { "name": "entity.name.section.directord", "match": r#"[^\s{}"'#!$]+"# },
+    ]);
+    let same = json!({
+        "begin": format!(r"({keyword})((?:[^{{}}#!$]|\$\{{[^}}]*\}}|\$(?!\{{))*)(\{{)"),
+        "beginCaptures": {
+            "1": { "name": name },
+            "2": { "patterns": title },
+            "3": { "name": BRACE },
+        },
+        "end": r"\}",
+        "endCaptures": { "0": { "name": BRACE } },
+        "patterns": [{ "include": inside }],
+    });
+    let later = json!({
+        "begin": format!("{keyword}(?!.*{OPEN})"),
         "beginCaptures": { "0": { "name": name } },
         "end": r"(?<=\})",
-        "patterns": patterns,
-    })
+        "patterns": [
+            {
+                "begin": OPEN, "end": r"\}",
+                "beginCaptures": { "0": { "name": BRACE } },
+                "endCaptures": { "0": { "name": BRACE } },
+                "patterns": [{ "include": inside }],
+            },
+            { "include": "#common" },
+            { "name": "entity.name.section.directord", "match": r#"[^\s{}"'#!$]+"# },
+        ],
+    });
+    [same, later]
 }
 
 fn any(words: &[&str]) -> String {

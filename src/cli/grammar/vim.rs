@@ -49,6 +49,9 @@ highlight default link directordString String
 highlight default link directordComment Comment
 ";
 
+/// Behind a closing brace, but not behind that of a name, `${NAME}`.
+const BEHIND: &str = r"/\%(\${[^}]*}\)\@60<!}\@1<=/";
+
 /// The whole file.
 pub(super) fn grammar() -> String {
     let mut out = format!(
@@ -89,7 +92,7 @@ fn one_place(out: &mut String, place: Place) {
         let group = format!("directord{name}Lines");
         let _ = writeln!(
             out,
-            "syntax region {group} matchgroup=directordKeyword start=/{}/ matchgroup=NONE end=/}}\\@1<=/{contained} \
+            "syntax region {group} matchgroup=directordKeyword start=/{}/ matchgroup=NONE end={BEHIND}{contained} \
              contains=directordLines,@directordCommon",
             any(&lines)
         );
@@ -100,7 +103,7 @@ fn one_place(out: &mut String, place: Place) {
         let inside = camel(inside);
         let _ = writeln!(
             out,
-            "syntax region {group} matchgroup=directordBlock start=/{}/ matchgroup=NONE end=/}}\\@1<=/{contained} \
+            "syntax region {group} matchgroup=directordBlock start=/{}/ matchgroup=NONE end={BEHIND}{contained} \
              contains=directord{inside}Body,directordTitle,@directordCommon",
             any(&[keyword])
         );

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::report::{self, Format};
 use super::say;
 use crate::config::source::FileId;
-use crate::config::{self, Colour, Complaint, Reading, Severity};
+use crate::config::{self, Colour, Complaint, Manner, Reading, Severity};
 
 /// `EX_NOINPUT` of sysexits.h: a file that was named cannot be read.
 const UNREADABLE: u8 = 66;
@@ -16,9 +16,10 @@ pub(super) fn check(
     files: &[impl AsRef<Path>],
     peer: Option<&Path>,
     config_id: Option<&str>,
+    manner: Manner,
     format: Format,
 ) -> ExitCode {
-    let readings = read_all(files, peer, config_id);
+    let readings = read_all(files, peer, config_id, manner);
     let printed = match format {
         Format::Text => text(&readings),
         _ => say(&report::report(&all(&readings), format)),
@@ -26,8 +27,13 @@ pub(super) fn check(
     if printed == ExitCode::SUCCESS { verdict(&readings) } else { printed }
 }
 
-fn read_all(files: &[impl AsRef<Path>], peer: Option<&Path>, config_id: Option<&str>) -> Vec<Reading> {
-    let read = |file: &Path| config::read(file, config_id, config::Purpose::Check);
+fn read_all(
+    files: &[impl AsRef<Path>],
+    peer: Option<&Path>,
+    config_id: Option<&str>,
+    manner: Manner,
+) -> Vec<Reading> {
+    let read = |file: &Path| config::read(file, config_id, manner);
     let mut readings: Vec<Reading> = files.iter().map(|file| read(file.as_ref())).collect();
     if let Some(mut peer) = peer.map(read) {
         for reading in &mut readings {

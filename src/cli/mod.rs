@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::{Manner, Purpose};
 use crate::supervisor::{self, Backend, Options};
 use format::Target;
 use grammar::Editor;
@@ -47,6 +48,9 @@ enum Command {
         /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
         #[arg(short = 'i', long, value_name = "ID")]
         config_id: Option<String>,
+        /// Go on where keepalived would: what it ignores or replaces is a warning, not an error
+        #[arg(long)]
+        compat: bool,
         /// Where everything lies that the daemon keeps while it runs, its control socket included
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
@@ -80,6 +84,9 @@ enum Command {
         /// The files, each a configuration of its own
         #[arg(value_name = "FILE", default_value = "/etc/directord/directord.conf")]
         files: Vec<PathBuf>,
+        /// Judge as `directord run --compat` does: what keepalived survives is a warning
+        #[arg(long)]
+        compat: bool,
         /// As one JSON object, `complaints`; the same as `--format json`
         #[arg(long, conflicts_with = "format")]
         json: bool,
@@ -142,15 +149,16 @@ enum Command {
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { config, config_id, runtime_dir, ipvs, record } => {
+        Command::Run { config, config_id, compat, runtime_dir, ipvs, record } => {
             let _log = log();
-            supervisor::run(&Options { config, config_id, runtime_dir, ipvs, record }).into()
+            supervisor::run(&Options { config, config_id, compat, runtime_dir, ipvs, record }).into()
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
-        Command::Check { files, json, format, peer, config_id } => {
+        Command::Check { files, compat, json, format, peer, config_id } => {
             let format = if json { Format::Json } else { format };
-            check::check(&files, peer.as_deref(), config_id.as_deref(), format)
+            let manner = Manner { purpose: Purpose::Check, compat };
+            check::check(&files, peer.as_deref(), config_id.as_deref(), manner, format)
         }
         Command::Fmt { files, check, stdout } => {
             let target = match (check, stdout) {

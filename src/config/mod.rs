@@ -12,6 +12,7 @@ pub mod keywords;
 pub mod lower;
 mod model;
 pub mod origin;
+mod relink;
 pub mod render;
 pub mod source;
 pub mod spans;
@@ -32,7 +33,8 @@ use complaint::Complaints;
 use source::{Fetched, FileId, Refusal, Span};
 pub use syntax::builtin::Surroundings;
 use syntax::include::Fetch;
-use syntax::tree;
+use syntax::toml;
+use syntax::tree::{self, Tree};
 
 /// What reading a file gave: always every complaint, and the configuration if none of them is an error.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ pub struct Reading {
     pub spans: Spans,
     /// Whether the file itself, not one that it includes, could not be read.
     pub unreadable: bool,
+    /// Whether it was read as keepalived reads it, because of a wish from outside or its own `compat`.
+    pub compat: bool,
 }
 
 impl Reading {
@@ -89,37 +93,44 @@ impl From<Purpose> for Manner {
 pub fn read(path: &Path, config_id: Option<&str>, manner: impl Into<Manner>) -> Reading {
     let host = source::Host::of(config_id);
     let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), manner);
-    if reading.config.take_if(|config| config.is_empty()).is_some() {
-        reading.complaints.push(Complaint {
-            severity: Severity::Error,
-            code: Code::NothingToDo,
-            file: path.display().to_string(),
-            line: 1,
-            column: 1,
-            length: 1,
-            message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
-                .to_owned(),
-            suggestion: Some("if nothing is to be done, stop directord".to_owned()),
-            keepalived: None,
-            trail: Vec::new(),
-        });
+    let compat = reading.compat;
+    if reading.config.take_if(|config| config.is_empty() && !compat).is_some() {
+        reading.complaints.push(nothing_to_do(path, Severity::Error));
+    } else if reading.config.as_ref().is_some_and(Config::is_empty) {
+        reading.complaints.push(nothing_to_do(path, Severity::Warning));
     }
     reading
 }
 
-/// Reads a text as if it stood in a file of that name. It can include nothing, and has no config id.
+fn nothing_to_do(path: &Path, severity: Severity) -> Complaint {
+    Complaint {
+        severity,
+        code: Code::NothingToDo,
+        file: path.display().to_string(),
+        line: 1,
+        column: 1,
+        length: 1,
+        message: "the file asks for nothing: it has neither a `vrrp_instance` nor a `virtual_server`"
+            .to_owned(),
+        suggestion: Some("if nothing is to be done, stop directord".to_owned()),
+        keepalived: Some("it runs and does nothing".to_owned()),
+        trail: Vec::new(),
+    }
+}
+
+/// Reads a text as if it stood in a file of that name, strictly. It can include nothing, and has no config id.
 pub fn read_text(name: &str, text: &str) -> Reading {
+    read_text_as(name, text, Purpose::Check)
+}
+
+/// The same in any manner.
+pub fn read_text_as(name: &str, text: &str, manner: impl Into<Manner>) -> Reading {
     let nothing = |path: &Path| {
         let message = "a text that is no file cannot include any".to_owned();
         vec![Fetched { path: path.to_owned(), text: Err(Refusal { code: Code::FileMissing, message }) }]
     };
     let around = Surroundings { config_id: "", seed: 0, variable: &|_| None, directory: Path::new("/") };
-    read_fetched(
-        Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) },
-        &nothing,
-        &around,
-        Purpose::Check,
-    )
+    read_fetched(Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) }, &nothing, &around, manner)
 }
 
 /// Reads a file that has been fetched already; `fetch` gets those it includes, and `around` is the world it asks.
@@ -133,17 +144,23 @@ pub fn read_fetched(
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
+    let is_toml = toml::is_one(&path);
     let unreadable = text.is_err();
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let tree = tree::parse(file, &path, &mut sources, fetch, around, &mut complaints);
-            manner.compat |= lower::asks_for_compatibility(&tree);
+            let tree = if is_toml {
+                toml::parse(file, &sources.text(file), &mut complaints)
+            } else {
+                tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
+            };
+            // keepalived reads no TOML: there is nothing to be compatible with.
+            manner.compat = !is_toml && (manner.compat || lower::asks_for_compatibility(&tree));
             if manner.compat {
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower::lower(&tree, manner, &mut complaints))
+            (!tree.incomplete).then(|| lower(&tree, manner, is_toml, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -157,10 +174,33 @@ pub fn read_fetched(
     if let Some(config) = config.as_ref().filter(|_| manner.purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);
     }
-    let complaints = complaints.finish(&sources);
+    let mut complaints = complaints.finish(&sources);
+    if is_toml {
+        complaints.iter_mut().for_each(|complaint| complaint.keepalived = None);
+    }
     // The complaints tell by now where expanded text came from.
     sources.origins = Default::default();
-    Reading { config, complaints, sources, spans, unreadable }
+    Reading { config, complaints, sources, spans, unreadable, compat: manner.compat }
+}
+
+/// Lowers the tree, in compatible reading as keepalived links it.
+fn lower(tree: &Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> (Config, Spans) {
+    if manner.compat {
+        let relinked = relink::relink(tree);
+        return lower::lower(relinked.as_ref().map_or(tree, |relinked| &relinked.tree), manner, complaints);
+    }
+    let lowered = lower::lower(tree, manner, complaints);
+    if complaints.has_errors()
+        && !is_toml
+        && let Some(relinked) = relink::relink(tree)
+    {
+        for span in relinked.misread {
+            let message = "keepalived does not read this line as it is meant: it ignores a `{` behind an unknown \
+                           keyword, and the `}` closes another block";
+            complaints.hint(Code::ReadElsewhere, span, message);
+        }
+    }
+    lowered
 }
 
 fn start_of(file: FileId) -> Span {

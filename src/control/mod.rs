@@ -13,6 +13,7 @@ pub(crate) use server::{Desk, serve};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Complaint;
 use crate::director::snapshot::Snapshot;
 use crate::supervisor::reload::ReloadOutcome;
 
@@ -25,8 +26,10 @@ pub struct Status {
     pub pid: u32,
     /// The configuration file, as given.
     pub config: String,
-    /// How the last reload ended; its warnings stay visible here.
+    /// How the last reload ended.
     pub last_reload: ReloadOutcome,
+    /// What was said of the configuration in effect; it stays visible here for as long as that is so.
+    pub warnings: Vec<Complaint>,
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Status;
+use crate::config::Complaint;
 use crate::director::snapshot::{InstanceStatus, OwnerStatus, ServerStatus, ServiceStatus};
 
 /// Lays the state out as text. Colour only where a terminal reads it.
@@ -18,10 +19,9 @@ pub fn render(status: &Status, colour: bool) -> String {
     let reload = &status.last_reload;
     if !reload.accepted {
         let _ = writeln!(out, "{}", paint.bad(&format!("last reload: {}", reload.summary)));
-    }
-    if !reload.rendered.is_empty() {
         let _ = writeln!(out, "{}", reload.rendered.trim_end());
     }
+    warnings(&mut out, &status.warnings);
     for (owner, name) in [(&director.ipvs, "IPVS table"), (&director.addresses, "addresses")] {
         problems(&mut out, owner, name, &paint);
     }
@@ -41,6 +41,17 @@ pub fn render(status: &Status, colour: bool) -> String {
         table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
     }
     out
+}
+
+/// What was said of the running configuration, a line for each, so that it is not forgotten.
+fn warnings(out: &mut String, warnings: &[Complaint]) {
+    const SHOWN: usize = 20;
+    for warning in warnings.iter().take(SHOWN) {
+        let _ = writeln!(out, "{warning}");
+    }
+    if warnings.len() > SHOWN {
+        let _ = writeln!(out, "and {} more: see `directord check`", warnings.len() - SHOWN);
+    }
 }
 
 fn problems(out: &mut String, owner: &OwnerStatus, name: &str, paint: &Paint) {

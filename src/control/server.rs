@@ -13,14 +13,14 @@ use tracing::error;
 
 use super::Status;
 use crate::supervisor::inbox::Sender;
-use crate::supervisor::reload::{ReloadOutcome, Request};
+use crate::supervisor::reload::{ReloadOutcome, Reloads, Request};
 
 /// What answers need.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     pub(crate) inbox: Sender,
     pub(crate) requests: mpsc::Sender<Request>,
-    pub(crate) last_reload: watch::Receiver<ReloadOutcome>,
+    pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
 }
 
@@ -39,12 +39,13 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
 
 async fn status(State(desk): State<Desk>) -> Result<Json<Status>, StatusCode> {
     let director = desk.inbox.snapshot().await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    let last_reload = desk.last_reload.borrow().clone();
+    let Reloads { last: last_reload, running: warnings } = desk.reloads.borrow().clone();
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         config: desk.config.display().to_string(),
         last_reload,
+        warnings,
         director,
     }))
 }

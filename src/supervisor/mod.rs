@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 use vrrp::io::{AddressTable, LinkMonitor};
 
-use crate::config::{self, Colour, Reading};
+use crate::config::{self, Colour, Manner, Purpose, Reading};
 use crate::control;
 use crate::director::Director;
 use crate::director::effect::Level;
@@ -58,12 +58,21 @@ pub struct Options {
     pub config: PathBuf,
     /// What `@ID` before its lines is compared with; `None`: the host's name up to its first dot.
     pub config_id: Option<String>,
+    /// Whether what keepalived survives is survived.
+    pub compat: bool,
     /// Where everything lies that the daemon keeps while it runs.
     pub runtime_dir: PathBuf,
     /// Which IPVS table to keep.
     pub ipvs: Backend,
     /// Where to record what the brain is told.
     pub record: Option<PathBuf>,
+}
+
+impl Options {
+    /// How the configuration is read.
+    fn manner(&self) -> Manner {
+        Manner { purpose: Purpose::Run, compat: self.compat }
+    }
 }
 
 /// How a run ended; the numbers are the process's exit statuses.
@@ -92,7 +101,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> Exit {
-    let reading = config::read(&options.config, options.config_id.as_deref(), config::Purpose::Run);
+    let reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
     if let Err(exit) = may_start(options, &reading) {
         return exit;
     }
@@ -176,7 +185,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
     let (mail_settings_in, mail_settings) = watch::channel(None);
-    let (last_reload, last_reload_seen) = watch::channel(reload::ReloadOutcome::default());
+    let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
     let network = spawn("network", {
@@ -192,7 +201,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
-        last_reload: last_reload_seen,
+        reloads: reloads_seen,
         config: options.config.clone(),
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
@@ -213,7 +222,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
     })?;
-    let mut reloader = Reloader::new(options, inbox.clone(), last_reload, mail_settings_in);
+    let mut reloader = Reloader::new(options, inbox.clone(), reloads, mail_settings_in);
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");

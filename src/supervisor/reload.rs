@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::Options;
 use super::host;
 use super::inbox::Sender;
-use crate::config::{self, Colour, Complaint, Config, Difference, Reading};
+use crate::config::{self, Colour, Complaint, Config, Difference, Manner, Reading};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -28,6 +28,15 @@ pub struct ReloadOutcome {
     pub rendered: String,
 }
 
+/// What readers are told about configurations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// The last attempt.
+    pub last: ReloadOutcome,
+    /// What was said of the configuration in effect, which an attempt that was refused does not change.
+    pub running: Vec<Complaint>,
+}
+
 /// A wish to reload, and where the answer goes.
 pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
 
@@ -36,9 +45,10 @@ pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
 pub(super) struct Reloader {
     path: PathBuf,
     config_id: Option<String>,
+    manner: Manner,
     running: Arc<Config>,
     inbox: Sender,
-    last: watch::Sender<ReloadOutcome>,
+    told: watch::Sender<Reloads>,
     mail: watch::Sender<Option<notify::EmailSettings>>,
 }
 
@@ -46,25 +56,25 @@ impl Reloader {
     pub(super) fn new(
         options: &Options,
         inbox: Sender,
-        last: watch::Sender<ReloadOutcome>,
+        told: watch::Sender<Reloads>,
         mail: watch::Sender<Option<notify::EmailSettings>>,
     ) -> Self {
         let (path, config_id) = (options.config.clone(), options.config_id.clone());
-        Reloader { path, config_id, running: Arc::default(), inbox, last, mail }
+        Reloader { path, config_id, manner: options.manner(), running: Arc::default(), inbox, told, mail }
     }
 
     /// Puts the first configuration into effect.
     pub(super) async fn start(&mut self, reading: Reading) {
         let outcome = self.take_over(reading).await;
-        self.last.send_replace(outcome);
+        self.tell(outcome);
     }
 
     /// Serves requests, one after the other, until nobody can make any.
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
         while let Some(request) = requests.recv().await {
             host::tell_reloading();
-            let (path, config_id) = (self.path.clone(), self.config_id.clone());
-            let read = move || config::read(&path, config_id.as_deref(), config::Purpose::Run);
+            let (path, config_id, manner) = (self.path.clone(), self.config_id.clone(), self.manner);
+            let read = move || config::read(&path, config_id.as_deref(), manner);
             let outcome = match tokio::task::spawn_blocking(read).await {
                 Ok(reading) => self.take_over(reading).await,
                 Err(panic) => ReloadOutcome {
@@ -73,11 +83,20 @@ impl Reloader {
                 },
             };
             host::tell_ready(&outcome.summary);
-            self.last.send_replace(outcome.clone());
+            self.tell(outcome.clone());
             if let Some(reply) = request {
                 let _ = reply.send(outcome);
             }
         }
+    }
+
+    fn tell(&self, outcome: ReloadOutcome) {
+        self.told.send_modify(|told| {
+            if outcome.accepted {
+                told.running.clone_from(&outcome.complaints);
+            }
+            told.last = outcome;
+        });
     }
 
     async fn take_over(&mut self, reading: Reading) -> ReloadOutcome {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Word;
 use super::tree::Builder;
-use crate::config::complaint::{Code, Severity};
+use crate::config::complaint::{Code, Reaction};
 use crate::config::source::{Fetched, Span};
 use crate::config::wildcard;
 
@@ -31,23 +31,33 @@ pub struct Strictness {
     pub wildcard: bool,
     /// Each item of a brace list must match something.
     pub brace: bool,
+    /// Whether nobody asked for this: keepalived is not strict then.
+    pub ours: bool,
 }
 
 impl Strictness {
     /// Of plain `include` without `include_check`.
-    pub const USUAL: Self = Self { read: true, any: false, wildcard: false, brace: false };
-    const NONE: Self = Self { read: false, any: false, wildcard: false, brace: false };
-    const ALL: Self = Self { read: true, any: true, wildcard: true, brace: true };
+    pub const USUAL: Self = Self { read: true, any: false, wildcard: false, brace: false, ours: true };
+    const READ: Self = Self { ours: false, ..Self::USUAL };
+    const NONE: Self = Self { read: false, ..Self::READ };
+    const ALL: Self = Self { read: true, any: true, wildcard: true, brace: true, ours: false };
 
     fn of(keyword: &str, plain: Self) -> Self {
         match keyword {
-            "includer" => Self::USUAL,
-            "includem" => Self { any: true, ..Self::USUAL },
-            "includew" => Self { wildcard: true, ..Self::USUAL },
-            "includeb" => Self { brace: true, ..Self::USUAL },
+            "includer" => Self::READ,
+            "includem" => Self { any: true, ..Self::READ },
+            "includew" => Self { wildcard: true, ..Self::READ },
+            "includeb" => Self { brace: true, ..Self::READ },
             "includea" => Self::ALL,
             _ => plain,
         }
+    }
+}
+
+impl Strictness {
+    /// What keepalived does where a file is not there.
+    fn keepalived(self) -> Reaction {
+        if self.ours { Reaction::goes_on("nothing is included") } else { Reaction::Stops }
     }
 }
 
@@ -64,6 +74,7 @@ impl Builder<'_> {
     /// `include_check`: what plain `include` is strict about from here on.
     pub(super) fn include_check(&mut self, words: &[Word]) {
         let edits = |word: &Word| word.text.starts_with(['+', '-']);
+        self.strictness.ours = false;
         if words.is_empty() {
             self.strictness = Strictness::ALL;
         } else if !words.iter().all(edits) {
@@ -105,14 +116,18 @@ impl Builder<'_> {
                 .collect();
             if is_list && found.iter().all(|found| *found == Found::No) && !self.gave_up {
                 let message = format!("no item of `{}` matches any file", pattern.text);
-                self.complain(strictness.read || strictness.any, pattern.span, message);
+                self.complain(strictness.read || strictness.any, strictness, pattern.span, message);
             }
         }
     }
 
-    fn complain(&mut self, is_error: bool, span: Span, message: String) {
-        let severity = if is_error { Severity::Error } else { Severity::Warning };
-        self.complaints.push(severity, Code::IncludeMissing, span, message, None);
+    fn complain(&mut self, is_error: bool, strictness: Strictness, span: Span, message: String) {
+        if is_error {
+            let keepalived = strictness.keepalived();
+            self.complaints.refuse(Code::IncludeMissing, span, message, None, keepalived);
+        } else {
+            self.complaints.warning(Code::IncludeMissing, span, message);
+        }
     }
 
     fn include_pattern(&mut self, name: &str, span: Span, strictness: Strictness, is_list: bool) -> Found {
@@ -127,7 +142,7 @@ impl Builder<'_> {
             |fetched: &Fetched| fetched.text.as_ref().is_err_and(|refusal| refusal.code == Code::FileMissing);
         if fetched.is_empty() || (is_list && fetched.iter().all(missing)) {
             if (is_list && strictness.brace) || (is_pattern && (strictness.any || strictness.wildcard)) {
-                self.complain(true, span, format!("no file matches `{}`", path.display()));
+                self.complain(true, strictness, span, format!("no file matches `{}`", path.display()));
                 return Found::Told;
             }
             return Found::No;
@@ -138,10 +153,12 @@ impl Builder<'_> {
                 Err(refusal) => {
                     // A pattern may match a directory by accident; a name is meant.
                     let accident = is_pattern && refusal.code == Code::NotAFile;
-                    let severity =
-                        if accident || !strictness.read { Severity::Warning } else { Severity::Error };
                     let message = format!("`{}`: {}", path.display(), refusal.message);
-                    self.complaints.push(severity, refusal.code, span, message, None);
+                    if accident || !strictness.read {
+                        self.complaints.warning(refusal.code, span, message);
+                    } else {
+                        self.complaints.refuse(refusal.code, span, message, None, strictness.keepalived());
+                    }
                 }
             }
         }

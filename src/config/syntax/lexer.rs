@@ -33,22 +33,41 @@ pub const INCLUDES: [&str; 6] = ["include", "includer", "includem", "includew", 
 
 /// Appends the tokens of one line, which is given without its end, and with where it was written.
 pub fn tokens(line: &str, places: Places<'_>, complaints: &mut Complaints, out: &mut Vec<Token>) {
-    let chars = line.chars().peekable();
-    let mut lexer = Lexer { chars, column: 1, places, complaints, out, keyword: true, include: false };
+    lexer(line, 1, places, complaints, out).run();
+}
+
+/// The words of a value that stands for itself, as a string of TOML does: nothing in it is a comment or a block, and
+/// quotes and backslashes mean what they always do.
+pub fn words(value: &str, places: Places<'_>, complaints: &mut Complaints) -> Vec<Word> {
+    let mut out = Vec::new();
+    let mut lexer = lexer(value, 1, places, complaints, &mut out);
+    lexer.plain = true;
     lexer.run();
+    let word = |token| if let Token::Word(word) = token { Some(word) } else { None };
+    out.into_iter().filter_map(word).collect()
 }
 
 /// Looks at a comment that is cut off before the line is expanded. `before` is what stands before it.
 pub fn comment(before: &str, comment: &str, places: Places<'_>, complaints: &mut Complaints) {
     let column = super::fragment::chars(before) + 1;
     let mut out = Vec::new();
-    let chars = comment.chars().peekable();
-    let mut lexer = Lexer { chars, column, places, complaints, out: &mut out, keyword: true, include: false };
+    let mut lexer = lexer(comment, column, places, complaints, &mut out);
     if before.ends_with(|c: char| !c.is_whitespace() && !matches!(c, '{' | '}')) {
         let word = before.split_whitespace().next_back().unwrap_or_default();
         lexer.hint_at_comment(column.saturating_sub(super::fragment::chars(word)));
     }
     lexer.comment();
+}
+
+fn lexer<'a>(
+    text: &'a str,
+    column: u32,
+    places: Places<'a>,
+    complaints: &'a mut Complaints,
+    out: &'a mut Vec<Token>,
+) -> Lexer<'a> {
+    let chars = text.chars().peekable();
+    Lexer { chars, column, places, complaints, out, keyword: true, include: false, plain: false }
 }
 
 struct Lexer<'a> {
@@ -62,15 +81,17 @@ struct Lexer<'a> {
     keyword: bool,
     /// Whether the current statement is an `include`.
     include: bool,
+    /// Whether comment signs and braces are characters like others.
+    plain: bool,
 }
 
 impl Lexer<'_> {
     fn run(&mut self) {
         while let Some(c) = self.chars.peek().copied() {
             match c {
-                '#' | '!' => return self.comment(),
-                '{' if !self.include => self.brace(Token::Open),
-                '}' => self.brace(Token::Close),
+                '#' | '!' if !self.plain => return self.comment(),
+                '{' if !self.include && !self.plain => self.brace(Token::Open),
+                '}' if !self.plain => self.brace(Token::Close),
                 c if c.is_whitespace() => self.blank(c),
                 _ => self.word(),
             }
@@ -127,17 +148,19 @@ impl Lexer<'_> {
     fn word(&mut self) {
         let start = self.column;
         let mut text = String::new();
+        let mut quoted = false;
         let mut braces = 0_usize;
         while let Some(c) = self.chars.peek().copied() {
             match c {
                 c if c.is_whitespace() => break,
                 '\0' => return self.nul(),
-                '#' | '!' => {
+                '#' | '!' if !self.plain => {
                     self.hint_at_comment(start);
                     break;
                 }
-                '"' | '\'' => self.quoted(c, &mut text),
-                '\\' => self.backslash(&mut text),
+                '"' | '\'' => quoted |= self.quoted(c, &mut text),
+                '\\' => quoted |= self.backslash(&mut text),
+                '{' | '}' if self.plain => text.extend(self.next()),
                 '{' if text.ends_with('$') => self.enclosed(&mut text),
                 '{' if self.include => {
                     braces += 1;
@@ -157,10 +180,10 @@ impl Lexer<'_> {
             self.complaints.error(Code::NotUtf8, span, message);
         }
         if self.keyword {
-            self.include = INCLUDES.contains(&text.as_str());
+            self.include = !quoted && INCLUDES.contains(&text.as_str());
             self.keyword = false;
         }
-        self.out.push(Token::Word(Word { text, span }));
+        self.out.push(Token::Word(Word { text, span, quoted }));
     }
 
     fn hint_at_comment(&mut self, start: u32) {
@@ -173,30 +196,35 @@ impl Lexer<'_> {
         self.complaints.push(Severity::Hint, Code::CommentInWord, span, message, Some(suggestion));
     }
 
-    fn backslash(&mut self, text: &mut String) {
-        let Some(backslash) = self.next() else { return };
-        match self.chars.peek() {
-            Some('#' | '!' | '"' | '\'' | '{' | '}' | '\\' | ' ' | '\t') => text.extend(self.next()),
-            _ => text.push(backslash),
-        }
+    /// Whether it protected something.
+    fn backslash(&mut self, text: &mut String) -> bool {
+        let Some(backslash) = self.next() else { return false };
+        let protects =
+            matches!(self.chars.peek(), Some('#' | '!' | '"' | '\'' | '{' | '}' | '\\' | ' ' | '\t'));
+        text.extend(if protects { self.next() } else { Some(backslash) });
+        protects
     }
 
-    fn quoted(&mut self, quote: char, text: &mut String) {
+    /// Whether it was a quote.
+    fn quoted(&mut self, quote: char, text: &mut String) -> bool {
         // An apostrophe in a word is one: nobody closes it.
         if quote == '\'' && !text.is_empty() && !self.chars.clone().skip(1).any(|c| c == '\'') {
             text.extend(self.next());
-            return;
+            return false;
         }
         let start = self.column;
         self.next();
         while let Some(c) = self.chars.peek().copied() {
             match c {
-                '\0' => return self.nul(),
+                '\0' => {
+                    self.nul();
+                    return true;
+                }
                 '\\' => self.escape(text),
-                '#' | '!' if quote == '\'' => break,
+                '#' | '!' if quote == '\'' && !self.plain => break,
                 c if c == quote => {
                     self.next();
-                    return;
+                    return true;
                 }
                 _ => text.extend(self.next()),
             }
@@ -205,6 +233,7 @@ impl Lexer<'_> {
             "this {quote} is not closed on its line; close it, or write \\{quote} for the sign itself"
         );
         self.complaints.error(Code::UnclosedQuote, self.span(start), message);
+        true
     }
 
     fn escape(&mut self, text: &mut String) {

@@ -6,6 +6,7 @@
 mod address;
 mod announce;
 mod authentication;
+mod bfd;
 mod check;
 mod command;
 mod conduct;
@@ -21,8 +22,12 @@ mod notify;
 mod peers;
 mod route;
 mod rule;
+mod script;
 mod server;
 mod service;
+mod track;
+mod track_file;
+mod track_process;
 mod value;
 
 use super::complaint::Complaints;
@@ -39,18 +44,27 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     // The defaults for all others come first, wherever they stand.
     let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
     let mut config = Config { global, ..Config::default() };
+    // What is tracked may be defined behind those who track it.
+    script::lower(&mut context, blocks("vrrp_script"), &mut config.scripts);
+    track_file::lower(&mut context, blocks("track_file"), &mut config.files);
+    track_process::lower(&mut context, blocks("vrrp_track_process"), &mut config.processes);
+    bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
     group::lower(&mut context, &entries, &defaults, &mut config);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
     let known = [
+        "bfd_instance",
         "global_defs",
         "static_ipaddress",
         "static_routes",
         "static_rules",
+        "track_file",
         "track_group",
         "virtual_server",
         "vrrp_instance",
+        "vrrp_script",
         "vrrp_sync_group",
+        "vrrp_track_process",
     ];
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
         context.forgotten(entry);

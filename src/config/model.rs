@@ -4,6 +4,7 @@
 //! is kept all the same, so that a configuration can be shown, converted and compared as a whole.
 
 mod address;
+mod bfd;
 mod command;
 mod device;
 mod global;
@@ -12,8 +13,12 @@ mod hmac;
 mod instance;
 mod notify;
 mod route;
+mod script;
 mod server;
 mod service;
+mod track;
+mod track_file;
+mod track_process;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use address::*;
+pub use bfd::*;
 pub use command::*;
 pub use device::*;
 pub use global::*;
@@ -29,8 +35,12 @@ pub use hmac::*;
 pub use instance::*;
 pub use notify::*;
 pub use route::*;
+pub use script::*;
 pub use server::*;
 pub use service::*;
+pub use track::*;
+pub use track_file::*;
+pub use track_process::*;
 
 /// Everything one configuration file asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +62,14 @@ pub struct Config {
     pub static_rules: Vec<Rule>,
     /// `track_group` blocks: names of instances by the name of the group.
     pub track_groups: BTreeMap<String, Vec<String>>,
+    /// `vrrp_script` blocks by name.
+    pub scripts: BTreeMap<String, Arc<Script>>,
+    /// `track_file` blocks by name.
+    pub files: BTreeMap<String, Arc<TrackFile>>,
+    /// `vrrp_track_process` blocks by name.
+    pub processes: BTreeMap<String, Arc<TrackProcess>>,
+    /// `bfd_instance` blocks by name.
+    pub neighbours: BTreeMap<String, Arc<Bfd>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
 }

@@ -5,11 +5,17 @@
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
 mod address;
+mod bfd;
 mod command;
 mod group;
 mod instance;
+mod script;
 mod service;
 mod text;
+mod toml;
+mod track;
+mod track_file;
+mod track_process;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +23,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
+pub use toml::toml;
 
 use super::{Config, Thing};
 
@@ -39,9 +46,12 @@ pub struct Line {
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
     group::write_static(config, &mut out);
+    script::write(config, &mut out);
+    track_file::write(config, &mut out);
+    track_process::write(config, &mut out);
+    bfd::write(config, &mut out);
     group::write(config, &mut out);
-    instance::write(&config.instances, &mut out);
-    instance::write(&config.idle, &mut out);
+    instance::write(config, &mut out);
     service::write(&config.services, &mut out);
     out.0
 }

@@ -10,7 +10,7 @@ use super::{address, route, rule};
 use crate::config::complaint::Code;
 use crate::config::keywords::Place;
 use crate::config::syntax::Word;
-use crate::config::{Config, Group, Notify, Thing};
+use crate::config::{Config, Group, Notify, Thing, Tracks};
 
 const LEFT_OUT: &str = "the group is left out";
 
@@ -73,6 +73,7 @@ struct Draft<'a> {
     members: Option<Vec<&'a Word>>,
     weighted: bool,
     notify: Notify,
+    tracks: Tracks,
     alert: Option<bool>,
 }
 
@@ -85,7 +86,7 @@ impl<'a> Draft<'a> {
                 self.weighted = true;
             }
             "smtp_alert" => self.alert = context.switch(entry).or(self.alert),
-            _ if self.notify.take(context, entry) => {}
+            _ if self.notify.take(context, entry) || self.tracks.take(context, entry) => {}
             _ => context.forgotten(entry),
         }
     }
@@ -116,7 +117,8 @@ impl<'a> Draft<'a> {
             });
         }
         let alert = self.alert.unwrap_or(defaults.alert_vrrp());
-        let group = Group { members, weighted: self.weighted, notify: self.notify, alert };
+        let Self { weighted, notify, tracks, .. } = self;
+        let group = Group { members, weighted, notify, tracks, alert };
         Some(group).filter(|group| !group.members.is_empty())
     }
 }

@@ -17,7 +17,7 @@ use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::{
     AdvertOptions, Conduct, Config, ExtraGarp, Hmac, Instance, Notify, OldChecksum, Route, Rule, Thing,
-    Transport, TtlLimits, VirtualAddress,
+    Tracks, Transport, TtlLimits, VirtualAddress,
 };
 
 /// An advert has one byte for the number of addresses.
@@ -90,6 +90,7 @@ struct Draft {
     /// Whether anything has been said about addresses, right or wrong.
     addresses_given: bool,
     garp: Garp,
+    tracks: Tracks,
     alert: Option<bool>,
     routes: Vec<Route>,
     rules: Vec<Rule>,
@@ -116,7 +117,8 @@ impl Draft {
                 || draft.conduct.take(context, &entry)
                 || draft.take_election(context, &entry)
                 || draft.take_network(context, &entry)
-                || draft.take_addresses(context, &entry);
+                || draft.take_addresses(context, &entry)
+                || draft.tracks.take(context, &entry);
             if !taken {
                 context.forgotten(&entry);
             }
@@ -313,6 +315,7 @@ impl Draft {
             transport,
             source,
             addresses: all,
+            tracks: self.tracks,
             alert: self.alert.unwrap_or(defaults.alert_vrrp()),
             other_addresses: other,
             routes: self.routes,

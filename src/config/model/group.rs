@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Notify;
+use super::{Notify, Tracks};
 
 /// `vrrp_sync_group`: instances that change state together. Not in effect yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct Group {
     pub weighted: bool,
     /// Commands that hear of changes of state.
     pub notify: Notify,
+    /// What changes the members' priorities, or is a fault of all.
+    pub tracks: Tracks,
     /// `smtp_alert`: whether they are mailed; on unless switched off, when mail is configured at all.
     pub alert: bool,
 }

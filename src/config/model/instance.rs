@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, Hmac, Notify, Route, Rule, VirtualAddress};
+use super::{Device, Hmac, Notify, Route, Rule, Tracks, VirtualAddress};
 
 /// `vrrp_instance`: one virtual router that this director takes part in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Instance {
     /// What is on the interface while master, in the file's order: first the addresses that are advertised, then
     /// those of `virtual_ipaddress_excluded`, all of one family.
     pub addresses: Vec<VirtualAddress>,
+    /// What changes the priority, or is a fault.
+    pub tracks: Tracks,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
 

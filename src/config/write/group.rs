@@ -1,6 +1,6 @@
 //! `vrrp_sync_group`, `track_group`, and what is there in every state, as statements.
 
-use super::{Lines, address};
+use super::{Lines, address, track};
 use crate::config::{Config, Deleted, Notify, Thing};
 
 /// All of them, in the order in which people write them.
@@ -9,6 +9,7 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
         out.block("vrrp_sync_group", [name.clone()], Some(Thing::Group(name.clone())), |lines| {
             lines.list("group", group.members.iter().map(|member| vec![member.clone()]));
             lines.flag("sync_group_tracking_weight", group.weighted);
+            track::write(&group.tracks, config, lines);
             notify(&group.notify, lines);
             lines.value("smtp_alert", group.alert);
         });

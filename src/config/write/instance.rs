@@ -1,20 +1,18 @@
 //! `vrrp_instance` as statements.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp::{Auth, Role, Version};
 
-use super::{Lines, address, group};
+use super::{Lines, address, group, track};
 use crate::config::{
-    AdvertOptions, Conduct, Device, Hmac, HmacKey, HmacMode, Instance, IpvlanMode, OldChecksum, Thing,
-    Transport, TtlLimits,
+    AdvertOptions, Conduct, Config, Device, Hmac, HmacKey, HmacMode, Instance, IpvlanMode, OldChecksum,
+    Thing, Transport, TtlLimits,
 };
 
-/// Instances, by name.
-pub(super) fn write(instances: &BTreeMap<String, Arc<Instance>>, out: &mut Lines) {
-    for (name, instance) in instances {
+/// All instances, by name: those that run, and those that cannot yet.
+pub(super) fn write(config: &Config, out: &mut Lines) {
+    for (name, instance) in config.instances.iter().chain(&config.idle) {
         let thing = Some(Thing::Instance(name.clone()));
         out.block("vrrp_instance", [name.clone()], thing, |lines| {
             election(instance, lines);
@@ -25,6 +23,7 @@ pub(super) fn write(instances: &BTreeMap<String, Arc<Instance>>, out: &mut Lines
             authentication(instance, lines);
             announce(instance, lines);
             addresses(instance, lines);
+            track::write(&instance.tracks, config, lines);
             lines.some("lvs_sync_daemon_interface", instance.sync_interface.as_ref());
             group::notify(&instance.notify, lines);
             lines.value("smtp_alert", instance.alert);
@@ -211,3 +210,6 @@ fn addresses(instance: &Instance, lines: &mut Lines) {
     lines.list("virtual_routes", instance.routes.iter().map(address::route));
     lines.list("virtual_rules", instance.rules.iter().map(address::rule));
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,8 @@ struct Draft {
     notify: Notify,
     device: device::Draft,
     adverts: AdvertOptions,
+    /// Where `unicast_ttl` stands.
+    ttl: Option<Span>,
     conduct: Conduct,
     extra_garp: Option<ExtraGarp>,
     sync_interface: Option<String>,
@@ -110,6 +112,9 @@ impl Draft {
         let Some(inside) = &block.statement.block else { return draft };
         for entry in context.entries(inside, Place::Instance) {
             draft.given.insert(entry.name());
+            if entry.name() == "unicast_ttl" {
+                draft.ttl = Some(value_span(&entry));
+            }
             let taken = draft.garp.take(context, entry.name(), &entry)
                 || draft.notify.take(context, &entry)
                 || draft.device.take(context, &entry)
@@ -308,7 +313,9 @@ impl Draft {
         router.lower_prio_no_advert = self.lower_prio_no_advert.unwrap_or(defaults.lower_prio_no_advert);
         router.higher_prio_send_advert =
             self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);
-        let device = self.device.finish(context, matches!(transport, Transport::Unicast(_)));
+        let unicast = matches!(transport, Transport::Unicast(_));
+        self.only_to_peers(context, unicast);
+        let device = self.device.finish(context, unicast);
         let instance = Instance {
             interface: interface?,
             router,
@@ -330,6 +337,15 @@ impl Draft {
             sync_interface: self.sync_interface,
         };
         Some((instance, waits))
+    }
+
+    /// What means nothing without peers.
+    fn only_to_peers(&mut self, context: &mut Context<'_>, unicast: bool) {
+        if let Some(span) = self.ttl.filter(|_| !unicast) {
+            let message = "`unicast_ttl` means nothing without `unicast_peer`";
+            context.warning(Code::NoEffect, span, message);
+            self.adverts.ttl = None;
+        }
     }
 
     /// IPv6 came with version 3.

@@ -25,6 +25,18 @@ pub struct Instance {
     pub alert: bool,
 }
 
+impl Instance {
+    /// Whether adverts travel by IPv6: the family of the addresses decides, without any that of source and peers.
+    pub fn is_v6(&self) -> bool {
+        let peers = match &self.transport {
+            Transport::Multicast => None,
+            Transport::Unicast(peers) => peers.first(),
+        };
+        let first = self.router.addresses.first().or(self.source.as_ref()).or(peers);
+        first.is_some_and(IpAddr::is_ipv6)
+    }
+}
+
 /// How adverts travel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {

@@ -360,17 +360,16 @@ impl Draft {
         Version::V3
     }
 
-    /// Whether the instance can only be run by a later version; that it is asked for something that does not work
-    /// yet has been said, except for IPv6.
+    /// Whether the instance can only be run by a later version; what is to blame has been said.
     fn waits(&self, transport: &Transport, version: Version) -> bool {
         let adverts = &self.adverts;
         let unicast = matches!(transport, Transport::Unicast(_));
-        let usual_group = IpAddr::V4(vrrp::GROUP_V4);
+        let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
+        let usual_group = if ipv6 { IpAddr::V6(vrrp::GROUP_V6) } else { IpAddr::V4(vrrp::GROUP_V4) };
         adverts.vrf.is_some()
             || (!unicast && adverts.group.is_some_and(|group| group != usual_group))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
-            || (version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
-            || self.family.is_some_and(|(ipv6, _)| ipv6)
+            || (!ipv6 && version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

@@ -140,7 +140,7 @@ pub(super) fn id(context: &mut Context<'_>, what: &str, word: &Word, max: u32) -
         return whole(context, what, word, 0, max).map(Id::Number);
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if text.is_empty() || !text.chars().all(fits) {
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(fits) {
         let message = format!("{what} is `{}`; allowed: a name, or a number up to {max}", short(text));
         context.error(Code::InvalidText, word.span, message);
         return None;

@@ -270,8 +270,8 @@ impl Draft {
 
     fn finish(mut self, context: &mut Context<'_>, span: Span) -> Option<Route> {
         let Some((mut destination, place)) = self.destination else {
-            context.error(Code::MissingValue, span, "this route has no destination");
-            // keepalived goes on here.
+            let (message, effect) = ("this route has no destination", Reaction::goes_on(LEFT_OUT));
+            context.error_but(Code::MissingValue, span, message, None, effect);
             return None;
         };
         let parts = &mut self.route;

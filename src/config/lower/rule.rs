@@ -186,8 +186,8 @@ impl Draft {
 
     fn finish(self, context: &mut Context<'_>, span: Span) -> Option<Rule> {
         let Some(action) = self.action else {
-            let message = "this rule does nothing: it has no `table`".to_owned();
-            context.error(Code::MissingValue, span, message);
+            let message = "this rule does nothing: it has no `table`";
+            context.error_but(Code::MissingValue, span, message, None, Reaction::goes_on(LEFT_OUT));
             return None;
         };
         if let (RuleAction::Goto(target), Some(preference)) = (&action, self.preference)

@@ -1,0 +1,379 @@
+//! How a section checks its servers → the check of each `real_server`.
+//!
+//! For http, https, smtp, submission, dns, ping and commands our language has a check of the same kind. Of the other
+//! protocols only the port is asked, which the report says each time.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use ipvs_backend::{Protocol, ServiceKey};
+
+use super::model::{At, CheckType, Real, Service, Virtual};
+use super::{Patience, value};
+use crate::config::Code;
+use crate::import::statement::Statements;
+use crate::import::{Desk, Fate, Report};
+
+/// The check of a section's servers.
+pub(super) struct Check<'a> {
+    service: &'a Virtual,
+    kind: Kind,
+    /// Seconds.
+    timeout: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    None,
+    Tcp,
+    Udp,
+    Ping,
+    Http,
+    Https,
+    Smtp,
+    Dns,
+    Command(String),
+}
+
+/// Directives that say how to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Port,
+    Command,
+    Request,
+    Receive,
+    Method,
+    Host,
+    Login,
+    Database,
+    Secret,
+}
+
+impl<'a> Check<'a> {
+    /// Chooses the check and reports what became of the directives about it.
+    pub fn of(service: &'a Virtual, patience: &Patience, desk: &mut Desk) -> Self {
+        let report = &mut desk.report;
+        let kind = choose(service, report);
+        tell_parts(service, &kind, report);
+        if patience.timeout > 3_600 && !matches!(kind, Kind::Command(_)) {
+            report.say(service.line, Fate::Changed, "`connect_timeout` is 3600 s, the longest there is");
+        }
+        Self { service, kind, timeout: patience.timeout }
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.kind == Kind::None
+    }
+
+    pub fn is_ping(&self) -> bool {
+        self.kind == Kind::Ping
+    }
+
+    pub fn is_command(&self) -> bool {
+        matches!(self.kind, Kind::Command(_))
+    }
+}
+
+fn line_of(service: &Virtual) -> u32 {
+    let said = service.service.as_ref().map(|said| said.line);
+    said.or(service.checktype.as_ref().map(|said| said.line)).unwrap_or(service.line)
+}
+
+fn choose(service: &Virtual, report: &mut Report) -> Kind {
+    let udp = matches!(service.key, ServiceKey::Address { protocol: Protocol::Udp, .. });
+    let line = service.checktype.as_ref().map_or(service.line, |said| said.line);
+    let mut say = |fate: Fate, text: &str| report.say(line, fate, text);
+    let kind = match service.check() {
+        CheckType::Negotiate => {
+            if service.checktype.is_some() {
+                say(Fate::Translated, "the check that fits `service`");
+            }
+            return negotiate(service, udp, report);
+        }
+        CheckType::Combined(connects) => {
+            let text = format!("each check negotiates; ldirectord only connected in {connects} of {}", u64::from(connects) + 1);
+            say(Fate::Changed, &text);
+            return negotiate(service, udp, report);
+        }
+        CheckType::Connect if udp => {
+            say(Fate::Translated, "`PING_CHECK`");
+            say(Fate::Trap, "with UDP ldirectord does not connect but pings, without a word");
+            Kind::Ping
+        }
+        CheckType::Connect => {
+            say(Fate::Translated, "`TCP_CHECK`");
+            Kind::Tcp
+        }
+        CheckType::Ping => {
+            say(Fate::Translated, "`PING_CHECK`");
+            Kind::Ping
+        }
+        CheckType::External | CheckType::ExternalPerl => match &service.checkcommand {
+            Some(said) => {
+                say(Fate::Translated, "`MISC_CHECK`");
+                if service.check() == CheckType::ExternalPerl {
+                    say(Fate::Changed, "the script is run as a program each time: it must be executable, and end with its verdict");
+                }
+                Kind::Command(said.value.clone())
+            }
+            None => {
+                say(Fate::Trap, "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out");
+                Kind::None
+            }
+        },
+        CheckType::On => {
+            say(Fate::Translated, "no check: the servers count as up");
+            Kind::None
+        }
+        CheckType::Off => {
+            say(Fate::Changed, "`weight 0`: the servers are in the table and get no connections; ldirectord leaves them out");
+            Kind::None
+        }
+    };
+    if let Some(said) = &service.service {
+        report.say(said.line, Fate::Dropped, "this `checktype` does not negotiate, and asks no protocol");
+    }
+    kind
+}
+
+fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {
+    use Service as S;
+    let negotiated = service.negotiated();
+    let kind = match negotiated {
+        S::Http => Kind::Http,
+        S::Https => Kind::Https,
+        S::Smtp | S::Submission => Kind::Smtp,
+        S::Dns => Kind::Dns,
+        S::None => Kind::None,
+        S::Radius => Kind::Udp,
+        S::Sip | S::Simpletcp if udp => Kind::Udp,
+        _ => Kind::Tcp,
+    };
+    let name = match kind {
+        Kind::Http => "`HTTP_GET`",
+        Kind::Https => "`SSL_GET`",
+        Kind::Smtp => "`SMTP_CHECK`",
+        Kind::Dns => "`DNS_CHECK`",
+        Kind::Udp => "`UDP_CHECK`",
+        Kind::Tcp => "`TCP_CHECK`",
+        _ => "no check: the servers count as up",
+    };
+    let line = line_of(service);
+    match lost(negotiated) {
+        None => report.say(line, Fate::Translated, format!("{name} ({})", negotiated.word())),
+        Some(lost) => report.say(line, Fate::Changed, format!("{name} ({}): {lost}", negotiated.word())),
+    }
+    if negotiated == S::Dns && matches!(service.key, ServiceKey::Address { protocol: Protocol::Tcp, .. }) {
+        report.say(line, Fate::Changed, "the name server is asked by UDP, where ldirectord asked by TCP");
+    }
+    kind
+}
+
+/// What ldirectord looked at in a check that has no counterpart.
+fn lost(service: Service) -> Option<&'static str> {
+    use Service as S;
+    Some(match service {
+        S::Http | S::Https | S::Smtp | S::Submission | S::None => return None,
+        S::Dns => "that the name server answers without an error is asked, not which address or name it answers",
+        S::Ftp => "that the port takes connections is asked, not the login, nor a file",
+        S::HttpProxy => "that the port takes connections is asked, not that the proxy fetches a page",
+        S::Imap | S::Imaps | S::Pop | S::Pops => "that the port takes connections is asked, not the greeting, nor the login",
+        S::Ldap | S::Ldaps => "that the port takes connections is asked, not the search for an entry",
+        S::Mysql | S::Pgsql | S::Oracle => "that the port takes connections is asked, not the query",
+        S::Nntp => "that the port takes connections is asked, not the greeting",
+        S::Radius => "that the port is not refused is asked, not the login",
+        S::Simpletcp => "that the port takes connections is asked, not the answer",
+        S::Sip => "that the port takes connections is asked, not the answer to OPTIONS",
+    })
+}
+
+/// What ldirectord heeds in a check of this section.
+fn heeded(service: &Virtual) -> &'static [Part] {
+    use Part::{Command, Database, Host, Login, Method, Port, Receive, Request, Secret};
+    use Service as S;
+    match service.check() {
+        CheckType::Connect => &[Port],
+        CheckType::External | CheckType::ExternalPerl => &[Command],
+        CheckType::Ping | CheckType::On | CheckType::Off => &[],
+        CheckType::Negotiate | CheckType::Combined(_) => match service.negotiated() {
+            S::Http | S::Https | S::HttpProxy => &[Port, Request, Receive, Method, Host],
+            S::Smtp | S::Submission | S::Nntp => &[Port],
+            S::Dns | S::Simpletcp => &[Port, Request, Receive],
+            S::Imap | S::Imaps | S::Pop | S::Pops | S::Sip => &[Port, Login],
+            S::Ftp | S::Ldap | S::Ldaps => &[Port, Login, Request, Receive],
+            S::Mysql | S::Pgsql | S::Oracle => &[Port, Login, Database, Request],
+            S::Radius => &[Port, Login, Secret],
+            S::None => &[],
+        },
+    }
+}
+
+/// What our check takes over of that.
+fn carried(kind: &Kind) -> &'static [Part] {
+    match kind {
+        Kind::None | Kind::Ping => &[],
+        Kind::Tcp | Kind::Udp | Kind::Smtp => &[Part::Port],
+        Kind::Http | Kind::Https => &[Part::Port, Part::Request, Part::Receive, Part::Method, Part::Host],
+        Kind::Dns => &[Part::Port, Part::Request],
+        Kind::Command(_) => &[Part::Command],
+    }
+}
+
+fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
+    let line = |said: &Option<At<String>>| said.as_ref().map(|said| said.line);
+    let said = [
+        (service.checkport.as_ref().map(|said| said.line), Part::Port, "`connect_port`"),
+        (line(&service.checkcommand), Part::Command, "`misc_path`, with the same four arguments"),
+        (line(&service.request), Part::Request, if *kind == Kind::Dns { "`name`" } else { "`path`" }),
+        (line(&service.receive), Part::Receive, "`regex`"),
+        (service.head.as_ref().map(|said| said.line), Part::Method, "pages are asked for with GET"),
+        (line(&service.virtualhost), Part::Host, "`virtualhost`"),
+        (line(&service.login), Part::Login, ""),
+        (line(&service.passwd), Part::Login, ""),
+        (line(&service.database), Part::Database, ""),
+        (line(&service.secret), Part::Secret, ""),
+    ];
+    for (line, part, text) in said {
+        let Some(line) = line else { continue };
+        match (heeded(service).contains(&part), carried(kind).contains(&part)) {
+            (true, true) if part == Part::Method && service.head.as_ref().is_some_and(|said| said.value) => {
+                report.say(line, Fate::Changed, "pages are asked for with GET; there is no HEAD");
+            }
+            (true, true) => report.say(line, Fate::Translated, text),
+            (true, false) => report.say(line, Fate::Dropped, "the check that took its place does not look at this"),
+            (false, _) => report.say(line, Fate::Dropped, "this check does not heed it, in ldirectord neither"),
+        }
+    }
+    for real in service.reals.iter().filter(|real| real.request.is_some() || real.receive.is_some()) {
+        let both = |parts: &[Part]| parts.contains(&Part::Request) && parts.contains(&Part::Receive);
+        if !both(carried(kind)) {
+            let text = "the two texts behind the server are lost, or in part: the check does not look at them";
+            report.say(real.line, Fate::Changed, text);
+        }
+    }
+}
+
+/// Appends the check of one server, whose port in the table is `port`.
+pub(super) fn write(check: &Check<'_>, real: &Real, address: IpAddr, port: u16, out: &mut Statements, desk: &mut Desk) {
+    let mut inside = Statements::default();
+    let nothing: [&str; 0] = [];
+    let keyword = match &check.kind {
+        Kind::None => return,
+        Kind::Ping => "PING_CHECK",
+        Kind::Command(command) => {
+            inside.value("misc_path", call(command, check.service, real, address));
+            inside.value("misc_timeout", check.timeout);
+            return out.block("MISC_CHECK", nothing, inside);
+        }
+        Kind::Tcp => "TCP_CHECK",
+        Kind::Udp => "UDP_CHECK",
+        Kind::Smtp => "SMTP_CHECK",
+        Kind::Dns => "DNS_CHECK",
+        Kind::Http => "HTTP_GET",
+        Kind::Https => "SSL_GET",
+    };
+    let mut target = SocketAddr::new(address, check_port(check.service, real));
+    if check.kind == Kind::Dns {
+        let (kind, name) = question(check.service, real);
+        inside.value("type", kind);
+        inside.value("name", name);
+    }
+    if matches!(check.kind, Kind::Http | Kind::Https) {
+        page(check.service, real, &mut target, &mut inside, desk);
+    }
+    if !matches!(check.kind, Kind::Ping) {
+        if target.port() == 0 {
+            let span = desk.line_span(real.line);
+            let message = "there is no port to check: neither the server, nor `checkport`, nor `service` tells one";
+            desk.error(Code::MissingValue, span, message, "add `checkport = PORT` to the section");
+        }
+        if target.ip() != address {
+            inside.value("connect_ip", target.ip());
+        }
+        if target.port() != port || target.ip() != address {
+            inside.value("connect_port", target.port());
+        }
+    }
+    out.block(keyword, nothing, inside);
+}
+
+fn check_port(service: &Virtual, real: &Real) -> u16 {
+    let own = Some(real.port).filter(|port| *port > 0);
+    let said = service.checkport.as_ref().map(|said| said.value);
+    said.or(own).unwrap_or_else(|| service.negotiated().port())
+}
+
+/// The command with ldirectord's arguments: virtual address or mark, virtual port, real address, real port.
+fn call(command: &str, service: &Virtual, real: &Real, address: IpAddr) -> String {
+    let bracketed = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let target = match service.key {
+        ServiceKey::Address { address, .. } => bracketed(address),
+        ServiceKey::Mark { mark, .. } => mark.to_string(),
+    };
+    format!("{command} {target} {} {} {}", service.port(), bracketed(address), real.port)
+}
+
+/// The type and name that a name server is asked for. What looks like an address was looked up backward.
+fn question(service: &Virtual, real: &Real) -> (&'static str, String) {
+    let request = real.request.as_ref().or(service.request.as_ref().map(|said| &said.value));
+    let name = request.map_or("", String::as_str).trim_start_matches('/');
+    match IpAddr::from_str(name) {
+        Ok(IpAddr::V4(address)) => {
+            let [a, b, c, d] = address.octets();
+            ("SOA", format!("{d}.{c}.{b}.{a}.in-addr.arpa"))
+        }
+        Ok(IpAddr::V6(address)) => {
+            let digits = format!("{:032x}", u128::from(address));
+            let reversed: Vec<String> = digits.chars().rev().map(String::from).collect();
+            ("SOA", format!("{}.ip6.arpa", reversed.join(".")))
+        }
+        Err(_) if name.is_empty() => ("A", ".".to_owned()),
+        Err(_) => ("A", name.to_owned()),
+    }
+}
+
+/// `url { … }`. A server's own request may be a whole URL, and then that is fetched wherever it lies.
+fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut Statements, desk: &mut Desk) {
+    let own = real.request.as_deref();
+    let request = own.or(service.request.as_ref().map(|said| said.value.as_str())).unwrap_or("/");
+    let line = match (own, &service.request) {
+        (None, Some(said)) => said.line,
+        _ => real.line,
+    };
+    let mut host = service.virtualhost.as_ref().map(|said| said.value.clone());
+    let mut path = request;
+    let trimmed = request.trim_start_matches('/');
+    let whole = trimmed.strip_prefix("http://").or(trimmed.strip_prefix("https://")).filter(|_| own.is_some());
+    if let Some(rest) = whole {
+        let (authority, behind) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        path = behind;
+        let (name, port) = value::endpoint(authority);
+        let port = port.and_then(|port| port.parse().ok()).unwrap_or(service.negotiated().port());
+        match IpAddr::from_str(name) {
+            Ok(address) => *target = SocketAddr::new(address, port),
+            Err(_) => {
+                let text = format!("the server itself is asked, as `{name}`; ldirectord fetched the page wherever that is");
+                desk.report.say(real.line, Fate::Changed, text);
+                host = host.or_else(|| Some(name.to_owned()));
+            }
+        }
+    }
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    if let Err(error) = healthcheck::spec::check_path(&path) {
+        let span = desk.line_span(line);
+        desk.error(Code::InvalidText, span, error.to_string(), "write odd signs as `%` and two hexadecimal digits");
+    }
+    let mut url = Statements::default();
+    url.value("path", path);
+    if let Some(host) = host {
+        url.value("virtualhost", host);
+    }
+    let receive = if own.is_some() { real.receive.as_ref() } else { service.receive.as_ref().map(|said| &said.value) };
+    if let Some(pattern) = receive {
+        url.value("regex", pattern);
+    }
+    out.block("url", [] as [&str; 0], url);
+}

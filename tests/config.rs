@@ -4,6 +4,8 @@
 mod complaints;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/trackers.rs"]
+mod trackers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -432,7 +434,12 @@ fn one_missing_brace_is_one_error() {
         service(SERVER),
         instance("").replace(" A", " B").replace("id 1", "id 2")
     );
-    assert_eq!(codes(&read_text("test.conf", &text)), [(Severity::Error, Code::UnclosedBlock, 1, 17)]);
+    let (errors, rest): (Vec<_>, Vec<_>) =
+        codes(&read_text("test.conf", &text)).into_iter().partition(|found| found.0 == Severity::Error);
+    assert_eq!(errors, [(Severity::Error, Code::UnclosedBlock, 1, 17)]);
+    // What keepalived makes of the rest is told of each line, and shown once.
+    assert!(rest.iter().all(|found| found.1 == Code::ReadElsewhere), "{rest:?}");
+    assert_eq!(read_text("test.conf", &text).render(Colour::Never).matches("read-elsewhere").count(), 1);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn run(file: &Path, output: &Output, import: impl FnOnce(&str, &str) -> Imported
     };
     let imported = import(&file.display().to_string(), &text);
     let colour = Colour::for_terminal(&std::io::stderr());
-    eprint!("{}", config::render::complaints(&imported.complaints, &imported.sources, colour));
+    eprint!("{}", config::render::render_foreign(&imported.complaints, &imported.sources, colour));
     let Some(lines) = &imported.lines else { return 2.into() };
     let written = write(output.output.as_deref(), &text_of(lines, output.to));
     let reported = match &output.report {
@@ -95,7 +95,7 @@ fn run(file: &Path, output: &Output, import: impl FnOnce(&str, &str) -> Imported
             eprint!("{}", imported.report());
             ExitCode::SUCCESS
         }
-        Some(path) => write(Some(path).filter(|path| path.as_os_str() != "-"), &imported.report()),
+        Some(path) => write(Some(path.as_path()).filter(|path| path.as_os_str() != "-"), &imported.report()),
     };
     match [written, reported].into_iter().find(|code| *code != ExitCode::SUCCESS) {
         Some(failure) => failure,

@@ -66,7 +66,9 @@ impl Report {
         for Note { line, fate, text } in &self.notes {
             match line {
                 0 => out.push_str(&format!("{file}: {fate}: {text}\n")),
-                line => out.push_str(&format!("{file}:{line}: {fate}: `{}`: {text}\n", clean(&subject(*line)))),
+                line => {
+                    out.push_str(&format!("{file}:{line}: {fate}: `{}`: {text}\n", clean(&subject(*line))))
+                }
             }
         }
         out + &format!("{file}: {}\n", self.summary())

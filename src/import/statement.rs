@@ -25,7 +25,12 @@ impl Statements {
     }
 
     /// A keyword with its words and its block.
-    pub fn block(&mut self, keyword: &str, words: impl IntoIterator<Item = impl Display>, inside: Statements) {
+    pub fn block(
+        &mut self,
+        keyword: &str,
+        words: impl IntoIterator<Item = impl Display>,
+        inside: Statements,
+    ) {
         self.push(keyword, words, Some(inside.0));
     }
 

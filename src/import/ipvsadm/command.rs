@@ -130,7 +130,8 @@ pub(super) fn read(line: &str, number: u32, desk: &mut Desk) -> Option<Command> 
         match short {
             "-C" => return Some(Command::Clear),
             "--set" => {
-                let mut seconds = || value(word, &mut words, desk).and_then(|v| number_of(v, 0, u32::MAX, desk));
+                let mut seconds =
+                    || value(word, &mut words, desk).and_then(|v| number_of(v, 0, u32::MAX, desk));
                 return Some(Command::Timeouts([seconds()?, seconds()?, seconds()?]));
             }
             _ => draft.take(short, word, &mut words, desk)?,
@@ -215,7 +216,13 @@ impl<'a> Draft<'a> {
     }
 
     /// Options of tunnels and of the daemon for connections.
-    fn take_rarer(&mut self, option: &str, word: Word<'a>, words: &mut Words<'a>, desk: &mut Desk) -> Option<()> {
+    fn take_rarer(
+        &mut self,
+        option: &str,
+        word: Word<'a>,
+        words: &mut Words<'a>,
+        desk: &mut Desk,
+    ) -> Option<()> {
         let mut daemon = |name: &str, words: &mut Words<'a>, desk: &mut Desk| {
             let value = value(word, words, desk)?;
             self.daemon.extend([name.to_owned(), value.text.to_owned()]);
@@ -273,7 +280,12 @@ impl<'a> Draft<'a> {
     fn finish(self, span: Span, desk: &mut Desk) -> Option<Command> {
         let Some(action) = self.action else {
             let message = "the line neither adds nor changes anything";
-            desk.error(Code::MissingKeyword, span, message, "give what `ipvsadm-save -n` or `ipvsadm -Sn` prints");
+            desk.error(
+                Code::MissingKeyword,
+                span,
+                message,
+                "give what `ipvsadm-save -n` or `ipvsadm -Sn` prints",
+            );
             return None;
         };
         if action == Action::Daemon {
@@ -286,20 +298,31 @@ impl<'a> Draft<'a> {
             return Some(Command::Daemon(Daemon { words }));
         }
         let Some((kind, target)) = self.target else {
-            desk.error(Code::MissingKeyword, span, "the line names no service", "say `-t ADDRESS:PORT`, `-u` or `-f MARK`");
+            desk.error(
+                Code::MissingKeyword,
+                span,
+                "the line names no service",
+                "say `-t ADDRESS:PORT`, `-u` or `-f MARK`",
+            );
             return None;
         };
         let key = key(kind, target, self.ipv6, desk)?;
         if matches!(action, Action::Add | Action::Edit) {
             let settings = settings(&self, key, desk)?;
-            return Some(Command::Service(NewService { key, settings, flags: self.flags, edit: action == Action::Edit }));
+            return Some(Command::Service(NewService {
+                key,
+                settings,
+                flags: self.flags,
+                edit: action == Action::Edit,
+            }));
         }
         let Some(server) = self.server else {
             desk.error(Code::MissingKeyword, span, "the line names no server", "say `-r ADDRESS:PORT`");
             return None;
         };
         let (address, port) = endpoint(server, desk)?;
-        let mut settings = DestinationSettings::new(self.forwarding.unwrap_or(Forwarding::Dr), self.weight.unwrap_or(1));
+        let mut settings =
+            DestinationSettings::new(self.forwarding.unwrap_or(Forwarding::Dr), self.weight.unwrap_or(1));
         (settings.upper, settings.lower) = (self.upper, self.lower);
         let tunnel = if settings.forwarding == Forwarding::Tun { self.tunnel } else { Vec::new() };
         let edit = action == Action::EditServer;
@@ -368,8 +391,12 @@ fn settings(draft: &Draft<'_>, key: ServiceKey, desk: &mut Desk) -> Option<Servi
 /// A mask for one address is how ipvsadm writes that there is none.
 fn granularity(word: Word<'_>, family: Family, desk: &mut Desk) -> Option<Granularity> {
     let granularity = match family {
-        Family::V4 => Ipv4Addr::from_str(word.text).ok().filter(|mask| !mask.is_unspecified()).map(Granularity::Netmask),
-        Family::V6 => word.text.parse().ok().filter(|prefix| (1..=128).contains(prefix)).map(Granularity::Prefix),
+        Family::V4 => {
+            Ipv4Addr::from_str(word.text).ok().filter(|mask| !mask.is_unspecified()).map(Granularity::Netmask)
+        }
+        Family::V6 => {
+            word.text.parse().ok().filter(|prefix| (1..=128).contains(prefix)).map(Granularity::Prefix)
+        }
     };
     match granularity {
         None => {
@@ -377,7 +404,9 @@ fn granularity(word: Word<'_>, family: Family, desk: &mut Desk) -> Option<Granul
             let suggestion = "for IPv4 like 255.255.255.0, for IPv6 from 1 to 128";
             desk.error(Code::InvalidPrefix, word.span, message, suggestion);
         }
-        Some(Granularity::Netmask(Ipv4Addr::BROADCAST) | Granularity::Prefix(128)) => return Some(Granularity::Host),
+        Some(Granularity::Netmask(Ipv4Addr::BROADCAST) | Granularity::Prefix(128)) => {
+            return Some(Granularity::Host);
+        }
         Some(_) => {}
     }
     granularity

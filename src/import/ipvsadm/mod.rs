@@ -76,7 +76,12 @@ fn add_service(services: &mut Vec<Service>, line: u32, new: NewService, desk: &m
         }
         (None, true) => {
             let span = desk.line_span(line);
-            desk.error(Code::UndefinedName, span, format!("there is no service {key} to change"), "add it with `-A` first");
+            desk.error(
+                Code::UndefinedName,
+                span,
+                format!("there is no service {key} to change"),
+                "add it with `-A` first",
+            );
         }
         (None, false) => {
             desk.report.say(line, Fate::Translated, format!("`virtual_server {}`", words(key).join(" ")));
@@ -98,7 +103,9 @@ fn add_server(services: &mut [Service], line: u32, new: NewServer, desk: &mut De
         ServiceKey::Mark { .. } => None,
     };
     let mut server = DestinationKey::new(address, port.or(expected).unwrap_or(0));
-    if let Some(expected) = expected.filter(|port| *port != server.port && settings.forwarding != Forwarding::Nat) {
+    if let Some(expected) =
+        expected.filter(|port| *port != server.port && settings.forwarding != Forwarding::Nat)
+    {
         let text = format!(
             "the port is {expected}: without `-m` a port cannot change, and packets arrived at {expected} before as well"
         );
@@ -146,7 +153,8 @@ fn global(
     }
     if let Some((line, seconds)) = timeouts {
         let named = ["tcp", "tcpfin", "udp"].into_iter().zip(seconds).filter(|(_, seconds)| *seconds > 0);
-        let words: Vec<String> = named.flat_map(|(name, seconds)| [name.to_owned(), seconds.to_string()]).collect();
+        let words: Vec<String> =
+            named.flat_map(|(name, seconds)| [name.to_owned(), seconds.to_string()]).collect();
         if !words.is_empty() {
             inside.say("lvs_timeouts", words);
         }

@@ -91,7 +91,10 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
             return negotiate(service, udp, report);
         }
         CheckType::Combined(connects) => {
-            let text = format!("each check negotiates; ldirectord only connected in {connects} of {}", u64::from(connects) + 1);
+            let text = format!(
+                "each check negotiates; ldirectord only connected in {connects} of {}",
+                u64::from(connects) + 1
+            );
             say(Fate::Changed, &text);
             return negotiate(service, udp, report);
         }
@@ -112,12 +115,18 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
             Some(said) => {
                 say(Fate::Translated, "`MISC_CHECK`");
                 if service.check() == CheckType::ExternalPerl {
-                    say(Fate::Changed, "the script is run as a program each time: it must be executable, and end with its verdict");
+                    say(
+                        Fate::Changed,
+                        "the script is run as a program each time: it must be executable, and end with its verdict",
+                    );
                 }
                 Kind::Command(said.value.clone())
             }
             None => {
-                say(Fate::Trap, "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out");
+                say(
+                    Fate::Trap,
+                    "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out",
+                );
                 Kind::None
             }
         },
@@ -126,7 +135,10 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
             Kind::None
         }
         CheckType::Off => {
-            say(Fate::Changed, "`weight 0`: the servers are in the table and get no connections; ldirectord leaves them out");
+            say(
+                Fate::Changed,
+                "`weight 0`: the servers are in the table and get no connections; ldirectord leaves them out",
+            );
             Kind::None
         }
     };
@@ -174,10 +186,14 @@ fn lost(service: Service) -> Option<&'static str> {
     use Service as S;
     Some(match service {
         S::Http | S::Https | S::Smtp | S::Submission | S::None => return None,
-        S::Dns => "that the name server answers without an error is asked, not which address or name it answers",
+        S::Dns => {
+            "that the name server answers without an error is asked, not which address or name it answers"
+        }
         S::Ftp => "that the port takes connections is asked, not the login, nor a file",
         S::HttpProxy => "that the port takes connections is asked, not that the proxy fetches a page",
-        S::Imap | S::Imaps | S::Pop | S::Pops => "that the port takes connections is asked, not the greeting, nor the login",
+        S::Imap | S::Imaps | S::Pop | S::Pops => {
+            "that the port takes connections is asked, not the greeting, nor the login"
+        }
         S::Ldap | S::Ldaps => "that the port takes connections is asked, not the search for an entry",
         S::Mysql | S::Pgsql | S::Oracle => "that the port takes connections is asked, not the query",
         S::Nntp => "that the port takes connections is asked, not the greeting",
@@ -240,21 +256,33 @@ fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
                 report.say(line, Fate::Changed, "pages are asked for with GET; there is no HEAD");
             }
             (true, true) => report.say(line, Fate::Translated, text),
-            (true, false) => report.say(line, Fate::Dropped, "the check that took its place does not look at this"),
-            (false, _) => report.say(line, Fate::Dropped, "this check does not heed it, in ldirectord neither"),
+            (true, false) => {
+                report.say(line, Fate::Dropped, "the check that took its place does not look at this")
+            }
+            (false, _) => {
+                report.say(line, Fate::Dropped, "this check does not heed it, in ldirectord neither")
+            }
         }
     }
     for real in service.reals.iter().filter(|real| real.request.is_some() || real.receive.is_some()) {
         let both = |parts: &[Part]| parts.contains(&Part::Request) && parts.contains(&Part::Receive);
         if !both(carried(kind)) {
-            let text = "the two texts behind the server are lost, or in part: the check does not look at them";
+            let text =
+                "the two texts behind the server are lost, or in part: the check does not look at them";
             report.say(real.line, Fate::Changed, text);
         }
     }
 }
 
 /// Appends the check of one server, whose port in the table is `port`.
-pub(super) fn write(check: &Check<'_>, real: &Real, address: IpAddr, port: u16, out: &mut Statements, desk: &mut Desk) {
+pub(super) fn write(
+    check: &Check<'_>,
+    real: &Real,
+    address: IpAddr,
+    port: u16,
+    out: &mut Statements,
+    desk: &mut Desk,
+) {
     let mut inside = Statements::default();
     let nothing: [&str; 0] = [];
     let keyword = match &check.kind {
@@ -284,7 +312,8 @@ pub(super) fn write(check: &Check<'_>, real: &Real, address: IpAddr, port: u16, 
     if !matches!(check.kind, Kind::Ping) {
         if target.port() == 0 {
             let span = desk.line_span(real.line);
-            let message = "there is no port to check: neither the server, nor `checkport`, nor `service` tells one";
+            let message =
+                "there is no port to check: neither the server, nor `checkport`, nor `service` tells one";
             desk.error(Code::MissingValue, span, message, "add `checkport = PORT` to the section");
         }
         if target.ip() != address {
@@ -346,7 +375,8 @@ fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut State
     let mut host = service.virtualhost.as_ref().map(|said| said.value.clone());
     let mut path = request;
     let trimmed = request.trim_start_matches('/');
-    let whole = trimmed.strip_prefix("http://").or(trimmed.strip_prefix("https://")).filter(|_| own.is_some());
+    let whole =
+        trimmed.strip_prefix("http://").or(trimmed.strip_prefix("https://")).filter(|_| own.is_some());
     if let Some(rest) = whole {
         let (authority, behind) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         path = behind;
@@ -355,7 +385,9 @@ fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut State
         match IpAddr::from_str(name) {
             Ok(address) => *target = SocketAddr::new(address, port),
             Err(_) => {
-                let text = format!("the server itself is asked, as `{name}`; ldirectord fetched the page wherever that is");
+                let text = format!(
+                    "the server itself is asked, as `{name}`; ldirectord fetched the page wherever that is"
+                );
                 desk.report.say(real.line, Fate::Changed, text);
                 host = host.or_else(|| Some(name.to_owned()));
             }
@@ -364,14 +396,20 @@ fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut State
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     if let Err(error) = healthcheck::spec::check_path(&path) {
         let span = desk.line_span(line);
-        desk.error(Code::InvalidText, span, error.to_string(), "write odd signs as `%` and two hexadecimal digits");
+        desk.error(
+            Code::InvalidText,
+            span,
+            error.to_string(),
+            "write odd signs as `%` and two hexadecimal digits",
+        );
     }
     let mut url = Statements::default();
     url.value("path", path);
     if let Some(host) = host {
         url.value("virtualhost", host);
     }
-    let receive = if own.is_some() { real.receive.as_ref() } else { service.receive.as_ref().map(|said| &said.value) };
+    let receive =
+        if own.is_some() { real.receive.as_ref() } else { service.receive.as_ref().map(|said| &said.value) };
     if let Some(pattern) = receive {
         url.value("regex", pattern);
     }

@@ -81,7 +81,8 @@ fn tell(common: &Common, recipients: &[String], server: Option<&At<String>>, rep
             report.say(said.line, Fate::Changed, text);
         }
         if said.value.len() > 1 && server.is_some() {
-            let text = "with `smtp` ldirectord sent a list as one malformed recipient; here each gets the mail";
+            let text =
+                "with `smtp` ldirectord sent a list as one malformed recipient; here each gets the mail";
             report.say(said.line, Fate::Trap, text);
         }
     }
@@ -96,7 +97,10 @@ fn tell(common: &Common, recipients: &[String], server: Option<&At<String>>, rep
     if let Some(said) = &common.emailalertfreq {
         let (fate, text) = match said.value {
             0 => (Fate::Translated, "a change is mailed once, as always"),
-            _ => (Fate::Dropped, "a change is mailed once and not repeated; let monitoring remind of what is still down"),
+            _ => (
+                Fate::Dropped,
+                "a change is mailed once and not repeated; let monitoring remind of what is still down",
+            ),
         };
         report.say(said.line, fate, text);
     }
@@ -106,7 +110,10 @@ fn tell(common: &Common, recipients: &[String], server: Option<&At<String>>, rep
         let (fate, text) = match (all, none) {
             (_, true) => (Fate::Translated, "`smtp_alert off` for these servers"),
             (true, _) => (Fate::Translated, "changes are mailed whatever the daemon does, as always"),
-            _ => (Fate::Dropped, "changes are mailed whatever the daemon does; a start and a reload by themselves make no mails"),
+            _ => (
+                Fate::Dropped,
+                "changes are mailed whatever the daemon does; a start and a reload by themselves make no mails",
+            ),
         };
         report.say(said.line, fate, text);
     }

@@ -4,8 +4,8 @@
 //! four blanks or a tab; an empty line ends it. A line whose first sign is `#` is a comment anywhere. Inside a section
 //! `#` begins a comment wherever it stands, between quotes as well.
 
-use crate::config::source::Span;
 use crate::config::Code;
+use crate::config::source::Span;
 use crate::import::Desk;
 
 /// `key = value`.
@@ -89,10 +89,12 @@ pub(super) fn parse(text: &str, desk: &mut Desk) -> Document {
 fn stray(desk: &mut Desk, number: u32, line: &str, start: usize, width: usize, open: bool) {
     let span = desk.span(number, line, start, line.len() - start);
     let (message, suggestion) = if open || width < INDENT {
-        let message = format!("the line is indented by {width}, and what belongs to a section by at least {INDENT}");
+        let message =
+            format!("the line is indented by {width}, and what belongs to a section by at least {INDENT}");
         (message, "indent it by a tab or four blanks, or not at all if it is meant for all sections")
     } else {
-        let message = "an indented line belongs to the `virtual=` above it, and an empty or global line ended that";
+        let message =
+            "an indented line belongs to the `virtual=` above it, and an empty or global line ended that";
         (message.to_owned(), "take the empty line away, or begin the line in column one if it is global")
     };
     desk.error(Code::MisplacedKeyword, span, message, suggestion);
@@ -141,4 +143,3 @@ pub(super) fn short(text: &str) -> String {
     }
     short
 }
-

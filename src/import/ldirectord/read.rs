@@ -20,13 +20,42 @@ const DAY: u32 = 86_400;
 const MAX_WEIGHT: u32 = 65_535;
 /// Directives of both parts; those of one part stand beside their `match`.
 const COMMON: &[&str] = &[
-    "checktimeout", "negotiatetimeout", "checkinterval", "checkcount", "failurecount", "fallback", "fallback6",
-    "fallbackcommand", "quiescent", "cleanstop", "emailalert", "emailalertfreq", "emailalertstatus", "smtp",
+    "checktimeout",
+    "negotiatetimeout",
+    "checkinterval",
+    "checkcount",
+    "failurecount",
+    "fallback",
+    "fallback6",
+    "fallbackcommand",
+    "quiescent",
+    "cleanstop",
+    "emailalert",
+    "emailalertfreq",
+    "emailalertstatus",
+    "smtp",
 ];
 const OF_SECTIONS: &[&str] = &[
-    "real", "real6", "checktype", "service", "checkcommand", "checkport", "request", "receive", "httpmethod",
-    "virtualhost", "login", "passwd", "database", "secret", "scheduler", "persistent", "netmask", "schedflags",
-    "protocol", "ops",
+    "real",
+    "real6",
+    "checktype",
+    "service",
+    "checkcommand",
+    "checkport",
+    "request",
+    "receive",
+    "httpmethod",
+    "virtualhost",
+    "login",
+    "passwd",
+    "database",
+    "secret",
+    "scheduler",
+    "persistent",
+    "netmask",
+    "schedflags",
+    "protocol",
+    "ops",
 ];
 
 /// Reads all directives.
@@ -50,7 +79,12 @@ pub(super) fn read(document: &Document, reader: &mut Reader<'_>) -> File {
         if let Some(line) = seen.insert(service.key, service.line) {
             let message = format!("the virtual server {} stands on line {line} already", service.key);
             let span = section.head.span;
-            reader.desk.error(Code::DuplicateService, span, message, "put the servers of both into one section");
+            reader.desk.error(
+                Code::DuplicateService,
+                span,
+                message,
+                "put the servers of both into one section",
+            );
         }
         file.virtuals.push(service);
     }
@@ -97,16 +131,32 @@ fn unknown(directive: &Directive, section: bool, reader: &mut Reader<'_>) {
     let rest = |part: &[rest::Entry]| part.iter().any(|entry| entry.key == key);
     let (code, message, suggestion) = if matches!(key, "timeout" | "connecttimeout") {
         let message = format!("`{key}` is an old name, which ldirectord refuses as well");
-        (Code::UnknownKeyword, message, "say `negotiatetimeout`, and `checktimeout` for the other checks".to_owned())
+        (
+            Code::UnknownKeyword,
+            message,
+            "say `negotiatetimeout`, and `checktimeout` for the other checks".to_owned(),
+        )
     } else if section && matches!(key, "fallback" | "fallback6" | "real" | "real6") {
         let message = format!("`{key}` is of the other address family than its section");
-        (Code::FamilyMismatch, message, "`fallback` and `real` go with `virtual`, `fallback6` and `real6` with `virtual6`".to_owned())
+        (
+            Code::FamilyMismatch,
+            message,
+            "`fallback` and `real` go with `virtual`, `fallback6` and `real6` with `virtual6`".to_owned(),
+        )
     } else if section && (rest(rest::GLOBAL) || key == "emailalertfrom") {
         let message = format!("`{key}` holds for all sections and belongs to none");
-        (Code::MisplacedKeyword, message, "begin the line in column one, before the first `virtual=`".to_owned())
+        (
+            Code::MisplacedKeyword,
+            message,
+            "begin the line in column one, before the first `virtual=`".to_owned(),
+        )
     } else if !section && (known(OF_SECTIONS) || rest(rest::SECTION)) {
         let message = format!("`{key}` belongs to a section");
-        (Code::MisplacedKeyword, message, "indent it by a tab or four blanks, below its `virtual=`".to_owned())
+        (
+            Code::MisplacedKeyword,
+            message,
+            "indent it by a tab or four blanks, below its `virtual=`".to_owned(),
+        )
     } else {
         let of_part = if section { OF_SECTIONS } else { &["emailalertfrom", "virtual", "virtual6"] };
         let part = if section { rest::SECTION } else { rest::GLOBAL };
@@ -206,7 +256,12 @@ fn service_key(
     if head.value.bytes().all(|byte| byte.is_ascii_digit()) {
         if let Some(said) = said.filter(|said| said.value != "fwm") {
             let message = "the section is for a mark (a number), and its protocol is `fwm`";
-            reader.desk.error(Code::InvalidChoice, said.value_span, message, "say `protocol = fwm`, or nothing");
+            reader.desk.error(
+                Code::InvalidChoice,
+                said.value_span,
+                message,
+                "say `protocol = fwm`, or nothing",
+            );
         }
         let mark = head.value.parse().ok().filter(|mark| *mark > 0);
         if mark.is_none() {
@@ -219,7 +274,12 @@ fn service_key(
     let address = reader.host(host, family, span);
     let Some(port) = port else {
         let message = format!("`{}` has no port", short(&head.value));
-        reader.desk.error(Code::MissingValue, span, message, "write `virtual=ADDRESS:PORT`, or the number of a mark");
+        reader.desk.error(
+            Code::MissingValue,
+            span,
+            message,
+            "write `virtual=ADDRESS:PORT`, or the number of a mark",
+        );
         return None;
     };
     let port = reader.port(port, span);
@@ -244,7 +304,8 @@ fn real(directive: &Directive, family: Family, key: ServiceKey, reader: &mut Rea
         bare.push_str(&pieces.next().unwrap_or_default().replace(',', " "));
     }
     if !matches!(texts.len(), 0 | 2) || directive.value.matches('"').count() % 2 == 1 {
-        let message = "behind the server stand two texts in double quotes, what to ask and what to expect, or none";
+        let message =
+            "behind the server stand two texts in double quotes, what to ask and what to expect, or none";
         reader.desk.error(Code::InvalidText, span, message, "write \"REQUEST\", \"RECEIVE\"");
         return None;
     }
@@ -258,7 +319,12 @@ fn real(directive: &Directive, family: Family, key: ServiceKey, reader: &mut Rea
     };
     let Some(method) = words.next() else {
         let message = "the method is missing; expected `gate`, `masq` or `ipip` behind the server";
-        reader.desk.error(Code::MissingValue, span, message, "`gate` is direct routing, `masq` address translation");
+        reader.desk.error(
+            Code::MissingValue,
+            span,
+            message,
+            "`gate` is direct routing, `masq` address translation",
+        );
         return None;
     };
     let method = reader.method(method, span);

@@ -52,7 +52,12 @@ pub(super) const GLOBAL: &[Entry] = &[
 
 /// Those of a section.
 pub(super) const SECTION: &[Entry] = &[
-    entry("monitorfile", Form::Text, Dropped, "there is no file of single checks; changes of a server are logged"),
+    entry(
+        "monitorfile",
+        Form::Text,
+        Dropped,
+        "there is no file of single checks; changes of a server are logged",
+    ),
     entry("servicename", Form::Text, Dropped, "mails name a service by its address"),
     entry("comment", Form::Text, Dropped, "mails hold no text of the operator's"),
     entry("load", Form::Quoted, Translated, "ldirectord reads it and never uses it"),

@@ -24,12 +24,14 @@ pub(super) fn common(file: &File, report: &mut Report) {
     for (fallback, family) in fallbacks {
         let Some(said) = fallback else { continue };
         let uses = |service: &&Virtual| service.key.family() == family && service.common.fallback.is_none();
-        let (marks, addresses): (Vec<_>, Vec<_>) = file.virtuals.iter().filter(uses).partition(|s| s.is_mark());
+        let (marks, addresses): (Vec<_>, Vec<_>) =
+            file.virtuals.iter().filter(uses).partition(|s| s.is_mark());
         if !addresses.is_empty() {
             report.say(said.line, Fate::Translated, "`sorry_server` of each virtual server without its own");
         }
         if !marks.is_empty() {
-            let text = "it is the `sorry_server` of marks too; ldirectord put a server without an address there";
+            let text =
+                "it is the `sorry_server` of marks too; ldirectord put a server without an address there";
             report.say(said.line, Fate::Trap, text);
         }
         if marks.is_empty() && addresses.is_empty() {
@@ -65,7 +67,9 @@ fn tell(common: &Common, report: &mut Report) {
     if let Some(said) = &common.cleanstop {
         let (fate, text) = match said.value {
             true => (Fate::Translated, "at the end virtual servers are removed, as always"),
-            false => (Fate::Dropped, "at the end virtual servers are removed; a reload does not touch what stays"),
+            false => {
+                (Fate::Dropped, "at the end virtual servers are removed; a reload does not touch what stays")
+            }
         };
         report.say(said.line, fate, text);
     }
@@ -81,7 +85,8 @@ pub(super) fn write(file: &File, service: &Virtual, mail: &Mail, out: &mut State
     let mut inside = Statements::default();
     head(service, method, &mut inside, desk);
     times(&patience, &check, &mut inside);
-    let quiescent = *either(service.common.quiescent.as_ref(), file.common.quiescent.as_ref()).unwrap_or(&false);
+    let quiescent =
+        *either(service.common.quiescent.as_ref(), file.common.quiescent.as_ref()).unwrap_or(&false);
     if quiescent {
         inside.flag("inhibit_on_failure");
     }
@@ -146,7 +151,10 @@ fn endpoint(address: IpAddr, port: u16) -> Vec<String> {
 /// What most servers have; it is said once for all.
 fn usual_method(service: &Virtual) -> Forwarding {
     let count = |method: Forwarding| service.reals.iter().filter(|real| real.method == method).count();
-    let usual = [Forwarding::Dr, Forwarding::Nat, Forwarding::Tun].into_iter().rev().max_by_key(|method| count(*method));
+    let usual = [Forwarding::Dr, Forwarding::Nat, Forwarding::Tun]
+        .into_iter()
+        .rev()
+        .max_by_key(|method| count(*method));
     usual.unwrap_or(Forwarding::Dr)
 }
 
@@ -158,7 +166,11 @@ fn head(service: &Virtual, method: Forwarding, out: &mut Statements, desk: &mut 
         ServiceKey::Mark { .. } => {}
     }
     if let Some(line) = service.protocol {
-        report.say(line, Fate::Translated, if service.is_mark() { "a mark needs no `protocol`" } else { "`protocol`" });
+        report.say(
+            line,
+            Fate::Translated,
+            if service.is_mark() { "a mark needs no `protocol`" } else { "`protocol`" },
+        );
     }
     out.value("lvs_sched", service.scheduler.as_ref().map_or("wrr", |said| said.value.as_str()));
     if let Some(said) = &service.scheduler {
@@ -230,7 +242,10 @@ fn intervals(file: &File, service: &Virtual, desk: &mut Desk) {
         let (fate, text) = match (ping, said.value) {
             (_, 1) => (Fate::Translated, "one attempt in a check"),
             (true, _) => (Fate::Changed, "`retry` counts the echo requests of all checks that must fail"),
-            (false, _) => (Fate::Dropped, "only checks by ping heed it, in ldirectord as well; say `failurecount` there"),
+            (false, _) => (
+                Fate::Dropped,
+                "only checks by ping heed it, in ldirectord as well; say `failurecount` there",
+            ),
         };
         desk.report.say(said.line, fate, text);
     }
@@ -259,7 +274,9 @@ fn commands(file: &File, service: &Virtual, out: &mut Statements) {
     let said = either(service.common.fallbackcommand.as_ref(), file.common.fallbackcommand.as_ref());
     let Some(command) = said else { return };
     let target = match service.key {
-        ServiceKey::Address { protocol, address: IpAddr::V6(address), port } => format!("[{address}]:{port} {protocol}"),
+        ServiceKey::Address { protocol, address: IpAddr::V6(address), port } => {
+            format!("[{address}]:{port} {protocol}")
+        }
         ServiceKey::Address { protocol, address, port } => format!("{address}:{port} {protocol}"),
         ServiceKey::Mark { mark, .. } => format!("{mark} fwm"),
     };
@@ -289,7 +306,10 @@ fn fallback_port(service: &Virtual, fallback: &Fallback, desk: &mut Desk) -> u16
         return port;
     }
     if let Some(said) = own {
-        let text = format!("the port is {}: without `masq` a port cannot change, and ldirectord's did not", service.port());
+        let text = format!(
+            "the port is {}: without `masq` a port cannot change, and ldirectord's did not",
+            service.port()
+        );
         desk.report.say(said.line, Fate::Changed, text);
     }
     service.port()

@@ -21,7 +21,11 @@ pub(super) fn find(file: &File, report: &mut Report) {
             web(service, report);
         }
         if !service.reals.is_empty() && service.reals.iter().all(|real| real.weight == 0) {
-            report.say(service.line, Fate::Trap, "every server has weight 0: there is none for new connections");
+            report.say(
+                service.line,
+                Fate::Trap,
+                "every server has weight 0: there is none for new connections",
+            );
         }
     }
 }
@@ -52,8 +56,12 @@ fn timeouts(file: &File, report: &mut Report) {
     let mut any = false;
     for common in levels {
         match (&common.checktimeout, &common.negotiatetimeout) {
-            (Some(said), None) => report.say(said.line, Fate::Trap, "it is the default of `negotiatetimeout` as well"),
-            (None, Some(said)) => report.say(said.line, Fate::Trap, "it is the default of `checktimeout` as well"),
+            (Some(said), None) => {
+                report.say(said.line, Fate::Trap, "it is the default of `negotiatetimeout` as well")
+            }
+            (None, Some(said)) => {
+                report.say(said.line, Fate::Trap, "it is the default of `checktimeout` as well")
+            }
             _ => {}
         }
         any |= common.checktimeout.is_some() || common.negotiatetimeout.is_some();
@@ -66,8 +74,16 @@ fn timeouts(file: &File, report: &mut Report) {
 }
 
 /// What ldirectord takes for one check: it is made once, and all sections that have it change together.
-type Identity<'a> =
-    (CheckType, Option<Service>, &'a str, IpAddr, u16, Option<&'a str>, (Option<u16>, u32), (String, String, String));
+type Identity<'a> = (
+    CheckType,
+    Option<Service>,
+    &'a str,
+    IpAddr,
+    u16,
+    Option<&'a str>,
+    (Option<u16>, u32),
+    (String, String, String),
+);
 /// What that leaves out.
 type Unseen<'a> = ([Option<&'a str>; 4], bool, [u32; 4]);
 
@@ -118,7 +134,16 @@ fn identity<'a>(service: &'a Virtual, real: &'a Real, address: IpAddr) -> Identi
     };
     let method = format!("{protocol} {}", real.method);
     let host = text(&service.virtualhost);
-    (service.check(), asked, command, address, real.port, host, (port, real.weight), (method, request, receive))
+    (
+        service.check(),
+        asked,
+        command,
+        address,
+        real.port,
+        host,
+        (port, real.weight),
+        (method, request, receive),
+    )
 }
 
 fn unseen<'a>(service: &'a Virtual, patience: &Patience) -> Unseen<'a> {

@@ -37,7 +37,8 @@ impl Reader<'_> {
             return None;
         };
         if digits != *value {
-            let text = format!("read as {number}, as ldirectord does: it takes the first digits that it finds");
+            let text =
+                format!("read as {number}, as ldirectord does: it takes the first digits that it finds");
             self.desk.report.say(directive.line(), Fate::Trap, text);
         }
         Some(At { line: directive.line(), value: number })
@@ -162,7 +163,10 @@ impl Reader<'_> {
             return None;
         }
         let numeric = word.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ':'));
-        if word.is_empty() || numeric || !word.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c)) {
+        if word.is_empty()
+            || numeric
+            || !word.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))
+        {
             let message = format!("`{}` is neither an address nor the name of a host", short(word));
             self.desk.error(Code::InvalidAddress, span, message, "");
             return None;

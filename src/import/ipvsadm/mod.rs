@@ -5,6 +5,8 @@
 
 mod command;
 
+use std::collections::BTreeMap;
+
 use ipvs_backend::{DestinationKey, DestinationSettings, Family, Forwarding, ServiceKey, ServiceSettings};
 
 use super::statement::Statements;
@@ -20,6 +22,21 @@ struct Service {
     /// Names of the scheduler's flags, and `ops`.
     flags: Vec<String>,
     servers: Vec<Server>,
+    /// Where each server is in the list.
+    places: BTreeMap<DestinationKey, usize>,
+}
+
+/// The services in the order of the lines, and where each is.
+#[derive(Default)]
+struct Services {
+    list: Vec<Service>,
+    places: BTreeMap<ServiceKey, usize>,
+}
+
+impl Services {
+    fn get_mut(&mut self, key: ServiceKey) -> Option<&mut Service> {
+        self.places.get(&key).and_then(|place| self.list.get_mut(*place))
+    }
 }
 
 struct Server {
@@ -33,7 +50,7 @@ struct Server {
 pub fn import(name: &str, text: &str) -> Imported {
     let mut desk = Desk::new(name, text);
     let text = desk.sources.text(desk.file);
-    let (mut services, mut daemons, mut timeouts) = (Vec::new(), Vec::new(), None);
+    let (mut services, mut daemons, mut timeouts) = (Services::default(), Vec::new(), None);
     for (index, line) in text.lines().enumerate() {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         match command::read(line, number, &mut desk) {
@@ -50,10 +67,10 @@ pub fn import(name: &str, text: &str) -> Imported {
     }
     let mut out = Statements::default();
     global(&daemons, timeouts, &mut out, &mut desk);
-    for service in &services {
+    for service in &services.list {
         write(service, &mut out);
     }
-    if services.iter().any(|service| !service.servers.is_empty()) {
+    if services.list.iter().any(|service| !service.servers.is_empty()) {
         let text = "the servers have no checks, since the table knows none: each counts as up for ever; add a \
                     `TCP_CHECK`, `HTTP_GET` or the like to each `real_server`";
         desk.report.say(0, Fate::Trap, text);
@@ -61,9 +78,9 @@ pub fn import(name: &str, text: &str) -> Imported {
     desk.finish(out.0)
 }
 
-fn add_service(services: &mut Vec<Service>, line: u32, new: NewService, desk: &mut Desk) {
+fn add_service(services: &mut Services, line: u32, new: NewService, desk: &mut Desk) {
     let NewService { key, settings, flags, edit } = new;
-    let known = services.iter_mut().find(|service| service.key == key);
+    let known = services.get_mut(key);
     match (known, edit) {
         (Some(service), true) => {
             (service.settings, service.flags) = (settings, flags);
@@ -85,14 +102,16 @@ fn add_service(services: &mut Vec<Service>, line: u32, new: NewService, desk: &m
         }
         (None, false) => {
             desk.report.say(line, Fate::Translated, format!("`virtual_server {}`", words(key).join(" ")));
-            services.push(Service { key, line, settings, flags, servers: Vec::new() });
+            services.places.insert(key, services.list.len());
+            let (servers, places) = (Vec::new(), BTreeMap::new());
+            services.list.push(Service { key, line, settings, flags, servers, places });
         }
     }
 }
 
-fn add_server(services: &mut [Service], line: u32, new: NewServer, desk: &mut Desk) {
+fn add_server(services: &mut Services, line: u32, new: NewServer, desk: &mut Desk) {
     let NewServer { service: key, address, port, settings, tunnel, edit } = new;
-    let Some(service) = services.iter_mut().find(|service| service.key == key) else {
+    let Some(service) = services.get_mut(key) else {
         let span = desk.line_span(line);
         let message = format!("there is no service {key} for this server");
         desk.error(Code::UndefinedName, span, message, "add it with `-A` on a line before");
@@ -109,10 +128,10 @@ fn add_server(services: &mut [Service], line: u32, new: NewServer, desk: &mut De
         let text = format!(
             "the port is {expected}: without `-m` a port cannot change, and packets arrived at {expected} before as well"
         );
-        desk.report.say(line, Fate::Changed, text);
+        desk.report.say(line, Fate::Trap, text);
         server.port = expected;
     }
-    let known = service.servers.iter_mut().find(|known| known.key == server);
+    let known = service.places.get(&server).and_then(|place| service.servers.get_mut(*place));
     match (known, edit) {
         (Some(known), true) => (known.settings, known.tunnel) = (settings, tunnel),
         (Some(_), false) => {
@@ -125,7 +144,10 @@ fn add_server(services: &mut [Service], line: u32, new: NewServer, desk: &mut De
             let message = format!("the service {key} has no such server to change");
             desk.error(Code::UndefinedName, span, message, "add it with `-a` first");
         }
-        (None, false) => service.servers.push(Server { key: server, settings, tunnel }),
+        (None, false) => {
+            service.places.insert(server, service.servers.len());
+            service.servers.push(Server { key: server, settings, tunnel });
+        }
     }
     desk.report.say(line, Fate::Translated, "`real_server`");
 }

@@ -20,6 +20,8 @@ pub(super) struct Check<'a> {
     kind: Kind,
     /// Seconds.
     timeout: u32,
+    /// How many must fail, one after another, before a server is down.
+    pub attempts: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +60,13 @@ impl<'a> Check<'a> {
         if patience.timeout > 3_600 && !matches!(kind, Kind::Command(_)) {
             report.say(service.line, Fate::Changed, "`connect_timeout` is 3600 s, the longest there is");
         }
-        Self { service, kind, timeout: patience.timeout }
+        let echoes = if kind == Kind::Ping { patience.echoes } else { 1 };
+        let attempts = patience.failures.saturating_mul(echoes);
+        Self { service, kind, timeout: patience.timeout, attempts }
     }
 
     pub fn is_none(&self) -> bool {
         self.kind == Kind::None
-    }
-
-    pub fn is_ping(&self) -> bool {
-        self.kind == Kind::Ping
     }
 
     pub fn is_command(&self) -> bool {
@@ -123,6 +123,7 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
                 Kind::Command(said.value.clone())
             }
             None => {
+                say(Fate::Translated, "no check");
                 say(
                     Fate::Trap,
                     "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out",
@@ -291,6 +292,7 @@ pub(super) fn write(
         Kind::Command(command) => {
             inside.value("misc_path", call(command, check.service, real, address));
             inside.value("misc_timeout", check.timeout);
+            once(check, &mut inside);
             return out.block("MISC_CHECK", nothing, inside);
         }
         Kind::Tcp => "TCP_CHECK",
@@ -323,7 +325,15 @@ pub(super) fn write(
             inside.value("connect_port", target.port());
         }
     }
+    once(check, &mut inside);
     out.block(keyword, nothing, inside);
+}
+
+/// One failure is enough: of all levels keepalived takes `retry 0` here only.
+fn once(check: &Check<'_>, out: &mut Statements) {
+    if check.attempts <= 1 {
+        out.value("retry", 0);
+    }
 }
 
 fn check_port(service: &Virtual, real: &Real) -> u16 {

@@ -365,6 +365,7 @@ fn real(directive: &Directive, family: Family, key: ServiceKey, reader: &mut Rea
 /// A word, or a number: one check by negotiation, and then so many by connecting.
 fn checktype(directive: &Directive, reader: &mut Reader<'_>) -> Option<At<CheckType>> {
     match directive.value.parse() {
+        Ok(0) => Some(At { line: directive.line(), value: CheckType::Negotiate }),
         Ok(connects) => Some(At { line: directive.line(), value: CheckType::Combined(connects) }),
         Err(_) => reader.choice(directive, &CheckType::WORDS),
     }

@@ -94,12 +94,13 @@ pub(super) fn write(file: &File, service: &Virtual, mail: &Mail, out: &mut State
         inside.value("smtp_alert", "off");
     }
     commands(file, service, &mut inside);
-    let fallback = fallback(file, service);
     // A section that is off serves its fallback for good, and nothing else.
     let off = service.check() == CheckType::Off;
-    if let Some(fallback) = fallback {
+    let mut seen: BTreeSet<(IpAddr, u16)> = BTreeSet::new();
+    if let Some(fallback) = fallback(file, service) {
         let (address, port) = (fallback.address, fallback_port(service, fallback, desk));
         if off {
+            seen.insert((address, port));
             let mut alone = Statements::default();
             alone.value("lvs_method", fallback.method);
             inside.block("real_server", endpoint(address, port), alone);
@@ -109,10 +110,6 @@ pub(super) fn write(file: &File, service: &Virtual, mail: &Mail, out: &mut State
                 inside.value("sorry_server_lvs_method", fallback.method);
             }
         }
-    }
-    let mut seen: BTreeSet<(IpAddr, u16)> = BTreeSet::new();
-    if let Some(fallback) = fallback.filter(|_| off) {
-        seen.insert((fallback.address, fallback.port.unwrap_or(service.port())));
     }
     for real in &service.reals {
         for address in &real.addresses {
@@ -236,12 +233,16 @@ fn intervals(file: &File, service: &Virtual, desk: &mut Desk) {
             desk.report.say(said.line, Fate::Dropped, text);
         }
     }
-    let ping = service.check() == CheckType::Ping;
-    let said = [&service.common.checkcount, &file.common.checkcount].into_iter().flatten();
-    for said in said {
-        let (fate, text) = match (ping, said.value) {
+    let pings = |service: &Virtual| service.check() == CheckType::Ping;
+    let own = service.common.checkcount.as_ref().map(|said| (said, pings(service)));
+    let all = file.common.checkcount.as_ref().map(|said| (said, file.virtuals.iter().any(pings)));
+    for (said, heeded) in own.into_iter().chain(all) {
+        let (fate, text) = match (heeded, said.value) {
             (_, 1) => (Fate::Translated, "one attempt in a check"),
-            (true, _) => (Fate::Changed, "`retry` counts the echo requests of all checks that must fail"),
+            (true, _) => (
+                Fate::Changed,
+                "`retry` of a `PING_CHECK` counts the echo requests of all checks that must fail",
+            ),
             (false, _) => (
                 Fate::Dropped,
                 "only checks by ping heed it, in ldirectord as well; say `failurecount` there",
@@ -259,9 +260,9 @@ fn times(patience: &Patience, check: &Check, out: &mut Statements) {
     if !check.is_command() {
         out.value("connect_timeout", patience.timeout.min(3_600));
     }
-    let attempts = patience.failures.saturating_mul(if check.is_ping() { patience.echoes } else { 1 });
-    out.value("retry", attempts.saturating_sub(1));
+    let attempts = check.attempts;
     if attempts > 1 {
+        out.value("retry", attempts - 1);
         // Within one check by ping the requests follow one another at once.
         let pause = if patience.failures == 1 { 0 } else { patience.interval };
         out.value("delay_before_retry", pause);
@@ -302,30 +303,34 @@ fn fallback_port(service: &Virtual, fallback: &Fallback, desk: &mut Desk) -> u16
         desk.report.say(said.line, Fate::Translated, text);
     }
     let port = fallback.port.unwrap_or(service.port());
-    if fallback.method == Forwarding::Nat || service.is_mark() || port == service.port() {
+    if fallback.method == Forwarding::Nat || port == service.port() {
         return port;
     }
-    if let Some(said) = own {
+    if let Some(said) = own.filter(|_| !service.is_mark()) {
         let text = format!(
             "the port is {}: without `masq` a port cannot change, and ldirectord's did not",
             service.port()
         );
-        desk.report.say(said.line, Fate::Changed, text);
+        desk.report.say(said.line, Fate::Trap, text);
     }
     service.port()
 }
 
 /// The port that packets arrive at: only address translation can change it.
 fn real_port(service: &Virtual, real: &Real, desk: &mut Desk) -> u16 {
-    if service.is_mark() || real.method == Forwarding::Nat || real.port == service.port() {
+    if real.method == Forwarding::Nat || real.port == service.port() {
         return real.port;
+    }
+    // Packets with a mark arrive at many ports, and keep theirs.
+    if service.is_mark() {
+        return 0;
     }
     let text = format!(
         "the port is {}: without `masq` a port cannot change, and the kernel never did; checks still ask port {}",
         service.port(),
         real.port
     );
-    desk.report.say(real.line, Fate::Changed, text);
+    desk.report.say(real.line, Fate::Trap, text);
     service.port()
 }
 

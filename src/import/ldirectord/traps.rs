@@ -198,7 +198,7 @@ fn web(service: &Virtual, report: &mut Report) {
     if matches!(service.negotiated(), Service::Http | Service::Https) {
         let text = "ldirectord follows redirects to a good page; here an answer like 301 is a failure: ask for the page \
                     that it leads to, or add its `status_code`";
-        report.say(line, Fate::Trap, text);
+        report.say(0, Fate::Trap, text);
     }
     if service.negotiated() == Service::Https && service.virtualhost.is_some() {
         let text = "ldirectord does not name the virtual host in the TLS greeting, and so it is here; say `enable_sni` \

@@ -1,18 +1,17 @@
 //! One line of ipvsadm's: its options, short and long, read into what is to be added.
 
-use std::iter::Peekable;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use ipvs_backend::{
-    DestinationSettings, Family, Forwarding, Granularity, Persistence, Protocol, Scheduler, ServiceKey,
-    ServiceSettings,
+    DestinationSettings, Forwarding, Granularity, Persistence, Scheduler, ServiceKey, ServiceSettings,
 };
 
+use super::word::{Word, Words, endpoint, engine, granularity, key, number_of, value, words};
 use crate::config::Code;
 use crate::config::source::Span;
-use crate::import::{Desk, SCHEDULER_FLAGS, names};
+use crate::import::{Desk, SCHEDULER_FLAGS};
 
 /// What a line asks for.
 pub(super) enum Command {
@@ -87,13 +86,6 @@ const LONG: &[(&str, &str)] = &[
     ("--numeric", "-n"),
 ];
 
-/// A word and its place.
-#[derive(Clone, Copy)]
-struct Word<'a> {
-    text: &'a str,
-    span: Span,
-}
-
 /// What has been said so far.
 #[derive(Default)]
 struct Draft<'a> {
@@ -138,43 +130,6 @@ pub(super) fn read(line: &str, number: u32, desk: &mut Desk) -> Option<Command> 
         }
     }
     draft.finish(desk.line_span(number), desk)
-}
-
-fn words<'a>(text: &'a str, line: &str, number: u32, desk: &Desk) -> Vec<Word<'a>> {
-    let mut out = Vec::new();
-    let mut at = 0;
-    for piece in text.split(char::is_whitespace) {
-        // `--option=value` is two words.
-        let parts = match piece.split_once('=').filter(|_| piece.starts_with("--")) {
-            Some((option, value)) => vec![(0, option), (option.len() + 1, value)],
-            None => vec![(0, piece)],
-        };
-        for (offset, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
-            out.push(Word { text, span: desk.span(number, line, at + offset, text.len()) });
-        }
-        // Every blank that ipvsadm writes is one byte; another one moves a marker, no more.
-        at += piece.len() + 1;
-    }
-    out
-}
-
-type Words<'a> = Peekable<std::vec::IntoIter<Word<'a>>>;
-
-fn value<'a>(option: Word<'a>, words: &mut Words<'a>, desk: &mut Desk) -> Option<Word<'a>> {
-    let value = words.next();
-    if value.is_none() {
-        desk.error(Code::MissingValue, option.span, format!("`{}` has no value", option.text), "");
-    }
-    value
-}
-
-fn number_of(word: Word<'_>, min: u32, max: u32, desk: &mut Desk) -> Option<u32> {
-    let number = word.text.parse().ok().filter(|number| (min..=max).contains(number));
-    if number.is_none() {
-        let message = format!("`{}` is no number from {min} to {max}", word.text);
-        desk.error(Code::InvalidNumber, word.span, message, "");
-    }
-    number
 }
 
 impl<'a> Draft<'a> {
@@ -330,41 +285,6 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn key(kind: &str, target: Word<'_>, ipv6: bool, desk: &mut Desk) -> Option<ServiceKey> {
-    if kind == "mark" {
-        let family = if ipv6 { Family::V6 } else { Family::V4 };
-        return Some(ServiceKey::Mark { family, mark: number_of(target, 1, u32::MAX, desk)? });
-    }
-    let (address, port) = endpoint(target, desk)?;
-    // The words come from `take`, which knows these three.
-    let protocol = Protocol::from_str(kind).ok()?;
-    Some(ServiceKey::Address { protocol, address, port: port.unwrap_or(0) })
-}
-
-/// `ADDRESS[:PORT]`, an IPv6 address in brackets.
-fn endpoint(word: Word<'_>, desk: &mut Desk) -> Option<(IpAddr, Option<u16>)> {
-    let bracketed = word.text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let (host, port) = match (bracketed, word.text.rsplit_once(':')) {
-        (Some((host, rest)), _) => (host, rest.strip_prefix(':')),
-        (None, Some((host, port))) if !host.contains(':') => (host, Some(port)),
-        (None, _) => (word.text, None),
-    };
-    let Ok(address) = IpAddr::from_str(host) else {
-        let message = format!("`{host}` is no address");
-        let suggestion = "have addresses printed, not names: `ipvsadm-save -n` or `ipvsadm -Sn`";
-        desk.error(Code::InvalidAddress, word.span, message, suggestion);
-        return None;
-    };
-    let Some(port) = port else { return Some((address, None)) };
-    let Some(port) = names::port(port) else {
-        let message = format!("`{port}` is no port");
-        let suggestion = "have numbers printed, not names: `ipvsadm-save -n` or `ipvsadm -Sn`";
-        desk.error(Code::InvalidPort, word.span, message, suggestion);
-        return None;
-    };
-    Some((address, Some(port)))
-}
-
 fn settings(draft: &Draft<'_>, key: ServiceKey, desk: &mut Desk) -> Option<ServiceSettings> {
     let scheduler = match draft.scheduler {
         None => Scheduler::default(),
@@ -386,38 +306,4 @@ fn settings(draft: &Draft<'_>, key: ServiceKey, desk: &mut Desk) -> Option<Servi
     settings.persistence =
         time.map(|seconds| Persistence { timeout: Duration::from_secs(seconds.into()), granularity });
     Some(settings)
-}
-
-/// A mask for one address is how ipvsadm writes that there is none.
-fn granularity(word: Word<'_>, family: Family, desk: &mut Desk) -> Option<Granularity> {
-    let granularity = match family {
-        Family::V4 => {
-            Ipv4Addr::from_str(word.text).ok().filter(|mask| !mask.is_unspecified()).map(Granularity::Netmask)
-        }
-        Family::V6 => {
-            word.text.parse().ok().filter(|prefix| (1..=128).contains(prefix)).map(Granularity::Prefix)
-        }
-    };
-    match granularity {
-        None => {
-            let message = format!("`{}` is no netmask of this address family", word.text);
-            let suggestion = "for IPv4 like 255.255.255.0, for IPv6 from 1 to 128";
-            desk.error(Code::InvalidPrefix, word.span, message, suggestion);
-        }
-        Some(Granularity::Netmask(Ipv4Addr::BROADCAST) | Granularity::Prefix(128)) => {
-            return Some(Granularity::Host);
-        }
-        Some(_) => {}
-    }
-    granularity
-}
-
-/// The kernel has one engine so far.
-fn engine(word: Word<'_>, desk: &mut Desk) -> Option<String> {
-    if word.text != "sip" {
-        let message = format!("there is no persistence engine `{}`; expected `sip`", word.text);
-        desk.error(Code::InvalidChoice, word.span, message, "");
-        return None;
-    }
-    Some(word.text.to_owned())
 }

@@ -4,6 +4,7 @@
 //! is read as well. The table knows no checks, and so the report says that the servers have none.
 
 mod command;
+mod word;
 
 use std::collections::BTreeMap;
 
@@ -73,6 +74,11 @@ pub fn import(name: &str, text: &str) -> Imported {
     if services.list.iter().any(|service| !service.servers.is_empty()) {
         let text = "the servers have no checks, since the table knows none: each counts as up for ever; add a \
                     `TCP_CHECK`, `HTTP_GET` or the like to each `real_server`";
+        desk.report.say(0, Fate::Trap, text);
+    }
+    if !services.list.is_empty() && daemons.is_empty() && timeouts.is_none() {
+        let text = "`ipvsadm-save` prints neither limits of connections, nor time-outs, nor daemons that synchronise \
+                    connections: see `ipvsadm -Ln --thresholds`, `--timeout` and `--daemon`";
         desk.report.say(0, Fate::Trap, text);
     }
     desk.finish(out.0)

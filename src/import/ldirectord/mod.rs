@@ -1,7 +1,7 @@
 //! ldirectord.cf → our language.
 //!
-//! Four steps, each in a file: `parse` tells directives and sections apart, `read` types them, `service`, `check` and
-//! `mail` write statements that mean the same, and `traps` names what ldirectord did that hardly anybody wanted.
+//! Four steps, each in a file: `parse` tells directives and sections apart, `read` types them, `service`, `server`
+//! and `mail` write statements that mean the same, and `traps` names what ldirectord did that hardly anybody wanted.
 //! Everything written is written out: where the defaults of the two programs differ, the file says ldirectord's.
 
 mod check;
@@ -9,7 +9,9 @@ mod mail;
 mod model;
 mod parse;
 mod read;
+mod real;
 mod rest;
+mod server;
 mod service;
 mod traps;
 mod value;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use ipvs_backend::{Family, Forwarding, Protocol, Scheduler, ServiceKey};
+use ipvs_backend::{Family, Protocol, Scheduler, ServiceKey};
 
-use super::model::{At, CheckType, Common, File, Real, Service, Virtual};
+use super::model::{At, CheckType, Common, File, Service, Virtual};
 use super::parse::{Directive, Document, Section, short};
+use super::real::real;
 use super::rest;
 use super::value::{Reader, endpoint, nearest};
 use crate::config::Code;
@@ -16,8 +17,6 @@ use crate::config::Code;
 const MAX_PERSISTENT: u32 = 31 * 86_400;
 /// A day; nobody waits longer for a check.
 const DAY: u32 = 86_400;
-/// Weights that our language knows.
-const MAX_WEIGHT: u32 = 65_535;
 /// Directives of both parts; those of one part stand beside their `match`.
 const COMMON: &[&str] = &[
     "checktimeout",
@@ -289,77 +288,6 @@ fn service_key(
         None => Protocol::Tcp,
     };
     Some(ServiceKey::Address { protocol, address: address?, port: port? })
-}
-
-/// `HOST[->HOST][:PORT] METHOD [WEIGHT] ["REQUEST", "RECEIVE"] [l:N] [u:N]`.
-fn real(directive: &Directive, family: Family, key: ServiceKey, reader: &mut Reader<'_>) -> Option<Real> {
-    let span = directive.value_span;
-    // The quoted texts first: they may hold anything.
-    let mut pieces = directive.value.split('"');
-    let mut bare = pieces.next().unwrap_or_default().to_owned();
-    let mut texts = Vec::new();
-    while let Some(text) = pieces.next() {
-        texts.push(text.to_owned());
-        bare.push(' ');
-        bare.push_str(&pieces.next().unwrap_or_default().replace(',', " "));
-    }
-    if !matches!(texts.len(), 0 | 2) || directive.value.matches('"').count() % 2 == 1 {
-        let message =
-            "behind the server stand two texts in double quotes, what to ask and what to expect, or none";
-        reader.desk.error(Code::InvalidText, span, message, "write \"REQUEST\", \"RECEIVE\"");
-        return None;
-    }
-    let mut words = bare.split_whitespace();
-    let (hosts, port) = endpoint(words.next()?);
-    let addresses = reader.hosts(hosts, family, span);
-    let port = match (port, key) {
-        (Some(word), _) => reader.port(word, span),
-        (None, ServiceKey::Mark { .. }) => Some(0),
-        (None, ServiceKey::Address { port, .. }) => Some(port),
-    };
-    let Some(method) = words.next() else {
-        let message = "the method is missing; expected `gate`, `masq` or `ipip` behind the server";
-        reader.desk.error(
-            Code::MissingValue,
-            span,
-            message,
-            "`gate` is direct routing, `masq` address translation",
-        );
-        return None;
-    };
-    let method = reader.method(method, span);
-    let mut out = Real {
-        line: directive.line(),
-        addresses: addresses?,
-        port: port?,
-        method: method.unwrap_or(Forwarding::Dr),
-        weight: 1,
-        request: None,
-        receive: None,
-        lower: None,
-        upper: None,
-    };
-    for word in words {
-        let number = |text: &str| text.parse::<u32>().ok();
-        match word.split_once(':') {
-            Some(("l", text)) if number(text).is_some() => out.lower = number(text),
-            Some(("u", text)) if number(text).is_some() => out.upper = number(text),
-            None if number(word).is_some_and(|weight| weight <= MAX_WEIGHT) => {
-                out.weight = number(word).unwrap_or(1);
-            }
-            _ => {
-                let message = format!(
-                    "`{}` is neither a weight up to {MAX_WEIGHT}, nor a limit like `u:100` or `l:80`",
-                    short(word)
-                );
-                reader.desk.error(Code::UnexpectedWord, span, message, "");
-            }
-        }
-    }
-    let mut texts = texts.into_iter().map(|text| Some(text).filter(|text| !text.is_empty()));
-    out.request = texts.next().flatten();
-    out.receive = texts.next().flatten();
-    Some(out)
 }
 
 /// A word, or a number: one check by negotiation, and then so many by connecting.

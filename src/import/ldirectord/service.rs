@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use ipvs_backend::{Family, Forwarding, Protocol, ServiceKey};
 
-use super::check::{self, Check};
+use super::check::Check;
 use super::mail::Mail;
 use super::model::{At, CheckType, Common, Fallback, File, Real, Virtual};
+use super::server::server;
 use super::{Patience, either, rest};
 use crate::import::statement::Statements;
 use crate::import::{Desk, Fate, Report};
@@ -332,30 +333,4 @@ fn real_port(service: &Virtual, real: &Real, desk: &mut Desk) -> u16 {
     );
     desk.report.say(real.line, Fate::Trap, text);
     service.port()
-}
-
-fn server(
-    real: &Real,
-    address: IpAddr,
-    port: u16,
-    (method, off, silent): (Forwarding, bool, bool),
-    check: &Check,
-    desk: &mut Desk,
-) -> Statements {
-    let mut out = Statements::default();
-    out.value("weight", if off { 0 } else { real.weight });
-    if real.method != method {
-        out.value("lvs_method", real.method);
-    }
-    if let Some(limit) = real.upper {
-        out.value("uthreshold", limit);
-    }
-    if let Some(limit) = real.lower {
-        out.value("lthreshold", limit);
-    }
-    if silent {
-        out.value("smtp_alert", "off");
-    }
-    check::write(check, real, address, port, &mut out, desk);
-    out
 }

@@ -327,6 +327,22 @@ fn a_file_can_be_translated_without_loss() {
 }
 
 #[test]
+fn comments_stand_where_ldirectord_bears_them() {
+    let text = "checkinterval=7  # seconds\nlogfile=\"local0\" # a facility\n\
+                virtual=192.0.2.1:80   # a comment\n\treal=198.51.100.1 gate -w 3\t# without a port\n\tchecktype=connect\n\
+                virtual=5\t#mark\n\treal=198.51.100.1 gate\n\tchecktype=on#\n";
+    let imported = ldirectord(text);
+    let config = read(&imported);
+    let web = &config.services[&key(Protocol::Tcp, "192.0.2.1", 80)];
+    let server = &web.servers[&server("198.51.100.1", 80)];
+    assert_eq!((server.weight, server.checks[0].schedule.interval.as_secs()), (3, 7));
+    assert!(config.services.contains_key(&ServiceKey::Mark { family: Family::V4, mark: 5 }));
+    assert!(notes(&imported, 1).iter().all(|(fate, _)| *fate == Fate::Translated));
+    let refused = ldirectord("quiescent=no # a comment\n");
+    assert!(refused.complaints[0].suggestion.as_ref().unwrap().contains("a line of its own"));
+}
+
+#[test]
 fn what_cannot_be_read_is_complained_of_where_it_stands() {
     let section = |line: &str| format!("virtual=192.0.2.1:80\n\treal=198.51.100.1:80 gate\n\t{line}\n");
     let real = |value: &str| format!("virtual=192.0.2.1:80\n\treal={value}\n");

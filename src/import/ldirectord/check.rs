@@ -140,7 +140,11 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
         }
     };
     if let Some(said) = &service.service {
-        report.say(said.line, Fate::Dropped, "this `checktype` does not negotiate, and asks no protocol");
+        report.say(
+            said.line,
+            Fate::Translated,
+            "left out: this `checktype` does not negotiate, and asks no protocol",
+        );
     }
     kind
 }
@@ -256,9 +260,11 @@ fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
             (true, false) => {
                 report.say(line, Fate::Dropped, "the check that took its place does not look at this")
             }
-            (false, _) => {
-                report.say(line, Fate::Dropped, "this check does not heed it, in ldirectord neither")
-            }
+            (false, _) => report.say(
+                line,
+                Fate::Translated,
+                "left out: this check does not heed it, in ldirectord neither",
+            ),
         }
     }
     for real in service.reals.iter().filter(|real| real.request.is_some() || real.receive.is_some()) {

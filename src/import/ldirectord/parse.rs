@@ -130,6 +130,9 @@ fn directive(desk: &mut Desk, number: u32, line: &str, start: usize, section: bo
         desk.error(Code::MissingValue, span, format!("`{}` has no value", short(key)), "");
         return None;
     }
+    // What follows the address of a virtual server is passed over; mostly it is a comment.
+    let opens = !section && matches!(key, "virtual" | "virtual6");
+    let value = if opens { value.split([' ', '\t', '#']).next().unwrap_or_default() } else { value };
     let value_span = desk.span(number, line, value_start, value.len());
     Some(Directive { key: key.to_owned(), value: value.to_owned(), span, value_span })
 }

@@ -66,6 +66,8 @@ pub(super) fn real(
     for word in words {
         let number = |text: &str| text.parse::<u32>().ok();
         match word.split_once(':') {
+            // An option of ipvsadm's, which ldirectord passes over.
+            None if word == "-w" => {}
             Some(("l", text)) if number(text).is_some() => out.lower = number(text),
             Some(("u", text)) if number(text).is_some() => out.upper = number(text),
             None if number(word).is_some_and(|weight| weight <= MAX_WEIGHT) => {

@@ -214,7 +214,11 @@ fn persistence(service: &Virtual, out: &mut Statements, report: &mut Report) {
         out.value("persistence_granularity", &said.value);
         report.say(said.line, Fate::Translated, "`persistence_granularity`");
     } else {
-        report.say(said.line, Fate::Dropped, "without `persistent` it has no effect, in ldirectord neither");
+        report.say(
+            said.line,
+            Fate::Translated,
+            "left out: without `persistent` it has no effect, in ldirectord neither",
+        );
     }
 }
 
@@ -245,8 +249,8 @@ fn intervals(file: &File, service: &Virtual, desk: &mut Desk) {
                 "`retry` of a `PING_CHECK` counts the echo requests of all checks that must fail",
             ),
             (false, _) => (
-                Fate::Dropped,
-                "only checks by ping heed it, in ldirectord as well; say `failurecount` there",
+                Fate::Translated,
+                "left out: only checks by ping heed it, in ldirectord as well; `failurecount` is for all",
             ),
         };
         desk.report.say(said.line, fate, text);

@@ -36,7 +36,8 @@ impl Reader<'_> {
             self.desk.error(Code::OutOfRange, *value_span, message, "");
             return None;
         };
-        if digits != *value {
+        let rest = value.strip_prefix(digits.as_str()).unwrap_or("?").trim_start();
+        if !rest.is_empty() && !rest.starts_with('#') {
             let text =
                 format!("read as {number}, as ldirectord does: it takes the first digits that it finds");
             self.desk.report.say(directive.line(), Fate::Trap, text);
@@ -57,7 +58,11 @@ impl Reader<'_> {
         }
         let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         let message = format!("`{key}` is `{}`; expected {}", short(value), all.join(", "));
-        let suggestion = nearest(value, words.iter().map(|(word, _)| *word));
+        let suggestion = if value.contains('#') {
+            "in this part of the file a comment takes a line of its own".to_owned()
+        } else {
+            nearest(value, words.iter().map(|(word, _)| *word))
+        };
         self.desk.error(Code::InvalidChoice, *value_span, message, suggestion);
         None
     }

@@ -107,26 +107,7 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
             say(Fate::Translated, "`PING_CHECK`");
             Kind::Ping
         }
-        CheckType::External | CheckType::ExternalPerl => match &service.checkcommand {
-            Some(said) => {
-                say(Fate::Translated, "`MISC_CHECK`");
-                if service.check() == CheckType::ExternalPerl {
-                    say(
-                        Fate::Changed,
-                        "the script is run as a program each time: it must be executable, and end with its verdict",
-                    );
-                }
-                Kind::Command(said.value.clone())
-            }
-            None => {
-                say(Fate::Translated, "no check");
-                say(
-                    Fate::Trap,
-                    "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out",
-                );
-                Kind::None
-            }
-        },
+        CheckType::External | CheckType::ExternalPerl => external(service, &mut say),
         CheckType::On => {
             say(Fate::Translated, "no check: the servers count as up");
             Kind::None
@@ -143,10 +124,28 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
         report.say(
             said.line,
             Fate::Translated,
-            "left out: this `checktype` does not negotiate, and asks no protocol",
+            "left out: this `checktype` asks no protocol; at most the port is taken from it",
         );
     }
     kind
+}
+
+/// A command, which ldirectord runs or, if it is Perl, calls.
+fn external(service: &Virtual, say: &mut impl FnMut(Fate, &str)) -> Kind {
+    let Some(said) = &service.checkcommand else {
+        let text =
+            "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out";
+        say(Fate::Translated, "no check");
+        say(Fate::Trap, text);
+        return Kind::None;
+    };
+    say(Fate::Translated, "`MISC_CHECK`");
+    if service.check() == CheckType::ExternalPerl {
+        let text =
+            "the script is run as a program each time: it must be executable, and end with its verdict";
+        say(Fate::Changed, text);
+    }
+    Kind::Command(said.value.clone())
 }
 
 fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {

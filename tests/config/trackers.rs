@@ -24,7 +24,7 @@ fn bfd(lines: &str) -> String {
     format!("bfd_instance b {{\nneighbor_ip 192.0.2.1\n{lines}\n}}\n")
 }
 
-/// Definitions of all kinds, and an instance whose list has this line, the 19th of the text.
+/// Definitions of all kinds, and an instance whose list has this line, the 21st of the text.
 fn tracked(list: &str, line: &str) -> String {
     let script = SCRIPT.replace('}', "weight 7 reverse\n}");
     format!("{script}{FILE}{PROCESS}{NEIGHBOUR}{}", instance(&format!("{list} {{\n{line}\n}}")))
@@ -43,7 +43,8 @@ fn assert_cases(cases: Vec<Case>) {
     for (text, code, line, same) in cases {
         let reading = read_text("test.conf", &text);
         let all = shown(&reading);
-        let found = reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
+        let found =
+            reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
         let found = found.unwrap_or_else(|| panic!("{text}\nexpected {code} in line {line}\n{all}"));
         assert_eq!(found.severity, Severity::Error, "{text}\n{all}");
         assert!(found.keepalived.is_some(), "{text}\n{all}");
@@ -183,7 +184,7 @@ fn lists_survive_as_with_keepalived() {
         let own = if list == "track_interface" { "" } else { "weight 7 reverse" };
         let mut case = |line: &str, code, same: &str| {
             let (line, same) = (line.replace('X', name), same.replace('X', name));
-            cases.push((tracked(list, &line), code, 19, tracked(list, &same)));
+            cases.push((tracked(list, &line), code, 21, tracked(list, &same)));
         };
         case("X weight 300", OutOfRange, &format!("X {own}"));
         case("X weight abc", InvalidNumber, "X weight 0");
@@ -198,20 +199,21 @@ fn lists_survive_as_with_keepalived() {
         if !matches!(list, "track_file" | "track_process") {
             case("X weight -254", OutOfRange, cut);
         }
-        let mut twice = (tracked(list, &format!("{name} weight 3\n{name}")), DuplicateTracker, 20, String::new());
+        let mut twice = (tracked(list, &format!("{name} weight 3\n{name}")), DuplicateTracker, 22, String::new());
         twice.3 = tracked(list, &format!("{name} weight 3"));
         cases.push(twice);
         if !own.is_empty() {
-            cases.push((tracked(list, "nobody\n"), UndefinedName, 19, tracked(list, "")));
+            cases.push((tracked(list, "nobody\n"), UndefinedName, 21, tracked(list, "")));
         }
     }
-    cases.push((tracked("track_interface", "eth/1"), InvalidText, 19, tracked("track_interface", "")));
+    cases.push((tracked("track_interface", "eth/1"), InvalidText, 21, tracked("track_interface", "")));
     assert_cases(cases);
 }
 
 #[test]
 fn a_name_that_is_not_defined_is_told_with_the_nearest() {
-    let text = format!("{SCRIPT}{}", instance("track_script {\nss\n}")).replace("script s ", "script chk_web ");
+    let text =
+        format!("{SCRIPT}{}", instance("track_script {\nss\n}")).replace("script s ", "script chk_web ");
     let reading = read_text("test.conf", &text.replace("\nss\n", "\nchk_wbe\n"));
     let said: Vec<String> = reading
         .complaints
@@ -237,19 +239,23 @@ fn a_definition_of_no_use_is_told_where_it_is_tracked_too() {
     let checker = format!("{}{}", bfd("checker"), instance("track_bfd {\nb\n}"));
     let reading = read_text("test.conf", &checker);
     let last = reading.complaints.last().expect("a complaint");
-    assert_eq!((last.code, last.suggestion.as_deref()), (Code::UndefinedName, Some("add `vrrp` to its definition")));
+    assert_eq!(
+        (last.code, last.suggestion.as_deref()),
+        (Code::UndefinedName, Some("add `vrrp` to its definition"))
+    );
 }
 
 #[test]
 fn what_nobody_loses_by_is_a_warning() {
     let cases = [
-        (tracked("track_script", "s\ns"), Code::DuplicateTracker, 20),
+        (tracked("track_script", "s\ns"), Code::DuplicateTracker, 22),
         (file("init_file 500"), Code::OutOfRange, 3),
         (bfd("ttl 5\nmax_hops 9"), Code::ValueAdjusted, 4),
     ];
     for (text, code, line) in cases {
         let reading = read_text("test.conf", &text);
-        let found = reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
+        let found =
+            reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
         assert_eq!(found.map(|found| found.severity), Some(Severity::Warning), "{text}\n{}", shown(&reading));
         assert!(reading.config.is_some());
     }
@@ -263,7 +269,8 @@ fn the_first_file_and_the_first_process_count() {
     assert_eq!(config.processes["p"].process, ["foo"]);
     for text in [file("file /run/other"), process("process bar")] {
         let reading = read_text("test.conf", &text);
-        let told = |complaint: &directord::config::Complaint| complaint.message.ends_with("the first one counts");
+        let told =
+            |complaint: &directord::config::Complaint| complaint.message.ends_with("the first one counts");
         assert!(reading.complaints.iter().any(told), "{}", shown(&reading));
     }
 }

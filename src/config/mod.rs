@@ -144,21 +144,23 @@ pub fn read_fetched(
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
+    let is_toml = toml::is_one(&path);
     let unreadable = text.is_err();
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let tree = if toml::is_one(&path) {
+            let tree = if is_toml {
                 toml::parse(file, &sources.text(file), &mut complaints)
             } else {
                 tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
             };
-            manner.compat |= lower::asks_for_compatibility(&tree);
+            // keepalived reads no TOML: there is nothing to be compatible with.
+            manner.compat = !is_toml && (manner.compat || lower::asks_for_compatibility(&tree));
             if manner.compat {
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower(&tree, manner, &mut complaints))
+            (!tree.incomplete).then(|| lower(&tree, manner, is_toml, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -173,8 +175,7 @@ pub fn read_fetched(
         hints::find(config, &spans, &mut complaints);
     }
     let mut complaints = complaints.finish(&sources);
-    if toml::is_one(&path) && !manner.compat {
-        // keepalived reads no TOML.
+    if is_toml {
         complaints.iter_mut().for_each(|complaint| complaint.keepalived = None);
     }
     // The complaints tell by now where expanded text came from.
@@ -183,13 +184,14 @@ pub fn read_fetched(
 }
 
 /// Lowers the tree, in compatible reading as keepalived links it.
-fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Config, Spans) {
+fn lower(tree: &Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> (Config, Spans) {
     if manner.compat {
         let relinked = relink::relink(tree);
         return lower::lower(relinked.as_ref().map_or(tree, |relinked| &relinked.tree), manner, complaints);
     }
     let lowered = lower::lower(tree, manner, complaints);
     if complaints.has_errors()
+        && !is_toml
         && let Some(relinked) = relink::relink(tree)
     {
         for span in relinked.misread {

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use vrrp::Version;
 
 use super::seconds;
+use super::takeover::takeover;
 use crate::config::complaint::{Code, Complaint, Complaints, Severity};
 use crate::config::{Config, Instance, Reading, Thing, Transport};
 
@@ -28,6 +29,13 @@ pub fn compare(here: &Reading, there: &Reading) -> [Vec<Complaint>; 2] {
         }
     }
     let mut beyond = Complaints::default();
+    for (name, instance) in &ours.instances {
+        // What a failure there comes to is told there.
+        let Some((other_name, other)) = counterpart(name, instance, theirs) else { continue };
+        let (here, there) = (there, here);
+        let (name, other_name, instance, other) = (other_name, name, other, instance.as_ref());
+        takeover(&mut Pair { here, there, name, instance, other_name, other, complaints: &mut beyond });
+    }
     for (name, instance) in &theirs.instances {
         if !ours.instances.iter().any(|(own, mine)| {
             counterpart(own, mine, theirs).is_some_and(|(other, _)| other == name.as_str())
@@ -40,15 +48,15 @@ pub fn compare(here: &Reading, there: &Reading) -> [Vec<Complaint>; 2] {
 
 /// One function for each thing that must fit.
 const QUESTIONS: &[fn(&mut Pair<'_>)] =
-    &[vrid, version, interval, auth, addresses, transport, heard, priority, nopreempt];
+    &[vrid, version, interval, auth, addresses, transport, heard, priority, nopreempt, takeover];
 
-struct Pair<'a> {
+pub(super) struct Pair<'a> {
     here: &'a Reading,
     there: &'a Reading,
     name: &'a str,
-    instance: &'a Instance,
+    pub instance: &'a Instance,
     other_name: &'a str,
-    other: &'a Instance,
+    pub other: &'a Instance,
     complaints: &'a mut Complaints,
 }
 
@@ -68,8 +76,20 @@ fn missing(reading: &Reading, name: &str, instance: &Instance, complaints: &mut 
 impl Pair<'_> {
     /// Tells of two values that should fit.
     fn tell(&mut self, severity: Severity, code: Code, keyword: &str, message: &str, suggestion: &str) {
-        let span = self.here.spans.at(&Thing::Instance(self.name.to_owned()), keyword);
-        let other = self.there.spans.at(&Thing::Instance(self.other_name.to_owned()), keyword);
+        self.tell_of(severity, code, [keyword; 2], message, suggestion);
+    }
+
+    /// The same of two keywords, one here and one there.
+    pub fn tell_of(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        [ours, theirs]: [&str; 2],
+        message: &str,
+        suggestion: &str,
+    ) {
+        let span = self.here.spans.at(&Thing::Instance(self.name.to_owned()), ours);
+        let other = self.there.spans.at(&Thing::Instance(self.other_name.to_owned()), theirs);
         let file = self.there.sources.name(other.file);
         let message = format!("{message} ({file}:{}:{})", other.line, other.column);
         self.complaints.push(severity, code, span, message, Some(suggestion.to_owned()));

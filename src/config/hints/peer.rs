@@ -8,22 +8,30 @@ use std::net::IpAddr;
 
 use vrrp::Version;
 
+use super::priority::{counting, groups};
 use super::seconds;
 use super::takeover::takeover;
 use crate::config::complaint::{Code, Complaint, Complaints, Severity};
-use crate::config::{Config, Instance, Reading, Thing, Transport};
+use crate::config::{Config, Group, Instance, Reading, Thing, Tracks, Transport};
 
 /// Everything in which the file of the other director does not fit to this one, by the file that it is about: first
 /// this one, then the other. Nothing if one of them has errors.
 pub fn compare(here: &Reading, there: &Reading) -> [Vec<Complaint>; 2] {
     let (Some(ours), Some(theirs)) = (&here.config, &there.config) else { return Default::default() };
     let mut complaints = Complaints::default();
+    let (our_groups, their_groups) = (groups(ours), groups(theirs));
+    let group_of = |name: &str, other: &str| {
+        let (ours, theirs) = (our_groups.get(name), their_groups.get(other));
+        [ours.map(|(_, group)| *group), theirs.map(|(_, group)| *group)]
+    };
     for (name, instance) in &ours.instances {
         let Some((other_name, other)) = counterpart(name, instance, theirs) else {
             missing(here, name, instance, &mut complaints);
             continue;
         };
-        let mut pair = Pair { here, there, name, instance, other_name, other, complaints: &mut complaints };
+        let groups = group_of(name, other_name);
+        let mut pair =
+            Pair { here, there, name, instance, other_name, other, groups, complaints: &mut complaints };
         for question in QUESTIONS {
             question(&mut pair);
         }
@@ -32,9 +40,19 @@ pub fn compare(here: &Reading, there: &Reading) -> [Vec<Complaint>; 2] {
     for (name, instance) in &ours.instances {
         // What a failure there comes to is told there.
         let Some((other_name, other)) = counterpart(name, instance, theirs) else { continue };
-        let (here, there) = (there, here);
+        let [ours, theirs] = group_of(name, other_name);
+        let (here, there, groups) = (there, here, [theirs, ours]);
         let (name, other_name, instance, other) = (other_name, name, other, instance.as_ref());
-        takeover(&mut Pair { here, there, name, instance, other_name, other, complaints: &mut beyond });
+        takeover(&mut Pair {
+            here,
+            there,
+            name,
+            instance,
+            other_name,
+            other,
+            groups,
+            complaints: &mut beyond,
+        });
     }
     for (name, instance) in &theirs.instances {
         if !ours.instances.iter().any(|(own, mine)| {
@@ -57,6 +75,8 @@ pub(super) struct Pair<'a> {
     pub instance: &'a Instance,
     other_name: &'a str,
     pub other: &'a Instance,
+    /// The groups that the two belong to.
+    groups: [Option<&'a Group>; 2],
     complaints: &'a mut Complaints,
 }
 
@@ -74,6 +94,12 @@ fn missing(reading: &Reading, name: &str, instance: &Instance, complaints: &mut 
 }
 
 impl Pair<'_> {
+    /// What counts for the priorities, here and there.
+    pub fn tracks(&self) -> [Tracks; 2] {
+        let [here, there] = self.groups;
+        [counting(self.instance, here), counting(self.other, there)]
+    }
+
     /// Tells of two values that should fit.
     fn tell(&mut self, severity: Severity, code: Code, keyword: &str, message: &str, suggestion: &str) {
         self.tell_of(severity, code, [keyword; 2], message, suggestion);

@@ -1,6 +1,8 @@
 //! The arithmetic of priorities: what becomes of them when something that is tracked fails.
 
-use crate::config::{Instance, Weight};
+use std::collections::BTreeMap;
+
+use crate::config::{Config, Group, Instance, Tracks, Weight};
 
 /// The highest priority of a router that is not the owner.
 const HIGHEST: i32 = 254;
@@ -14,10 +16,46 @@ pub(super) struct Effective {
     pub sum: i32,
 }
 
-/// The priority of an instance of which `well` says, by list and name, which trackers are well. The numbers in track
+/// The group that each member belongs to, by the member's name.
+pub(super) fn groups(config: &Config) -> BTreeMap<&str, (&str, &Group)> {
+    let all = config.groups.iter().flat_map(|(name, group)| {
+        group.members.iter().map(|member| (member.as_str(), (name.as_str(), group.as_ref())))
+    });
+    all.collect()
+}
+
+/// What counts for an instance: its own trackers, those with a weight only if its group says so, and the group's. Where
+/// both have the same, a weight of 0 stays, and any other is the group's.
+pub(super) fn counting(instance: &Instance, group: Option<&Group>) -> Tracks {
+    let Some(group) = group else { return instance.tracks.clone() };
+    let merged = |own: &BTreeMap<String, Weight>, shared: &BTreeMap<String, Weight>| {
+        let own = own.iter().filter(|(_, weight)| weight.points == 0 || group.weighted);
+        let mut all: BTreeMap<String, Weight> = own.map(|(name, weight)| (name.clone(), *weight)).collect();
+        for (name, weight) in shared {
+            if all.get(name).is_none_or(|own| own.points != 0) {
+                all.insert(name.clone(), *weight);
+            }
+        }
+        all
+    };
+    let (own, shared) = (&instance.tracks, &group.tracks);
+    Tracks {
+        interfaces: merged(&own.interfaces, &shared.interfaces),
+        scripts: merged(&own.scripts, &shared.scripts),
+        files: merged(&own.files, &shared.files),
+        processes: merged(&own.processes, &shared.processes),
+        neighbours: merged(&own.neighbours, &shared.neighbours),
+    }
+}
+
+/// The priority of an instance of whose trackers `well` says, by list and name, which are well. The numbers in track
 /// files are taken for 0.
-pub(super) fn effective(instance: &Instance, well: impl Fn(&str, &str) -> bool) -> Effective {
-    let changes = instance.tracks.switches().map(|(list, name, weight)| weight.change(well(list, name)));
+pub(super) fn effective(
+    instance: &Instance,
+    tracks: &Tracks,
+    well: impl Fn(&str, &str) -> bool,
+) -> Effective {
+    let changes = tracks.switches().map(|(list, name, weight)| weight.change(well(list, name)));
     add(instance.router.priority, changes)
 }
 

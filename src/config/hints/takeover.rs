@@ -6,8 +6,8 @@
 
 use super::peer::Pair;
 use super::priority::effective;
-use crate::config::Instance;
 use crate::config::complaint::{Code, Severity};
+use crate::config::{Instance, Tracks};
 
 /// Hints about one file alone that a comparison with the other director's file makes superfluous.
 pub const ANSWERED: &[Code] = &[Code::NopreemptWeight];
@@ -21,13 +21,14 @@ struct Failure<'a> {
 }
 
 pub(super) fn takeover(pair: &mut Pair<'_>) {
-    let ours = effective(pair.instance, |_, _| true).priority;
-    let theirs = effective(pair.other, |_, _| true).priority;
+    let [own, others] = pair.tracks();
+    let ours = effective(pair.instance, &own, |_, _| true).priority;
+    let theirs = effective(pair.other, &others, |_, _| true).priority;
     // Otherwise the other director is the one whose failures matter.
     if ours <= theirs || pair.instance.router.is_owner() {
         return;
     }
-    let failures = failures(pair.instance);
+    let failures = failures(pair.instance, &own);
     if !pair.other.router.preempt {
         return blocked(pair, &failures, ours, theirs);
     }
@@ -67,12 +68,12 @@ fn more(count: usize) -> String {
 }
 
 /// Each tracker whose failure, alone, lowers the priority, with what it is then.
-fn failures(instance: &Instance) -> Vec<Failure<'_>> {
-    let lowering = instance.tracks.switches().filter(|(_, _, weight)| weight.lowers());
+fn failures<'a>(instance: &Instance, tracks: &'a Tracks) -> Vec<Failure<'a>> {
+    let lowering = tracks.switches().filter(|(_, _, weight)| weight.lowers());
     lowering
         .map(|(list, name, _)| {
             let well = |other: &str, tracker: &str| (other, tracker) != (list, name);
-            Failure { list, name, priority: effective(instance, well).priority }
+            Failure { list, name, priority: effective(instance, tracks, well).priority }
         })
         .collect()
 }

@@ -3,21 +3,25 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use vrrp::PRIORITY_OWNER;
 
-use super::priority::{Effective, effective};
+use super::priority::{Effective, counting, effective, groups};
 use super::{Look, seconds};
-use crate::config::{Instance, Thing};
+use crate::config::{Thing, Tracks};
 
 /// Words that mean something to a shell, and nothing to anybody else.
 const SHELL: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "!", "[["];
 
 pub(super) fn nopreempt_with_weight(look: &mut Look<'_>) {
+    let groups = groups(look.config);
     for (name, instance) in &look.config.instances {
         if instance.router.preempt || instance.router.is_owner() {
             continue;
         }
-        let Some((list, tracker)) = weighted(instance) else { continue };
+        let tracks = counting(instance, groups.get(name.as_str()).map(|(_, group)| *group));
+        let Some((list, tracker)) = weighted(&tracks) else { continue };
         let message = format!(
             "when `{tracker}` fails, the priority falls; a director with `nopreempt` does not take over from a living \
              master of lower priority: if it is said on both, no weight ever moves the addresses"
@@ -29,19 +33,20 @@ pub(super) fn nopreempt_with_weight(look: &mut Look<'_>) {
 }
 
 /// The first tracker whose failure lowers the priority.
-fn weighted(instance: &Instance) -> Option<(&'static str, &str)> {
-    let found = instance.tracks.switches().find(|(_, _, weight)| weight.lowers());
-    let file = || instance.tracks.files.iter().find(|(_, weight)| weight.points != 0);
+fn weighted(tracks: &Tracks) -> Option<(&'static str, &str)> {
+    let found = tracks.switches().find(|(_, _, weight)| weight.lowers());
+    let file = || tracks.files.iter().find(|(_, weight)| weight.points != 0);
     found
         .map(|(list, name, _)| (list, name))
         .or_else(|| file().map(|(name, _)| ("track_file", name.as_str())))
 }
 
 pub(super) fn capped_priority(look: &mut Look<'_>) {
+    let groups = groups(look.config);
     for (name, instance) in &look.config.instances {
-        let Effective { priority, sum } = effective(instance, |_, _| true);
-        let Some((list, _, _)) = instance.tracks.switches().find(|(_, _, weight)| weight.change(true) > 0)
-        else {
+        let tracks = counting(instance, groups.get(name.as_str()).map(|(_, group)| *group));
+        let Effective { priority, sum } = effective(instance, &tracks, |_, _| true);
+        let Some((list, _, _)) = tracks.switches().find(|(_, _, weight)| weight.change(true) > 0) else {
             continue;
         };
         if instance.router.is_owner() || sum <= i32::from(priority) {
@@ -59,43 +64,41 @@ pub(super) fn capped_priority(look: &mut Look<'_>) {
 
 pub(super) fn unused_tracker(look: &mut Look<'_>) {
     let config = look.config;
-    let lists: Vec<_> = config.instances.values().map(|instance| &instance.tracks).collect();
-    let checked = |keyword: &str| {
-        let servers = config
-            .services
-            .iter()
-            .flat_map(|(key, service)| service.servers.keys().map(|server| Thing::Server(*key, *server)));
-        servers.into_iter().any(|server| look.spans.says(&server, &[keyword]))
-    };
-    let (by_file_check, by_bfd_check) = (checked("FILE_CHECK"), checked("BFD_CHECK"));
-    let mut unused = Vec::new();
-    for name in
-        config.scripts.keys().filter(|name| !lists.iter().any(|list| list.scripts.contains_key(*name)))
-    {
-        unused.push((Thing::Script(name.clone()), "track_script", name));
-    }
-    for name in config.files.keys().filter(|_| !by_file_check) {
-        if !lists.iter().any(|list| list.files.contains_key(name)) {
-            unused.push((Thing::TrackFile(name.clone()), "track_file", name));
+    let of_instances = config.instances.values().map(|instance| &instance.tracks);
+    let of_groups = config.groups.values().map(|group| &group.tracks);
+    let used: BTreeSet<(&str, &str)> = of_instances
+        .chain(of_groups)
+        .flat_map(|tracks| tracks.all().map(|(list, name, _)| (list, name)))
+        .collect();
+    // Files and neighbours may be there for health checks.
+    let (by_file, by_bfd) = (checked_by(look, "FILE_CHECK"), checked_by(look, "BFD_CHECK"));
+    let mut tell = |list: &str, name: &String, thing: fn(String) -> Thing| {
+        if used.contains(&(list, name.as_str())) {
+            return;
         }
-    }
-    for name in config.processes.keys() {
-        if !lists.iter().any(|list| list.processes.contains_key(name)) {
-            unused.push((Thing::TrackProcess(name.clone()), "track_process", name));
-        }
-    }
-    for name in config.neighbours.keys().filter(|_| !by_bfd_check) {
-        if !lists.iter().any(|list| list.neighbours.contains_key(name)) {
-            unused.push((Thing::Bfd(name.clone()), "track_bfd", name));
-        }
-    }
-    for (thing, list, name) in unused {
         let message = format!("nobody tracks `{name}`: whatever becomes of it changes nothing");
-        look.hint(&thing, "", message, &format!("name it in the `{list}` of an instance, or remove it"));
+        let suggestion = format!("name it in the `{list}` of an instance, or remove it");
+        look.hint(&thing(name.clone()), "", message, &suggestion);
+    };
+    config.scripts.keys().for_each(|name| tell("track_script", name, Thing::Script));
+    config.processes.keys().for_each(|name| tell("track_process", name, Thing::TrackProcess));
+    if !by_file {
+        config.files.keys().for_each(|name| tell("track_file", name, Thing::TrackFile));
+    }
+    if !by_bfd {
+        config.neighbours.keys().for_each(|name| tell("track_bfd", name, Thing::Bfd));
     }
 }
 
+/// Whether any real server has such a check.
+fn checked_by(look: &Look<'_>, check: &str) -> bool {
+    look.config.services.iter().any(|(key, service)| {
+        service.servers.keys().any(|server| look.spans.says(&Thing::Server(*key, *server), &[check]))
+    })
+}
+
 pub(super) fn idle_tracker(look: &mut Look<'_>) {
+    let groups = groups(look.config);
     for (name, instance) in &look.config.instances {
         let thing = Thing::Instance(name.clone());
         if instance.tracks.interfaces.contains_key(&instance.interface) {
@@ -106,11 +109,18 @@ pub(super) fn idle_tracker(look: &mut Look<'_>) {
             look.hint(&thing, "track_interface", message, "track other interfaces only");
         }
         let weighted = instance.tracks.all().find(|(_, _, weight)| weight.points != 0);
-        if let Some((list, tracker, _)) = weighted.filter(|_| instance.router.is_owner()) {
+        let Some((list, tracker, _)) = weighted else { continue };
+        if instance.router.is_owner() {
             let message = format!(
                 "priority {PRIORITY_OWNER} is never changed: the weight of `{tracker}` has no effect, whether it fails or not"
             );
             look.hint(&thing, list, message, "let the weight be 0, so that a failure is a fault");
+        } else if let Some((group, _)) = groups.get(name.as_str()).filter(|(_, group)| !group.weighted) {
+            let message = format!(
+                "`{tracker}` has a weight, and the group `{group}` has no `sync_group_tracking_weight`: it does not count"
+            );
+            let suggestion = "let the weight be 0, or track it in the group";
+            look.hint(&thing, list, message, suggestion);
         }
     }
 }

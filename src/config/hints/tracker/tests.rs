@@ -81,6 +81,28 @@ fn what_nobody_tracks_is_told_by_kind() {
 }
 
 #[test]
+fn groups_track_too() {
+    let all =
+        "track_script {\ns weight -5\nt\n}\ntrack_file {\nf\n}\ntrack_process {\np\n}\ntrack_bfd {\nb\n}\n";
+    let second = instance("").replace(" A ", " B ").replace("id 1", "id 2").replace(".9", ".8");
+    let text = |lines: &str, of_a: &str| {
+        let group = format!("vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n{all}{lines}}}\n");
+        format!("{DEFINITIONS}{}{second}{group}", instance(of_a))
+    };
+    assert_eq!(hints(&text("", "")), []);
+    let weighted = "track_script {\nt weight 9\n}\n";
+    assert_eq!(hints(&text("", weighted)), [Code::IdleTracker]);
+    assert_eq!(hints(&text("sync_group_tracking_weight\n", weighted)), []);
+    // What the group tracks lowers the priorities of its members.
+    assert_eq!(hints(&text("", "nopreempt")), [Code::NopreemptWeight]);
+    // Here the own weight of 0 makes it a fault.
+    assert_eq!(
+        hints(&text("", "nopreempt\ntrack_script {\ns\n}").replace("{\nf\n}", "{\nf weight 0\n}")),
+        []
+    );
+}
+
+#[test]
 fn health_checks_use_files_and_neighbours_too() {
     let service = |check: &str| {
         format!("virtual_server 10.0.0.7 80 {{\nprotocol TCP\nreal_server 10.0.1.1 80 {{\n{check}\n}}\n}}\n")

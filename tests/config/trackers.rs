@@ -63,6 +63,8 @@ fn scripts_survive_as_with_keepalived() {
     assert_cases(vec![
         case("weight 300", OutOfRange, 3, "weight 253"),
         case("weight 5\nweight -400", OutOfRange, 4, "weight -253"),
+        case("weight -9223372036854775808", OutOfRange, 3, "weight -253"),
+        case("weight 99999999999999999999", OutOfRange, 3, "weight 253"),
         case("weight abc", InvalidNumber, 3, ""),
         case("weight 5\nweight abc", InvalidNumber, 4, ""),
         case("weight 5x", InvalidNumber, 3, "weight 5"),
@@ -172,6 +174,8 @@ fn a_neighbour_of_no_use_counts_as_down() {
         assert_eq!(config.neighbours["b"].neighbor, None, "{text}");
         assert!(only_instance(&config).tracks.neighbours.contains_key("b"), "{text}");
     }
+    let none = good(&bfd("").replace("192.0.2.1", "none"));
+    assert_eq!(none.neighbours["b"].neighbor, None);
 }
 
 #[test]
@@ -250,6 +254,7 @@ fn what_nobody_loses_by_is_a_warning() {
     let cases = [
         (tracked("track_script", "s\ns"), Code::DuplicateTracker, 22),
         (file("init_file 500"), Code::OutOfRange, 3),
+        (file("init_file -2147483648"), Code::OutOfRange, 3),
         (bfd("ttl 5\nmax_hops 9"), Code::ValueAdjusted, 4),
     ];
     for (text, code, line) in cases {

@@ -108,6 +108,17 @@ pub(super) fn idle_tracker(look: &mut Look<'_>) {
             );
             look.hint(&thing, "track_interface", message, "track other interfaces only");
         }
+        let group = groups.get(name.as_str());
+        let shared = group.and_then(|(group, settings)| {
+            let own = instance.tracks.interfaces.keys();
+            own.into_iter()
+                .find(|name| settings.tracks.interfaces.contains_key(*name))
+                .map(|name| (group, name))
+        });
+        if let Some((group, interface)) = shared {
+            let message = format!("the group `{group}` tracks {interface} as well: the weight there counts");
+            look.hint(&thing, "track_interface", message, "name it in one of the two lists");
+        }
         let weighted = instance.tracks.all().find(|(_, _, weight)| weight.points != 0);
         let Some((list, tracker, _)) = weighted else { continue };
         if instance.router.is_owner() {
@@ -115,7 +126,7 @@ pub(super) fn idle_tracker(look: &mut Look<'_>) {
                 "priority {PRIORITY_OWNER} is never changed: the weight of `{tracker}` has no effect, whether it fails or not"
             );
             look.hint(&thing, list, message, "let the weight be 0, so that a failure is a fault");
-        } else if let Some((group, _)) = groups.get(name.as_str()).filter(|(_, group)| !group.weighted) {
+        } else if let Some((group, _)) = group.filter(|(_, group)| !group.weighted) {
             let message = format!(
                 "`{tracker}` has a weight, and the group `{group}` has no `sync_group_tracking_weight`: it does not count"
             );

@@ -299,6 +299,9 @@ fn out_of_range(context: &mut Context<'_>, word: &Word, limit: i16, keepalived: 
     context.error_but(Code::OutOfRange, word.span, message, None, keepalived);
 }
 
+/// Out of every range.
+const FAR: i64 = 1_000_000;
+
 /// Of a number that something follows keepalived takes the number, and 0 for no number at all.
 fn number(context: &mut Context<'_>, word: &Word, limit: i16) -> i64 {
     let text = word.text.strip_prefix('+').unwrap_or(&word.text);
@@ -306,8 +309,8 @@ fn number(context: &mut Context<'_>, word: &Word, limit: i16) -> i64 {
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     let good = text.get(..text.len() - digits.len() + end).filter(|_| end > 0);
     // What does not fit is out of every range.
-    let far = if text.starts_with('-') { i64::MIN + 1 } else { i64::MAX };
-    let value = good.map_or(0, |good| good.parse().unwrap_or(far));
+    let far = if text.starts_with('-') { -FAR } else { FAR };
+    let value = good.map_or(0, |good| good.parse().unwrap_or(far).clamp(-FAR, FAR));
     if good.is_none() || end < digits.len() {
         let found = short(&word.text);
         let message = format!("`weight` is `{found}`; expected a whole number from -{limit} to {limit}");

@@ -106,7 +106,8 @@ mod tests {
              bfd_instance b {\nneighbor_ip 192.0.2.1\nsource_ip 192.0.2.2\nmin_rx 20.5\nmin_tx 30\nidle_tx 1200\n\
              multiplier 3\npassive\nttl 5\nmax_hops -1\nmultihop\nweight -9\nvrrp\n}\n\
              bfd_instance c {\nneighbor_ip 2001:db8::1\nhoplimit 9\nmax_hops 4\nweight 0 reverse\n}\n\
-             bfd_instance d {\nneighbor_ip 2001:db8::2\nchecker\n}\n";
+             bfd_instance d {\nneighbor_ip 2001:db8::2\nchecker\n}\n\
+             bfd_instance e {\nneighbor_ip none\nttl 9\n}\n";
         let lists = "track_interface {\neth1\neth2 weight -5 reverse\neth3 weight 9\n}\n\
              track_script {\ns weight 7 noreverse\nfull weight -20\nold weight 0 reverse\n}\n\
              track_file {\nf\ng weight 3\nh weight 254 reverse\n}\ntrack_process {\np\nq weight -254\n}\n\

@@ -93,6 +93,9 @@ fn groups_track_too() {
     let weighted = "track_script {\nt weight 9\n}\n";
     assert_eq!(hints(&text("", weighted)), [Code::IdleTracker]);
     assert_eq!(hints(&text("sync_group_tracking_weight\n", weighted)), []);
+    let interface = "track_interface {\neth1\n}\n";
+    assert_eq!(hints(&text("", interface)), []);
+    assert_eq!(hints(&text(interface, interface)), [Code::IdleTracker]);
     // What the group tracks lowers the priorities of its members.
     assert_eq!(hints(&text("", "nopreempt")), [Code::NopreemptWeight]);
     // Here the own weight of 0 makes it a fault.

@@ -230,6 +230,15 @@ fn a_name_that_is_not_defined_is_told_with_the_nearest() {
 }
 
 #[test]
+fn all_that_is_wrong_with_a_line_is_told_at_once() {
+    let reading = read_text("test.conf", &tracked("track_script", "nobody weight 5x revers now"));
+    let errors = reading.complaints.iter().filter(|complaint| complaint.severity == Severity::Error);
+    let codes: Vec<Code> = errors.map(|complaint| complaint.code).collect();
+    let expected = [Code::UndefinedName, Code::InvalidNumber, Code::InvalidChoice, Code::UnexpectedWord];
+    assert_eq!(codes, expected, "{}", shown(&reading));
+}
+
+#[test]
 fn a_definition_of_no_use_is_told_where_it_is_tracked_too() {
     let text = format!("vrrp_script s {{\n}}\n{}", instance("track_script {\ns\n}"));
     let reading = read_text("test.conf", &text);

@@ -146,9 +146,11 @@ impl Tracks {
         };
         for statement in entry.statements() {
             let name = &statement.keyword;
-            let Some(own) = own_weight(context, kind, name) else { continue };
+            let own = own_weight(context, kind, name);
             let known = list.get(&name.text).copied();
-            let Some(weight) = tracked(context, kind, statement, own) else { continue };
+            // What stands behind a wrong name is looked at all the same.
+            let said = tracked(context, kind, statement, own.unwrap_or_default());
+            let Some(weight) = said.filter(|_| own.is_some()) else { continue };
             match known {
                 None => drop(list.insert(name.text.clone(), weight)),
                 Some(known) => again(context, name, known == weight),

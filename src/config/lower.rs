@@ -11,6 +11,7 @@ mod context;
 mod global;
 mod instance;
 mod missing;
+mod root;
 mod server;
 mod service;
 mod value;
@@ -18,7 +19,7 @@ mod value;
 use super::complaint::Complaints;
 use super::keywords::Place;
 use super::syntax::tree::Tree;
-use super::{Config, Manner, Spans};
+use super::{Config, Manner, Spans, Transport};
 use context::Context;
 
 /// Lowers a whole file, and tells where everything stands.
@@ -30,9 +31,17 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
     let mut config = Config { global, ..Config::default() };
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
+    if config.global.vrrp.has_other_group() {
+        // The others would not hear it: it would be master beside them.
+        config.instances.retain(|_, instance| matches!(instance.transport, Transport::Unicast(_)));
+    }
+    root::lower(&mut context, &entries, &mut config.root);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
     let known = ["global_defs", "vrrp_instance", "virtual_server"];
-    for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
+    for entry in entries
+        .iter()
+        .filter(|entry| !known.contains(&entry.name()) && !root::KEYWORDS.contains(&entry.name()))
+    {
         context.forgotten(entry);
     }
     (config, context.spans.complete())

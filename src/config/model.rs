@@ -7,6 +7,7 @@ mod address;
 mod command;
 mod global;
 mod instance;
+mod root;
 mod server;
 mod service;
 
@@ -19,6 +20,7 @@ pub use address::*;
 pub use command::*;
 pub use global::*;
 pub use instance::*;
+pub use root::*;
 pub use server::*;
 pub use service::*;
 
@@ -27,6 +29,8 @@ pub use service::*;
 pub struct Config {
     /// `global_defs`.
     pub global: Global,
+    /// What the top level says beside blocks.
+    pub root: Root,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
     /// `virtual_server` blocks by what they serve.

@@ -5,7 +5,9 @@
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
 mod command;
+mod global;
 mod instance;
+mod root;
 mod service;
 mod text;
 
@@ -36,6 +38,8 @@ pub struct Line {
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
+    global::write(&config.global, &mut out);
+    root::write(&config.root, &mut out);
     instance::write(&config.instances, &mut out);
     service::write(&config.services, &mut out);
     out.0

@@ -4,22 +4,37 @@
 //! go; what is built of a block with errors is of no use, and [`super::read`] gives it to nobody.
 
 mod address;
+mod announce;
 mod authentication;
+mod bfd;
 mod check;
 mod command;
+mod conduct;
 mod context;
+mod device;
 mod global;
+mod group;
+mod hmac;
 mod instance;
+mod line;
 mod missing;
+mod notify;
+mod peers;
 mod root;
+mod route;
+mod rule;
+mod script;
 mod server;
 mod service;
+mod track;
+mod track_file;
+mod track_process;
 mod value;
 
 use super::complaint::Complaints;
 use super::keywords::Place;
 use super::syntax::tree::Tree;
-use super::{Config, Manner, Spans, Transport};
+use super::{Config, Manner, Spans};
 use context::Context;
 
 /// Lowers a whole file, and tells where everything stands.
@@ -30,18 +45,31 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     // The defaults for all others come first, wherever they stand.
     let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
     let mut config = Config { global, ..Config::default() };
-    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
-    if config.global.vrrp.has_other_group() {
-        // The others would not hear it: it would be master beside them.
-        config.instances.retain(|_, instance| matches!(instance.transport, Transport::Unicast(_)));
-    }
-    root::lower(&mut context, &entries, &mut config.root);
+    // What is tracked may be defined behind those who track it.
+    script::lower(&mut context, blocks("vrrp_script"), &mut config.scripts);
+    track_file::lower(&mut context, blocks("track_file"), &mut config.files);
+    track_process::lower(&mut context, blocks("vrrp_track_process"), &mut config.processes);
+    bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
+    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
+    group::lower(&mut context, &entries, &defaults, &mut config);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    let known = ["global_defs", "vrrp_instance", "virtual_server"];
-    for entry in entries
-        .iter()
-        .filter(|entry| !known.contains(&entry.name()) && !root::KEYWORDS.contains(&entry.name()))
-    {
+    root::lower(&mut context, &entries, &mut config.root);
+    let known = [
+        "bfd_instance",
+        "global_defs",
+        "static_ipaddress",
+        "static_routes",
+        "static_rules",
+        "track_file",
+        "track_group",
+        "virtual_server",
+        "vrrp_instance",
+        "vrrp_script",
+        "vrrp_sync_group",
+        "vrrp_track_process",
+    ];
+    let known = |name| known.contains(&name) || root::KEYWORDS.contains(&name);
+    for entry in entries.iter().filter(|entry| !known(entry.name())) {
         context.forgotten(entry);
     }
     (config, context.spans.complete())

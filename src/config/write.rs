@@ -4,12 +4,20 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod address;
+mod bfd;
 mod command;
 mod global;
+mod group;
 mod instance;
 mod root;
+mod script;
 mod service;
 mod text;
+mod toml;
+mod track;
+mod track_file;
+mod track_process;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +25,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
+pub use toml::toml;
 
 use super::{Config, Thing};
 
@@ -40,7 +49,13 @@ pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
     global::write(&config.global, &mut out);
     root::write(&config.root, &mut out);
-    instance::write(&config.instances, &mut out);
+    group::write_static(config, &mut out);
+    script::write(config, &mut out);
+    track_file::write(config, &mut out);
+    track_process::write(config, &mut out);
+    bfd::write(config, &mut out);
+    group::write(config, &mut out);
+    instance::write(config, &mut out);
     service::write(&config.services, &mut out);
     out.0
 }

@@ -1,10 +1,14 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
+use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
 use crate::config::source::Span;
 use crate::config::syntax::{Block, Statement, Word};
 use crate::config::{Manner, Purpose, Spans, Thing};
+
+/// Keywords of which the first counts in these blocks; of all others the last does.
+const FIRST_COUNTS: &[(&str, Place)] = &[("file", Place::TrackFile), ("process", Place::TrackProcess)];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,8 @@ pub(super) struct Context<'a> {
     manner: Manner,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
+    /// What the top level defines for others to track.
+    pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
     idle: bool,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
@@ -47,7 +53,14 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(manner: Manner, complaints: &'a mut Complaints) -> Self {
-        Self { manner, complaints, spans: Spans::default(), idle: false, suggestions: 200 }
+        Self {
+            manner,
+            complaints,
+            spans: Spans::default(),
+            trackers: Known::default(),
+            idle: false,
+            suggestions: 200,
+        }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -84,6 +97,40 @@ impl<'a> Context<'a> {
         self.complaints.refuse(code, span, message.into(), suggestion, keepalived);
     }
 
+    /// Reads something of which keepalived makes this if it is wrong in any way; then nothing comes of it.
+    pub fn reacting<T>(
+        &mut self,
+        effect: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let around = (self.complaints.take_with_effect(), self.complaints.expect(Some(effect)));
+        let value = read(self);
+        let errors = self.complaints.take_with_effect();
+        self.complaints.resume_with_effect(around.0);
+        self.complaints.expect(around.1);
+        value.filter(|_| errors == 0)
+    }
+
+    /// An error after which keepalived goes on with this, whatever it makes of other mistakes around it; the caller
+    /// does the same.
+    pub fn error_mended(&mut self, code: Code, span: Span, message: String, effect: impl Into<String>) {
+        self.error_mended_with(code, span, message, None, effect);
+    }
+
+    /// The same, with what to write instead.
+    pub fn error_mended_with(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+        effect: impl Into<String>,
+    ) {
+        let before = self.complaints.expect(None);
+        self.complaints.refuse(code, span, message, suggestion, Reaction::goes_on(effect.into()));
+        self.complaints.expect(before);
+    }
+
     /// Remembers where a thing stands, and what is said in its block.
     pub fn note(&mut self, thing: Thing, block: &Entry<'_>) {
         if self.manner.purpose == Purpose::Run {
@@ -109,7 +156,8 @@ impl<'a> Context<'a> {
         let mut seen: Vec<(&'static str, Span)> = Vec::new();
         for statement in &block.statements {
             let Some(entry) = self.entry(statement, place) else { continue };
-            if !entry.keyword.has_block() {
+            // Keys are many.
+            if !entry.keyword.has_block() && (place, entry.name()) != (Place::AuthHmac, "key") {
                 self.note_repetition(&entry, &mut seen);
             }
             entries.push(entry);
@@ -135,7 +183,10 @@ impl<'a> Context<'a> {
             seen.push((name, entry.span()));
             return;
         };
-        let message = format!("`{name}` is given again, after line {}; the last one counts", first.line);
+        let places = entry.keyword.places;
+        let is_first = FIRST_COUNTS.iter().any(|(first, place)| *first == name && places.contains(place));
+        let which = if is_first { "first" } else { "last" };
+        let message = format!("`{name}` is given again, after line {}; the {which} one counts", first.line);
         *first = entry.span();
         self.warning(Code::RepeatedKeyword, entry.span(), message);
     }

@@ -10,10 +10,12 @@ mod mail;
 mod report;
 mod vrrp;
 
+use std::net::Ipv4Addr;
+
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::{Form, Place};
-use crate::config::{DynamicInterfaces, Thing, VrrpDefaults};
+use crate::config::{DynamicInterfaces, Thing};
 pub(super) use crate::config::{GarpDefaults as Garp, Global};
 use mail::MailDraft;
 pub(super) use vrrp::version;
@@ -27,9 +29,8 @@ pub(super) struct Defaults {
     pub lower_prio_no_advert: bool,
     pub higher_prio_send_advert: bool,
     pub garp: Garp,
-    /// All that is said for instances.
-    #[allow(dead_code, reason = "instances take over more of it one by one")]
-    pub vrrp: VrrpDefaults,
+    pub group4: Option<Ipv4Addr>,
+    pub v3_checksum_as_v2: Option<bool>,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
 }
@@ -44,7 +45,8 @@ impl Defaults {
             lower_prio_no_advert: vrrp.lower_prio_no_advert.unwrap_or(false),
             higher_prio_send_advert: vrrp.higher_prio_send_advert.unwrap_or(false),
             garp: vrrp.garp_with_minimum(),
-            vrrp: vrrp.clone(),
+            group4: vrrp.group4,
+            v3_checksum_as_v2: vrrp.v3_checksum_as_v2,
             alert_vrrp: alerts.vrrp.or(alerts.all),
             alert_checker: alerts.checker.or(alerts.all),
         }

@@ -7,19 +7,12 @@ use vrrp::{AnnounceSettings, Version};
 
 use super::{flag, keep, nearest, set};
 use crate::config::complaint::{Code, Reaction};
+use crate::config::lower::announce;
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::source::Span;
-use crate::config::{ExtraGarp, GarpDefaults, VrrpDefaults};
-
-/// RFC 9568 section 5.1.1.2.
-const USUAL_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+use crate::config::{GarpDefaults, VrrpDefaults};
 
 impl VrrpDefaults {
-    /// Whether adverts would go to a group that is not supported yet.
-    pub(in crate::config::lower) fn has_other_group(&self) -> bool {
-        self.group4.is_some_and(|group| group != USUAL_GROUP)
-    }
-
     pub(super) fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         let name = entry.name();
         if let Some(name) = name.strip_prefix("vrrp_").filter(|name| name.starts_with("garp_"))
@@ -47,7 +40,7 @@ impl VrrpDefaults {
             "vrrp_garp_interval" => keep(&mut self.garp_interval, pace(context, entry)),
             "vrrp_gna_interval" => keep(&mut self.gna_interval, pace(context, entry)),
             "vrrp_min_garp" => keep(&mut self.min_garp, context.switch(entry)),
-            "vrrp_garp_extra_if" => keep(&mut self.garp_extra_if, extra_garp(context, entry)),
+            "vrrp_garp_extra_if" => keep(&mut self.garp_extra_if, announce::extra(context, entry)),
             "vrrp_down_timer_adverts" => keep(&mut self.down_timer_adverts, context.whole(entry)),
             "vrrp_lower_prio_no_advert" => keep(&mut self.lower_prio_no_advert, context.switch(entry)),
             "vrrp_higher_prio_send_advert" => keep(&mut self.higher_prio_send_advert, context.switch(entry)),
@@ -128,26 +121,6 @@ fn pace(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Duration> {
     context.seconds(entry).filter(|pace| !pace.is_zero())
 }
 
-/// `[all] SECONDS`.
-pub(in crate::config::lower) fn extra_garp(
-    context: &mut Context<'_>,
-    entry: &Entry<'_>,
-) -> Option<ExtraGarp> {
-    let all = context.first(entry)?.text == "all";
-    let at = usize::from(all);
-    context.at_most(entry, at + 1);
-    let Some(word) = entry.words().get(at) else {
-        let name = entry.keyword.name;
-        let message = format!("`{name} all` needs a value: [all] SECONDS");
-        let reaction = Reaction::goes_on("the line is ignored");
-        context.error_but(Code::MissingValue, entry.span(), message, None, reaction);
-        return None;
-    };
-    // keepalived complains of 0, which is the same as nothing.
-    let seconds = context.number(entry.keyword.name, word, 0, 86_400)?;
-    Some(ExtraGarp { all, every: Duration::from_secs(u64::try_from(seconds).ok()?) })
-}
-
 /// A multicast group.
 fn group<T>(
     context: &mut Context<'_>,
@@ -169,7 +142,7 @@ fn group<T>(
 
 /// Another group than the usual one cannot be used yet, and the other directors would hear nothing.
 fn only_the_usual(context: &mut Context<'_>, entry: &Entry<'_>, group: Option<Ipv4Addr>) {
-    if let Some(group) = group.filter(|group| *group != USUAL_GROUP) {
+    if let Some(group) = group.filter(|group| *group != vrrp::GROUP_V4) {
         let message = format!(
             "`vrrp_mcast_group4 {group}` is not supported yet, and without it the other directors would not hear our adverts"
         );

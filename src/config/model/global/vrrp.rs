@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vrrp::Version;
 
+use crate::config::ExtraGarp;
+
 /// The `vrrp_…` keywords of `global_defs`, as said; `None`: not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VrrpDefaults {
@@ -72,13 +74,4 @@ pub struct GarpDefaults {
     pub lower_delay: Option<Duration>,
     /// `garp_lower_prio_repeat`.
     pub lower_repeat: Option<u32>,
-}
-
-/// `garp_extra_if`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExtraGarp {
-    /// `all`: on every interface, not only on virtual MAC interfaces.
-    pub all: bool,
-    /// Time between two of them; zero for none.
-    pub every: Duration,
 }

@@ -18,7 +18,7 @@ pub(super) fn write(vrrp: &VrrpDefaults, lines: &mut Lines) {
     lines.some("vrrp_min_garp", vrrp.min_garp);
     if let Some(ExtraGarp { all, every }) = &vrrp.garp_extra_if {
         let all = all.then(|| "all".to_owned());
-        lines.say("vrrp_garp_extra_if", all.into_iter().chain([every.as_secs().to_string()]));
+        lines.say("vrrp_garp_extra_if", all.into_iter().chain([every.to_string()]));
     }
     lines.some("vrrp_down_timer_adverts", vrrp.down_timer_adverts);
     lines.some("vrrp_lower_prio_no_advert", vrrp.lower_prio_no_advert);

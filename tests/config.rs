@@ -152,7 +152,7 @@ fn passwords_go_with_version_2() {
 #[test]
 fn global_settings_reach_instances_wherever_they_stand() {
     let text = format!(
-        "{}global_defs {{\nvrrp_version 3\nvrrp_garp_master_delay 7\nvrrp_down_timer_adverts 4\nvrrp_garp_interval 0\n\
+        "{}global_defs {{\nvrrp_version 3\nvrrp_garp_master_delay 7\nvrrp_down_timer_adverts 4\n\
          vrrp_lower_prio_no_advert\nsmtp_alert false\nrouter_id LVS\nvrrp_skip_check_adv_addr\ndynamic_interfaces\n}}\n",
         instance("")
     );
@@ -424,6 +424,20 @@ fn every_complaint_is_made_in_one_go() {
         (Code::InvalidChoice, 6),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn instances_of_both_families_are_read() {
+    let config = clean(
+        "vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\npriority 100\nversion 3\n\
+         virtual_ipaddress {\nfe80::9/64\n2001:db8::9\n}\n\
+         virtual_ipaddress_excluded {\n2001:db8::10/64\n10.0.0.9/24\n}\n}\n",
+    );
+    let instance = &config.instances["A"];
+    assert!(instance.is_ipv6());
+    assert_eq!(instance.router.addresses, [ip("fe80::9"), ip("2001:db8::9")], "what adverts name");
+    let all: Vec<_> = instance.all_addresses().map(|a| format!("{}/{}", a.address, a.prefix)).collect();
+    assert_eq!(all, ["fe80::9/64", "2001:db8::9/128", "2001:db8::10/64", "10.0.0.9/24"]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("vrrp_version", &[Global], Whole(2, 3), Works, "Version of the protocol for instances that name none.").by_default("2"),
     key("vrrp_mcast_group4", &[Global], Address, Works, "The IPv4 group that adverts go to; only 224.0.0.18 so far.").by_default("224.0.0.18"),
-    key("vrrp_mcast_group6", &[Global], Address, NotYet("it concerns IPv6 only"), "The IPv6 group that adverts go to.").by_default("ff02::12"),
+    key("vrrp_mcast_group6", &[Global], Address, Works, "The IPv6 group that adverts go to; only ff02::12 so far.").by_default("ff02::12"),
     key("vrrp_garp_master_delay", &[Global], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 5 by default, 0 for none.").by_default("5"),
     key("vrrp_garp_master_repeat", &[Global], Whole(1, 1_000), Works, "Messages in a burst.").by_default("5"),
     key("vrrp_garp_master_refresh", &[Global], Whole(0, u32::MAX as i64), Works, "Seconds between refreshing bursts while master; 0, the default, for none.").by_default("0"),

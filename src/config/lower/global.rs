@@ -10,7 +10,7 @@ mod mail;
 mod report;
 mod vrrp;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
@@ -29,7 +29,8 @@ pub(super) struct Defaults {
     pub lower_prio_no_advert: bool,
     pub higher_prio_send_advert: bool,
     pub garp: Garp,
-    pub group4: Option<Ipv4Addr>,
+    pub group4: Option<IpAddr>,
+    pub group6: Option<IpAddr>,
     pub v3_checksum_as_v2: Option<bool>,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
@@ -45,7 +46,8 @@ impl Defaults {
             lower_prio_no_advert: vrrp.lower_prio_no_advert.unwrap_or(false),
             higher_prio_send_advert: vrrp.higher_prio_send_advert.unwrap_or(false),
             garp: vrrp.garp_with_minimum(),
-            group4: vrrp.group4,
+            group4: vrrp.group4.map(IpAddr::V4),
+            group6: vrrp.group6.map(IpAddr::V6),
             v3_checksum_as_v2: vrrp.v3_checksum_as_v2,
             alert_vrrp: alerts.vrrp.or(alerts.all),
             alert_checker: alerts.checker.or(alerts.all),

@@ -1,6 +1,6 @@
 //! What instances take over where they say nothing themselves.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::{AnnounceSettings, Version};
@@ -8,8 +8,7 @@ use vrrp::{AnnounceSettings, Version};
 use super::{flag, keep, nearest, set};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::announce;
-use crate::config::lower::context::{Context, Entry, short};
-use crate::config::source::Span;
+use crate::config::lower::context::{Context, Entry};
 use crate::config::{GarpDefaults, VrrpDefaults};
 
 impl VrrpDefaults {
@@ -23,19 +22,14 @@ impl VrrpDefaults {
         match name {
             "vrrp_version" => keep(&mut self.version, version(context, entry)),
             "vrrp_mcast_group4" => {
-                let group = group(context, entry, "an IPv4", |address| match address {
-                    IpAddr::V4(address) => Some(address),
-                    IpAddr::V6(_) => None,
-                });
-                only_the_usual(context, entry, group);
-                keep(&mut self.group4, group);
+                if let Some(IpAddr::V4(group)) = group(context, entry, vrrp::GROUP_V4.into()) {
+                    self.group4 = Some(group);
+                }
             }
             "vrrp_mcast_group6" => {
-                let group = group(context, entry, "an IPv6", |address| match address {
-                    IpAddr::V6(address) => Some(address),
-                    IpAddr::V4(_) => None,
-                });
-                keep(&mut self.group6, group);
+                if let Some(IpAddr::V6(group)) = group(context, entry, vrrp::GROUP_V6.into()) {
+                    self.group6 = Some(group);
+                }
             }
             "vrrp_garp_interval" => keep(&mut self.garp_interval, pace(context, entry)),
             "vrrp_gna_interval" => keep(&mut self.gna_interval, pace(context, entry)),
@@ -121,32 +115,24 @@ fn pace(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Duration> {
     context.seconds(entry).filter(|pace| !pace.is_zero())
 }
 
-/// A multicast group.
-fn group<T>(
-    context: &mut Context<'_>,
-    entry: &Entry<'_>,
-    family: &str,
-    of_family: impl Fn(IpAddr) -> Option<T>,
-) -> Option<T> {
-    let span: Span = entry.words().first().map_or(entry.span(), |word| word.span);
-    let address = context.address_of(entry)?;
-    let group = of_family(address).filter(|_| address.is_multicast());
-    if group.is_none() {
-        let name = entry.keyword.name;
-        let message =
-            format!("`{name}` is {}; expected {family} multicast group", short(&address.to_string()));
+/// A multicast group of the family of the usual one. Another one cannot be used yet, and without it the other directors
+/// would hear nothing.
+fn group(context: &mut Context<'_>, entry: &Entry<'_>, usual: IpAddr) -> Option<IpAddr> {
+    let span = entry.words().first().map_or(entry.span(), |word| word.span);
+    let group = context.address_of(entry)?;
+    let name = entry.keyword.name;
+    if !group.is_multicast() || group.is_ipv4() != usual.is_ipv4() {
+        let family = if usual.is_ipv4() { "IPv4" } else { "IPv6" };
+        let message = format!("`{name}` is {group}; expected a multicast group of {family}");
         context.error(Code::InvalidAddress, span, message);
+        return None;
     }
-    group
-}
-
-/// Another group than the usual one cannot be used yet, and the other directors would hear nothing.
-fn only_the_usual(context: &mut Context<'_>, entry: &Entry<'_>, group: Option<Ipv4Addr>) {
-    if let Some(group) = group.filter(|group| *group != vrrp::GROUP_V4) {
+    if group != usual {
         let message = format!(
-            "`vrrp_mcast_group4 {group}` is not supported yet, and without it the other directors would not hear our adverts"
+            "`{name} {group}` is not supported yet, and without it the other directors would not hear our adverts"
         );
         let reaction = Reaction::goes_on("adverts go to that group");
-        context.error_but(Code::NotSupportedYet, entry.span(), message, None, reaction);
+        context.error_but(Code::NotSupportedYet, span, message, None, reaction);
     }
+    Some(group)
 }

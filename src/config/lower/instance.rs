@@ -287,6 +287,7 @@ impl Draft {
         let version = self.version(context, defaults);
         let role = self.role.unwrap_or(if self.priority == Some(255) { Role::Master } else { Role::Backup });
         let priority = self.priority(context, role, span);
+        let role = self.role_with_header(context, role);
         let interval = self.interval(context, version);
         let (preempt, preempt_delay) = self.preemption(context, role);
         let transport = self.transport(context, span);
@@ -296,7 +297,7 @@ impl Draft {
         };
         let (auth, auth_header) = self.checked_auth(context, version);
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
-        let waits = self.waits(&transport, version) || auth_header.is_some() || hmac.is_some();
+        let waits = self.waits(&transport, version, defaults) || auth_header.is_some() || hmac.is_some();
         let Addresses { advertised, all, other } = self.all_addresses(context);
         let (vrid, _) = self.vrid?;
         let mut router = Settings::new(vrid, advertised);
@@ -348,6 +349,19 @@ impl Draft {
         }
     }
 
+    /// With an authentication header one has to listen first: its numbers only ever grow.
+    fn role_with_header(&self, context: &mut Context<'_>, role: Role) -> Role {
+        let header = matches!(self.auth, Some((Kind::Header(_), _)));
+        if !header || self.role != Some(Role::Master) {
+            return role;
+        }
+        if let Some((_, span)) = &self.auth {
+            let message = "`state MASTER` has no effect with `auth_type AH`".to_owned();
+            context.warning_with(Code::Conflict, *span, message, "say `state BACKUP` on both directors");
+        }
+        Role::Backup
+    }
+
     /// IPv6 came with version 3.
     fn version(&self, context: &mut Context<'_>, defaults: &Defaults) -> Version {
         let Some((true, span)) = self.family else {
@@ -361,15 +375,17 @@ impl Draft {
     }
 
     /// Whether the instance can only be run by a later version; what is to blame has been said.
-    fn waits(&self, transport: &Transport, version: Version) -> bool {
+    fn waits(&self, transport: &Transport, version: Version, defaults: &Defaults) -> bool {
         let adverts = &self.adverts;
-        let unicast = matches!(transport, Transport::Unicast(_));
         let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
+        let group = adverts.group.or(if ipv6 { defaults.group6 } else { defaults.group4 });
+        let v3_checksum_as_v2 = adverts.v3_checksum_as_v2.or(defaults.v3_checksum_as_v2);
+        let unicast = matches!(transport, Transport::Unicast(_));
         let usual_group = if ipv6 { IpAddr::V6(vrrp::GROUP_V6) } else { IpAddr::V4(vrrp::GROUP_V4) };
         adverts.vrf.is_some()
-            || (!unicast && adverts.group.is_some_and(|group| group != usual_group))
+            || (!unicast && group.is_some_and(|group| group != usual_group))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
-            || (!ipv6 && version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
+            || (!ipv6 && version == Version::V3 && v3_checksum_as_v2 == Some(true))
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

@@ -47,11 +47,7 @@ pub const TRAPS: &[Trap] = &[
         instance::shared_router,
     ),
     trap(Code::LonelyGroup, "A sync group has one member only.", group::lonely_group),
-    trap(
-        Code::UnevenGroup,
-        "Members of a sync group differ in `priority`, `state` or `nopreempt`.",
-        group::uneven_group,
-    ),
+    trap(Code::UnevenGroup, "Members of a sync group differ in `priority` or `state`.", group::uneven_group),
     trap(Code::NoSourceAddress, "Peers are named, and no `unicast_src_ip`.", instance::no_source_address),
     trap(Code::PeerIsSelf, "The own address is among the peers.", instance::peer_is_self),
     trap(

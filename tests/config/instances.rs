@@ -106,6 +106,8 @@ fn instances_survive_as_with_keepalived() {
         (instance("use_vmac 02:00:5e"), InvalidAddress, 4, instance("use_vmac")),
         (instance("use_vmac\nuse_ipvlan i1"), Conflict, 5, instance("use_ipvlan i1")),
         (instance("timer_expired_backup 300"), OutOfRange, 4, none.clone()),
+        (instance("state MASTER\npriority 9\nauthentication {\nauth_type AH\nauth_pass x\n}"), NotSupportedYet, 7,
+            instance("state BACKUP\npriority 9\nauthentication {\nauth_type AH\nauth_pass x\n}")),
         (instance("notify_master \"x 'y\""), UnclosedQuote, 4, none.clone()),
         (instance("notify_backup /bin/x /tmp/y"), InvalidText, 4, none.clone()),
     ]);

@@ -37,13 +37,9 @@ pub(super) fn uneven_group(look: &mut Look<'_>) {
 /// The first of what should be the same, with both values.
 fn difference(one: &Settings, other: &Settings) -> Option<(&'static str, String, String)> {
     let state = |router: &Settings| if router.wish == Role::Master { "MASTER" } else { "BACKUP" };
-    let preempt = |router: &Settings| if router.preempt { "no `nopreempt`" } else { "`nopreempt`" };
     if one.priority != other.priority {
         return Some(("priority", format!("priority {}", one.priority), other.priority.to_string()));
     }
-    if one.wish != other.wish {
-        return Some(("state", format!("state {}", state(one)), state(other).to_owned()));
-    }
-    let differs = one.preempt != other.preempt;
-    differs.then(|| ("nopreempt", preempt(one).to_owned(), preempt(other).to_owned()))
+    let differs = one.wish != other.wish;
+    differs.then(|| ("state", format!("state {}", state(one)), state(other).to_owned()))
 }

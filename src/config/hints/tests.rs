@@ -91,7 +91,7 @@ fn traps_of_groups_are_told_and_nothing_else() {
         ("priority 150", "", "A\nB", &[UnevenGroup]),
         ("state BACKUP", "", "A\nB", &[]),
         ("state MASTER\npriority 100", "", "A\nB", &[UnevenGroup]),
-        ("nopreempt", "", "B\nA", &[UnevenGroup]),
+        ("state MASTER\npriority 150", "", "B\nA", &[UnevenGroup]),
         ("priority 150", "", "A", &[LonelyGroup]),
     ];
     for (first, second, members, expected) in cases {

@@ -352,7 +352,7 @@ impl Draft {
     /// With an authentication header one has to listen first: its numbers only ever grow.
     fn role_with_header(&self, context: &mut Context<'_>, role: Role) -> Role {
         let header = matches!(self.auth, Some((Kind::Header(_), _)));
-        if !header || self.role != Some(Role::Master) {
+        if !header || role == Role::Backup {
             return role;
         }
         if let Some((_, span)) = &self.auth {

@@ -6,12 +6,14 @@
 //!
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
+pub mod host;
 mod instance;
 mod peer;
 mod service;
 #[cfg(test)]
 mod tests;
 
+pub use host::on_host;
 pub use peer::compare;
 
 use std::time::Duration;

@@ -43,7 +43,8 @@ fn assert_cases(cases: Vec<Case>) {
     for (text, code, line, same) in cases {
         let reading = read_text("test.conf", &text);
         let all = shown(&reading);
-        let found = reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
+        let found =
+            reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
         let found = found.unwrap_or_else(|| panic!("{text}\nexpected {code} in line {line}\n{all}"));
         assert_eq!(found.severity, Severity::Error, "{text}\n{all}");
         assert!(found.keepalived.is_some(), "{text}\n{all}");
@@ -211,7 +212,8 @@ fn lists_survive_as_with_keepalived() {
 
 #[test]
 fn a_name_that_is_not_defined_is_told_with_the_nearest() {
-    let text = format!("{SCRIPT}{}", instance("track_script {\nss\n}")).replace("script s ", "script chk_web ");
+    let text =
+        format!("{SCRIPT}{}", instance("track_script {\nss\n}")).replace("script s ", "script chk_web ");
     let reading = read_text("test.conf", &text.replace("\nss\n", "\nchk_wbe\n"));
     let said: Vec<String> = reading
         .complaints
@@ -237,7 +239,10 @@ fn a_definition_of_no_use_is_told_where_it_is_tracked_too() {
     let checker = format!("{}{}", bfd("checker"), instance("track_bfd {\nb\n}"));
     let reading = read_text("test.conf", &checker);
     let last = reading.complaints.last().expect("a complaint");
-    assert_eq!((last.code, last.suggestion.as_deref()), (Code::UndefinedName, Some("add `vrrp` to its definition")));
+    assert_eq!(
+        (last.code, last.suggestion.as_deref()),
+        (Code::UndefinedName, Some("add `vrrp` to its definition"))
+    );
 }
 
 #[test]
@@ -249,7 +254,8 @@ fn what_nobody_loses_by_is_a_warning() {
     ];
     for (text, code, line) in cases {
         let reading = read_text("test.conf", &text);
-        let found = reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
+        let found =
+            reading.complaints.iter().find(|complaint| (complaint.code, complaint.line) == (code, line));
         assert_eq!(found.map(|found| found.severity), Some(Severity::Warning), "{text}\n{}", shown(&reading));
         assert!(reading.config.is_some());
     }
@@ -263,7 +269,8 @@ fn the_first_file_and_the_first_process_count() {
     assert_eq!(config.processes["p"].process, ["foo"]);
     for text in [file("file /run/other"), process("process bar")] {
         let reading = read_text("test.conf", &text);
-        let told = |complaint: &directord::config::Complaint| complaint.message.ends_with("the first one counts");
+        let told =
+            |complaint: &directord::config::Complaint| complaint.message.ends_with("the first one counts");
         assert!(reading.complaints.iter().any(told), "{}", shown(&reading));
     }
 }

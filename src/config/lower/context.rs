@@ -53,7 +53,14 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(manner: Manner, complaints: &'a mut Complaints) -> Self {
-        Self { manner, complaints, spans: Spans::default(), trackers: Known::default(), idle: false, suggestions: 200 }
+        Self {
+            manner,
+            complaints,
+            spans: Spans::default(),
+            trackers: Known::default(),
+            idle: false,
+            suggestions: 200,
+        }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {

@@ -205,7 +205,15 @@ impl Draft {
         router.higher_prio_send_advert =
             self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);
         let alert = self.alert.unwrap_or(defaults.alert_vrrp());
-        Some(Instance { interface: interface?, router, transport, source, addresses, tracks: self.tracks, alert })
+        Some(Instance {
+            interface: interface?,
+            router,
+            transport,
+            source,
+            addresses,
+            tracks: self.tracks,
+            alert,
+        })
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

@@ -98,7 +98,8 @@ impl Known {
         if self.suggested > LIMIT {
             return None;
         }
-        let names = self.definitions.keys().filter(|(other, _)| *other == kind).map(|(_, name)| name.as_str());
+        let names =
+            self.definitions.keys().filter(|(other, _)| *other == kind).map(|(_, name)| name.as_str());
         keywords::closest(name, names).map(|name| format!("did you mean `{name}`?"))
     }
 }

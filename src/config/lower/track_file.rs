@@ -77,8 +77,9 @@ fn init_file(context: &mut Context<'_>, entry: &Entry<'_>) -> InitFile {
             continue;
         };
         if value.abs() > SENSIBLE {
-            let message =
-                format!("{value} is written to the file, though -{SENSIBLE} to {SENSIBLE} is all that matters");
+            let message = format!(
+                "{value} is written to the file, though -{SENSIBLE} to {SENSIBLE} is all that matters"
+            );
             context.warning(Code::OutOfRange, word.span, message);
         }
         init.value = value;

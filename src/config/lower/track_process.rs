@@ -83,7 +83,8 @@ impl Draft {
     fn take_quorum(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
         let Some(number) = context.whole::<u16>(entry) else { return };
         let is_max = entry.name() == "quorum_max";
-        let (quorum, max) = if is_max { (self.quorum, Some(number)) } else { (Some(number), self.quorum_max) };
+        let (quorum, max) =
+            if is_max { (self.quorum, Some(number)) } else { (Some(number), self.quorum_max) };
         if let (Some(quorum), Some(max)) = (quorum, max)
             && quorum > max
         {

@@ -94,7 +94,7 @@ enum Command {
         /// How to say it: for people, as JSON, as annotations of GitHub workflows, or as SARIF 2.1.0
         #[arg(long, value_enum, default_value_t)]
         format: Format,
-        /// Look at this machine as well: its interfaces, addresses, programs and kernel
+        /// Look at this machine as well, if the files have no errors: its interfaces, addresses, programs and kernel
         #[arg(long)]
         host: bool,
         /// The other director's file: tells where the two do not fit together

@@ -47,7 +47,8 @@ fn line(context: &mut Context<'_>, statement: &Statement, groups: Groups<'_>) ->
     let mut line = Line::new(context, statement, "an address", Reaction::goes_on(LEFT_OUT));
     let word = line.next()?;
     if OPTIONS.contains(&word.text.as_str()) {
-        let message = format!("this line names no address: it comes first, and then words like `{}`", word.text);
+        let message =
+            format!("this line names no address: it comes first, and then words like `{}`", word.text);
         context.error(Code::MissingValue, word.span, message);
         return None;
     }

@@ -50,7 +50,7 @@ impl Instance {
                 // The owner's addresses are its own, and may be all it has.
                 let nothing = BTreeSet::new();
                 let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
-                let found = || match self.config.is_v6() {
+                let found = || match self.config.is_ipv6() {
                     false => link.source_v4(excluded).map(IpAddr::V4),
                     true => link.source_v6(excluded).map(IpAddr::V6),
                 };
@@ -75,12 +75,12 @@ impl Instance {
             Transport::Multicast => Some(self.group()),
             Transport::Unicast(_) => None,
         };
-        Some(SocketKey { interface: self.config.interface.clone(), index, v6: self.config.is_v6(), group })
+        Some(SocketKey { interface: self.config.interface.clone(), index, v6: self.config.is_ipv6(), group })
     }
 
     /// The group of all routers of this family.
     fn group(&self) -> IpAddr {
-        if self.config.is_v6() { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) }
+        if self.config.is_ipv6() { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) }
     }
 
     /// Whether an advert that came in by this interface, of this family, by multicast or not, concerns this instance:
@@ -88,7 +88,7 @@ impl Instance {
     pub(super) fn listens_to(&self, interface: &str, envelope: &vrrp::Envelope) -> bool {
         let multicast = envelope.is_multicast();
         self.config.interface == interface
-            && self.config.is_v6() == envelope.source.is_ipv6()
+            && self.config.is_ipv6() == envelope.source.is_ipv6()
             && matches!(self.config.transport, Transport::Multicast) == multicast
     }
 
@@ -123,7 +123,7 @@ impl Instance {
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
         let owner = self.config.router.is_owner();
-        self.config.addresses.iter().filter(move |_| master || !owner).map(move |virtual_address| {
+        self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
             let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
             let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
             let VirtualAddress { prefix, label, .. } = virtual_address;

@@ -345,16 +345,16 @@ impl Draft {
     }
 
     /// Whether the instance can only be run by a later version; that it is asked for something that does not work
-    /// yet has been said, except for IPv6.
+    /// yet has been said.
     fn waits(&self, transport: &Transport, version: Version) -> bool {
         let adverts = &self.adverts;
         let unicast = matches!(transport, Transport::Unicast(_));
-        let usual_group = IpAddr::V4(vrrp::GROUP_V4);
+        let usual_group =
+            |group: IpAddr| [IpAddr::V4(vrrp::GROUP_V4), vrrp::GROUP_V6.into()].contains(&group);
         adverts.vrf.is_some()
-            || (!unicast && adverts.group.is_some_and(|group| group != usual_group))
+            || (!unicast && adverts.group.is_some_and(|group| !usual_group(group)))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
             || (version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
-            || self.family.is_some_and(|(ipv6, _)| ipv6)
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {
@@ -492,13 +492,6 @@ impl Draft {
         let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
         let (own, other): (Vec<_>, Vec<_>) =
             excluded.into_iter().partition(|(address, _)| address.address.is_ipv6() == ipv6);
-        let what = if ipv6 { Some(self.family) } else { None };
-        if let Some((_, span)) = what.flatten() {
-            not_yet(context, span, "instances of IPv6 are");
-        } else {
-            // One for all: there may be many.
-            other.iter().take(1).for_each(|(_, span)| not_yet(context, *span, "IPv6 addresses are"));
-        }
         let plain = |list: Vec<Placed>| list.into_iter().map(|(address, _)| address);
         Addresses {
             advertised,
@@ -516,10 +509,6 @@ struct Addresses {
     all: Vec<VirtualAddress>,
     /// Those of the other one.
     other: Vec<VirtualAddress>,
-}
-
-fn not_yet(context: &mut Context<'_>, span: Span, what: &str) {
-    context.error(Code::NotSupportedYet, span, format!("{what} not supported yet"));
 }
 
 fn role(word: &str) -> Role {

@@ -21,14 +21,14 @@ pub struct Instance {
     /// What is on the interface while master, in the file's order: first the addresses that are advertised, then
     /// those of `virtual_ipaddress_excluded`, all of one family.
     pub addresses: Vec<VirtualAddress>,
+    /// Addresses of `virtual_ipaddress_excluded` that are of the other family.
+    pub other_addresses: Vec<VirtualAddress>,
     /// What changes the priority, or is a fault.
     pub tracks: Tracks,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
 
     // Nothing of the rest is in effect yet.
-    /// Addresses of `virtual_ipaddress_excluded` that are of the other family.
-    pub other_addresses: Vec<VirtualAddress>,
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
@@ -52,7 +52,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Whether it is a router of IPv6. One without any address is not.
+    /// Whether it is a router of IPv6: the family of the addresses decides, without any that of source and peers.
     pub fn is_ipv6(&self) -> bool {
         let peer = || match &self.transport {
             Transport::Unicast(peers) => peers.first().copied(),
@@ -61,24 +61,17 @@ impl Instance {
         let first = self.router.addresses.first().copied();
         first.or(self.source).or_else(peer).is_some_and(|address| address.is_ipv6())
     }
-}
 
-impl Instance {
-    /// Whether adverts travel by IPv6: the family of the addresses decides, without any that of source and peers.
-    pub fn is_v6(&self) -> bool {
-        let peers = match &self.transport {
-            Transport::Multicast => None,
-            Transport::Unicast(peers) => peers.first(),
-        };
-        let first = self.router.addresses.first().or(self.source.as_ref()).or(peers);
-        first.is_some_and(IpAddr::is_ipv6)
+    /// Every address that is on an interface while this director is master, of either family.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.addresses.iter().chain(&self.other_addresses)
     }
 }
 
 /// How adverts travel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
-    /// To the group 224.0.0.18 (RFC 9568 section 5.1.1.2).
+    /// To the group 224.0.0.18 or ff02::12 (RFC 9568 sections 5.1.1.2 and 5.1.2.2).
     Multicast,
     /// To each of `unicast_peer`.
     Unicast(Vec<IpAddr>),

@@ -20,6 +20,7 @@ mod line;
 mod missing;
 mod notify;
 mod peers;
+mod root;
 mod route;
 mod rule;
 mod script;
@@ -52,6 +53,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
     group::lower(&mut context, &entries, &defaults, &mut config);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
+    root::lower(&mut context, &entries, &mut config.root);
     let known = [
         "bfd_instance",
         "global_defs",
@@ -66,7 +68,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
         "vrrp_sync_group",
         "vrrp_track_process",
     ];
-    for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
+    let known = |name| known.contains(&name) || root::KEYWORDS.contains(&name);
+    for entry in entries.iter().filter(|entry| !known(entry.name())) {
         context.forgotten(entry);
     }
     (config, context.spans.complete())

@@ -31,8 +31,8 @@ const MAX_LINES: u64 = 1_000_000;
 const MAX_BYTES: u64 = 64 << 20;
 /// Names that are replaced in text that has been expanded already.
 const MAX_REPLACED: u64 = 1_000_000;
-/// Names that are compared to find one that was meant. That takes time; there is an end to it.
-const MAX_COMPARED: usize = 200_000;
+/// Looking for a name that was meant takes time; there is an end to that.
+const MAX_SUGGESTIONS: u32 = 200;
 
 /// What expansion works with and does not own.
 pub struct Desk<'a> {
@@ -56,8 +56,7 @@ pub struct Expander {
     lines: u64,
     bytes: u64,
     replaced: u64,
-    /// Names that may still be compared.
-    compared: usize,
+    suggestions: u32,
     /// Whether a limit was reached. Nothing is expanded any more then.
     spent: bool,
 }
@@ -91,7 +90,7 @@ impl Expander {
             lines: 0,
             bytes: 0,
             replaced: 0,
-            compared: MAX_COMPARED,
+            suggestions: MAX_SUGGESTIONS,
             spent: false,
         }
     }
@@ -366,8 +365,8 @@ impl Expander {
         let severity = if reference.braces && !quoted { Severity::Warning } else { Severity::Hint };
         let message = format!("`{name}` is not defined before it is used here, and stays as it is written");
         let names = self.definitions.keys().map(String::as_str);
-        let nearest = self.compared.checked_sub(self.definitions.len()).and_then(|left| {
-            self.compared = left;
+        let nearest = self.suggestions.checked_sub(1).and_then(|left| {
+            self.suggestions = left;
             keywords::closest(name, names).map(|name| format!("did you mean `${{{name}}}`?"))
         });
         desk.complaints.push(severity, Code::UndefinedName, at, message, nearest);

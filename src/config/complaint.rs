@@ -224,6 +224,8 @@ codes! {
     IdleTracker = "idle-tracker",
     /// A script that may run longer than its interval.
     SlowScript = "slow-script",
+    /// Commands that root runs without a look at who may change them.
+    ScriptsAsRoot = "scripts-as-root",
     /// A command with words that only a shell would understand.
     NoShell = "no-shell",
     /// The other director has no such instance.

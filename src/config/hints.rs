@@ -6,6 +6,7 @@
 //!
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
+mod command;
 mod instance;
 mod peer;
 mod priority;
@@ -88,7 +89,12 @@ pub const TRAPS: &[Trap] = &[
         tracker::idle_tracker,
     ),
     trap(Code::SlowScript, "A script's `timeout` is longer than its `interval`.", tracker::slow_script),
-    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", tracker::no_shell),
+    trap(
+        Code::ScriptsAsRoot,
+        "Commands are run as root, or by a user that nobody chose, without `enable_script_security`.",
+        command::as_root,
+    ),
+    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", command::no_shell),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

@@ -291,7 +291,6 @@ impl Code {
             | Self::NulByte
             | Self::InvalidToml
             | Self::NothingToDo
-            | Self::MissingValue
             | Self::TooManyComplaints => return Reaction::Stops,
             Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
             Self::MissingBlock => "what follows is read as its block",

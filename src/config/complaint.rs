@@ -214,6 +214,8 @@ codes! {
     SorryIsReal = "sorry-is-real",
     /// No real server has a weight.
     NoWeight = "no-weight",
+    /// Mail is asked for, and nobody would get it.
+    UnsentMail = "unsent-mail",
     /// The other director has no such instance.
     PeerMissing = "peer-missing",
     /// The other director's instance does not fit to this one.

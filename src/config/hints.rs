@@ -6,6 +6,7 @@
 //!
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
+mod global;
 mod instance;
 mod peer;
 mod service;
@@ -67,6 +68,7 @@ pub const TRAPS: &[Trap] = &[
     ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
+    trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

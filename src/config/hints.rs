@@ -9,11 +9,15 @@
 mod global;
 mod instance;
 mod peer;
+mod priority;
 mod service;
+mod takeover;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
 pub use peer::compare;
+pub use takeover::ANSWERED;
 
 use std::time::Duration;
 
@@ -69,6 +73,24 @@ pub const TRAPS: &[Trap] = &[
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
     trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
+    trap(
+        Code::NopreemptWeight,
+        "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",
+        tracker::nopreempt_with_weight,
+    ),
+    trap(Code::CappedPriority, "Weights raise the priority beyond 254.", tracker::capped_priority),
+    trap(
+        Code::UnusedTracker,
+        "A script, file, process or neighbour that nobody tracks.",
+        tracker::unused_tracker,
+    ),
+    trap(
+        Code::IdleTracker,
+        "The own interface is tracked, or something with a weight by the owner of the addresses.",
+        tracker::idle_tracker,
+    ),
+    trap(Code::SlowScript, "A script's `timeout` is longer than its `interval`.", tracker::slow_script),
+    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", tracker::no_shell),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

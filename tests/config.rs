@@ -2,6 +2,8 @@
 
 #[path = "config/complaints.rs"]
 mod complaints;
+#[path = "config/global.rs"]
+mod global;
 #[path = "config/language.rs"]
 mod language;
 #[path = "config/trackers.rs"]

@@ -214,6 +214,8 @@ codes! {
     SorryIsReal = "sorry-is-real",
     /// No real server has a weight.
     NoWeight = "no-weight",
+    /// Mail is asked for, and nobody would get it.
+    UnsentMail = "unsent-mail",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
     NopreemptWeight = "nopreempt-weight",
     /// Weights that raise a priority beyond what is possible.

@@ -7,6 +7,7 @@
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
 mod command;
+mod global;
 mod instance;
 mod peer;
 mod priority;
@@ -72,6 +73,7 @@ pub const TRAPS: &[Trap] = &[
     ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
+    trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
     trap(
         Code::NopreemptWeight,
         "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",

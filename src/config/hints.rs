@@ -8,6 +8,7 @@
 
 mod command;
 mod global;
+pub mod host;
 mod instance;
 mod peer;
 mod priority;
@@ -17,6 +18,7 @@ mod takeover;
 mod tests;
 mod tracker;
 
+pub use host::on_host;
 pub use peer::compare;
 pub use takeover::ANSWERED;
 

@@ -4,6 +4,8 @@
 mod any_text;
 #[path = "config/complaints.rs"]
 mod complaints;
+#[path = "config/global.rs"]
+mod global;
 #[path = "config/instances.rs"]
 mod instances;
 #[path = "config/language.rs"]

@@ -218,6 +218,8 @@ codes! {
     SorryIsReal = "sorry-is-real",
     /// No real server has a weight.
     NoWeight = "no-weight",
+    /// Mail is asked for, and nobody would get it.
+    UnsentMail = "unsent-mail",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
     NopreemptWeight = "nopreempt-weight",
     /// Weights that raise a priority beyond what is possible.
@@ -228,6 +230,8 @@ codes! {
     IdleTracker = "idle-tracker",
     /// A script that may run longer than its interval.
     SlowScript = "slow-script",
+    /// Commands that root runs without a look at who may change them.
+    ScriptsAsRoot = "scripts-as-root",
     /// A command with words that only a shell would understand.
     NoShell = "no-shell",
     /// The other director has no such instance.

@@ -6,6 +6,8 @@
 //!
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
+mod command;
+mod global;
 mod group;
 pub mod host;
 mod instance;
@@ -76,6 +78,7 @@ pub const TRAPS: &[Trap] = &[
     ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
+    trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
     trap(
         Code::NopreemptWeight,
         "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",
@@ -93,7 +96,12 @@ pub const TRAPS: &[Trap] = &[
         tracker::idle_tracker,
     ),
     trap(Code::SlowScript, "A script's `timeout` is longer than its `interval`.", tracker::slow_script),
-    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", tracker::no_shell),
+    trap(
+        Code::ScriptsAsRoot,
+        "Commands are run as root, or by a user that nobody chose, without `enable_script_security`.",
+        command::as_root,
+    ),
+    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", command::no_shell),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

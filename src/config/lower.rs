@@ -6,6 +6,7 @@
 mod address;
 mod authentication;
 mod check;
+mod command;
 mod context;
 mod global;
 mod instance;

@@ -4,6 +4,7 @@
 //! is kept all the same, so that a configuration can be shown, converted and compared as a whole.
 
 mod address;
+mod command;
 mod global;
 mod instance;
 mod server;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use address::*;
+pub use command::*;
 pub use global::*;
 pub use instance::*;
 pub use server::*;

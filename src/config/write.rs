@@ -4,11 +4,15 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod command;
 mod instance;
 mod service;
 
 use std::net::IpAddr;
 use std::time::Duration;
+
+#[cfg(test)]
+pub(super) use command::command_line;
 
 use super::{Config, Thing};
 

@@ -8,6 +8,7 @@ mod command;
 mod global;
 mod instance;
 mod server;
+mod server_group;
 mod service;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use command::*;
 pub use global::*;
 pub use instance::*;
 pub use server::*;
+pub use server_group::*;
 pub use service::*;
 
 /// Everything one configuration file asks for.
@@ -31,9 +33,20 @@ pub struct Config {
     pub instances: BTreeMap<String, Arc<Instance>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
+    /// `virtual_server_group` blocks by name.
+    pub server_groups: BTreeMap<String, Arc<ServerGroup>>,
+    /// `virtual_server group` blocks by what they serve. Nothing carries them out yet.
+    pub group_services: BTreeMap<GroupKey, Arc<VirtualServer>>,
 }
 
 impl Config {
+    /// Every virtual server, those of groups last.
+    pub fn virtual_servers(&self) -> impl Iterator<Item = (Served, &Arc<VirtualServer>)> {
+        let services = self.services.iter().map(|(key, service)| (Served::Key(*key), service));
+        let of_groups = self.group_services.iter();
+        services.chain(of_groups.map(|(key, service)| (Served::Group(key.clone()), service)))
+    }
+
     /// Whether there is nothing to do: no instance and no virtual server.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty() && self.services.is_empty()

@@ -115,19 +115,19 @@ fn nothing_to_do(path: &Path, severity: Severity) -> Complaint {
     }
 }
 
-/// Reads a text as if it stood in a file of that name. It can include nothing, and has no config id.
+/// Reads a text as if it stood in a file of that name, strictly. It can include nothing, and has no config id.
 pub fn read_text(name: &str, text: &str) -> Reading {
+    read_text_as(name, text, Purpose::Check)
+}
+
+/// The same in any manner.
+pub fn read_text_as(name: &str, text: &str, manner: impl Into<Manner>) -> Reading {
     let nothing = |path: &Path| {
         let message = "a text that is no file cannot include any".to_owned();
         vec![Fetched { path: path.to_owned(), text: Err(Refusal { code: Code::FileMissing, message }) }]
     };
     let around = Surroundings { config_id: "", seed: 0, variable: &|_| None, directory: Path::new("/") };
-    read_fetched(
-        Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) },
-        &nothing,
-        &around,
-        Purpose::Check,
-    )
+    read_fetched(Fetched { path: PathBuf::from(name), text: Ok(text.to_owned()) }, &nothing, &around, manner)
 }
 
 /// Reads a file that has been fetched already; `fetch` gets those it includes, and `around` is the world it asks.

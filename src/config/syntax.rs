@@ -26,6 +26,8 @@ pub struct Word {
     pub text: String,
     /// Where it stands, quotes included.
     pub span: Span,
+    /// Whether any of it stands in quotes or behind a backslash: such a word is no `include`, and no condition.
+    pub quoted: bool,
 }
 
 /// A keyword, its words, and its block if it has one.

@@ -7,12 +7,14 @@
 mod command;
 mod instance;
 mod service;
+mod text;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 #[cfg(test)]
 pub(super) use command::command_line;
+pub use text::text;
 
 use super::{Config, Thing};
 

@@ -8,9 +8,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lab::in_namespaces;
-use lab::netns::Instance;
+use lab::netns::{Instance, Net};
 
 mod pair;
+mod texts;
+mod verdict;
 
 const WE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -97,4 +99,14 @@ fn nopreempt_is_kept() {
 fn a_wrong_password_is_no_master() {
     in_namespaces!();
     pair::wrong_password(&password(v2()));
+}
+
+#[test]
+fn keepalived_judges_each_keyword_as_compatible_reading_does() {
+    in_namespaces!();
+    let net = Net::new(&["host"]);
+    let texts = texts::all();
+    let differences = verdict::differences(net.host("host"), &texts);
+    println!("{} texts, {} differences", texts.len(), differences.len());
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

@@ -181,7 +181,7 @@ impl<'a> Context<'a> {
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {
-        let Word { text, span } = &statement.keyword;
+        let Word { text, span, .. } = &statement.keyword;
         let places = match keywords::find(place, text) {
             Found::Here(keyword) => return Some(keyword),
             Found::Elsewhere(places) => places,
@@ -236,8 +236,16 @@ impl<'a> Context<'a> {
             Form::Address => drop(self.address_of(entry)),
             Form::Port => drop(self.port_of(entry)),
             Form::Word(_) => drop(self.word(entry)),
-            Form::Words(_) | Form::Lines(..) => {}
-            Form::Block(_, place) => {
+            Form::Words(_) => {}
+            Form::Lines(words, _) => {
+                if words.is_empty() {
+                    self.at_most(entry, 0);
+                }
+            }
+            Form::Block(words, place) => {
+                if words.is_empty() {
+                    self.at_most(entry, 0);
+                }
                 for entry in self.entries_of(entry, place) {
                     self.forgotten(&entry);
                 }

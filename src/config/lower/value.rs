@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::context::{Context, Entry, short};
-use crate::config::complaint::{Code, Severity};
+use crate::config::complaint::{Code, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Place, seconds};
 use crate::config::source::Span;
 use crate::config::syntax::Word;
@@ -110,14 +110,17 @@ impl Context<'_> {
 
     /// A whole number in a range.
     pub fn number(&mut self, what: &str, word: &Word, min: i64, max: i64) -> Option<i64> {
-        let digits = word.text.strip_prefix('-').unwrap_or(&word.text);
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        if end == 0 || end < digits.len() {
-            self.not_a_number(what, word, &format!("a whole number from {min} to {max}"), digits.get(..end));
-            return None;
+        let sign = word.text.len() - word.text.strip_prefix('-').unwrap_or(&word.text).len();
+        let digits = word.text.get(sign..).unwrap_or_default();
+        let end = sign + digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        let mut text = word.text.as_str();
+        if end == sign || end < text.len() {
+            let good = text.get(..end).filter(|good| good.len() > sign);
+            self.not_a_number(what, word, &format!("a whole number from {min} to {max}"), good);
+            text = good.filter(|_| self.compat())?;
         }
         // What does not even fit 64 bits is out of range too.
-        match word.text.parse::<i64>() {
+        match text.parse::<i64>() {
             Ok(number) if (min..=max).contains(&number) => Some(number),
             _ => {
                 let message = format!("`{what}` is {}; allowed: {min} to {max}", short(&word.text));
@@ -127,15 +130,18 @@ impl Context<'_> {
         }
     }
 
-    fn not_a_number(&mut self, what: &str, word: &Word, expected: &str, digits: Option<&str>) {
-        let digits = digits.filter(|digits| !digits.is_empty());
+    /// Of a number that something follows keepalived takes the number.
+    fn not_a_number(&mut self, what: &str, word: &Word, expected: &str, good: Option<&str>) {
         let found = short(&word.text);
-        let message = match digits {
-            Some(_) => format!("`{what}` is `{found}`: something follows the number; expected {expected}"),
-            None => format!("`{what}` is `{found}`; expected {expected}"),
+        let (message, keepalived) = match good {
+            Some(good) => (
+                format!("`{what}` is `{found}`: something follows the number; expected {expected}"),
+                format!("the value is {good}"),
+            ),
+            None => (format!("`{what}` is `{found}`; expected {expected}"), "the line is ignored".to_owned()),
         };
-        let suggestion = digits.map(|digits| format!("did you mean `{digits}`?"));
-        self.complaints.push(Severity::Error, Code::InvalidNumber, word.span, message, suggestion);
+        let suggestion = good.map(|good| format!("did you mean `{good}`?"));
+        self.error_but(Code::InvalidNumber, word.span, message, suggestion, Reaction::goes_on(keepalived));
     }
 
     /// Seconds with decimals, in the keyword's range.
@@ -145,11 +151,16 @@ impl Context<'_> {
         let name = entry.keyword.name;
         let range = format!("{} to {} s", seconds(min), seconds(max));
         let end = word.text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.text.len());
-        let Some(micros) = micros(&word.text) else {
+        let exact = micros(&word.text);
+        if exact.is_none() {
             let good = word.text.get(..end).filter(|good| micros(good).is_some());
             self.not_a_number(name, word, &format!("seconds, with decimals if you like, from {range}"), good);
-            return None;
-        };
+        }
+        let micros = exact.or_else(|| micros(word.text.get(..end)?).filter(|_| self.compat()))?;
+        if exact.is_some() && word.text.split_once('.').is_some_and(|(_, decimals)| decimals.len() > 6) {
+            let message = format!("`{name}` has more than six decimals; the others are cut off");
+            self.warning(Code::ValueAdjusted, word.span, message);
+        }
         if !(min..=max).contains(&micros) {
             let message = format!("`{name}` is {} s; allowed: {range}", short(&word.text));
             self.error(Code::OutOfRange, word.span, message);

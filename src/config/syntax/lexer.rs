@@ -127,6 +127,7 @@ impl Lexer<'_> {
     fn word(&mut self) {
         let start = self.column;
         let mut text = String::new();
+        let mut quoted = false;
         let mut braces = 0_usize;
         while let Some(c) = self.chars.peek().copied() {
             match c {
@@ -136,8 +137,8 @@ impl Lexer<'_> {
                     self.hint_at_comment(start);
                     break;
                 }
-                '"' | '\'' => self.quoted(c, &mut text),
-                '\\' => self.backslash(&mut text),
+                '"' | '\'' => quoted |= self.quoted(c, &mut text),
+                '\\' => quoted |= self.backslash(&mut text),
                 '{' if text.ends_with('$') => self.enclosed(&mut text),
                 '{' if self.include => {
                     braces += 1;
@@ -157,10 +158,10 @@ impl Lexer<'_> {
             self.complaints.error(Code::NotUtf8, span, message);
         }
         if self.keyword {
-            self.include = INCLUDES.contains(&text.as_str());
+            self.include = !quoted && INCLUDES.contains(&text.as_str());
             self.keyword = false;
         }
-        self.out.push(Token::Word(Word { text, span }));
+        self.out.push(Token::Word(Word { text, span, quoted }));
     }
 
     fn hint_at_comment(&mut self, start: u32) {
@@ -173,30 +174,35 @@ impl Lexer<'_> {
         self.complaints.push(Severity::Hint, Code::CommentInWord, span, message, Some(suggestion));
     }
 
-    fn backslash(&mut self, text: &mut String) {
-        let Some(backslash) = self.next() else { return };
-        match self.chars.peek() {
-            Some('#' | '!' | '"' | '\'' | '{' | '}' | '\\' | ' ' | '\t') => text.extend(self.next()),
-            _ => text.push(backslash),
-        }
+    /// Whether it protected something.
+    fn backslash(&mut self, text: &mut String) -> bool {
+        let Some(backslash) = self.next() else { return false };
+        let protects =
+            matches!(self.chars.peek(), Some('#' | '!' | '"' | '\'' | '{' | '}' | '\\' | ' ' | '\t'));
+        text.extend(if protects { self.next() } else { Some(backslash) });
+        protects
     }
 
-    fn quoted(&mut self, quote: char, text: &mut String) {
+    /// Whether it was a quote.
+    fn quoted(&mut self, quote: char, text: &mut String) -> bool {
         // An apostrophe in a word is one: nobody closes it.
         if quote == '\'' && !text.is_empty() && !self.chars.clone().skip(1).any(|c| c == '\'') {
             text.extend(self.next());
-            return;
+            return false;
         }
         let start = self.column;
         self.next();
         while let Some(c) = self.chars.peek().copied() {
             match c {
-                '\0' => return self.nul(),
+                '\0' => {
+                    self.nul();
+                    return true;
+                }
                 '\\' => self.escape(text),
                 '#' | '!' if quote == '\'' => break,
                 c if c == quote => {
                     self.next();
-                    return;
+                    return true;
                 }
                 _ => text.extend(self.next()),
             }
@@ -205,6 +211,7 @@ impl Lexer<'_> {
             "this {quote} is not closed on its line; close it, or write \\{quote} for the sign itself"
         );
         self.complaints.error(Code::UnclosedQuote, self.span(start), message);
+        true
     }
 
     fn escape(&mut self, text: &mut String) {

@@ -171,7 +171,7 @@ impl Builder<'_> {
     /// A statement that ends with its line or a closing brace. A block may still follow on a later line.
     fn statement(&mut self, words: Vec<Word>) {
         let Some((keyword, words)) = self.split(words) else { return };
-        if lexer::INCLUDES.contains(&keyword.text.as_str()) {
+        if !keyword.quoted && lexer::INCLUDES.contains(&keyword.text.as_str()) {
             return self.include(&keyword, &words);
         }
         let place = self.stack.last().and_then(|frame| frame.owner.as_ref());
@@ -186,14 +186,10 @@ impl Builder<'_> {
         let mut words = words.into_iter();
         let keyword = words.next()?;
         let (code, what) = match keyword.text.as_str() {
+            _ if keyword.quoted => return Some((keyword, shrunk(words))),
             word if sequence::is_one(word) => (Code::InvalidRepetition, "repeats a line"),
             word if word.starts_with('@') => (Code::InvalidCondition, "is a condition for a line"),
-            _ => {
-                // A file may hold a hundred thousand statements: none keeps room for words that will not come.
-                let mut rest: Vec<Word> = words.collect();
-                rest.shrink_to_fit();
-                return Some((keyword, rest));
-            }
+            _ => return Some((keyword, shrunk(words))),
         };
         let message = format!("`{}` {what}, and must stand at its beginning", keyword.text);
         self.complaints.push(
@@ -278,6 +274,13 @@ impl Builder<'_> {
         }
         self.finish_block();
     }
+}
+
+/// A file may hold a hundred thousand statements: none keeps room for words that will not come.
+fn shrunk(words: impl Iterator<Item = Word>) -> Vec<Word> {
+    let mut words: Vec<Word> = words.collect();
+    words.shrink_to_fit();
+    words
 }
 
 /// Whether there may be anything in a line that is not to be taken as written.

@@ -10,9 +10,16 @@ mod command;
 mod context;
 mod global;
 mod instance;
+mod method;
 mod missing;
+mod persistence;
+mod place;
+mod quorum;
 mod server;
+mod server_group;
 mod service;
+mod sorry;
+mod target;
 mod value;
 
 use super::complaint::Complaints;
@@ -30,8 +37,9 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
     let mut config = Config { global, ..Config::default() };
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
-    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    let known = ["global_defs", "vrrp_instance", "virtual_server"];
+    server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
+    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
+    let known = ["global_defs", "vrrp_instance", "virtual_server", "virtual_server_group"];
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
         context.forgotten(entry);
     }

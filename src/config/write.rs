@@ -6,6 +6,8 @@
 
 mod command;
 mod instance;
+mod server;
+mod server_group;
 mod service;
 mod text;
 
@@ -37,7 +39,8 @@ pub struct Line {
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
     instance::write(&config.instances, &mut out);
-    service::write(&config.services, &mut out);
+    server_group::write(&config.server_groups, &mut out);
+    service::write(config, &mut out);
     out.0
 }
 

@@ -22,6 +22,13 @@ pub(super) struct Method {
     pub tunnel: Option<Tunnel>,
 }
 
+impl Method {
+    /// Whether packets travel in other packets, which may be of the other family.
+    pub fn is_tunnel(&self) -> bool {
+        self.forwarding == Forwarding::Tun
+    }
+}
+
 impl Default for Method {
     fn default() -> Self {
         Self { forwarding: Forwarding::Nat, tunnel: None }
@@ -43,7 +50,8 @@ pub(super) fn method(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Met
     }
     let tunnel = tunnel(context, entry);
     if let (Some(_), Some(option)) = (tunnel, entry.words().get(1)) {
-        let message = "only plain ipip tunnels are supported yet, and any other kind would not reach the server";
+        let message =
+            "only plain ipip tunnels are supported yet, and any other kind would not reach the server";
         context.error(Code::NotSupportedYet, option.span, message);
     }
     Some(Method { forwarding, tunnel })

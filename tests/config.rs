@@ -6,6 +6,8 @@ mod complaints;
 mod language;
 #[path = "config/services.rs"]
 mod services;
+#[path = "config/trackers.rs"]
+mod trackers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,8 +18,8 @@ use std::time::{Duration, Instant};
 use directord::config::keywords::{self, Form, Place, Status};
 use directord::config::source::{Fetched, Refusal};
 use directord::config::{
-    Code, Colour, Config, Purpose, Reading, Severity, Surroundings, Transport, read, read_fetched, read_text,
-    render,
+    Code, Colour, Config, Manner, Purpose, Reading, Severity, Surroundings, Transport, read, read_fetched,
+    read_text, read_text_as, render,
 };
 use healthcheck::{HttpVersion, Kind};
 use ipvs_backend::{DestinationKey, Family, Forwarding, Granularity, ServiceKey, flag};
@@ -434,7 +436,12 @@ fn one_missing_brace_is_one_error() {
         service(SERVER),
         instance("").replace(" A", " B").replace("id 1", "id 2")
     );
-    assert_eq!(codes(&read_text("test.conf", &text)), [(Severity::Error, Code::UnclosedBlock, 1, 17)]);
+    let (errors, rest): (Vec<_>, Vec<_>) =
+        codes(&read_text("test.conf", &text)).into_iter().partition(|found| found.0 == Severity::Error);
+    assert_eq!(errors, [(Severity::Error, Code::UnclosedBlock, 1, 17)]);
+    // What keepalived makes of the rest is told of each line, and shown once.
+    assert!(rest.iter().all(|found| found.1 == Code::ReadElsewhere), "{rest:?}");
+    assert_eq!(read_text("test.conf", &text).render(Colour::Never).matches("read-elsewhere").count(), 1);
 }
 
 #[test]
@@ -540,6 +547,10 @@ proptest! {
         prop_assert!(places.is_sorted(), "{:?}", places);
         prop_assert!(places.iter().all(|(line, column)| *line > 0 && *column > 0));
         shown(&reading);
+        // Compatible reading refuses no more than strict reading, and drops instead.
+        let compatible = read_text_as("test.conf", &text, Manner { purpose: Purpose::Check, compat: true });
+        let errors = compatible.complaints.iter().any(|complaint| complaint.severity == Severity::Error);
+        prop_assert_eq!(compatible.config.is_none(), errors);
     }
 }
 

@@ -114,6 +114,8 @@ codes! {
     IncludeLoop = "include-loop",
     /// The file asks for nothing at all.
     NothingToDo = "nothing-to-do",
+    /// A file whose name ends with `.toml` that is no TOML.
+    InvalidToml = "invalid-toml",
     /// A NUL byte: this is no text file.
     NulByte = "nul-byte",
     /// Outside comments the text must be UTF-8.
@@ -176,6 +178,8 @@ codes! {
     DuplicateServer = "duplicate-server",
     /// One address twice in one list.
     DuplicateAddress = "duplicate-address",
+    /// One tracker twice in one list.
+    DuplicateTracker = "duplicate-tracker",
     /// Addresses of IPv4 and IPv6 where they cannot go together.
     FamilyMismatch = "family-mismatch",
     /// Direct routing or a tunnel with another port than the service's.
@@ -246,6 +250,8 @@ codes! {
     ExpansionLoop = "expansion-loop",
     /// Definitions and repetitions that produce more text than can be meant.
     ExpansionTooLarge = "expansion-too-large",
+    /// keepalived takes this line for part of another block.
+    ReadElsewhere = "read-elsewhere",
     /// The list of complaints was cut off here.
     TooManyComplaints = "too-many-complaints",
 }
@@ -283,11 +289,13 @@ impl Code {
             | Self::ExpansionLoop
             | Self::ExpansionTooLarge
             | Self::NulByte
+            | Self::InvalidToml
             | Self::NothingToDo
             | Self::MissingValue
             | Self::TooManyComplaints => return Reaction::Stops,
             Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
-            Self::MissingBlock | Self::UnexpectedBlock => "the line is ignored",
+            Self::MissingBlock => "what follows is read as its block",
+            Self::UnexpectedBlock => "the `{` is ignored, and the `}` closes the block around it",
             Self::UnexpectedWord => "the word is ignored",
             Self::NotSupportedYet => "it can do this; directord, made to start, leaves it out",
             Self::DuplicateName | Self::DuplicateRouter | Self::DuplicateService | Self::DuplicateServer => {

@@ -10,10 +10,12 @@
 //! ```
 
 use std::fmt::Write;
+use std::path::Path;
 
-use super::complaint::{Complaint, Severity};
+use super::complaint::{Code, Complaint, Severity};
 use super::origin::Step;
 use super::source::{FileId, Sources};
+use super::syntax::toml;
 
 /// Longer lines are shown in part, around the marker.
 const MAX_WIDTH: usize = 120;
@@ -39,8 +41,21 @@ impl Colour {
 /// keepalived makes of the file, and the ways on. Nothing at all if there are no complaints.
 pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> String {
     let mut out = String::new();
-    for complaint in complaints {
+    // What follows from one mistake is shown once, wherever it is told of many lines.
+    let elsewhere = |complaint: &&Complaint| complaint.code == Code::ReadElsewhere;
+    let mut followers = complaints.iter().filter(elsewhere);
+    let first = followers.next();
+    for complaint in complaints.iter().filter(|complaint| !elsewhere(complaint)) {
         one(complaint, sources, colour, &mut out);
+        out.push('\n');
+    }
+    if let Some(first) = first {
+        let mut shown = first.clone();
+        if let Some(last) = followers.clone().last() {
+            let more = followers.count();
+            shown.message += &format!(" (and {more} more lines, up to line {} of {})", last.line, last.file);
+        }
+        one(&shown, sources, colour, &mut out);
         out.push('\n');
     }
     if !complaints.is_empty() {
@@ -55,11 +70,11 @@ pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> St
 fn ways_on(complaints: &[Complaint], file: &str) -> String {
     let errors = || complaints.iter().filter(|complaint| complaint.severity == Severity::Error);
     let fatal = errors().filter(|complaint| complaint.keepalived.is_none()).count();
-    if errors().next().is_none() || file.ends_with(".toml") {
+    if errors().next().is_none() || toml::is_one(Path::new(file)) {
         return String::new();
     }
     if fatal > 0 {
-        return "keepalived would not start with this file either, or not do what it says.\n".to_owned();
+        return "keepalived would not start with this file either.\n".to_owned();
     }
     format!(
         "keepalived would start with this file, and do what the notes above say.\n\
@@ -236,7 +251,7 @@ mod tests {
             length,
             message: "`priorty` is no keyword".to_owned(),
             suggestion: Some("did you mean `priority`?".to_owned()),
-            keepalived: None,
+            keepalived: Some("the line is ignored".to_owned()),
             trail: Vec::new(),
         }
     }
@@ -257,10 +272,21 @@ error[unknown-keyword]: `priorty` is no keyword
 2 |   priorty 100
   |   ^^^^^^^
   = help: did you mean `priority`?
+  = note: keepalived goes on: the line is ignored
 
 1 error
+keepalived would start with this file, and do what the notes above say.
+To do the same, add `--compat`; or have the file written that says what keepalived makes of it:
+    directord import keepalived a.conf
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn nobody_is_sent_to_keepalived_with_what_it_refuses_too() {
+        let fatal = Complaint { keepalived: None, ..complaint(2, 3, 7) };
+        let text = render(&[complaint(2, 3, 7), fatal], &sources("x\ny\n"), Colour::Never);
+        assert!(text.ends_with("2 errors\nkeepalived would not start with this file either.\n"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! [`condition`] does not hold, repeats those with a [`sequence`], and replaces names by their [`definition`] or
 //! [`builtin`] value. The [`lexer`] cuts a line into words and braces; the [`tree`] puts them together and follows
 //! [`include`]. All of them keep the exact place of every word, and none stops at a mistake: what comes back is always
-//! a tree, and beside it the complaints.
+//! a tree, and beside it the complaints. A file may also be written as [`toml`]; the tree is the same.
 
 pub mod builtin;
 pub mod condition;
@@ -15,6 +15,7 @@ pub mod fragment;
 pub mod include;
 pub mod lexer;
 pub mod sequence;
+pub mod toml;
 pub mod tree;
 
 use super::source::Span;
@@ -31,6 +32,9 @@ pub struct Word {
 }
 
 /// A keyword, its words, and its block if it has one.
+///
+/// A brace that belongs to nothing is a statement too, with the brace for its keyword ([`Statement::is_brace`]): it has
+/// been complained of, and what it does to the rest depends on who reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The first word.
@@ -46,6 +50,8 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace.
     pub open: Span,
+    /// The closing brace; `None` if it is missing.
+    pub close: Option<Span>,
     /// The statements, in order.
     pub statements: Vec<Statement>,
 }
@@ -54,6 +60,11 @@ impl Statement {
     /// The word at this place after the keyword.
     pub fn word(&self, index: usize) -> Option<&Word> {
         self.words.get(index)
+    }
+
+    /// Whether this is a brace that belongs to nothing.
+    pub fn is_brace(&self) -> bool {
+        !self.keyword.quoted && matches!(self.keyword.text.as_str(), "{" | "}")
     }
 
     /// The words after the keyword, with single blanks between.

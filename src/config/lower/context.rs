@@ -1,10 +1,14 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
+use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
 use crate::config::source::Span;
 use crate::config::syntax::{Block, Statement, Word};
 use crate::config::{Manner, Purpose, Spans, Thing};
+
+/// Keywords of which the first counts in these blocks; of all others the last does.
+const FIRST_COUNTS: &[(&str, Place)] = &[("file", Place::TrackFile), ("process", Place::TrackProcess)];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,8 @@ pub(super) struct Context<'a> {
     manner: Manner,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
+    /// What the top level defines for others to track.
+    pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
     idle: bool,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
@@ -47,7 +53,14 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(manner: Manner, complaints: &'a mut Complaints) -> Self {
-        Self { manner, complaints, spans: Spans::default(), idle: false, suggestions: 200 }
+        Self {
+            manner,
+            complaints,
+            spans: Spans::default(),
+            trackers: Known::default(),
+            idle: false,
+            suggestions: 200,
+        }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -135,7 +148,10 @@ impl<'a> Context<'a> {
             seen.push((name, entry.span()));
             return;
         };
-        let message = format!("`{name}` is given again, after line {}; the last one counts", first.line);
+        let places = entry.keyword.places;
+        let is_first = FIRST_COUNTS.iter().any(|(first, place)| *first == name && places.contains(place));
+        let which = if is_first { "first" } else { "last" };
+        let message = format!("`{name}` is given again, after line {}; the {which} one counts", first.line);
         *first = entry.span();
         self.warning(Code::RepeatedKeyword, entry.span(), message);
     }
@@ -181,29 +197,33 @@ impl<'a> Context<'a> {
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {
+        if statement.is_brace() {
+            return None;
+        }
         let Word { text, span, .. } = &statement.keyword;
         let places = match keywords::find(place, text) {
             Found::Here(keyword) => return Some(keyword),
             Found::Elsewhere(places) => places,
             Found::Nowhere => {
-                self.unknown(text, *span, place);
+                self.unknown(statement, place);
                 return None;
             }
         };
         let names: Vec<String> = places.iter().map(Place::to_string).collect();
         let message = format!("`{text}` is no keyword of {place}; it belongs to {}", names.join(" or "));
-        self.error(Code::MisplacedKeyword, *span, message);
+        self.error_but(Code::MisplacedKeyword, *span, message, None, ignored(statement, place));
         None
     }
 
-    fn unknown(&mut self, word: &str, span: Span, place: Place) {
+    fn unknown(&mut self, statement: &Statement, place: Place) {
+        let Word { text: word, span, .. } = &statement.keyword;
         let suggestion =
             self.closest(|| keywords::nearest(place, word)).map(|name| format!("did you mean `{name}`?"));
         let mut message = format!("`{}` is no keyword of {place}", short(word));
         if suggestion.is_none() && word.starts_with("//") {
             message.push_str("; comments begin with `#` or `!`");
         }
-        self.complaints.push(Severity::Error, Code::UnknownKeyword, span, message, suggestion);
+        self.error_but(Code::UnknownKeyword, *span, message, suggestion, ignored(statement, place));
     }
 
     fn closest(&mut self, search: impl FnOnce() -> Option<&'static str>) -> Option<&'static str> {
@@ -255,6 +275,19 @@ impl<'a> Context<'a> {
             let message = format!("`{}` is not in effect yet", entry.keyword.name);
             self.warning(Code::NotSupportedYet, entry.span(), message);
         }
+    }
+}
+
+/// What keepalived does with a keyword that it does not know where it stands.
+fn ignored(statement: &Statement, place: Place) -> Reaction {
+    match (&statement.block, place) {
+        (None, _) => Reaction::goes_on("the line is ignored"),
+        (Some(_), Place::Root) => {
+            Reaction::goes_on("it is ignored, and what is in its block is read as if it stood outside")
+        }
+        (Some(_), place) => Reaction::goes_on(format!(
+            "it is ignored, what is in its block is read as if it stood outside, and its `}}` closes {place}"
+        )),
     }
 }
 

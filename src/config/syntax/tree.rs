@@ -13,12 +13,12 @@ use super::fragment::{Assembled, Fragment, Line, Places, comment_start};
 use super::include::{Fetch, Strictness};
 use super::lexer::{self, Token};
 use super::{Block, Statement, Word, definition, sequence};
-use crate::config::complaint::{Code, Complaints, Severity};
+use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords;
 use crate::config::source::{FileId, Sources, Span};
 
 /// Blocks of the language nest five deep; more than this is a mistake.
-const MAX_DEPTH: usize = 16;
+pub const MAX_DEPTH: usize = 16;
 
 /// A whole configuration as statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn parse(
     };
     builder.file(main, path);
     let incomplete = builder.expander.is_spent();
-    Tree { root: Block { open: Span::default(), statements: builder.root }, incomplete }
+    Tree { root: Block { statements: builder.root, ..Block::default() }, incomplete }
 }
 
 /// Puts statements together.
@@ -83,8 +83,8 @@ pub(super) struct Builder<'a> {
 
 /// A block that is open.
 struct Frame {
-    /// Whose block it is; `None` for a brace that belongs to nothing.
-    owner: Option<(Word, Vec<Word>)>,
+    /// Whose block it is.
+    owner: (Word, Vec<Word>),
     open: Span,
     statements: Vec<Statement>,
 }
@@ -174,7 +174,7 @@ impl Builder<'_> {
         if !keyword.quoted && lexer::INCLUDES.contains(&keyword.text.as_str()) {
             return self.include(&keyword, &words);
         }
-        let place = self.stack.last().and_then(|frame| frame.owner.as_ref());
+        let place = self.stack.last().map(|frame| &frame.owner);
         if keyword.text == "include_check" && place.is_some_and(|(owner, _)| owner.text == "global_defs") {
             self.include_check(&words);
         }
@@ -223,10 +223,11 @@ impl Builder<'_> {
             }
             self.flattened = 0;
         }
-        if owner.is_none() {
+        let owner = owner.unwrap_or_else(|| {
             let message = "this `{` belongs to no keyword; what is in the block is ignored";
-            self.complaints.error(Code::StrayBrace, open, message);
-        }
+            self.brace(open, message);
+            (brace("{", open), Vec::new())
+        });
         if self.stack.len() >= MAX_DEPTH {
             if self.flattened == 0 {
                 let message =
@@ -249,31 +250,42 @@ impl Builder<'_> {
         if self.flattened > 0 {
             self.flattened -= 1;
         } else if self.stack.len() > self.floor {
-            self.finish_block();
+            self.finish_block(Some(span));
         } else {
             let message = "this `}` closes nothing; there is one too many, or a `{` is missing above";
-            self.complaints.error(Code::StrayBrace, span, message);
+            self.brace(span, message);
+            self.statements().push(Statement { keyword: brace("}", span), words: Vec::new(), block: None });
         }
     }
 
-    fn finish_block(&mut self) {
-        let Some(Frame { owner, open, mut statements }) = self.stack.pop() else { return };
+    fn brace(&mut self, span: Span, message: &str) {
+        let keepalived = Reaction::goes_on("the brace is ignored");
+        self.complaints.refuse(Code::StrayBrace, span, message.to_owned(), None, keepalived);
+    }
+
+    fn finish_block(&mut self, close: Option<Span>) {
+        let Some(Frame { owner: (keyword, words), open, mut statements }) = self.stack.pop() else { return };
         statements.shrink_to_fit();
-        let Some((keyword, words)) = owner else { return };
-        self.statements().push(Statement { keyword, words, block: Some(Block { open, statements }) });
+        self.statements().push(Statement { keyword, words, block: Some(Block { open, close, statements }) });
     }
 
     fn unclosed(&mut self, reason: &str) {
-        if let Some(Frame { owner: Some((keyword, _)), open, .. }) = self.stack.last()
+        if let Some(Frame { owner: (keyword, _), open, .. }) = self.stack.last()
             && !self.expander.is_spent()
         {
             let owner = &keyword.text;
             let message = format!("the block of `{owner}` that begins here is not closed{reason}");
             let suggestion = Some("add the missing `}`".to_owned());
-            self.complaints.push(Severity::Error, Code::UnclosedBlock, *open, message, suggestion);
+            let keepalived = Reaction::goes_on("what follows is read as part of this block");
+            self.complaints.refuse(Code::UnclosedBlock, *open, message, suggestion, keepalived);
         }
-        self.finish_block();
+        self.finish_block(None);
     }
+}
+
+/// A brace in the place of a keyword.
+fn brace(text: &str, span: Span) -> Word {
+    Word { text: text.to_owned(), span, quoted: false }
 }
 
 /// A file may hold a hundred thousand statements: none keeps room for words that will not come.
@@ -284,7 +296,7 @@ fn shrunk(words: impl Iterator<Item = Word>) -> Vec<Word> {
 }
 
 /// Whether there may be anything in a line that is not to be taken as written.
-fn needs_expansion(line: &str) -> bool {
+pub fn needs_expansion(line: &str) -> bool {
     match line.trim_start().bytes().next() {
         Some(b'@' | b'~') => true,
         Some(b'#' | b'!') | None => false,

@@ -11,6 +11,8 @@ use super::{GroupKey, Served};
 pub enum Thing {
     /// A `vrrp_instance`, by name.
     Instance(String),
+    /// A `vrrp_sync_group`, by name.
+    Group(String),
     /// A `vrrp_script`, by name.
     Script(String),
     /// A `track_file`, by name.

@@ -202,6 +202,8 @@ fn a_service_of_a_group_is_kept_apart_and_refused_strictly() {
     let direct = text.replace("NAT", "DR");
     assert!(compatible(&direct).config.is_some());
     assert!(read_text("a", &direct).complaints.iter().any(|complaint| complaint.code == Code::PortChange));
+    let one_port = direct.replace("10.0.0.2 81", "10.0.0.2-9 80");
+    assert!(!read_text("a", &one_port).complaints.iter().any(|complaint| complaint.code == Code::PortChange));
     let fits = direct.replace("10.0.1.1 80", "10.0.1.1");
     assert!(!read_text("a", &fits).complaints.iter().any(|complaint| complaint.code == Code::PortChange));
 

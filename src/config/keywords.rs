@@ -154,11 +154,19 @@ pub struct Keyword {
     pub about: &'static str,
     /// What holds where it is not said, in the unit of its form; `None` where nothing can be said in general.
     pub default: Option<&'static str>,
-    /// The version of keepalived that brought it; `None` if 2.2.7 had it.
+    /// The version of keepalived that brought it; `None` if 2.2.7 had it, [`DIRECTORD`] if no keepalived has it.
     pub since: Option<&'static str>,
 }
 
 impl Keyword {
+    /// `keepalived 2.3.0`, or `directord` for what keepalived does not know.
+    pub fn since_when(&self) -> Option<String> {
+        self.since.map(|version| match version {
+            DIRECTORD => format!("{DIRECTORD} (keepalived does not know it)"),
+            version => format!("keepalived {version}"),
+        })
+    }
+
     const fn by_default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
         self
@@ -222,8 +230,11 @@ pub fn nearest(place: Place, word: &str) -> Option<&'static str> {
     closest(word, names)
 }
 
-/// The candidate that is spelled most like a word, if any comes close: about one letter in three may differ.
+/// The candidate that is spelled most like a word, if any comes close: about one letter in three may differ. Of very
+/// many candidates only the first are looked at.
 pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // A file may define a hundred thousand names, and use as many that it does not define.
+    const MOST: usize = 2_000;
     // No keyword is that long, and comparing costs length by length.
     let length = word.chars().count();
     if length > 64 {
@@ -231,7 +242,8 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     }
     let lower = word.to_ascii_lowercase();
     let distance = |name: &str| strsim::osa_distance(&lower, &name.to_ascii_lowercase());
-    let (best, name) = candidates.map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
+    let (best, name) =
+        candidates.take(MOST).map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
     (best <= ((length + 1) / 3).max(1) && best < length).then_some(name)
 }
 
@@ -279,6 +291,8 @@ static INDEX: LazyLock<BTreeMap<&'static str, Vec<&'static Keyword>>> = LazyLock
 
 // What the tables are written with.
 
+/// [`Keyword::since`] of what keepalived does not know at all.
+pub const DIRECTORD: &str = "directord";
 const DAY: i64 = 86_400;
 /// In microseconds.
 const SECOND: u64 = 1_000_000;

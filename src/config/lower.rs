@@ -24,6 +24,7 @@ mod peers;
 mod persistence;
 mod place;
 mod quorum;
+mod root;
 mod route;
 mod rule;
 mod script;
@@ -60,6 +61,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     group::lower(&mut context, &entries, &defaults, &mut config);
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
+    root::lower(&mut context, &entries, &mut config.root);
     let known = [
         "bfd_instance",
         "global_defs",
@@ -75,7 +77,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
         "vrrp_sync_group",
         "vrrp_track_process",
     ];
-    for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
+    let known = |name| known.contains(&name) || root::KEYWORDS.contains(&name);
+    for entry in entries.iter().filter(|entry| !known(entry.name())) {
         context.forgotten(entry);
     }
     (config, context.spans.complete())
@@ -84,8 +87,9 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
 /// Whether `global_defs` says `compat`: this must be known before anything else is judged.
 pub fn asks_for_compatibility(tree: &Tree) -> bool {
     let globals = tree.root.statements.iter().filter(|statement| statement.keyword.text == "global_defs");
-    let said = globals.filter_map(|statement| statement.block.as_ref()).flat_map(|block| &block.statements);
-    let last = said.filter(|statement| statement.keyword.text == "compat").next_back();
+    let mut said =
+        globals.filter_map(|statement| statement.block.as_ref()).flat_map(|block| &block.statements);
+    let last = said.rfind(|statement| statement.keyword.text == "compat");
     last.is_some_and(|statement| {
         statement.word(0).is_none_or(|word| matches!(word.text.as_str(), "on" | "true" | "yes"))
     })

@@ -220,6 +220,22 @@ codes! {
     NoWeight = "no-weight",
     /// Mail is asked for, and nobody would get it.
     UnsentMail = "unsent-mail",
+    /// More weight must be up than there is.
+    QuorumTooHigh = "quorum-too-high",
+    /// A quorum that is never reached again once it is lost.
+    QuorumNotRegained = "quorum-not-regained",
+    /// A hysteresis that is not below the quorum.
+    HysteresisTooLarge = "hysteresis-too-large",
+    /// Waiting for a check that does not exist.
+    AlphaUnchecked = "alpha-unchecked",
+    /// `omega` without a script to run.
+    OmegaWithoutScripts = "omega-without-scripts",
+    /// One-packet scheduling of persistent clients.
+    PersistentOps = "persistent-ops",
+    /// Persistent clients of a server that is down.
+    InhibitedPersistence = "inhibited-persistence",
+    /// A group that nothing uses.
+    UnusedGroup = "unused-group",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
     NopreemptWeight = "nopreempt-weight",
     /// Weights that raise a priority beyond what is possible.

@@ -12,6 +12,7 @@ mod group;
 pub mod host;
 mod instance;
 mod peer;
+mod pool;
 mod priority;
 mod service;
 mod takeover;
@@ -79,6 +80,22 @@ pub const TRAPS: &[Trap] = &[
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
     trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
+    trap(Code::QuorumTooHigh, "The quorum is above the sum of all weights.", pool::quorum_too_high),
+    trap(
+        Code::QuorumNotRegained,
+        "Quorum and hysteresis together are above the sum of all weights.",
+        pool::quorum_not_regained,
+    ),
+    trap(Code::HysteresisTooLarge, "The hysteresis is not below the quorum.", pool::hysteresis_too_large),
+    trap(Code::AlphaUnchecked, "`alpha` for a server without any check.", pool::alpha_unchecked),
+    trap(Code::OmegaWithoutScripts, "`omega`, and no script that it runs.", pool::omega_without_scripts),
+    trap(Code::PersistentOps, "`ops` with persistence.", pool::persistent_ops),
+    trap(
+        Code::InhibitedPersistence,
+        "Persistent clients stay with a server that is down, because it is inhibited.",
+        pool::inhibited_persistence,
+    ),
+    trap(Code::UnusedGroup, "No virtual server uses a `virtual_server_group`.", pool::unused_group),
     trap(
         Code::NopreemptWeight,
         "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",

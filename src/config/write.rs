@@ -12,6 +12,8 @@ mod group;
 mod instance;
 mod root;
 mod script;
+mod server;
+mod server_group;
 mod service;
 mod text;
 mod toml;
@@ -56,7 +58,8 @@ pub fn lines(config: &Config) -> Vec<Line> {
     bfd::write(config, &mut out);
     group::write(config, &mut out);
     instance::write(config, &mut out);
-    service::write(&config.services, &mut out);
+    server_group::write(&config.server_groups, &mut out);
+    service::write(config, &mut out);
     out.0
 }
 

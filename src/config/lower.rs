@@ -13,6 +13,7 @@ mod instance;
 mod missing;
 mod server;
 mod service;
+mod tls;
 mod value;
 
 use super::complaint::Complaints;
@@ -31,7 +32,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     let mut config = Config { global, ..Config::default() };
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    let known = ["global_defs", "vrrp_instance", "virtual_server"];
+    config.tls = tls::lower(&mut context, blocks("SSL"));
+    let known = ["global_defs", "SSL", "vrrp_instance", "virtual_server"];
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
         context.forgotten(entry);
     }

@@ -4,6 +4,7 @@
 //! is kept all the same, so that a configuration can be shown, converted and compared as a whole.
 
 mod address;
+mod check;
 mod command;
 mod global;
 mod instance;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use address::*;
+pub use check::*;
 pub use command::*;
 pub use global::*;
 pub use instance::*;
@@ -31,6 +33,8 @@ pub struct Config {
     pub instances: BTreeMap<String, Arc<Instance>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
+    /// `SSL`, if it is there.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Config {

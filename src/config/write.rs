@@ -4,10 +4,12 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod check;
 mod command;
 mod instance;
 mod service;
 mod text;
+mod tls;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,6 +39,7 @@ pub struct Line {
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
     instance::write(&config.instances, &mut out);
+    tls::write(config.tls.as_ref(), &mut out);
     service::write(&config.services, &mut out);
     out.0
 }

@@ -1,6 +1,6 @@
 //! Keywords of `virtual_server` and `real_server`.
 
-use super::Form::{Block, Flag, OneOf, Port, Seconds, Switch, Whole, Word, Words};
+use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
     BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
     TcpCheck, UdpCheck, VirtualServer,
@@ -12,8 +12,20 @@ const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
 const METHOD: &str = "NAT, DR or TUN";
 const NOT_RUN: &str = "the script is not run";
 const UNCHECKED: &str = "the server counts as up without this check";
-const DEFAULTS: &[Place] =
-    &[VirtualServer, RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
+const DEFAULTS: &[Place] = &[
+    VirtualServer,
+    RealServer,
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+];
+const CHECKED: &[Place] =
+    &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -47,7 +59,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("warmup", DEFAULTS, Seconds(0, 86_400 * SECOND), Works, "The first check waits for a random part of this time; by default it comes at once.").by_default("0"),
     key("warmup", &[MiscCheck], Seconds(0, 86_400 * SECOND), NOT_YET, "The first check waits for a random part of this time.").by_default("0"),
     key("delay_loop", &[MiscCheck], Seconds(1_000, 86_400 * SECOND), NOT_YET, "Time between two checks.").by_default("60"),
-    key("alpha", DEFAULTS, Switch, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
+    key("alpha", &[VirtualServer], Flag, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
+    key("alpha", CHECKED, Switch, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
     key("alpha", &[MiscCheck, BfdCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
     key("omega", &[VirtualServer], Flag, NOT_YET, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
     key("quorum", &[VirtualServer], Whole(1, ANY), NotYet("one server is enough"), "The weight of servers that must be up.").by_default("1"),
@@ -80,5 +93,4 @@ pub(super) const TABLE: &[Keyword] = &[
     key("BFD_CHECK", &[RealServer], Block("", BfdCheck), NotYet(UNCHECKED), "A BFD neighbour must be up."),
     key("FILE_CHECK", &[RealServer], Block("", FileCheck), NotYet(UNCHECKED), "A file's number changes the weight."),
 
-    key("connect_port", &[SmtpHost], Port, NOT_YET, "The port to connect to."),
 ];

@@ -35,6 +35,11 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Keywords of which each says a part.
+const ADD_UP: &[&str] = &["status_code"];
+/// Keywords that keepalived takes once.
+const FIRST_COUNTS: &[&str] = &["digest"];
+
 pub(super) struct Context<'a> {
     manner: Manner,
     pub complaints: &'a mut Complaints,
@@ -135,7 +140,11 @@ impl<'a> Context<'a> {
             seen.push((name, entry.span()));
             return;
         };
-        let message = format!("`{name}` is given again, after line {}; the last one counts", first.line);
+        if ADD_UP.contains(&name) {
+            return;
+        }
+        let counts = if FIRST_COUNTS.contains(&name) { "first" } else { "last" };
+        let message = format!("`{name}` is given again, after line {}; the {counts} one counts", first.line);
         *first = entry.span();
         self.warning(Code::RepeatedKeyword, entry.span(), message);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipvs_backend::{DestinationKey, Family, Forwarding, ServiceKey};
 
-use super::check::{self, Timing};
+use super::check::{self, Checks, Timing};
 use super::context::{Context, Entry};
 use crate::config::complaint::Code;
 use crate::config::keywords::Place;
@@ -22,6 +22,7 @@ pub(super) struct Inherited {
     pub weight: u32,
     pub virtualhost: Option<String>,
     pub timing: Timing,
+    pub alpha: bool,
     pub alert: bool,
 }
 
@@ -54,7 +55,8 @@ pub(super) fn lower(
             "inhibit_on_failure" => server.inhibit = context.switch(&entry).unwrap_or(server.inhibit),
             "virtualhost" => server.virtualhost = check::virtualhost(context, &entry),
             "smtp_alert" => server.alert = context.switch(&entry).unwrap_or(server.alert),
-            "TCP_CHECK" | "HTTP_GET" => checks.push(entry),
+            "alpha" => server.alpha = context.switch(&entry).unwrap_or(server.alpha),
+            name if check::is_check(name) => checks.push(entry),
             _ => context.forgotten(&entry),
         }
     }
@@ -64,11 +66,8 @@ pub(super) fn lower(
     let (words, span) = (block.words(), block.span());
     let Some(key) = key(context, "the real server", words, span, endpoint, server.forwarding) else { return };
     context.note(Thing::Server(endpoint.service, key), block);
-    for (number, entry) in checks.iter().enumerate() {
-        context.note(Thing::Check(endpoint.service, key, number), entry);
-    }
-    let checks =
-        checks.iter().filter_map(|entry| check::lower(context, entry, key, &server)).map(Arc::new).collect();
+    let thing = |number| Thing::Check(endpoint.service, key, number);
+    let Checks { made, planned } = check::lower(context, &checks, key, &server, thing);
     let Inherited { forwarding, inhibit, weight, alert, .. } = server;
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
@@ -76,7 +75,7 @@ pub(super) fn lower(
         context.warning(Code::DuplicateServer, span, message);
         return;
     }
-    out.insert(key, Arc::new(RealServer { weight, forwarding, inhibit, checks, alert }));
+    out.insert(key, Arc::new(RealServer { weight, forwarding, inhibit, checks: made, planned, alert }));
 }
 
 /// `ADDRESS [PORT]`, fitting the service.

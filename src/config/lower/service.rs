@@ -143,6 +143,7 @@ impl<'a> Draft<'a> {
                 weight: 1,
                 virtualhost: None,
                 timing: Timing::default(),
+                alpha: false,
                 alert: defaults.alert_checker(),
             },
             alert: None,
@@ -239,6 +240,10 @@ impl<'a> Draft<'a> {
                 self.sorry = context.first(entry).map(|_| (entry.words(), entry.span()));
             }
             "sorry_server_lvs_method" => self.sorry_forwarding = server::method(context, entry),
+            "alpha" => {
+                context.flag(entry);
+                self.inherited.alpha = true;
+            }
             "inhibit_on_failure" => self.inherited.inhibit = context.switch(entry).unwrap_or(false),
             "weight" => self.inherited.weight = context.whole(entry).unwrap_or(1),
             "virtualhost" => self.inherited.virtualhost = super::check::virtualhost(context, entry),

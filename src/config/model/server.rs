@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::PlannedCheck;
+
 /// `real_server`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealServer {
@@ -15,6 +17,8 @@ pub struct RealServer {
     pub inhibit: bool,
     /// The checks, in the file's order; all must pass.
     pub checks: Vec<Arc<healthcheck::Check>>,
+    /// Checks that are not made yet, in the file's order.
+    pub planned: Vec<Arc<PlannedCheck>>,
     /// Whether events of this server are mailed.
     pub alert: bool,
 }

@@ -17,6 +17,13 @@ pub(super) fn write(services: &BTreeMap<ServiceKey, Arc<VirtualServer>>, out: &m
         };
         out.block("virtual_server", words, Some(Thing::Service(*key)), |lines| {
             lines.value("lvs_sched", service.settings.scheduler.as_str());
+            for (server, real) in &service.servers {
+                let words = [server.address.to_string(), server.port.to_string()];
+                lines.block("real_server", words, Some(Thing::Server(*key, *server)), |lines| {
+                    let thing = |number| Thing::Check(*key, *server, number);
+                    super::check::write(*server, real, thing, lines);
+                });
+            }
         });
     }
 }

@@ -2,6 +2,8 @@
 
 mod check;
 mod daemon;
+mod format;
+mod grammar;
 mod keyword;
 mod manual;
 mod report;
@@ -15,6 +17,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Manner, Purpose};
 use crate::supervisor::{self, Backend, Options};
+use format::Target;
+use grammar::Editor;
 use manual::Page;
 use report::Format;
 
@@ -96,6 +100,22 @@ enum Command {
         #[arg(short = 'i', long, value_name = "ID")]
         config_id: Option<String>,
     },
+    /// Tidy the layout of configurations: indentation, blanks, braces; comments and meaning stay
+    #[command(
+        after_help = "Exit status: 0 done, or nothing to do; 1 with --check, something would change; 2 a file is left as \
+                            it was; 66 a file cannot be read"
+    )]
+    Fmt {
+        /// The files; `-` or none: from the standard input to the standard output
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Change nothing, name the files that would change
+        #[arg(long, conflicts_with = "stdout")]
+        check: bool,
+        /// Print the tidy text instead of replacing the file
+        #[arg(long)]
+        stdout: bool,
+    },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
         /// The recording
@@ -113,6 +133,11 @@ enum Command {
         /// Which one
         #[arg(value_enum, value_name = "PAGE", default_value_t)]
         page: Page,
+    },
+    /// Print what makes an editor colour configurations
+    Grammar {
+        /// The editor, or a family of them
+        editor: Editor,
     },
     /// Print what makes a shell complete commands, options and keywords
     Completions {
@@ -135,9 +160,18 @@ pub fn main() -> ExitCode {
             let manner = Manner { purpose: Purpose::Check, compat };
             check::check(&files, peer.as_deref(), config_id.as_deref(), manner, format)
         }
+        Command::Fmt { files, check, stdout } => {
+            let target = match (check, stdout) {
+                (true, _) => Target::Check,
+                (_, true) => Target::Stdout,
+                _ => Target::File,
+            };
+            format::format(&files, target)
+        }
         Command::Replay { recording } => daemon::replay(&recording),
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
         Command::Man { page } => say(&manual::page(Cli::command(), page)),
+        Command::Grammar { editor } => say(&grammar::grammar(editor)),
         Command::Completions { shell } => say(&keyword::completions(Cli::command(), shell)),
     }
 }
@@ -166,8 +200,13 @@ fn log() -> tracing_appender::non_blocking::WorkerGuard {
 
 /// Prints, and minds no reader that has gone away (`directord status | head`).
 fn say(text: &str) -> ExitCode {
+    say_bytes(text.as_bytes())
+}
+
+/// The same with what may not be UTF-8.
+fn say_bytes(text: &[u8]) -> ExitCode {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             eprintln!("directord: cannot write: {error}");
             ExitCode::FAILURE

@@ -114,6 +114,8 @@ codes! {
     IncludeLoop = "include-loop",
     /// The file asks for nothing at all.
     NothingToDo = "nothing-to-do",
+    /// A file whose name ends with `.toml` that is no TOML.
+    InvalidToml = "invalid-toml",
     /// A NUL byte: this is no text file.
     NulByte = "nul-byte",
     /// Outside comments the text must be UTF-8.
@@ -176,6 +178,8 @@ codes! {
     DuplicateServer = "duplicate-server",
     /// One address twice in one list.
     DuplicateAddress = "duplicate-address",
+    /// One tracker twice in one list.
+    DuplicateTracker = "duplicate-tracker",
     /// Addresses of IPv4 and IPv6 where they cannot go together.
     FamilyMismatch = "family-mismatch",
     /// Direct routing or a tunnel with another port than the service's.
@@ -269,6 +273,7 @@ impl Code {
             | Self::ExpansionLoop
             | Self::ExpansionTooLarge
             | Self::NulByte
+            | Self::InvalidToml
             | Self::NothingToDo
             | Self::MissingValue
             | Self::TooManyComplaints => return Reaction::Stops,

@@ -6,6 +6,7 @@
 
 pub mod complaint;
 pub mod diff;
+pub mod format;
 pub mod hints;
 pub mod keywords;
 pub mod lower;
@@ -32,6 +33,7 @@ use complaint::Complaints;
 use source::{Fetched, FileId, Refusal, Span};
 pub use syntax::builtin::Surroundings;
 use syntax::include::Fetch;
+use syntax::toml;
 use syntax::tree::{self, Tree};
 
 /// What reading a file gave: always every complaint, and the configuration if none of them is an error.
@@ -142,17 +144,23 @@ pub fn read_fetched(
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
+    let is_toml = toml::is_one(&path);
     let unreadable = text.is_err();
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let tree = tree::parse(file, &path, &mut sources, fetch, around, &mut complaints);
-            manner.compat |= lower::asks_for_compatibility(&tree);
+            let tree = if is_toml {
+                toml::parse(file, &sources.text(file), &mut complaints)
+            } else {
+                tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
+            };
+            // keepalived reads no TOML: there is nothing to be compatible with.
+            manner.compat = !is_toml && (manner.compat || lower::asks_for_compatibility(&tree));
             if manner.compat {
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower(&tree, manner, &mut complaints))
+            (!tree.incomplete).then(|| lower(&tree, manner, is_toml, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -166,20 +174,24 @@ pub fn read_fetched(
     if let Some(config) = config.as_ref().filter(|_| manner.purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);
     }
-    let complaints = complaints.finish(&sources);
+    let mut complaints = complaints.finish(&sources);
+    if is_toml {
+        complaints.iter_mut().for_each(|complaint| complaint.keepalived = None);
+    }
     // The complaints tell by now where expanded text came from.
     sources.origins = Default::default();
     Reading { config, complaints, sources, spans, unreadable, compat: manner.compat }
 }
 
 /// Lowers the tree, in compatible reading as keepalived links it.
-fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Config, Spans) {
+fn lower(tree: &Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> (Config, Spans) {
     if manner.compat {
         let relinked = relink::relink(tree);
         return lower::lower(relinked.as_ref().map_or(tree, |relinked| &relinked.tree), manner, complaints);
     }
     let lowered = lower::lower(tree, manner, complaints);
     if complaints.has_errors()
+        && !is_toml
         && let Some(relinked) = relink::relink(tree)
     {
         for span in relinked.misread {

@@ -93,11 +93,7 @@ impl Origins {
                 last = self.origin(last.origin).map_or(last, |origin| origin.used_at);
             }
         }
-        let end = last.column.saturating_add(last.length);
-        if (first.file, first.line) == (last.file, last.line) && end > first.column {
-            first.length = end - first.column;
-        }
-        first
+        first.to(last)
     }
 }
 

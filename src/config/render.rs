@@ -10,10 +10,12 @@
 //! ```
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::complaint::{Code, Complaint, Severity};
 use super::origin::Step;
 use super::source::{FileId, Sources};
+use super::syntax::toml;
 
 /// Longer lines are shown in part, around the marker.
 const MAX_WIDTH: usize = 120;
@@ -68,7 +70,7 @@ pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> St
 fn ways_on(complaints: &[Complaint], file: &str) -> String {
     let errors = || complaints.iter().filter(|complaint| complaint.severity == Severity::Error);
     let fatal = errors().filter(|complaint| complaint.keepalived.is_none()).count();
-    if errors().next().is_none() || file.ends_with(".toml") {
+    if errors().next().is_none() || toml::is_one(Path::new(file)) {
         return String::new();
     }
     if fatal > 0 {

@@ -39,6 +39,15 @@ pub struct Span {
     pub origin: OriginId,
 }
 
+impl Span {
+    /// From its beginning to the end of another; if that is on another line, to its own end.
+    pub(super) fn to(self, last: Self) -> Self {
+        let end = last.column.saturating_add(last.length);
+        let same_line = (self.file, self.line) == (last.file, last.line) && end > self.column;
+        Self { length: if same_line { end - self.column } else { self.length }, ..self }
+    }
+}
+
 /// The texts that were read, for showing the lines complained of.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {

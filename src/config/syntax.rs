@@ -5,7 +5,7 @@
 //! [`condition`] does not hold, repeats those with a [`sequence`], and replaces names by their [`definition`] or
 //! [`builtin`] value. The [`lexer`] cuts a line into words and braces; the [`tree`] puts them together and follows
 //! [`include`]. All of them keep the exact place of every word, and none stops at a mistake: what comes back is always
-//! a tree, and beside it the complaints.
+//! a tree, and beside it the complaints. A file may also be written as [`toml`]; the tree is the same.
 
 pub mod builtin;
 pub mod condition;
@@ -15,6 +15,7 @@ pub mod fragment;
 pub mod include;
 pub mod lexer;
 pub mod sequence;
+pub mod toml;
 pub mod tree;
 
 use super::source::Span;

@@ -4,12 +4,18 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod bfd;
 mod check;
 mod command;
 mod instance;
+mod script;
 mod service;
 mod text;
 mod tls;
+mod toml;
+mod track;
+mod track_file;
+mod track_process;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +23,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
+pub use toml::toml;
 
 use super::{Config, Thing};
 
@@ -38,7 +45,11 @@ pub struct Line {
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
-    instance::write(&config.instances, &mut out);
+    script::write(config, &mut out);
+    track_file::write(config, &mut out);
+    track_process::write(config, &mut out);
+    bfd::write(config, &mut out);
+    instance::write(config, &mut out);
     tls::write(config.tls.as_ref(), &mut out);
     service::write(&config.services, &mut out);
     out.0

@@ -350,7 +350,7 @@ const LINES: &[(&str, &[&str])] = &[
     (
         "MISC_CHECK",
         &[
-            "misc_path \"/bin/y it\\'s '#!{}'\"",
+            "misc_path \"/bin/y 'it is' '#!{}'\"",
             "user a",
             "user a b",
             "misc_timeout 3",

@@ -236,6 +236,8 @@ pub enum Places<'a> {
         /// The expansions they came from.
         origins: &'a Origins,
     },
+    /// A text of which the place of each character is known.
+    Each(&'a [Span]),
 }
 
 impl Places<'_> {
@@ -249,6 +251,13 @@ impl Places<'_> {
             Places::Assembled { runs, origins } => {
                 let first = place(runs, from);
                 if length == 1 { first } else { origins.join(first, place(runs, to.saturating_sub(1))) }
+            }
+            Places::Each(places) => {
+                let place = |column: u32| {
+                    let index = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+                    places.get(index).or(places.last()).copied().unwrap_or_default()
+                };
+                place(from).to(place(to.saturating_sub(1).max(from)))
             }
         }
     }

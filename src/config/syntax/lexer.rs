@@ -33,22 +33,41 @@ pub const INCLUDES: [&str; 6] = ["include", "includer", "includem", "includew", 
 
 /// Appends the tokens of one line, which is given without its end, and with where it was written.
 pub fn tokens(line: &str, places: Places<'_>, complaints: &mut Complaints, out: &mut Vec<Token>) {
-    let chars = line.chars().peekable();
-    let mut lexer = Lexer { chars, column: 1, places, complaints, out, keyword: true, include: false };
+    lexer(line, 1, places, complaints, out).run();
+}
+
+/// The words of a value that stands for itself, as a string of TOML does: nothing in it is a comment or a block, and
+/// quotes and backslashes mean what they always do.
+pub fn words(value: &str, places: Places<'_>, complaints: &mut Complaints) -> Vec<Word> {
+    let mut out = Vec::new();
+    let mut lexer = lexer(value, 1, places, complaints, &mut out);
+    lexer.plain = true;
     lexer.run();
+    let word = |token| if let Token::Word(word) = token { Some(word) } else { None };
+    out.into_iter().filter_map(word).collect()
 }
 
 /// Looks at a comment that is cut off before the line is expanded. `before` is what stands before it.
 pub fn comment(before: &str, comment: &str, places: Places<'_>, complaints: &mut Complaints) {
     let column = super::fragment::chars(before) + 1;
     let mut out = Vec::new();
-    let chars = comment.chars().peekable();
-    let mut lexer = Lexer { chars, column, places, complaints, out: &mut out, keyword: true, include: false };
+    let mut lexer = lexer(comment, column, places, complaints, &mut out);
     if before.ends_with(|c: char| !c.is_whitespace() && !matches!(c, '{' | '}')) {
         let word = before.split_whitespace().next_back().unwrap_or_default();
         lexer.hint_at_comment(column.saturating_sub(super::fragment::chars(word)));
     }
     lexer.comment();
+}
+
+fn lexer<'a>(
+    text: &'a str,
+    column: u32,
+    places: Places<'a>,
+    complaints: &'a mut Complaints,
+    out: &'a mut Vec<Token>,
+) -> Lexer<'a> {
+    let chars = text.chars().peekable();
+    Lexer { chars, column, places, complaints, out, keyword: true, include: false, plain: false }
 }
 
 struct Lexer<'a> {
@@ -62,15 +81,17 @@ struct Lexer<'a> {
     keyword: bool,
     /// Whether the current statement is an `include`.
     include: bool,
+    /// Whether comment signs and braces are characters like others.
+    plain: bool,
 }
 
 impl Lexer<'_> {
     fn run(&mut self) {
         while let Some(c) = self.chars.peek().copied() {
             match c {
-                '#' | '!' => return self.comment(),
-                '{' if !self.include => self.brace(Token::Open),
-                '}' => self.brace(Token::Close),
+                '#' | '!' if !self.plain => return self.comment(),
+                '{' if !self.include && !self.plain => self.brace(Token::Open),
+                '}' if !self.plain => self.brace(Token::Close),
                 c if c.is_whitespace() => self.blank(c),
                 _ => self.word(),
             }
@@ -133,12 +154,13 @@ impl Lexer<'_> {
             match c {
                 c if c.is_whitespace() => break,
                 '\0' => return self.nul(),
-                '#' | '!' => {
+                '#' | '!' if !self.plain => {
                     self.hint_at_comment(start);
                     break;
                 }
                 '"' | '\'' => quoted |= self.quoted(c, &mut text),
                 '\\' => quoted |= self.backslash(&mut text),
+                '{' | '}' if self.plain => text.extend(self.next()),
                 '{' if text.ends_with('$') => self.enclosed(&mut text),
                 '{' if self.include => {
                     braces += 1;
@@ -199,7 +221,7 @@ impl Lexer<'_> {
                     return true;
                 }
                 '\\' => self.escape(text),
-                '#' | '!' if quote == '\'' => break,
+                '#' | '!' if quote == '\'' && !self.plain => break,
                 c if c == quote => {
                     self.next();
                     return true;

@@ -62,7 +62,7 @@ fn block<'a>(lines: &'a [Line], owner: Option<&'a Line>, depth: usize, rows: &mu
 }
 
 /// A word, in quotes if it needs them.
-fn word(word: &str, first: bool) -> String {
+pub(super) fn word(word: &str, first: bool) -> String {
     if !needs_quotes(word, first) {
         return word.to_owned();
     }

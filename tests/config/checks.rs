@@ -8,8 +8,12 @@ use super::*;
 
 /// A service whose only server says this; its first line is the seventh of the text.
 fn server(lines: &str) -> String {
-    service(&format!("delay_loop 11\nreal_server 10.0.1.1 80 {{\n{lines}\n}}"))
+    service(&format!("delay_loop 11\nreal_server 10.0.1.1 80 {{\n{lines}\n}}")) + TRACKED
 }
+
+/// What checks track.
+const TRACKED: &str =
+    "track_file f {\nfile \"/f\"\n}\nbfd_instance b {\nneighbor_ip 10.0.3.1\nsource_ip 10.0.3.2\n}\n";
 
 /// A check with these lines, the first of which is the eighth of the text.
 fn block(name: &str, lines: &str) -> String {
@@ -245,6 +249,8 @@ fn mistakes_in_checks_are_told() {
         case(block("FILE_CHECK", ""), MissingKeyword, 7, 1, "`track_file`"),
         case(block("FILE_CHECK", "track_file f\nweight 3 backwards"), InvalidChoice, 9, 10, "reverse"),
         case(block("BFD_CHECK", "alpha"), MissingKeyword, 7, 1, "`name`"),
+        case(block("FILE_CHECK", "track_file g"), UndefinedName, 8, 12, "no `track_file` named `g`"),
+        case(block("BFD_CHECK", "name c"), UndefinedName, 8, 6, "no `bfd_instance` named `c`"),
         case(block("BFD_CHECK", "name a b"), UnexpectedWord, 8, 8, "`b`"),
         case(server("TCP_CHECK x {\n}"), UnexpectedWord, 7, 11, "`x`"),
     ]);
@@ -253,6 +259,10 @@ fn mistakes_in_checks_are_told() {
         case(page("digest d41d8cd98f00b204e9800998ecf8427e\ndigest 00000000000000000000000000000000"), RepeatedKeyword, 11, 1, "the first one counts"),
         case(block("PING_CHECK", ""), NotSupportedYet, 7, 1, "counts as up without this check"),
     ]);
+    // What is said of the whole check is not said of each line.
+    let reading = read_text("test.conf", &block("SSL_GET", "enable_sni\nfwmark 3\nurl {\npath /\nregex a\n}"));
+    let warnings = reading.complaints.iter().filter(|complaint| complaint.code == NotSupportedYet && complaint.line < 15);
+    assert_eq!(warnings.count(), 1, "{}", shown(&reading));
 }
 
 #[test]
@@ -284,6 +294,8 @@ fn keepaliveds_way_with_mistakes_is_known() {
         block("MISC_CHECK", "user nobody"),
         block("FILE_CHECK", "weight 3"),
         block("BFD_CHECK", "name a b"),
+        block("BFD_CHECK", "name c"),
+        block("FILE_CHECK", "track_file g"),
     ] {
         let config = survived(&text);
         let server = only_server(&config);
@@ -387,7 +399,7 @@ const PAGE: &[&str] = &[
     "status_code 200 301-302",
     "digest d41d8cd98f00b204e9800998ecf8427e",
     "virtualhost c.example:81",
-    "regex 'a # b'",
+    "regex \"a # b\"",
     "regex \"\\\\d+ it's\"",
     "regex ''",
     "regex_no_match",
@@ -437,13 +449,14 @@ proptest! {
         server in some(INHERITED),
     ) {
         let text = service(&format!("{above}\nreal_server 10.0.1.1 80 {{\n{server}\n{}\n}}", checks.join("\n")));
+        let text = text + TRACKED;
         let config = good(&text);
         let before = only_server(&config);
         prop_assert_eq!(before.checks.len() + before.planned.len() >= checks.len(), true);
         let lines = write::lines(&config);
         let written = lines.iter().find(|line| line.keyword == "virtual_server").and_then(|line| line.block.as_ref());
         let written: Vec<_> = written.into_iter().flatten().filter(|line| line.keyword == "real_server").cloned().collect();
-        let again = good(&service(&write::text(&written)));
+        let again = good(&(service(&write::text(&written)) + TRACKED));
         let after = only_server(&again);
         prop_assert_eq!(&before.checks, &after.checks);
         prop_assert_eq!(&before.planned, &after.planned);

@@ -75,7 +75,7 @@ pub(super) fn lower(
                 let check = local::lower(context, block, inherited);
                 checks.planned.extend(check.map(Arc::new));
             }
-            _ => network(context, block, server, inherited, &mut checks),
+            _ => context.within(block, |context| network(context, block, server, inherited, &mut checks)),
         }
         made.resize(checks.made.len(), block);
         planned.resize(checks.planned.len(), block);

@@ -138,12 +138,16 @@ impl<'a> Context<'a> {
     /// is, and saying so once is enough.
     pub fn entries_of<'b>(&mut self, owner: &Entry<'b>, place: Place) -> Vec<Entry<'b>> {
         let Some(block) = &owner.statement.block else { return Vec::new() };
-        let idle = matches!(owner.keyword.status, Status::NotYet(_) | Status::Refused(_));
+        self.within(owner, |context| context.entries(block, place))
+    }
+
+    /// Reads a block to its depths: what has been said of its keyword is not said again of blocks inside it.
+    pub fn within<T>(&mut self, owner: &Entry<'_>, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.idle;
-        self.idle |= idle;
-        let entries = self.entries(block, place);
+        self.idle |= matches!(owner.keyword.status, Status::NotYet(_) | Status::Refused(_));
+        let made = read(self);
         self.idle = before;
-        entries
+        made
     }
 
     fn note_repetition(&mut self, entry: &Entry<'_>, seen: &mut Vec<(&'static str, Span)>) {

@@ -6,6 +6,7 @@ use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::lower::server::Inherited;
+use crate::config::lower::track;
 use crate::config::{BfdCheck, Command, CommandCheck, FileCheck, FileWeight, PlannedCheck};
 
 /// The check, unless it lacks what it cannot do without.
@@ -71,7 +72,7 @@ fn file(context: &mut Context<'_>, block: &Entry<'_>) -> Option<FileCheck> {
         match entry.name() {
             "track_file" => {
                 said = true;
-                track_file = context.text(&entry).or(track_file);
+                track_file = tracked_file(context, &entry).or(track_file);
             }
             "weight" => weight = file_weight(context, &entry).or(weight),
             _ => context.forgotten(&entry),
@@ -81,6 +82,12 @@ fn file(context: &mut Context<'_>, block: &Entry<'_>) -> Option<FileCheck> {
         missing(context, block, "track_file");
     }
     Some(FileCheck { track_file: track_file?, weight })
+}
+
+fn tracked_file(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
+    let word = context.word(entry)?;
+    let keepalived = Reaction::goes_on("the check is left out");
+    track::is_defined(context, track::Kind::File, word, keepalived).then(|| word.text.clone())
 }
 
 fn file_weight(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<FileWeight> {
@@ -127,12 +134,5 @@ fn bfd_name(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
         context.error_but(Code::UnexpectedWord, more.span, message, None, keepalived());
         return None;
     }
-    // The longest name that keepalived has room for.
-    if word.text.is_empty() || word.text.len() > 31 || word.text.contains(char::is_control) {
-        let message =
-            format!("`{}` cannot be the name of a `bfd_instance`: 1 to 31 bytes", short(&word.text));
-        context.error_but(Code::InvalidText, word.span, message, None, keepalived());
-        return None;
-    }
-    Some(word.text.clone())
+    track::is_defined(context, track::Kind::Neighbour, word, keepalived()).then(|| word.text.clone())
 }

@@ -17,14 +17,21 @@ mod group;
 mod hmac;
 mod instance;
 mod line;
+mod method;
 mod missing;
 mod notify;
 mod peers;
+mod persistence;
+mod place;
+mod quorum;
 mod route;
 mod rule;
 mod script;
 mod server;
+mod server_group;
 mod service;
+mod sorry;
+mod target;
 mod tls;
 mod track;
 mod track_file;
@@ -52,7 +59,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
     group::lower(&mut context, &entries, &defaults, &mut config);
-    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
+    server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
+    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
     config.tls = tls::lower(&mut context, blocks("SSL"));
     let known = [
         "SSL",
@@ -64,6 +72,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
         "track_file",
         "track_group",
         "virtual_server",
+        "virtual_server_group",
         "vrrp_instance",
         "vrrp_script",
         "vrrp_sync_group",

@@ -16,6 +16,7 @@ mod notify;
 mod route;
 mod script;
 mod server;
+mod server_group;
 mod service;
 mod track;
 mod track_file;
@@ -39,6 +40,7 @@ pub use notify::*;
 pub use route::*;
 pub use script::*;
 pub use server::*;
+pub use server_group::*;
 pub use service::*;
 pub use track::*;
 pub use track_file::*;
@@ -74,11 +76,22 @@ pub struct Config {
     pub neighbours: BTreeMap<String, Arc<Bfd>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
+    /// `virtual_server_group` blocks by name.
+    pub server_groups: BTreeMap<String, Arc<ServerGroup>>,
+    /// `virtual_server group` blocks by what they serve. Nothing carries them out yet.
+    pub group_services: BTreeMap<GroupKey, Arc<VirtualServer>>,
     /// `SSL`, if it is there.
     pub tls: Option<TlsFiles>,
 }
 
 impl Config {
+    /// Every virtual server, those of groups last.
+    pub fn virtual_servers(&self) -> impl Iterator<Item = (Served, &Arc<VirtualServer>)> {
+        let services = self.services.iter().map(|(key, service)| (Served::Key(*key), service));
+        let of_groups = self.group_services.iter();
+        services.chain(of_groups.map(|(key, service)| (Served::Group(key.clone()), service)))
+    }
+
     /// Whether nothing is asked for: no instance and no virtual server.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty() && self.idle.is_empty() && self.services.is_empty()

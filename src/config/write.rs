@@ -11,6 +11,8 @@ mod command;
 mod group;
 mod instance;
 mod script;
+mod server;
+mod server_group;
 mod service;
 mod text;
 mod tls;
@@ -54,8 +56,9 @@ pub fn lines(config: &Config) -> Vec<Line> {
     bfd::write(config, &mut out);
     group::write(config, &mut out);
     instance::write(config, &mut out);
+    server_group::write(&config.server_groups, &mut out);
     tls::write(config.tls.as_ref(), &mut out);
-    service::write(&config.services, &mut out);
+    service::write(config, &mut out);
     out.0
 }
 

@@ -174,7 +174,9 @@ impl World {
                 inhibit: n.is_multiple_of(2),
                 checks: vec![Arc::new(check)],
                 planned: Vec::new(),
+                alpha: false,
                 alert: true,
+                extras: None,
             };
             (DestinationKey::new(rip(n), 80), Arc::new(server))
         };
@@ -184,8 +186,11 @@ impl World {
             sorry: Some(config::SorryServer {
                 key: DestinationKey::new(rip(99), 80),
                 forwarding: Forwarding::Dr,
+                tunnel: None,
+                inhibit: false,
             }),
             alert: true,
+            ..VirtualServer::default()
         };
         Config {
             instances: [("VI_1".to_owned(), Arc::new(instance))].into(),

@@ -20,20 +20,22 @@ pub(super) fn write(
     out: &mut Lines,
 ) {
     for (number, check) in server.checks.iter().enumerate() {
-        out.block(&check.kind.to_string(), [], Some(thing(number)), |lines| network(key, check, lines));
+        out.block(&check.kind.to_string(), [], Some(thing(number)), |lines| {
+            network(key, check, server.alpha, lines)
+        });
     }
     for (number, check) in server.planned.iter().enumerate() {
         let thing = thing(server.checks.len() + number);
         out.block(&check.to_string(), [], Some(thing), |lines| match &**check {
-            PlannedCheck::Network(check) => network(key, check, lines),
-            PlannedCheck::Command(check) => command(check, lines),
+            PlannedCheck::Network(check) => network(key, check, server.alpha, lines),
+            PlannedCheck::Command(check) => command(check, server.alpha, lines),
             PlannedCheck::File(check) => file(check, lines),
-            PlannedCheck::Bfd(check) => bfd(check, lines),
+            PlannedCheck::Bfd(check) => bfd(check, server.alpha, lines),
         });
     }
 }
 
-fn network(key: DestinationKey, check: &Check, lines: &mut Lines) {
+fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut Lines) {
     match &check.kind {
         Kind::Http(http) => web(http, lines),
         Kind::Smtp(smtp) => lines.some("helo_name", smtp.helo.as_deref()),
@@ -63,17 +65,17 @@ fn network(key: DestinationKey, check: &Check, lines: &mut Lines) {
     lines.some("bind_if", check.device.as_deref());
     lines.some("fwmark", Some(check.mark).filter(|mark| *mark > 0));
     lines.unless("connect_timeout", check.connect_timeout, Duration::from_secs(5));
-    schedule(&check.schedule, &check.kind.schedule(check.schedule.interval), lines);
+    schedule(&check.schedule, &check.kind.schedule(check.schedule.interval), alpha_around, lines);
     lines.some("log_all_failures", check.log_all_failures);
 }
 
-fn schedule(schedule: &Schedule, usual: &Schedule, lines: &mut Lines) {
+fn schedule(schedule: &Schedule, usual: &Schedule, alpha_around: bool, lines: &mut Lines) {
     let Schedule { interval, retry, delay_before_retry, alpha, warmup } = *schedule;
     lines.unless("delay_loop", interval, Schedule::default().interval);
     lines.unless("retry", retry, usual.retry);
     lines.unless("delay_before_retry", delay_before_retry, usual.delay_before_retry);
     lines.some("warmup", warmup);
-    lines.unless("alpha", alpha, false);
+    lines.unless("alpha", alpha, alpha_around);
 }
 
 fn web(http: &Http, lines: &mut Lines) {
@@ -120,14 +122,14 @@ fn search(pattern: &Pattern, lines: &mut Lines) {
     }
 }
 
-fn command(check: &CommandCheck, lines: &mut Lines) {
+fn command(check: &CommandCheck, alpha_around: bool, lines: &mut Lines) {
     lines.value("misc_path", command_line(&check.command.words));
     if let Some(user) = &check.command.user {
         lines.say("user", [user].into_iter().chain(&check.command.group).cloned());
     }
     lines.some("misc_timeout", check.timeout);
     lines.flag("misc_dynamic", check.dynamic);
-    schedule(&check.schedule, &CommandCheck::usual_schedule(check.schedule.interval), lines);
+    schedule(&check.schedule, &CommandCheck::usual_schedule(check.schedule.interval), alpha_around, lines);
     lines.some("log_all_failures", check.log_all_failures);
 }
 
@@ -139,9 +141,9 @@ fn file(check: &FileCheck, lines: &mut Lines) {
     }
 }
 
-fn bfd(check: &BfdCheck, lines: &mut Lines) {
+fn bfd(check: &BfdCheck, alpha_around: bool, lines: &mut Lines) {
     lines.value("name", check.name.as_str());
-    lines.unless("alpha", check.alpha, false);
+    lines.unless("alpha", check.alpha, alpha_around);
 }
 
 fn digits(bytes: &[MaskedByte]) -> String {

@@ -223,7 +223,7 @@ impl<'a> Context<'a> {
             _ => keyword.status,
         };
         match resolved {
-            Status::Works | Status::SameAs(_) | Status::Accepted(_) => {}
+            Status::Works | Status::SameAs(_) | Status::Accepted(_) => self.note_old_name(keyword, span),
             Status::Obsolete(why) => {
                 self.warning(Code::NoEffect, span, format!("`{name}` has no effect any more: {why}"));
                 return None;
@@ -240,6 +240,17 @@ impl<'a> Context<'a> {
             }
         }
         fits.then_some(Entry { keyword, statement })
+    }
+
+    /// keepalived itself wants to see some names no more.
+    fn note_old_name(&mut self, keyword: &Keyword, span: Span) {
+        const OLD: &[&str] = &["nb_get_retry"];
+        if OLD.contains(&keyword.name) {
+            let (old, new) = (keyword.name, keyword.canonical());
+            let message = format!("`{old}` is an older name of `{new}`");
+            let suggestion = Some(format!("write `{new}`"));
+            self.complaints.push(Severity::Hint, Code::OldName, span, message, suggestion);
+        }
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {

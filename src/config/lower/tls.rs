@@ -1,8 +1,8 @@
 //! `SSL`.
 
 use super::context::{Context, Entry};
-use crate::config::TlsFiles;
 use crate::config::keywords::Place;
+use crate::config::{Thing, TlsFiles};
 
 /// All blocks together: of what is said twice the last one counts.
 pub(super) fn lower<'a>(
@@ -12,6 +12,7 @@ pub(super) fn lower<'a>(
     let mut files = None;
     for block in blocks {
         context.at_most(block, 0);
+        context.note(Thing::Tls, block);
         let files = files.get_or_insert_with(TlsFiles::default);
         for entry in context.entries_of(block, Place::Tls) {
             let value = context.text(&entry);

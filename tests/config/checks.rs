@@ -257,6 +257,7 @@ fn mistakes_in_checks_are_told() {
     assert_cases(Severity::Warning, &[
         case(page("regex_no_match"), NoEffect, 10, 1, "without `regex`"),
         case(page("digest d41d8cd98f00b204e9800998ecf8427e\ndigest 00000000000000000000000000000000"), RepeatedKeyword, 11, 1, "the first one counts"),
+        case(block("TCP_CHECK", "delay_loop 0.0001"), ValueAdjusted, 8, 1, "0.001"),
         case(block("PING_CHECK", ""), NotSupportedYet, 7, 1, "counts as up without this check"),
     ]);
     // What is said of the whole check is not said of each line.
@@ -388,6 +389,7 @@ const RHYTHM: &[&str] = &[
     "delay_before_retry 0",
     "delay_before_retry 2.5",
     "delay_loop 0.001",
+    "delay_loop 100000",
     "warmup 3",
     "warmup 0",
     "alpha",

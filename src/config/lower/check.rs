@@ -19,6 +19,7 @@ use route::Route;
 
 use super::context::{Context, Entry};
 use super::server::Inherited;
+use crate::config::complaint::Code;
 use crate::config::{PlannedCheck, Thing};
 
 /// The checks of one server.
@@ -132,7 +133,7 @@ impl Timing {
     /// Takes in a statement, if it is one of these.
     pub fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         match entry.name() {
-            "delay_loop" => self.delay_loop = context.seconds(entry).or(self.delay_loop),
+            "delay_loop" => self.delay_loop = interval(context, entry).or(self.delay_loop),
             "connect_timeout" => self.connect_timeout = context.seconds(entry).or(self.connect_timeout),
             "retry" => self.retry = context.whole(entry).or(self.retry),
             "delay_before_retry" => {
@@ -155,4 +156,16 @@ impl Timing {
             warmup: self.warmup.or(usual.warmup),
         }
     }
+}
+
+/// No check comes more than a thousand times a second, whatever keepalived tries.
+fn interval(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Duration> {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    let said = context.seconds(entry)?;
+    if said < SHORTEST {
+        let message =
+            format!("`delay_loop` is {} s; every 0.001 s is as often as it gets", said.as_secs_f64());
+        context.warning(Code::ValueAdjusted, entry.span(), message);
+    }
+    Some(said.max(SHORTEST))
 }

@@ -218,6 +218,8 @@ codes! {
     SniWithoutName = "sni-without-name",
     /// Authorities are named that nothing is verified with.
     UnverifiedCertificate = "unverified-certificate",
+    /// Something is defined below the place where it is named.
+    DefinedLater = "defined-later",
     /// An older name of a keyword.
     OldName = "old-name",
     /// The sorry server is one of the real servers.

@@ -251,6 +251,7 @@ fn mistakes_in_checks_are_told() {
         case(block("BFD_CHECK", "alpha"), MissingKeyword, 7, 1, "`name`"),
         case(block("FILE_CHECK", "track_file g"), UndefinedName, 8, 12, "no `track_file` named `g`"),
         case(block("BFD_CHECK", "name c"), UndefinedName, 8, 6, "no `bfd_instance` named `c`"),
+        case(block("BFD_CHECK", "name b").replace("neighbor_ip", "vrrp\nneighbor_ip"), UndefinedName, 8, 6, "add `checker`"),
         case(block("BFD_CHECK", "name a b"), UnexpectedWord, 8, 8, "`b`"),
         case(server("TCP_CHECK x {\n}"), UnexpectedWord, 7, 11, "`x`"),
     ]);
@@ -260,6 +261,18 @@ fn mistakes_in_checks_are_told() {
         case(block("TCP_CHECK", "delay_loop 0.0001"), ValueAdjusted, 8, 1, "0.001"),
         case(block("PING_CHECK", ""), NotSupportedYet, 7, 1, "counts as up without this check"),
     ]);
+    // Hints beside other things.
+    let above = format!("{TRACKED}{}", block("FILE_CHECK", "track_file f").replace(TRACKED, ""));
+    for (text, expected) in [
+        (block("HTTP_GET", "nb_get_retry 3\nurl {\npath /\n}"), Some(OldName)),
+        (block("HTTP_GET", "retry 3\nurl {\npath /\n}"), None),
+        (block("FILE_CHECK", "track_file f"), Some(DefinedLater)),
+        (above, None),
+    ] {
+        let reading = read_text("test.conf", &text);
+        let hint = reading.complaints.iter().find(|complaint| complaint.severity == Severity::Hint);
+        assert_eq!(hint.map(|complaint| complaint.code), expected, "{text}");
+    }
     // What is said of the whole check is not said of each line.
     let reading = read_text("test.conf", &block("SSL_GET", "enable_sni\nfwmark 3\nurl {\npath /\nregex a\n}"));
     let warnings = reading.complaints.iter().filter(|complaint| complaint.code == NotSupportedYet && complaint.line < 15);

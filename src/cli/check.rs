@@ -36,8 +36,11 @@ fn read_all(
     let read = |file: &Path| config::read(file, config_id, manner);
     let mut readings: Vec<Reading> = files.iter().map(|file| read(file.as_ref())).collect();
     if let Some(mut peer) = peer.map(read) {
+        let answered = |complaint: &Complaint| !config::hints::ANSWERED.contains(&complaint.code);
+        peer.complaints.retain(answered);
         for reading in &mut readings {
             let [here, there] = config::hints::compare(reading, &peer);
+            reading.complaints.retain(answered);
             reading.complaints.extend(here);
             peer.complaints.extend(there);
         }

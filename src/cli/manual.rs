@@ -39,16 +39,25 @@ fn program(mut cli: Command) -> String {
     heading(&mut out, "DESCRIPTION", description);
     out.push_str(".SH COMMANDS\n");
     for command in cli.get_subcommands_mut() {
-        // Writing into a String cannot fail.
-        let _ = writeln!(out, ".SS directord {}\n.nf", plain(command.get_name()));
-        for line in command.render_long_help().to_string().lines() {
-            let _ = writeln!(out, "{}", text(line));
-        }
-        out.push_str(".fi\n");
+        commands(&mut out, "directord", command);
     }
     heading(&mut out, "FILES", "/etc/directord/directord.conf, /run/directord");
     heading(&mut out, "SEE ALSO", "directord.conf(5), keepalived.conf(5), ipvsadm(8)");
     out
+}
+
+/// A command, and behind it those that it has itself.
+fn commands(out: &mut String, before: &str, command: &mut Command) {
+    let name = format!("{before} {}", command.get_name());
+    // Writing into a String cannot fail.
+    let _ = writeln!(out, ".SS {}\n.nf", plain(&name));
+    for line in command.render_long_help().to_string().lines() {
+        let _ = writeln!(out, "{}", text(line));
+    }
+    out.push_str(".fi\n");
+    for inner in command.get_subcommands_mut() {
+        commands(out, &name, inner);
+    }
 }
 
 fn about(cli: &Command) -> String {
@@ -88,7 +97,7 @@ fn entry(out: &mut String, keyword: &Keyword) {
     let _ = writeln!(out, ".TP\n.B {}\n{}", plain(keyword.name), text(keyword.about));
     let mut facts = vec![format!("Value: {}.", keyword.form.with_block())];
     facts.extend(keyword.default.map(|default| format!("Default: {default}.")));
-    facts.extend(keyword.since.map(|version| format!("Since keepalived {version}.")));
+    facts.extend(keyword.since_when().map(|since| format!("Since {since}.")));
     facts.push(format!("Status: {}.", keyword.status));
     let _ = writeln!(out, "{}", text(&facts.join(" ")));
 }

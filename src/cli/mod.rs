@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod format;
 mod grammar;
+mod import;
 mod keyword;
 mod manual;
 mod report;
@@ -116,6 +117,13 @@ enum Command {
         #[arg(long)]
         stdout: bool,
     },
+    /// Write a configuration from that of another program, and report what became of each line
+    #[command(disable_help_subcommand = true)]
+    Import {
+        /// Whose it is
+        #[command(subcommand)]
+        from: import::From,
+    },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
         /// The recording
@@ -168,6 +176,7 @@ pub fn main() -> ExitCode {
             };
             format::format(&files, target)
         }
+        Command::Import { from } => import::import(&from),
         Command::Replay { recording } => daemon::replay(&recording),
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
         Command::Man { page } => say(&manual::page(Cli::command(), page)),

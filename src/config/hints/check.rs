@@ -17,7 +17,7 @@ const TCP_AS_WELL: &[u16] = &[53, 88, 111, 389, 443, 2049, 3478, 5060];
 
 /// A check, made or not.
 #[derive(Clone, Copy)]
-enum Any<'a> {
+pub(super) enum Any<'a> {
     Network(&'a Check),
     Command(&'a CommandCheck),
     /// It looks at something else than the server.
@@ -44,7 +44,7 @@ fn all(server: &RealServer) -> impl Iterator<Item = Any<'_>> {
 }
 
 /// Looks at the checks of each service, and says once what is found in them.
-fn each<'a>(
+pub(super) fn each<'a>(
     look: &mut Look<'_>,
     suggestion: &str,
     judge: impl Fn(Any<'_>, DestinationKey) -> Option<(&'a str, String)>,

@@ -130,6 +130,8 @@ fn traps_of_services_are_told_and_nothing_else() {
         (misc("/bin/true"), &[CheckCannotFail]),
         (misc("\"/usr/local/bin/true x\""), &[CheckCannotFail]),
         (misc("/bin/truecolor"), &[]),
+        (misc("\"/bin/x | /bin/y\""), &[NoShell]),
+        (misc("\"/bin/x 'a | b'\""), &[]),
         (misc("/bin/x\nmisc_timeout 6\ndelay_loop 5"), &[SlowCheck]),
         (misc("/bin/x\ndelay_loop 5"), &[]),
         (service("protocol TCP", "", "DNS_CHECK {\n}"), &[]),

@@ -247,7 +247,8 @@ fn stack(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<(u64, u64)> {
     context.first(entry)?;
     let [start, most] = entry.words() else {
         let message = "`regex_stack` takes two numbers: the memory at first and at most, in bytes";
-        context.error(Code::MissingValue, entry.span(), message);
+        let keepalived = Reaction::goes_on("the line is ignored");
+        context.error_but(Code::MissingValue, entry.span(), message, None, keepalived);
         return None;
     };
     let mut number = |word| context.number("regex_stack", word, 1, i64::from(i32::MAX));

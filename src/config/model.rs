@@ -98,6 +98,9 @@ impl Config {
 
     /// Whether nothing is asked for: no instance and no virtual server.
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.idle.is_empty() && self.services.is_empty()
+        self.instances.is_empty()
+            && self.idle.is_empty()
+            && self.services.is_empty()
+            && self.group_services.is_empty()
     }
 }

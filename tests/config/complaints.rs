@@ -140,6 +140,8 @@ fn wrong_services_are_told() {
         case(service("real_server 10.0.1.1 81 {\nlvs_method DR\n}"), Code::PortChange, 5, 22, "say port 80"),
         case(direct("DR", &format!("sorry_server 10.0.1.1 81\n{SERVER}")), Code::PortChange, 5, 23, "the sorry server"),
         case(service("real_server 2001:db8::1 80 {\n}"), Code::FamilyMismatch, 5, 13, "not of one family"),
+        case(service(&format!("alpha off\n{SERVER}")), Code::UnexpectedWord, 5, 7, "leave the line out"),
+        case(service("real_server 10.0.1.1 80 {\nuthreshold 5\nlthreshold 10\n}"), Code::Conflict, 7, 1, "at least 10"),
         case(direct("ROUTE", SERVER), Code::InvalidChoice, 4, 12, "allowed: NAT, DR, TUN"),
         case(direct("TUN type gue port 9", SERVER), Code::NotSupportedYet, 4, 16, "plain ipip"),
         case(service(SERVER).replace("sched rr", "sched wlcc"), Code::InvalidChoice, 3, 11, "did you mean `wlc`?"),

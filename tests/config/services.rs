@@ -202,6 +202,8 @@ fn a_service_of_a_group_is_kept_apart_and_refused_strictly() {
     let direct = text.replace("NAT", "DR");
     assert!(compatible(&direct).config.is_some());
     assert!(read_text("a", &direct).complaints.iter().any(|complaint| complaint.code == Code::PortChange));
+    let one_port = direct.replace("10.0.0.2 81", "10.0.0.2-9 80");
+    assert!(!read_text("a", &one_port).complaints.iter().any(|complaint| complaint.code == Code::PortChange));
     let fits = direct.replace("10.0.1.1 80", "10.0.1.1");
     assert!(!read_text("a", &fits).complaints.iter().any(|complaint| complaint.code == Code::PortChange));
 
@@ -256,6 +258,24 @@ fn mistakes_have_the_effect_that_keepalived_gives_them() {
     assert_eq!(quorum("quorum 2\nhysteresis 2", Code::ValueAdjusted), (2, 1));
     let strict = good(&after("weight 5\nquorum 9\nhysteresis 6"));
     assert_eq!((only_service(&strict).quorum.weight, only_service(&strict).quorum.hysteresis), (9, 6));
+}
+
+#[test]
+fn checks_repeat_at_least_once_unless_they_say_otherwise_themselves() {
+    let retry = |service_line: &str, check_line: &str, code| {
+        let text = service(&format!(
+            "{service_line}\nreal_server 10.0.1.1 80 {{\nTCP_CHECK {{\n{check_line}\n}}\n}}"
+        ));
+        let service = match code {
+            Some(code) => effect(&text, code).expect("a service"),
+            None => only_service(&clean(&text)).clone(),
+        };
+        only_server(&service).1.checks[0].schedule.retry
+    };
+    assert_eq!(retry("retry 3\nretry 0", "", Some(Code::OutOfRange)), 3);
+    assert_eq!(retry("retry 3", "retry 0", None), 0);
+    assert_eq!(retry("retry 4294967295", "", None), u32::MAX);
+    assert_eq!(retry("nb_get_retry 3", "", Some(Code::MisplacedKeyword)), 1);
 }
 
 #[test]

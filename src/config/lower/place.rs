@@ -27,8 +27,8 @@ pub(super) enum ServicePort {
     One(u16),
     /// A mark says nothing of ports.
     Any,
-    /// The addresses of a group have ports that differ.
-    Several,
+    /// The one that all addresses of a group have, if it is the same.
+    Group(Option<u16>),
 }
 
 /// Where a server is.
@@ -85,9 +85,11 @@ fn fitting(
     let written = written.filter(|port| *port > 0);
     match (endpoint.port, written) {
         (ServicePort::One(port), None) => port,
-        (ServicePort::Any | ServicePort::Several, None) => 0,
+        (ServicePort::Any | ServicePort::Group(_), None) => 0,
         (_, Some(port)) if translated => port,
-        (ServicePort::One(expected), Some(port)) if port == expected => port,
+        (ServicePort::One(expected) | ServicePort::Group(Some(expected)), Some(port)) if port == expected => {
+            port
+        }
         (ServicePort::One(expected), Some(port)) => {
             let message = format!(
                 "{what} has port {port} and the service port {expected}; {forwarding} cannot change the port, only NAT can"
@@ -104,9 +106,10 @@ fn fitting(
             context.warning_with(Code::ValueAdjusted, span, message, "leave the port out");
             0
         }
-        (ServicePort::Several, Some(port)) => {
+        (ServicePort::Group(all), Some(port)) => {
+            let all = all.map_or("ports that differ".to_owned(), |all| format!("port {all}"));
             let message = format!(
-                "{what} has port {port} and the group others; {forwarding} cannot change the port, only NAT can"
+                "{what} has port {port} and the group {all}; {forwarding} cannot change the port, only NAT can"
             );
             let suggestion = Some("leave the port out, or say `lvs_method NAT`".to_owned());
             let keepalived = Reaction::goes_on("each address of the group keeps its port");

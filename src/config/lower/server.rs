@@ -39,7 +39,8 @@ pub(super) fn lower(
     out: &mut Servers,
 ) {
     context.at_most(block, 2);
-    let mut draft = Draft { own: inherited.clone(), extras: Extras::default(), checks: Vec::new() };
+    let mut draft =
+        Draft { own: inherited.clone(), extras: Extras::default(), limits: None, checks: Vec::new() };
     for entry in context.entries_of(block, Place::RealServer) {
         let taken = draft.own.timing.take(context, &entry) || draft.take(context, &entry);
         if !taken {
@@ -59,7 +60,7 @@ pub(super) fn lower(
     let thing = |number: usize| endpoint.served.check(key, number);
     // A check asks the port that is written, even where the service's own counts.
     let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
-    let Some(server) = draft.finish(context, span, checks) else { return };
+    let Some(server) = draft.finish(context, checks) else { return };
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
         let message = format!("the real server {key} is there already; this one is left out");
@@ -73,6 +74,8 @@ pub(super) fn lower(
 struct Draft<'a> {
     own: Inherited,
     extras: Extras,
+    /// Where the limits stand.
+    limits: Option<Span>,
     checks: Vec<Entry<'a>>,
 }
 
@@ -88,8 +91,14 @@ impl<'a> Draft<'a> {
                 own.virtualhost = check::virtualhost(context, entry).or(own.virtualhost.take());
             }
             "smtp_alert" => own.alert = context.switch(entry).unwrap_or(own.alert),
-            "uthreshold" => self.extras.upper = context.whole(entry).unwrap_or(self.extras.upper),
-            "lthreshold" => self.extras.lower = context.whole(entry).unwrap_or(self.extras.lower),
+            "uthreshold" => {
+                self.extras.upper = context.whole(entry).unwrap_or(self.extras.upper);
+                self.limits = self.limits.or(Some(entry.span()));
+            }
+            "lthreshold" => {
+                self.extras.lower = context.whole(entry).unwrap_or(self.extras.lower);
+                self.limits = Some(entry.span());
+            }
             "notify_up" => command(context, entry, &mut self.extras.notify_up),
             "notify_down" => command(context, entry, &mut self.extras.notify_down),
             "snmp_name" => self.extras.snmp_name = context.text(entry).or(self.extras.snmp_name.take()),
@@ -99,9 +108,9 @@ impl<'a> Draft<'a> {
         true
     }
 
-    fn finish(mut self, context: &mut Context<'_>, span: Span, checks: Checks) -> Option<RealServer> {
+    fn finish(mut self, context: &mut Context<'_>, checks: Checks) -> Option<RealServer> {
         let Extras { upper, lower, .. } = self.extras;
-        if lower > upper {
+        if let Some(span) = self.limits.filter(|_| lower > upper) {
             // `ip_vs_add_dest` in Linux.
             let message =
                 format!("`lthreshold` is {lower} and `uthreshold` {upper}: the kernel takes no such server");

@@ -363,7 +363,19 @@ impl<'a> Draft<'a> {
 /// A keyword that stands alone here, though not everywhere: to keepalived `off` behind it is a word like any other,
 /// and what it asks for is on.
 fn stands_alone(context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
-    let said = entry.words().first().is_some_and(|word| matches!(word.text.as_str(), "on" | "true" | "yes"));
-    context.at_most(entry, usize::from(said));
+    let name = entry.keyword.name;
+    match entry.words().first() {
+        Some(word) if matches!(word.text.as_str(), "on" | "true" | "yes") => context.at_most(entry, 1),
+        Some(word) if matches!(word.text.as_str(), "off" | "false" | "no") => {
+            let message = format!(
+                "`{name}` stands alone in a `virtual_server`: `{}` does not switch it off",
+                word.text
+            );
+            let keepalived = Reaction::goes_on(format!("the word is ignored: `{name}` is on"));
+            let suggestion = Some("leave the line out".to_owned());
+            context.error_but(Code::UnexpectedWord, word.span, message, suggestion, keepalived);
+        }
+        _ => context.at_most(entry, 0),
+    }
     true
 }

@@ -77,7 +77,14 @@ impl Target {
             Kind::Address { port, .. } => ServicePort::One(*port),
             Kind::Mark(_) => ServicePort::Any,
             Kind::Group { .. } if self.is_marked() => ServicePort::Any,
-            Kind::Group { .. } => ServicePort::Several,
+            Kind::Group { group, .. } => {
+                let mut ports = group.entries.iter().filter_map(|entry| match entry {
+                    GroupEntry::Addresses { port, .. } => Some(*port),
+                    GroupEntry::Mark { .. } => None,
+                });
+                let first = ports.next();
+                ServicePort::Group(first.filter(|first| ports.all(|port| port == *first)))
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod format;
 mod grammar;
+mod host;
 mod import;
 mod keyword;
 mod manual;
@@ -94,6 +95,9 @@ enum Command {
         /// How to say it: for people, as JSON, as annotations of GitHub workflows, or as SARIF 2.1.0
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+        /// Look at this machine as well, if the files have no errors: its interfaces, addresses, programs and kernel
+        #[arg(long)]
+        host: bool,
         /// The other director's file: tells where the two do not fit together
         #[arg(long, value_name = "FILE")]
         peer: Option<PathBuf>,
@@ -163,10 +167,10 @@ pub fn main() -> ExitCode {
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
-        Command::Check { files, compat, json, format, peer, config_id } => {
+        Command::Check { files, compat, json, format, host, peer, config_id } => {
             let format = if json { Format::Json } else { format };
             let manner = Manner { purpose: Purpose::Check, compat };
-            check::check(&files, peer.as_deref(), config_id.as_deref(), manner, format)
+            check::check(&files, peer.as_deref(), host, config_id.as_deref(), manner, format)
         }
         Command::Fmt { files, check, stdout } => {
             let target = match (check, stdout) {

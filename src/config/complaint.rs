@@ -278,6 +278,20 @@ codes! {
     ExpansionTooLarge = "expansion-too-large",
     /// keepalived takes this line for part of another block.
     ReadElsewhere = "read-elsewhere",
+    /// This host has no such interface.
+    InterfaceMissing = "interface-missing",
+    /// An address to send from that this host does not have.
+    AddressNotHere = "address-not-here",
+    /// A virtual address that is on another interface of this host.
+    AddressElsewhere = "address-elsewhere",
+    /// This host has no such program.
+    ScriptMissing = "script-missing",
+    /// A program that may not be executed.
+    ScriptNotExecutable = "script-not-executable",
+    /// A program that runs as root and that others may change.
+    ScriptInsecure = "script-insecure",
+    /// The kernel of this host has no IPVS.
+    NoIpvs = "no-ipvs",
     /// The list of complaints was cut off here.
     TooManyComplaints = "too-many-complaints",
 }

@@ -7,6 +7,7 @@
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
 mod check;
+pub mod host;
 mod instance;
 mod peer;
 mod pool;
@@ -17,6 +18,7 @@ mod takeover;
 mod tests;
 mod tracker;
 
+pub use host::on_host;
 pub use peer::compare;
 pub use takeover::ANSWERED;
 

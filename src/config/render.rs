@@ -60,7 +60,7 @@ pub fn render_foreign(complaints: &[Complaint], sources: &Sources, colour: Colou
     }
     if let Some(first) = first {
         let mut shown = first.clone();
-        if let Some(last) = followers.clone().last() {
+        if let Some(last) = followers.clone().next_back() {
             let more = followers.count();
             shown.message += &format!(" (and {more} more lines, up to line {} of {})", last.line, last.file);
         }

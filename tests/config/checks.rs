@@ -6,6 +6,8 @@ use directord::config::{
 };
 use healthcheck::{Check, Dns, Http, Pattern, PatternOption, RecordType, Schedule, Smtp, Sni, Tls, Udp};
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A service whose only server says this; its first line is the seventh of the text.

@@ -7,6 +7,8 @@ use directord::config::{
 };
 use ipvs_backend::Protocol;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn compatible(text: &str) -> Reading {

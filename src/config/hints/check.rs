@@ -7,7 +7,7 @@ use healthcheck::{Check, Http, Kind, Sni, StatusRanges};
 use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 
 use super::{Look, seconds};
-use crate::config::{CommandCheck, PlannedCheck, RealServer, Served, Thing};
+use crate::config::{CommandCheck, Config, PlannedCheck, RealServer, Served, Thing};
 
 /// Time for all attempts that nobody wonders about, whatever `delay_loop` is.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -41,6 +41,16 @@ fn all(server: &RealServer) -> impl Iterator<Item = Any<'_>> {
         PlannedCheck::Command(check) => Any::Command(check),
         PlannedCheck::File(_) | PlannedCheck::Bfd(_) => Any::Other,
     }))
+}
+
+/// The checks of all servers, and where they stand.
+pub(super) fn everywhere(config: &Config) -> impl Iterator<Item = (Thing, Any<'_>)> {
+    config.virtual_servers().flat_map(|(served, service)| {
+        service.servers.iter().flat_map(move |(key, server)| {
+            let served = served.clone();
+            all(server).enumerate().map(move |(number, check)| (served.check(*key, number), check))
+        })
+    })
 }
 
 /// Looks at the checks of each service, and says once what is found in them.

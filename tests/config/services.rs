@@ -6,6 +6,7 @@ use directord::config::{
     Checksum, Command, GroupEntry, GroupKey, Manner, RealServer, Tunnel, VirtualServer, write,
 };
 use ipvs_backend::Protocol;
+use proptest::prelude::*;
 
 use proptest::prelude::*;
 
@@ -93,6 +94,15 @@ fn every_word_of_a_service_is_kept() {
 fn a_plain_server_needs_no_extras() {
     let config = clean(&server("weight 3"));
     assert!(only_server(only_service(&config)).1.extras.is_none());
+}
+
+#[test]
+fn servers_that_say_the_same_share_it() {
+    let server = |n: u8| format!("real_server 10.0.1.{n} 80 {{\nsnmp_name x\n}}\n");
+    let config = good(&service(&(server(1) + &server(2))));
+    let extras: Vec<_> = only_service(&config).servers.values().map(|server| server.extras.clone()).collect();
+    let [Some(first), Some(second)] = &extras[..] else { panic!("{extras:?}") };
+    assert!(std::sync::Arc::ptr_eq(first, second));
 }
 
 #[test]

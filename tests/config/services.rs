@@ -8,8 +8,6 @@ use directord::config::{
 use ipvs_backend::Protocol;
 use proptest::prelude::*;
 
-use proptest::prelude::*;
-
 use super::*;
 
 fn compatible(text: &str) -> Reading {

@@ -194,6 +194,10 @@ fn groups_hold_addresses_ranges_and_marks() {
         assert_eq!(read_text("a", &text).config.is_some(), expected.is_some(), "{line}");
     }
     assert!(group("fwmark").config.is_none(), "keepalived ends there");
+    for head in ["fwmark", "group"] {
+        let text = service(SERVER).replace("10.0.0.9 80", head);
+        assert!(compatible(&text).config.is_none(), "keepalived crashes at `virtual_server {head}`");
+    }
 }
 
 #[test]

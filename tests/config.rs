@@ -2,6 +2,8 @@
 
 #[path = "config/any_text.rs"]
 mod any_text;
+#[path = "config/checks.rs"]
+mod checks;
 #[path = "config/complaints.rs"]
 mod complaints;
 #[path = "config/global.rs"]
@@ -220,46 +222,6 @@ fn defaults_of_services_servers_and_checks_are_keepaliveds() {
     assert_eq!((check.schedule.delay_before_retry, check.schedule.alpha), (secs(1), false));
     let config = clean(&self::service("real_server 10.0.1.1 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}"));
     assert_eq!(only_check(&config).schedule.delay_before_retry, secs(3));
-}
-
-#[test]
-fn settings_of_checks_come_from_the_nearest_place() {
-    let text = |server: &str, check: &str| {
-        service(&format!(
-            "real_server 10.0.1.1 80 {{\n{server}\nTCP_CHECK {{\n{check}\n}}\n}}\ndelay_loop 9\nretry 4\nconnect_timeout 2"
-        ))
-    };
-    let values = |config: &Config| {
-        let check = only_check(config);
-        (check.schedule.interval, check.schedule.retry, check.connect_timeout)
-    };
-    assert_eq!(values(&clean(&text("", ""))), (secs(9), 4, secs(2)));
-    assert_eq!(values(&clean(&text("retry 5\ndelay_loop 8", ""))), (secs(8), 5, secs(2)));
-    assert_eq!(
-        values(&clean(&text("retry 5", "retry 6\nconnect_timeout 0.5"))),
-        (secs(9), 6, Duration::from_millis(500))
-    );
-}
-
-#[test]
-fn a_web_check_says_everything_itself() {
-    let config = clean(&service(
-        "virtualhost service.example\nreal_server 10.0.1.1 80 {\nHTTP_GET {\nconnect_ip 10.0.1.2\nconnect_port 81\n\
-         bindto 10.0.1.9\nhttp_protocol 1.1\nnb_get_retry 2\ndelay_before_retry 0.5\nwarmup 1\n\
-         url {\npath /a?b=c\nstatus_code 200 301-302\nvirtualhost url.example\n}\n\
-         url { path / \n digest 9b3a0c85a887a256d6939da88aabd8cd }\n}\n}",
-    ));
-    let check = only_check(&config);
-    assert_eq!(check.target.to_string(), "10.0.1.2:81");
-    assert_eq!(check.source.map(|source| source.to_string()).as_deref(), Some("10.0.1.9:0"));
-    assert_eq!((check.schedule.retry, check.schedule.warmup), (2, Some(secs(1))));
-    let Kind::Http(http) = &check.kind else { panic!("{:?}", check.kind) };
-    assert_eq!((http.protocol, http.virtualhost.as_deref()), (HttpVersion::Http11, Some("service.example")));
-    let [first, second] = http.urls.as_slice() else { panic!("two pages") };
-    assert_eq!((first.path.as_str(), first.status.to_string().as_str()), ("/a?b=c", "200 301-302"));
-    assert_eq!((first.virtualhost.as_deref(), first.digest), (Some("url.example"), None));
-    assert_eq!(second.digest.map(|digest| digest[..2].to_vec()), Some(vec![0x9b, 0x3a]));
-    assert_eq!(second.status.to_string(), "200-299");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod address;
 mod bfd;
+mod check;
 mod command;
 mod global;
 mod group;
@@ -16,6 +17,7 @@ mod server;
 mod server_group;
 mod service;
 mod text;
+mod tls;
 mod toml;
 mod track;
 mod track_file;
@@ -59,6 +61,7 @@ pub fn lines(config: &Config) -> Vec<Line> {
     group::write(config, &mut out);
     instance::write(config, &mut out);
     server_group::write(&config.server_groups, &mut out);
+    tls::write(config.tls.as_ref(), &mut out);
     service::write(config, &mut out);
     out.0
 }

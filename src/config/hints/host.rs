@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use vrrp::Links;
 
+use super::check::{self, Any};
+use super::command;
 use crate::config::complaint::{Code, Complaint, Complaints, Severity};
 use crate::config::{Command, Config, Reading, Spans, Thing, keywords};
 
@@ -84,6 +86,14 @@ impl Look<'_> {
                 }
             }
         }
+        let mut told = BTreeSet::new();
+        for (thing, check) in check::everywhere(self.config) {
+            let Any::Network(check) = check else { continue };
+            let absent = check.device.iter().filter(|name| !self.host.links.contains_key(*name));
+            for name in absent.filter(|name| told.insert(*name)) {
+                self.no_interface(&thing, "bind_if", name);
+            }
+        }
     }
 
     fn no_interface(&mut self, thing: &Thing, keyword: &str, name: &str) {
@@ -111,16 +121,12 @@ impl Look<'_> {
         }
         // Thousands of checks may be bound to one address.
         let mut told = BTreeSet::new();
-        for (key, service) in &self.config.services {
-            for (server, settings) in &service.servers {
-                for (index, check) in settings.checks.iter().enumerate() {
-                    let source =
-                        check.source.map(|source| source.ip()).filter(|source| !source.is_unspecified());
-                    for source in source.into_iter().filter(|source| !holds(host, *source)) {
-                        if told.insert(source) {
-                            self.not_here(&Thing::Check(*key, *server, index), "bindto", source);
-                        }
-                    }
+        for (thing, check) in check::everywhere(self.config) {
+            let Any::Network(check) = check else { continue };
+            let source = check.source.map(|source| source.ip()).filter(|source| !source.is_unspecified());
+            for source in source.into_iter().filter(|source| !holds(host, *source)) {
+                if told.insert(source) {
+                    self.not_here(&thing, "bindto", source);
                 }
             }
         }
@@ -170,10 +176,7 @@ impl Look<'_> {
     }
 
     fn commands(&mut self) {
-        let scripts = self.config.scripts.iter();
-        let commands: Vec<(Thing, &str, &Command)> =
-            scripts.map(|(name, script)| (Thing::Script(name.clone()), "script", &script.command)).collect();
-        for (thing, keyword, command) in commands {
+        for (thing, keyword, command) in command::commands(self.config) {
             self.command(&thing, keyword, command);
         }
     }
@@ -321,5 +324,23 @@ mod tests {
         assert_eq!(codes("script /bin/open"), [Code::ScriptInsecure]);
         assert_eq!(codes("script /bin/open\nuser nobody"), []);
         assert_eq!(codes("script /root/secret"), []);
+    }
+
+    #[test]
+    fn checks_of_every_kind_are_looked_at() {
+        let codes = |check: &str| -> Vec<(Code, u32)> {
+            let server = |last: u8| format!("real_server 10.0.1.{last} 80 {{\n{check}\n}}\n");
+            let text = format!(
+                "virtual_server 10.0.0.9 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{}{}}}\n",
+                server(2),
+                server(3)
+            );
+            told(&text, true).into_iter().map(|(_, code, line, _)| (code, line)).collect()
+        };
+        assert_eq!(codes("PING_CHECK {\nbindto 10.0.1.9\n}"), [(Code::AddressNotHere, 7)]);
+        assert_eq!(codes("TCP_CHECK {\nbind_if eth7\n}"), [(Code::InterfaceMissing, 7)]);
+        assert_eq!(codes("TCP_CHECK {\nbind_if eth1\n}"), []);
+        assert_eq!(codes("MISC_CHECK {\nmisc_path /bin/none\n}"), [(Code::ScriptMissing, 7)]);
+        assert_eq!(codes("MISC_CHECK {\nuser nobody\nmisc_path /bin/open\n}"), []);
     }
 }

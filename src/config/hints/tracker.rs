@@ -9,7 +9,7 @@ use vrrp::PRIORITY_OWNER;
 
 use super::priority::{Effective, counting, effective, groups};
 use super::{Look, seconds};
-use crate::config::{Thing, Tracks};
+use crate::config::{PlannedCheck, Thing, Tracks};
 
 pub(super) fn nopreempt_with_weight(look: &mut Look<'_>) {
     let groups = groups(look.config);
@@ -63,12 +63,16 @@ pub(super) fn unused_tracker(look: &mut Look<'_>) {
     let config = look.config;
     let of_instances = config.instances.values().map(|instance| &instance.tracks);
     let of_groups = config.groups.values().map(|group| &group.tracks);
-    let used: BTreeSet<(&str, &str)> = of_instances
-        .chain(of_groups)
-        .flat_map(|tracks| tracks.all().map(|(list, name, _)| (list, name)))
-        .collect();
+    let tracked = of_instances.chain(of_groups);
+    let tracked = tracked.flat_map(|tracks| tracks.all().map(|(list, name, _)| (list, name)));
     // Files and neighbours may be there for health checks.
-    let (by_file, by_bfd) = (checked_by(look, "FILE_CHECK"), checked_by(look, "BFD_CHECK"));
+    let servers = config.virtual_servers().flat_map(|(_, service)| service.servers.values());
+    let checked = servers.flat_map(|server| &server.planned).filter_map(|check| match &**check {
+        PlannedCheck::File(check) => Some(("track_file", check.track_file.as_str())),
+        PlannedCheck::Bfd(check) => Some(("track_bfd", check.name.as_str())),
+        _ => None,
+    });
+    let used: BTreeSet<(&str, &str)> = tracked.chain(checked).collect();
     let mut tell = |list: &str, name: &String, thing: fn(String) -> Thing| {
         if used.contains(&(list, name.as_str())) {
             return;
@@ -79,19 +83,8 @@ pub(super) fn unused_tracker(look: &mut Look<'_>) {
     };
     config.scripts.keys().for_each(|name| tell("track_script", name, Thing::Script));
     config.processes.keys().for_each(|name| tell("track_process", name, Thing::TrackProcess));
-    if !by_file {
-        config.files.keys().for_each(|name| tell("track_file", name, Thing::TrackFile));
-    }
-    if !by_bfd {
-        config.neighbours.keys().for_each(|name| tell("track_bfd", name, Thing::Bfd));
-    }
-}
-
-/// Whether any real server has such a check.
-fn checked_by(look: &Look<'_>, check: &str) -> bool {
-    look.config.services.iter().any(|(key, service)| {
-        service.servers.keys().any(|server| look.spans.says(&Thing::Server(*key, *server), &[check]))
-    })
+    config.files.keys().for_each(|name| tell("track_file", name, Thing::TrackFile));
+    config.neighbours.keys().for_each(|name| tell("track_bfd", name, Thing::Bfd));
 }
 
 pub(super) fn idle_tracker(look: &mut Look<'_>) {

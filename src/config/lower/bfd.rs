@@ -48,7 +48,11 @@ pub(super) fn lower<'a>(
             context.error_but(Code::DuplicateAddress, place, message, None, nobody());
             bfd.neighbor = None;
         }
-        let defined = if bfd.vrrp { Defined::As(bfd.weight) } else { Defined::ForChecks };
+        let defined = match (bfd.vrrp, bfd.checker) {
+            (true, true) => Defined::As(bfd.weight),
+            (true, false) => Defined::ForInstances(bfd.weight),
+            (false, _) => Defined::ForChecks,
+        };
         Some((bfd, defined))
     });
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Entry, short};
 use super::instance::value_span;
-use crate::config::complaint::{Code, Reaction};
+use crate::config::complaint::{Code, Reaction, Severity};
 use crate::config::keywords;
 use crate::config::source::Span;
 use crate::config::syntax::{Statement, Word};
@@ -77,6 +77,8 @@ pub(super) enum Defined {
     Unusable,
     /// A neighbour that only health checks hear of.
     ForChecks,
+    /// A neighbour that only instances hear of, and its weight.
+    ForInstances(Weight),
 }
 
 /// What the top level defines, by kind and name.
@@ -85,6 +87,8 @@ pub(super) struct Known {
     definitions: BTreeMap<(Kind, String), Defined>,
     /// How many names have been compared for suggestions: that costs time.
     compared: usize,
+    /// Where they stand.
+    places: BTreeMap<(Kind, String), Span>,
 }
 
 impl Known {
@@ -114,7 +118,7 @@ pub(super) fn define<'a, T>(
 ) {
     for block in blocks {
         let Some(name) = context.text(block) else { continue };
-        if matches!(context.trackers.get(kind, &name), Some(Defined::As(_) | Defined::ForChecks)) {
+        if !matches!(context.trackers.get(kind, &name), None | Some(Defined::Unusable)) {
             let message = format!("there already is a `{}` named `{name}`", kind.keyword());
             context.error(Code::DuplicateName, value_span(block), message);
             read(context, &name, block);
@@ -126,6 +130,7 @@ pub(super) fn define<'a, T>(
         let made = read(context, &name, block);
         let defined = made.as_ref().map_or(Defined::Unusable, |(_, defined)| *defined);
         context.trackers.definitions.insert((kind, name.clone()), defined);
+        context.trackers.places.insert((kind, name.clone()), block.span());
         if let Some((made, _)) = made {
             out.insert(name, Arc::new(made));
         }
@@ -172,6 +177,48 @@ fn again(context: &mut Context<'_>, name: &Word, same: bool) {
     }
 }
 
+/// Whether there is a tracker that a health check can name; if not, that has been told.
+pub(super) fn is_defined(context: &mut Context<'_>, kind: Kind, name: &Word, keepalived: Reaction) -> bool {
+    let (what, found) = (kind.keyword(), short(&name.text));
+    let (message, suggestion) = match context.trackers.get(kind, &name.text) {
+        Some(Defined::As(_) | Defined::ForChecks) => {
+            note_later(context, kind, name);
+            return true;
+        }
+        Some(Defined::ForInstances(_)) => {
+            let suggestion = "add `checker` to its definition";
+            (format!("only instances hear of the `{what}` named `{found}`"), Some(suggestion.to_owned()))
+        }
+        Some(Defined::Unusable) => {
+            (format!("the `{what}` named `{found}` is of no use, as told where it is defined"), None)
+        }
+        None => {
+            let suggestion = context.trackers.nearest(kind, &name.text);
+            (format!("there is no `{what}` named `{found}`"), suggestion)
+        }
+    };
+    context.error_but(Code::UndefinedName, name.span, message, suggestion, keepalived);
+    false
+}
+
+/// Some keepalived, 2.2.7 among them, knows only what it has read already.
+fn note_later(context: &mut Context<'_>, kind: Kind, name: &Word) {
+    let Some(place) = context.trackers.places.get(&(kind, name.text.clone())) else { return };
+    // Places in different texts tell nothing of their order.
+    let comparable = place.file == name.span.file && place.origin == name.span.origin;
+    if comparable && place.line > name.span.line {
+        let what = kind.keyword();
+        let message = format!(
+            "the `{what}` named `{}` is defined below, in line {}: keepalived 2.2 does not find it, and leaves this check \
+             out",
+            short(&name.text),
+            place.line
+        );
+        let suggestion = Some(format!("put each `{what}` above the virtual servers"));
+        context.complaints.push(Severity::Hint, Code::DefinedLater, name.span, message, suggestion);
+    }
+}
+
 /// The weight that a tracker has if the list says none; `None` if there is no such tracker.
 fn own_weight(context: &mut Context<'_>, kind: Kind, name: &Word) -> Option<Weight> {
     if kind == Kind::Interface {
@@ -179,7 +226,7 @@ fn own_weight(context: &mut Context<'_>, kind: Kind, name: &Word) -> Option<Weig
     }
     let (what, found) = (kind.keyword(), short(&name.text));
     let (message, suggestion) = match context.trackers.get(kind, &name.text) {
-        Some(Defined::As(weight)) => return Some(weight),
+        Some(Defined::As(weight) | Defined::ForInstances(weight)) => return Some(weight),
         Some(Defined::Unusable) => {
             (format!("the `{what}` named `{found}` is of no use, as told where it is defined"), None)
         }

@@ -116,6 +116,8 @@ fn health_checks_use_files_and_neighbours_too() {
     assert!(unused(format!("{bfd}{}", service("TCP_CHECK {\n}"))));
     assert!(!unused(format!("{file}{}", service("FILE_CHECK {\ntrack_file f\n}"))));
     assert!(!unused(format!("{bfd}{}", service("BFD_CHECK {\nname b\n}"))));
+    let other = file.replace(" f ", " g ");
+    assert!(unused(format!("{file}{other}{}", service("FILE_CHECK {\ntrack_file f\n}"))), "the other file");
 }
 
 #[test]

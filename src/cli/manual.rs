@@ -39,16 +39,24 @@ fn program(mut cli: Command) -> String {
     heading(&mut out, "DESCRIPTION", description);
     out.push_str(".SH COMMANDS\n");
     for command in cli.get_subcommands_mut() {
-        // Writing into a String cannot fail.
-        let _ = writeln!(out, ".SS directord {}\n.nf", plain(command.get_name()));
-        for line in command.render_long_help().to_string().lines() {
-            let _ = writeln!(out, "{}", text(line));
-        }
-        out.push_str(".fi\n");
+        command_help(&mut out, "directord", command);
     }
     heading(&mut out, "FILES", "/etc/directord/directord.conf, /run/directord");
     heading(&mut out, "SEE ALSO", "directord.conf(5), keepalived.conf(5), ipvsadm(8)");
     out
+}
+
+fn command_help(out: &mut String, before: &str, command: &mut Command) {
+    let name = format!("{before} {}", command.get_name());
+    // Writing into a String cannot fail.
+    let _ = writeln!(out, ".SS {}\n.nf", plain(&name));
+    for line in command.render_long_help().to_string().lines() {
+        let _ = writeln!(out, "{}", text(line));
+    }
+    out.push_str(".fi\n");
+    for inner in command.get_subcommands_mut() {
+        command_help(out, &name, inner);
+    }
 }
 
 fn about(cli: &Command) -> String {
@@ -158,7 +166,18 @@ mod tests {
     fn the_program_has_every_command() {
         use clap::CommandFactory;
         let page = program(super::super::Cli::command());
-        for command in ["run", "status", "reload", "check", "replay", "help", "man", "completions"] {
+        for command in [
+            "run",
+            "status",
+            "reload",
+            "check",
+            "convert",
+            "show config",
+            "replay",
+            "help",
+            "man",
+            "completions",
+        ] {
             assert!(page.contains(&format!(".SS directord {command}\n")), "{command}");
         }
     }

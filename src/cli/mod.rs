@@ -1,7 +1,9 @@
 //! The command line: what can be said, and who does it.
 
 mod check;
+mod convert;
 mod daemon;
+mod format;
 mod keyword;
 mod manual;
 mod report;
@@ -15,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Manner, Purpose};
 use crate::supervisor::{self, Backend, Options};
+use format::Target;
 use manual::Page;
 use report::Format;
 
@@ -96,6 +99,50 @@ enum Command {
         #[arg(short = 'i', long, value_name = "ID")]
         config_id: Option<String>,
     },
+    /// Tidy the layout of configurations: indentation, blanks, braces; comments and meaning stay
+    #[command(
+        after_help = "Exit status: 0 done, or nothing to do; 1 with --check, something would change; 2 a file is left as \
+                            it was; 66 a file cannot be read"
+    )]
+    Fmt {
+        /// The files; `-` or none: from the standard input to the standard output
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Change nothing, name the files that would change
+        #[arg(long, conflicts_with = "stdout")]
+        check: bool,
+        /// Print the tidy text instead of replacing the file
+        #[arg(long)]
+        stdout: bool,
+    },
+    /// Write a configuration in another form: keepalived's language as TOML, or TOML as keepalived's language
+    #[command(
+        after_help = "What comes out says the same as what went in, without what holds anyway. Comments are lost, \
+                            definitions and included files are replaced by what they stand for.\n\n\
+                            Exit status: 0 written; 1 it cannot be written; 2 the file is refused; 66 it cannot be read"
+    )]
+    Convert {
+        /// Into which form
+        #[arg(long, value_enum, value_name = "FORM")]
+        to: convert::Form,
+        /// The file; TOML if its name ends with .toml
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where to write it [default: the standard output]
+        #[arg(short, long, value_name = "OUT")]
+        output: Option<PathBuf>,
+        /// Read the file as keepalived does: what it ignores or replaces is not there in what comes out
+        #[arg(long)]
+        compat: bool,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+    },
+    /// Show what a configuration comes to: `directord show config`
+    Show {
+        #[command(subcommand)]
+        what: Show,
+    },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
         /// The recording
@@ -121,6 +168,29 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Show {
+    /// The effective configuration in keepalived's language: names, repetitions and includes replaced
+    #[command(after_help = "Exit status: 0 shown; 2 the file is refused; 66 it cannot be read")]
+    Config {
+        /// The file
+        #[arg(value_name = "FILE", default_value = "/etc/directord/directord.conf")]
+        file: PathBuf,
+        /// Every value, also what holds without being said
+        #[arg(long)]
+        defaults: bool,
+        /// Behind each line where it is said, or that it is a default
+        #[arg(long)]
+        origin: bool,
+        /// Read the file as keepalived does
+        #[arg(long)]
+        compat: bool,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+    },
+}
+
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
@@ -134,6 +204,20 @@ pub fn main() -> ExitCode {
             let format = if json { Format::Json } else { format };
             let manner = Manner { purpose: Purpose::Check, compat };
             check::check(&files, peer.as_deref(), config_id.as_deref(), manner, format)
+        }
+        Command::Fmt { files, check, stdout } => {
+            let target = match (check, stdout) {
+                (true, _) => Target::Check,
+                (_, true) => Target::Stdout,
+                _ => Target::File,
+            };
+            format::format(&files, target)
+        }
+        Command::Convert { to, file, output, compat, config_id } => {
+            convert::convert(&file, to, output.as_deref(), config_id.as_deref(), compat)
+        }
+        Command::Show { what: Show::Config { file, defaults, origin, compat, config_id } } => {
+            convert::show(&file, defaults, origin, config_id.as_deref(), compat)
         }
         Command::Replay { recording } => daemon::replay(&recording),
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
@@ -166,8 +250,13 @@ fn log() -> tracing_appender::non_blocking::WorkerGuard {
 
 /// Prints, and minds no reader that has gone away (`directord status | head`).
 fn say(text: &str) -> ExitCode {
+    say_bytes(text.as_bytes())
+}
+
+/// The same with what may not be UTF-8.
+fn say_bytes(text: &[u8]) -> ExitCode {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             eprintln!("directord: cannot write: {error}");
             ExitCode::FAILURE

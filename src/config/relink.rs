@@ -5,6 +5,8 @@
 //! the matching `}` then closes the block around it, and what is left of that block is read as if it stood further
 //! out, where most of it is unknown. So one misspelt name of a block costs the rest of the block around it, too.
 //!
+//! The same happens with `${NAME}` where nothing of that name is defined: to keepalived its braces are braces.
+//!
 //! Compatible reading needs the tree as keepalived sees it. Strict reading refuses such a file, and tells of every
 //! line that keepalived does not read as it is meant: that is what runs today, where keepalived runs.
 
@@ -18,7 +20,8 @@ use super::syntax::{Block, Statement, Word};
 pub struct Relinked {
     /// The statements, each where keepalived sees it. Those that are unknown there are among them.
     pub tree: Tree,
-    /// Statements, and closing braces, that are good as they are meant and that keepalived reads as something else.
+    /// Statements and closing braces that mean nothing to keepalived where it sees them, though by the braces they are
+    /// not to blame for it.
     pub misread: Vec<Span>,
 }
 
@@ -82,10 +85,29 @@ fn is_sound(block: &Block, inside: Inside) -> bool {
     block.statements.iter().all(|statement| {
         let wanted = inside.behind(&statement.keyword);
         match &statement.block {
+            _ if split(statement).is_some() => false,
             None => wanted == Inside::Nothing && !statement.is_brace(),
             Some(block) => wanted != Inside::Nothing && block.close.is_some() && is_sound(block, wanted),
         }
     })
+}
+
+/// A statement with an undefined `${NAME}` in it, as what stands before it, the name, and what stands behind it.
+fn split(statement: &Statement) -> Option<[Statement; 3]> {
+    let words = || std::iter::once(&statement.keyword).chain(&statement.words);
+    let at = words().position(|word| !word.quoted && word.text.contains("${"))?;
+    let word = words().nth(at)?;
+    let (start, rest) = word.text.split_once('{')?;
+    let (name, end) = rest.split_once('}')?;
+    let part = |text: &str| Word { text: text.to_owned(), ..word.clone() };
+    let line = |mut words: Vec<Word>, block: Option<Block>| {
+        let keyword = if words.is_empty() { part("") } else { words.remove(0) };
+        Statement { keyword, words, block }
+    };
+    let before = line(words().take(at).cloned().chain([part(start)]).collect(), None);
+    let behind = Some(part(end)).filter(|end| !end.text.is_empty()).into_iter();
+    let behind = line(behind.chain(words().skip(at + 1).cloned()).collect(), statement.block.clone());
+    Some([before, line(vec![part(name)], None), behind])
 }
 
 /// A block that keepalived has open.
@@ -116,9 +138,21 @@ impl Linker {
     }
 
     fn statement(&mut self, statement: &Statement, meant: Inside) {
+        if let Some([before, name, behind]) = split(statement) {
+            self.statement(&before, meant);
+            self.misread.push(name.keyword.span);
+            self.statement(&name, meant);
+            self.close(name.keyword.span, true);
+            if !behind.keyword.text.is_empty() || behind.block.is_some() {
+                self.statement(&behind, Inside::Nothing);
+            }
+            return;
+        }
         let Statement { keyword, words, block } = statement;
         let here = self.level().inside;
-        if meant.knows(keyword) && !here.knows(keyword) {
+        // Where it is not even meant to be known, that is told as an error.
+        let told = matches!(meant, Inside::Block(_)) && !meant.knows(keyword);
+        if !told && !here.knows(keyword) {
             self.misread.push(keyword.span);
         }
         let wanted = here.behind(keyword);
@@ -138,7 +172,7 @@ impl Linker {
         if let Some(block) = block {
             self.statements(&block.statements, meant.behind(&statement.keyword));
             if let Some(close) = block.close {
-                self.close(close, meant.knows(&statement.keyword));
+                self.close(close, true);
             }
         }
     }
@@ -212,6 +246,15 @@ mod tests {
         let reading = read_text_as("a.conf", &text, COMPATIBLE);
         assert!(reading.config.expect("keepalived starts with it").instances.is_empty());
         assert!(reading.complaints.iter().all(|complaint| complaint.severity != Severity::Error));
+    }
+
+    #[test]
+    fn braces_of_a_name_that_is_not_defined_are_braces() {
+        let text = instance("unicast_src_ip 10.0.0.${ME}\npriority 9\nvirtual_ipaddress {\n10.0.0.1\n}");
+        let reading = read_text_as("a.conf", &text, COMPATIBLE);
+        let config = reading.config.expect("keepalived starts with it");
+        assert_eq!(config.instances["A"].router.priority, 100, "the brace behind ME closes the instance");
+        assert!(misread(&text).contains(&5));
     }
 
     #[test]

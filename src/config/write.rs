@@ -4,6 +4,7 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod annotated;
 mod command;
 mod instance;
 mod service;
@@ -13,6 +14,7 @@ mod toml;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use annotated::annotated;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
@@ -41,6 +43,14 @@ pub fn lines(config: &Config) -> Vec<Line> {
     instance::write(&config.instances, &mut out);
     service::write(&config.services, &mut out);
     out.0
+}
+
+/// Only what differs from what would hold anyway.
+pub fn without_defaults(lines: Vec<Line>) -> Vec<Line> {
+    let said = lines.into_iter().filter(|line| !line.default);
+    let said = said.map(|line| Line { block: line.block.map(without_defaults), ..line });
+    // Of all blocks only this one means nothing when it is empty.
+    said.filter(|line| line.keyword != "global_defs" || line.block != Some(Vec::new())).collect()
 }
 
 /// Statements being put together.

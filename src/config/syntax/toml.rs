@@ -224,7 +224,8 @@ impl Reader<'_> {
         value: &Value<'_>,
         statements: Vec<Statement>,
     ) -> Statement {
-        let block = Block { open: self.span(value), close: None, statements };
+        let open = self.span(value);
+        let block = Block { open, close: Some(open), statements };
         Statement { keyword: keyword.clone(), words: words.to_vec(), block: Some(block) }
     }
 

@@ -18,7 +18,7 @@ use crate::config::keywords;
 use crate::config::source::{FileId, Sources, Span};
 
 /// Blocks of the language nest five deep; more than this is a mistake.
-const MAX_DEPTH: usize = 16;
+pub const MAX_DEPTH: usize = 16;
 
 /// A whole configuration as statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -296,7 +296,7 @@ fn shrunk(words: impl Iterator<Item = Word>) -> Vec<Word> {
 }
 
 /// Whether there may be anything in a line that is not to be taken as written.
-fn needs_expansion(line: &str) -> bool {
+pub fn needs_expansion(line: &str) -> bool {
     match line.trim_start().bytes().next() {
         Some(b'@' | b'~') => true,
         Some(b'#' | b'!') | None => false,

@@ -139,6 +139,7 @@ enum Command {
         config_id: Option<String>,
     },
     /// Show what a configuration comes to: `directord show config`
+    #[command(disable_help_subcommand = true)]
     Show {
         #[command(subcommand)]
         what: Show,

@@ -4,6 +4,8 @@
 mod complaints;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/trackers.rs"]
+mod trackers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,8 +16,8 @@ use std::time::{Duration, Instant};
 use directord::config::keywords::{self, Form, Place, Status};
 use directord::config::source::{Fetched, Refusal};
 use directord::config::{
-    Code, Colour, Config, Purpose, Reading, Severity, Surroundings, Transport, read, read_fetched, read_text,
-    render,
+    Code, Colour, Config, Manner, Purpose, Reading, Severity, Surroundings, Transport, read, read_fetched,
+    read_text, read_text_as, render,
 };
 use healthcheck::{HttpVersion, Kind};
 use ipvs_backend::{DestinationKey, Family, Forwarding, Granularity, ServiceKey, flag};
@@ -543,6 +545,10 @@ proptest! {
         prop_assert!(places.is_sorted(), "{:?}", places);
         prop_assert!(places.iter().all(|(line, column)| *line > 0 && *column > 0));
         shown(&reading);
+        // Compatible reading refuses no more than strict reading, and drops instead.
+        let compatible = read_text_as("test.conf", &text, Manner { purpose: Purpose::Check, compat: true });
+        let errors = compatible.complaints.iter().any(|complaint| complaint.severity == Severity::Error);
+        prop_assert_eq!(compatible.config.is_none(), errors);
     }
 }
 

@@ -4,6 +4,7 @@ mod check;
 mod convert;
 mod daemon;
 mod format;
+mod grammar;
 mod keyword;
 mod manual;
 mod report;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Manner, Purpose};
 use crate::supervisor::{self, Backend, Options};
 use format::Target;
+use grammar::Editor;
 use manual::Page;
 use report::Format;
 
@@ -162,6 +164,11 @@ enum Command {
         #[arg(value_enum, value_name = "PAGE", default_value_t)]
         page: Page,
     },
+    /// Print what makes an editor colour configurations
+    Grammar {
+        /// The editor, or a family of them
+        editor: Editor,
+    },
     /// Print what makes a shell complete commands, options and keywords
     Completions {
         /// The shell
@@ -223,6 +230,7 @@ pub fn main() -> ExitCode {
         Command::Replay { recording } => daemon::replay(&recording),
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
         Command::Man { page } => say(&manual::page(Cli::command(), page)),
+        Command::Grammar { editor } => say(&grammar::grammar(editor)),
         Command::Completions { shell } => say(&keyword::completions(Cli::command(), shell)),
     }
 }

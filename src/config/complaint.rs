@@ -178,6 +178,8 @@ codes! {
     DuplicateServer = "duplicate-server",
     /// One address twice in one list.
     DuplicateAddress = "duplicate-address",
+    /// One tracker twice in one list.
+    DuplicateTracker = "duplicate-tracker",
     /// Addresses of IPv4 and IPv6 where they cannot go together.
     FamilyMismatch = "family-mismatch",
     /// Direct routing or a tunnel with another port than the service's.

@@ -5,14 +5,19 @@
 
 mod address;
 mod authentication;
+mod bfd;
 mod check;
 mod command;
 mod context;
 mod global;
 mod instance;
 mod missing;
+mod script;
 mod server;
 mod service;
+mod track;
+mod track_file;
+mod track_process;
 mod value;
 
 use super::complaint::Complaints;
@@ -29,9 +34,22 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     // The defaults for all others come first, wherever they stand.
     let (global, defaults) = global::lower(&mut context, blocks("global_defs"));
     let mut config = Config { global, ..Config::default() };
+    // What is tracked may be defined behind those who track it.
+    script::lower(&mut context, blocks("vrrp_script"), &mut config.scripts);
+    track_file::lower(&mut context, blocks("track_file"), &mut config.files);
+    track_process::lower(&mut context, blocks("vrrp_track_process"), &mut config.processes);
+    bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
-    let known = ["global_defs", "vrrp_instance", "virtual_server"];
+    let known = [
+        "global_defs",
+        "vrrp_script",
+        "track_file",
+        "vrrp_track_process",
+        "bfd_instance",
+        "vrrp_instance",
+        "virtual_server",
+    ];
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
         context.forgotten(entry);
     }

@@ -148,18 +148,19 @@ pub fn read_fetched(
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
+    let is_toml = toml::is_one(&path);
     let unreadable = text.is_err();
     let mut tree = Tree::default();
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let is_toml = toml::is_one(&path);
             tree = if is_toml {
                 toml::parse(file, &sources.text(file), &mut complaints)
             } else {
                 tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
             };
-            manner.compat |= lower::asks_for_compatibility(&tree);
+            // keepalived reads no TOML: there is nothing to be compatible with.
+            manner.compat = !is_toml && (manner.compat || lower::asks_for_compatibility(&tree));
             if manner.compat {
                 complaints.be_compatible();
             }
@@ -179,8 +180,7 @@ pub fn read_fetched(
         hints::find(config, &spans, &mut complaints);
     }
     let mut complaints = complaints.finish(&sources);
-    if toml::is_one(&path) && !manner.compat {
-        // keepalived reads no TOML.
+    if is_toml {
         complaints.iter_mut().for_each(|complaint| complaint.keepalived = None);
     }
     // The complaints tell by now where expanded text came from.

@@ -4,11 +4,16 @@
 //! is kept all the same, so that a configuration can be shown, converted and compared as a whole.
 
 mod address;
+mod bfd;
 mod command;
 mod global;
 mod instance;
+mod script;
 mod server;
 mod service;
+mod track;
+mod track_file;
+mod track_process;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +21,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use address::*;
+pub use bfd::*;
 pub use command::*;
 pub use global::*;
 pub use instance::*;
+pub use script::*;
 pub use server::*;
 pub use service::*;
+pub use track::*;
+pub use track_file::*;
+pub use track_process::*;
 
 /// Everything one configuration file asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +39,14 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
+    /// `vrrp_script` blocks by name.
+    pub scripts: BTreeMap<String, Arc<Script>>,
+    /// `track_file` blocks by name.
+    pub files: BTreeMap<String, Arc<TrackFile>>,
+    /// `vrrp_track_process` blocks by name.
+    pub processes: BTreeMap<String, Arc<TrackProcess>>,
+    /// `bfd_instance` blocks by name.
+    pub neighbours: BTreeMap<String, Arc<Bfd>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
 }

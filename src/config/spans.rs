@@ -10,6 +10,14 @@ use super::source::Span;
 pub enum Thing {
     /// A `vrrp_instance`, by name.
     Instance(String),
+    /// A `vrrp_script`, by name.
+    Script(String),
+    /// A `track_file`, by name.
+    TrackFile(String),
+    /// A `vrrp_track_process`, by name.
+    TrackProcess(String),
+    /// A `bfd_instance`, by name.
+    Bfd(String),
     /// A `virtual_server`.
     Service(ServiceKey),
     /// A `real_server` of a service.

@@ -5,11 +5,16 @@
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
 mod annotated;
+mod bfd;
 mod command;
 mod instance;
+mod script;
 mod service;
 mod text;
 mod toml;
+mod track;
+mod track_file;
+mod track_process;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -40,7 +45,11 @@ pub struct Line {
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
-    instance::write(&config.instances, &mut out);
+    script::write(config, &mut out);
+    track_file::write(config, &mut out);
+    track_process::write(config, &mut out);
+    bfd::write(config, &mut out);
+    instance::write(config, &mut out);
     service::write(&config.services, &mut out);
     out.0
 }

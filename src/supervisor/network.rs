@@ -36,14 +36,17 @@ pub(super) fn work(
     let mut announcer = None;
     while let Ok(first) = jobs.recv() {
         let (level, announcements) = newest(first, jobs);
-        let report = level.as_ref().map(|level| {
+        // A take-over is told to the neighbours before anything is read back.
+        let added = level.as_ref().map(|level| {
             remembered.add(level.value.keys());
-            converge(&mut table, level)
+            table.add_missing(&level.value)
         });
         for announcement in announcements {
             announce(&mut announcer, &announcement);
         }
-        if let (Some(level), Some(report)) = (level, report) {
+        if let (Some(level), Some(added)) = (level, added) {
+            let mut report = converge(&mut table, &level);
+            report.added.extend(added);
             remembered.keep(level.value.keys().chain(table.ours().keys()).cloned().collect());
             inbox.blocking_event(Event::AddressesApplied(report));
         }

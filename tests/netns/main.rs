@@ -7,6 +7,7 @@ use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 
 mod adverts;
 mod checks;
+mod compatible;
 mod interface;
 mod pair;
 mod refused;

@@ -156,6 +156,7 @@ impl World {
             transport: Transport::Multicast,
             source: None,
             addresses: vec![VirtualAddress { address: vip(), prefix: 32, interface: None, label: None }],
+            tracks: config::Tracks::default(),
             alert: true,
         };
         let server = |n: u8| {

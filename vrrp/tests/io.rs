@@ -447,3 +447,21 @@ fn refusals_are_told_in_words() {
     let text = &report.failures[0].1;
     assert!(text.starts_with("cannot be added as 192.0.2.100/33: Invalid argument"), "{text}");
 }
+
+#[test]
+fn a_take_over_adds_before_it_reads() {
+    if !in_namespace("a_take_over_adds_before_it_reads") {
+        return;
+    }
+    cable();
+    let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
+    // What somebody else has done since the last reading is not seen yet, and does no harm.
+    ip("address add 192.0.2.10/32 dev va");
+    let level = AddressLevel::from([present("va", [192, 0, 2, 10], 32), present("va", [192, 0, 2, 11], 32)]);
+    let added = table.add_missing(&level);
+    assert_eq!(added.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.11 dev va"]);
+    assert_eq!(table.converge(&level), vrrp::AddressReport::default(), "nothing is left to do");
+    assert_eq!(table.ours().len(), 1, "what was there before is somebody else's");
+    assert_eq!(table.converge(&AddressLevel::new()).removed.len(), 1);
+    assert!(ip("address show dev va").contains("192.0.2.10/32"));
+}

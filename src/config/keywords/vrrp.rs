@@ -70,11 +70,11 @@ pub(super) const TABLE: &[Keyword] = &[
     key("virtual_routes", &[Instance], Lines("", "routes"), NotYet("these routes are not set up"), "Routes that are there while master."),
     key("virtual_rules", &[Instance], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there while master."),
 
-    key("track_interface", &[Instance, SyncGroup], Lines("", "INTERFACE [weight NUMBER [reverse]]"), NOT_YET, "Interfaces whose loss changes the priority or is a fault.").by_default("weight 0: a loss is a fault"),
-    key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse]]"), NOT_YET, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
-    key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse]]"), NOT_YET, "Files whose number changes the priority.").by_default("the file's weight"),
-    key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse]]"), NOT_YET, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
-    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
+    key("track_interface", &[Instance, SyncGroup], Lines("", "INTERFACE [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Interfaces whose loss changes the priority or is a fault.").by_default("weight 0: a loss is a fault"),
+    key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
+    key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Files whose number changes the priority.").by_default("the file's weight"),
+    key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
+    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
 
     key("garp_master_delay", &[Instance], Whole(0, DAY), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
     key("garp_master_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a burst.").by_default("as `vrrp_garp_master_repeat`"),

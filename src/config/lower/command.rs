@@ -30,7 +30,7 @@ impl Context<'_> {
     }
 
     /// The program and its arguments that one word holds.
-    fn arguments(&mut self, word: &Word) -> Option<Vec<String>> {
+    pub fn arguments(&mut self, word: &Word) -> Option<Vec<String>> {
         let (code, message) = match split(&word.text) {
             Some(words) if words.iter().any(|word| word.contains('\0')) => {
                 (Code::InvalidText, "the command holds a NUL character".to_owned())
@@ -46,7 +46,7 @@ impl Context<'_> {
     }
 
     /// The name of a user or a group; whether there is one of that name is only known where it is used.
-    fn account(&mut self, what: &str, word: &Word) -> Option<String> {
+    pub fn account(&mut self, what: &str, word: &Word) -> Option<String> {
         let text = &word.text;
         let odd =
             |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | ',' | '\'' | '"' | '$');

@@ -1,10 +1,14 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
+use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
 use crate::config::source::Span;
 use crate::config::syntax::{Block, Statement, Word};
 use crate::config::{Manner, Purpose, Spans, Thing};
+
+/// Keywords of which the first counts in these blocks; of all others the last does.
+const FIRST_COUNTS: &[(&str, Place)] = &[("file", Place::TrackFile), ("process", Place::TrackProcess)];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,8 @@ pub(super) struct Context<'a> {
     manner: Manner,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
+    /// What the top level defines for others to track.
+    pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
     idle: bool,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
@@ -47,7 +53,14 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(manner: Manner, complaints: &'a mut Complaints) -> Self {
-        Self { manner, complaints, spans: Spans::default(), idle: false, suggestions: 200 }
+        Self {
+            manner,
+            complaints,
+            spans: Spans::default(),
+            trackers: Known::default(),
+            idle: false,
+            suggestions: 200,
+        }
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -135,7 +148,10 @@ impl<'a> Context<'a> {
             seen.push((name, entry.span()));
             return;
         };
-        let message = format!("`{name}` is given again, after line {}; the last one counts", first.line);
+        let places = entry.keyword.places;
+        let is_first = FIRST_COUNTS.iter().any(|(first, place)| *first == name && places.contains(place));
+        let which = if is_first { "first" } else { "last" };
+        let message = format!("`{name}` is given again, after line {}; the {which} one counts", first.line);
         *first = entry.span();
         self.warning(Code::RepeatedKeyword, entry.span(), message);
     }

@@ -14,7 +14,7 @@ use super::global::{Defaults, Garp, version};
 use crate::config::complaint::Code;
 use crate::config::keywords::Place;
 use crate::config::source::Span;
-use crate::config::{Instance, Thing, Transport, VirtualAddress};
+use crate::config::{Instance, Thing, Tracks, Transport, VirtualAddress};
 
 /// An advert has one byte for the number of addresses.
 const MAX_ADVERTISED: usize = 255;
@@ -81,6 +81,7 @@ struct Draft {
     /// Whether anything has been said about addresses, right or wrong.
     addresses_given: bool,
     garp: Garp,
+    tracks: Tracks,
     alert: Option<bool>,
     /// Keywords that are there, though perhaps with a wrong value.
     given: BTreeSet<&'static str>,
@@ -94,7 +95,8 @@ impl Draft {
             draft.given.insert(entry.name());
             let taken = draft.garp.take(context, entry.name(), &entry)
                 || draft.take_election(context, &entry)
-                || draft.take_network(context, &entry);
+                || draft.take_network(context, &entry)
+                || draft.tracks.take(context, &entry);
             if !taken {
                 context.forgotten(&entry);
             }
@@ -203,7 +205,15 @@ impl Draft {
         router.higher_prio_send_advert =
             self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);
         let alert = self.alert.unwrap_or(defaults.alert_vrrp());
-        Some(Instance { interface: interface?, router, transport, source, addresses, alert })
+        Some(Instance {
+            interface: interface?,
+            router,
+            transport,
+            source,
+            addresses,
+            tracks: self.tracks,
+            alert,
+        })
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

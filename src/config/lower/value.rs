@@ -249,7 +249,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// `1`, `1.5`, `.5`, `1.`: seconds as microseconds; what is smaller than one is left out.
-fn micros(text: &str) -> Option<u64> {
+pub(super) fn micros(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {

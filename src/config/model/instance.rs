@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::VirtualAddress;
+use super::{Tracks, VirtualAddress};
 
 /// `vrrp_instance`: one virtual router that this director takes part in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// `virtual_ipaddress`: what is on the interface while master, in the file's order.
     pub addresses: Vec<VirtualAddress>,
+    /// What changes the priority, or is a fault.
+    pub tracks: Tracks,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
 }

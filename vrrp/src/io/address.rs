@@ -75,6 +75,27 @@ impl AddressTable {
         &self.ours
     }
 
+    /// Adds at once what the `wanted` level asks for and was not there when the kernel's addresses were last read, and
+    /// tells what was added. At a take-over this is all there is to do, and reading the addresses of a large host first
+    /// takes longer than that. Call [`converge`](Self::converge) afterwards: it reads, and does and reports the rest.
+    pub fn add_missing(&mut self, wanted: &AddressLevel) -> Vec<AddressKey> {
+        let mut report = AddressReport::default();
+        let indexes = indexes(wanted.keys());
+        let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
+        let mut operations = plan(&held_addresses(&self.rows, &names), wanted, &self.ours);
+        let is_addition = |operation: &AddressOperation| {
+            matches!(operation, AddressOperation::Add { .. })
+                && indexes.contains_key(&operation.key().interface)
+        };
+        // Removals come first where there are any: that is not a case for haste.
+        if operations.iter().any(|operation| matches!(operation, AddressOperation::Remove { .. })) {
+            return Vec::new();
+        }
+        operations.retain(is_addition);
+        self.carry_out(operations, &indexes, &mut report);
+        report.added
+    }
+
     /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
     /// tried again at the next call.
     pub fn converge(&mut self, wanted: &AddressLevel) -> AddressReport {

@@ -4,6 +4,10 @@
 mod complaints;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/round_trip.rs"]
+mod round_trip;
+#[path = "config/samples.rs"]
+mod samples;
 #[path = "config/trackers.rs"]
 mod trackers;
 

@@ -309,6 +309,10 @@ pub struct Complaints {
     fatal: usize,
     dropped: usize,
     dropped_errors: usize,
+    /// What keepalived makes of mistakes in what is being read, where that is known.
+    effect: Option<&'static str>,
+    /// Errors with that effect.
+    with_effect: usize,
     /// How often each place of expanded text was complained of.
     repeated: BTreeMap<(Span, Code), usize>,
 }
@@ -370,6 +374,30 @@ impl Complaints {
         self.say(Severity::Error, code, span, message, suggestion, Some(keepalived));
     }
 
+    /// From now on, what keepalived makes of most mistakes; tells what it was before.
+    pub fn expect(&mut self, effect: Option<&'static str>) -> Option<&'static str> {
+        std::mem::replace(&mut self.effect, effect)
+    }
+
+    /// How many errors with such an effect there were, and counts from 0 again.
+    pub fn take_with_effect(&mut self) -> usize {
+        std::mem::take(&mut self.with_effect)
+    }
+
+    /// Goes on counting them from here.
+    pub fn resume_with_effect(&mut self, count: usize) {
+        self.with_effect = count;
+    }
+
+    /// What keepalived makes of an error, if it goes on.
+    fn reaction(&mut self, code: Code, told: Option<Reaction>) -> Option<Cow<'static, str>> {
+        let Reaction::GoesOn(usual) = told.unwrap_or_else(|| code.keepalived()) else { return None };
+        let own = matches!(code, Code::UnexpectedWord | Code::NotSupportedYet);
+        let Some(effect) = self.effect.filter(|_| !own) else { return Some(usual) };
+        self.with_effect += 1;
+        Some(Cow::Borrowed(effect))
+    }
+
     fn say(
         &mut self,
         severity: Severity,
@@ -380,10 +408,7 @@ impl Complaints {
         keepalived: Option<Reaction>,
     ) {
         let is_error = severity == Severity::Error;
-        let keepalived = match keepalived.unwrap_or_else(|| code.keepalived()) {
-            Reaction::GoesOn(effect) if is_error => Some(effect),
-            _ => None,
-        };
+        let keepalived = if is_error { self.reaction(code, keepalived) } else { None };
         self.fatal += usize::from(is_error && keepalived.is_none());
         self.survivable += usize::from(is_error && keepalived.is_some());
         if span.origin != OriginId::default() {

@@ -4,14 +4,24 @@
 //! go; what is built of a block with errors is of no use, and [`super::read`] gives it to nobody.
 
 mod address;
+mod announce;
 mod authentication;
 mod bfd;
 mod check;
 mod command;
+mod conduct;
 mod context;
+mod device;
 mod global;
+mod group;
+mod hmac;
 mod instance;
+mod line;
 mod missing;
+mod notify;
+mod peers;
+mod route;
+mod rule;
 mod script;
 mod server;
 mod service;
@@ -39,16 +49,22 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     track_file::lower(&mut context, blocks("track_file"), &mut config.files);
     track_process::lower(&mut context, blocks("vrrp_track_process"), &mut config.processes);
     bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
-    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config.instances);
+    instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
+    group::lower(&mut context, &entries, &defaults, &mut config);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
     let known = [
-        "global_defs",
-        "vrrp_script",
-        "track_file",
-        "vrrp_track_process",
         "bfd_instance",
-        "vrrp_instance",
+        "global_defs",
+        "static_ipaddress",
+        "static_routes",
+        "static_rules",
+        "track_file",
+        "track_group",
         "virtual_server",
+        "vrrp_instance",
+        "vrrp_script",
+        "vrrp_sync_group",
+        "vrrp_track_process",
     ];
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
         context.forgotten(entry);

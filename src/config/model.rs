@@ -6,8 +6,13 @@
 mod address;
 mod bfd;
 mod command;
+mod device;
 mod global;
+mod group;
+mod hmac;
 mod instance;
+mod notify;
+mod route;
 mod script;
 mod server;
 mod service;
@@ -23,8 +28,13 @@ use serde::{Deserialize, Serialize};
 pub use address::*;
 pub use bfd::*;
 pub use command::*;
+pub use device::*;
 pub use global::*;
+pub use group::*;
+pub use hmac::*;
 pub use instance::*;
+pub use notify::*;
+pub use route::*;
 pub use script::*;
 pub use server::*;
 pub use service::*;
@@ -39,6 +49,19 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
+    /// Instances that this version cannot run yet, by name: those of IPv6, and those whose adverts must be made in a
+    /// way that it does not know. The file was read compatibly, else there would be an error.
+    pub idle: BTreeMap<String, Arc<Instance>>,
+    /// `vrrp_sync_group` blocks by name.
+    pub groups: BTreeMap<String, Arc<Group>>,
+    /// `static_ipaddress`. Not in effect yet, as the following.
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`.
+    pub static_routes: Vec<Route>,
+    /// `static_rules`.
+    pub static_rules: Vec<Rule>,
+    /// `track_group` blocks: names of instances by the name of the group.
+    pub track_groups: BTreeMap<String, Vec<String>>,
     /// `vrrp_script` blocks by name.
     pub scripts: BTreeMap<String, Arc<Script>>,
     /// `track_file` blocks by name.
@@ -52,8 +75,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether there is nothing to do: no instance and no virtual server.
+    /// Whether nothing is asked for: no instance and no virtual server.
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.services.is_empty()
+        self.instances.is_empty() && self.idle.is_empty() && self.services.is_empty()
     }
 }

@@ -10,6 +10,8 @@ use super::source::Span;
 pub enum Thing {
     /// A `vrrp_instance`, by name.
     Instance(String),
+    /// A `vrrp_sync_group`, by name.
+    Group(String),
     /// A `vrrp_script`, by name.
     Script(String),
     /// A `track_file`, by name.

@@ -4,9 +4,11 @@
 //! left out. Reading it gives the same [`Config`]; a test holds that for any. There is a file for each kind of block, as
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
+mod address;
 mod annotated;
 mod bfd;
 mod command;
+mod group;
 mod instance;
 mod script;
 mod service;
@@ -45,10 +47,12 @@ pub struct Line {
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
+    group::write_static(config, &mut out);
     script::write(config, &mut out);
     track_file::write(config, &mut out);
     track_process::write(config, &mut out);
     bfd::write(config, &mut out);
+    group::write(config, &mut out);
     instance::write(config, &mut out);
     service::write(&config.services, &mut out);
     out.0

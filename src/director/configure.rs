@@ -23,7 +23,7 @@ impl Director {
         self.generation += 1;
         self.config = config.clone();
         self.virtual_addresses =
-            config.instances.values().flat_map(|i| i.addresses.iter().map(|a| a.address)).collect();
+            config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
         for name in &difference.instances.to_remove {
             self.remove_instance(name, now);
         }

@@ -53,6 +53,8 @@ pub struct SocketKey {
     pub interface: String,
     /// Its index: a socket belongs to an interface, not to a name that may come to mean another.
     pub index: u32,
+    /// IPv4 or IPv6.
+    pub v6: bool,
     /// The group joined, or `None` for adverts between named peers.
     pub group: Option<IpAddr>,
 }

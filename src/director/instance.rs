@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, Links, Router, Wanted};
+use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use crate::config::{self, Transport, VirtualAddress};
@@ -50,7 +50,10 @@ impl Instance {
                 // The owner's addresses are its own, and may be all it has.
                 let nothing = BTreeSet::new();
                 let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
-                let found = || link.source_v4(excluded).map(IpAddr::V4);
+                let found = || match self.config.is_ipv6() {
+                    false => link.source_v4(excluded).map(IpAddr::V4),
+                    true => link.source_v6(excluded).map(IpAddr::V6),
+                };
                 match self.config.source.or_else(found) {
                     Some(source) => self.place = Some((link.index, source)),
                     None => {
@@ -69,15 +72,23 @@ impl Instance {
     pub(super) fn socket(&self) -> Option<SocketKey> {
         let (index, _) = self.place?;
         let group = match self.config.transport {
-            Transport::Multicast => Some(IpAddr::V4(GROUP_V4)),
+            Transport::Multicast => Some(self.group()),
             Transport::Unicast(_) => None,
         };
-        Some(SocketKey { interface: self.config.interface.clone(), index, group })
+        Some(SocketKey { interface: self.config.interface.clone(), index, v6: self.config.is_ipv6(), group })
     }
 
-    /// Whether an advert that came in by this interface, by multicast or not, concerns this instance.
-    pub(super) fn listens_to(&self, interface: &str, multicast: bool) -> bool {
+    /// The group of all routers of this family.
+    fn group(&self) -> IpAddr {
+        if self.config.is_ipv6() { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) }
+    }
+
+    /// Whether an advert that came in by this interface, of this family, by multicast or not, concerns this instance:
+    /// virtual routers of the two families are two routers, even with one VRID (RFC 9568, 5.2.3).
+    pub(super) fn listens_to(&self, interface: &str, envelope: &vrrp::Envelope) -> bool {
+        let multicast = envelope.is_multicast();
         self.config.interface == interface
+            && self.config.is_ipv6() == envelope.source.is_ipv6()
             && matches!(self.config.transport, Transport::Multicast) == multicast
     }
 
@@ -99,7 +110,7 @@ impl Instance {
         let socket = self.socket()?;
         let (_, source) = self.place?;
         let destinations = match &self.config.transport {
-            Transport::Multicast => vec![IpAddr::V4(GROUP_V4)],
+            Transport::Multicast => vec![self.group()],
             Transport::Unicast(peers) => peers.clone(),
         };
         Some(Transmission { socket, source, destinations, advert })
@@ -112,7 +123,7 @@ impl Instance {
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
         let owner = self.config.router.is_owner();
-        self.config.addresses.iter().filter(move |_| master || !owner).map(move |virtual_address| {
+        self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
             let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
             let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
             let VirtualAddress { prefix, label, .. } = virtual_address;

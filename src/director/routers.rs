@@ -35,8 +35,7 @@ impl Director {
         advert: &vrrp::Advert,
         now: Instant,
     ) {
-        let multicast = envelope.is_multicast();
-        let listener = self.listener(advert.vrid, |i| i.listens_to(interface, multicast));
+        let listener = self.listener(advert.vrid, |i| i.listens_to(interface, envelope));
         match listener.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
             // Whoever can reach this host could otherwise speak for a peer.
             Some((instance, _)) if !instance.trusts(envelope.source) => self.count_stray("source"),

@@ -163,7 +163,7 @@ fn instance_status(name: &str, instance: &Instance, now: Instant) -> InstanceSta
         source: instance.source(),
         master: master.map(|(address, _)| address),
         master_priority: master.map(|(_, priority)| priority),
-        addresses: instance.config.addresses.iter().map(|a| format!("{}/{}", a.address, a.prefix)).collect(),
+        addresses: instance.config.all_addresses().map(|a| format!("{}/{}", a.address, a.prefix)).collect(),
         counters: instance.router.counters().by_name(),
     }
 }

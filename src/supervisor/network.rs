@@ -1,8 +1,10 @@
-//! The owner of the addresses that this daemon puts on interfaces, and of the gratuitous ARP that follows.
+//! The owner of the addresses that this daemon puts on interfaces, and of the announcements that follow: gratuitous ARP,
+//! for IPv6 unsolicited neighbour advertisements.
 //!
 //! One thread, so that an announcement never overtakes the address it announces, and so that a thousand addresses
 //! never delay an advert.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::mpsc::Receiver;
 
@@ -13,7 +15,7 @@ use vrrp::io::{AddressTable, Announcer};
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
-use crate::director::effect::{Announcement, Level};
+use crate::director::effect::{Announcement, Level, Neighbourhood};
 use crate::director::event::{AddressReport, Event};
 
 /// What the owner can be asked.
@@ -84,14 +86,38 @@ fn announce(announcer: &mut Option<Announcer>, announcement: &Announcement) {
         }
     }
     let Some(announcer) = announcer else { return };
+    let v6 = |place: &&Neighbourhood| place.addresses.iter().any(IpAddr::is_ipv6);
+    let routers: BTreeSet<u32> = announcement
+        .places
+        .iter()
+        .filter(v6)
+        .filter(|place| forwards(&place.interface))
+        .map(|place| place.index)
+        .collect();
     for _ in 0..announcement.repeat {
         for place in &announcement.places {
             for address in &place.addresses {
-                let IpAddr::V4(address) = address else { continue };
-                if let Err(error) = announcer.gratuitous_arp(place.index, place.mac, *address) {
-                    warn!("gratuitous ARP for {address} on {} was not sent: {error}", place.interface);
+                let (what, sent) = match address {
+                    IpAddr::V4(address) => {
+                        ("gratuitous ARP", announcer.gratuitous_arp(place.index, place.mac, *address))
+                    }
+                    IpAddr::V6(address) => {
+                        let router = routers.contains(&place.index);
+                        let sent =
+                            announcer.unsolicited_advertisement(place.index, place.mac, *address, router);
+                        ("unsolicited neighbour advertisement", sent)
+                    }
+                };
+                if let Err(error) = sent {
+                    warn!("{what} for {address} on {} was not sent: {error}", place.interface);
                 }
             }
         }
     }
+}
+
+/// Whether this host forwards IPv6 packets that come in by the interface, which makes it a router to its neighbours.
+fn forwards(interface: &str) -> bool {
+    let setting = std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{interface}/forwarding"));
+    setting.is_ok_and(|setting| setting.trim() != "0")
 }

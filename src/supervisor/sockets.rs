@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use tracing::error;
-use vrrp::io::Socket;
-use vrrp::{Advert, Envelope};
+use vrrp::io::{Socket, SocketV6};
+use vrrp::{Advert, AdvertError, Envelope};
 
 use crate::director::effect::{SocketKey, Transmission};
 use crate::director::event::Event;
@@ -17,18 +18,25 @@ use crate::director::event::Event;
 /// receive buffer holds: after a stall all that was said meanwhile is heard before any silence is believed in.
 const DATAGRAMS_PER_ROUND: usize = 1024;
 
-/// The longest VRRP datagram worth reading: 255 IPv4 addresses and both headers fit with room to spare.
-const LONGEST: usize = 2048;
+/// The longest VRRP datagram worth reading: 255 IPv6 addresses fit with room to spare.
+const LONGEST: usize = 8192;
 
 /// The open sockets.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    open: BTreeMap<SocketKey, (u64, Socket)>,
+    open: BTreeMap<SocketKey, (u64, Open)>,
     next_token: u64,
     /// The last datagram sent for each destination: adverts repeat themselves, so most are built once.
     built: BTreeMap<(SocketKey, u8, IpAddr), Built>,
     /// IP identification of the next datagram.
     identification: u16,
+}
+
+/// One open socket.
+#[derive(Debug)]
+enum Open {
+    V4(Socket),
+    V6(SocketV6),
 }
 
 #[derive(Debug)]
@@ -56,7 +64,8 @@ impl Sockets {
                 Ok(socket) => {
                     let token = self.next_token;
                     self.next_token += 1;
-                    if let Err(errno) = epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token)) {
+                    if let Err(errno) = epoll.add(socket.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, token))
+                    {
                         error!("cannot wait for adverts on {}: {errno}", key.interface);
                         continue;
                     }
@@ -75,10 +84,18 @@ impl Sockets {
         let mut events = Vec::new();
         let mut buffer = [0; LONGEST];
         for _ in 0..DATAGRAMS_PER_ROUND {
-            match socket.receive(&mut buffer) {
-                Ok(Some(arrival)) => {
-                    events.extend(event(key, arrival.datagram).map(|event| (event, arrival.arrived)));
-                }
+            let heard = match socket {
+                Open::V4(socket) => socket.receive(&mut buffer).map(|arrival| {
+                    let arrival = arrival?;
+                    Some((event(key, vrrp::split_v4(arrival.datagram)), arrival.arrived))
+                }),
+                Open::V6(socket) => socket.receive(&mut buffer).map(|arrival| {
+                    let arrival = arrival?;
+                    Some((event(key, Ok((arrival.envelope, arrival.payload))), arrival.arrived))
+                }),
+            };
+            match heard {
+                Ok(Some((event, arrived))) => events.extend(event.map(|event| (event, arrived))),
                 Ok(None) => break,
                 // The interface went down or away; the link monitor tells the brain.
                 Err(_) => break,
@@ -102,28 +119,45 @@ impl Sockets {
                 self.built.insert(slot.clone(), Built { advert: advert.clone(), source: *source, payload });
             }
             let Some(built) = self.built.get(&slot) else { continue };
-            self.identification = self.identification.wrapping_add(1).max(1);
             let envelope = Envelope { source: *source, destination: *destination, ttl: 255 };
-            let datagram = vrrp::datagram_v4(&envelope, self.identification, &built.payload);
-            result = result.and(socket.send(&datagram, *destination));
+            let sent = match socket {
+                Open::V4(socket) => {
+                    self.identification = self.identification.wrapping_add(1).max(1);
+                    let datagram = vrrp::datagram_v4(&envelope, self.identification, &built.payload);
+                    socket.send(&datagram, *destination)
+                }
+                Open::V6(socket) => socket.send(&envelope, &built.payload),
+            };
+            result = result.and(sent);
         }
         result
     }
 }
 
-fn open(key: &SocketKey) -> io::Result<Socket> {
-    match key.group {
-        Some(IpAddr::V4(group)) => Socket::multicast(&key.interface, key.index, group),
-        Some(IpAddr::V6(_)) => Err(io::Error::other("VRRP over IPv6 is not supported yet")),
-        None => Socket::unicast(Some(&key.interface)),
+impl Open {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Open::V4(socket) => socket.as_fd(),
+            Open::V6(socket) => socket.as_fd(),
+        }
+    }
+}
+
+fn open(key: &SocketKey) -> io::Result<Open> {
+    let SocketKey { interface, index, v6, group } = key;
+    match group {
+        Some(IpAddr::V4(group)) => Socket::multicast(interface, *index, *group).map(Open::V4),
+        Some(IpAddr::V6(group)) => SocketV6::multicast(interface, *index, *group).map(Open::V6),
+        None if *v6 => SocketV6::unicast(interface, *index).map(Open::V6),
+        None => Socket::unicast(Some(interface)).map(Open::V4),
     }
 }
 
 /// What a datagram on this socket tells. The kernel hands each datagram to every socket of the interface; only the
 /// one that it was sent to (group or unicast) passes it on.
-fn event(key: &SocketKey, datagram: &[u8]) -> Option<Event> {
+fn event(key: &SocketKey, packet: Result<(Envelope, &[u8]), AdvertError>) -> Option<Event> {
     let interface = key.interface.clone();
-    let (envelope, payload) = match vrrp::split_v4(datagram) {
+    let (envelope, payload) = match packet {
         Ok(split) => split,
         Err(error) => return Some(Event::BadAdvert { interface, error }),
     };

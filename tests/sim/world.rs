@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use directord::config::{self, Config, Instance, RealServer, Transport, VirtualAddress, VirtualServer};
+use directord::config::{self, Config, Instance, RealServer, VirtualServer};
 use directord::director::effect::{Effect, Level, Transmission};
 use directord::director::event::{AddressReport, Event, TableReport};
 use directord::director::{Birth, Director};
@@ -150,15 +150,13 @@ impl World {
         settings.version = self.version;
         settings.interval = self.interval;
         settings.preempt = self.preempt;
-        let instance = Instance {
-            interface: INTERFACE.to_owned(),
-            router: settings,
-            transport: Transport::Multicast,
-            source: None,
-            addresses: vec![VirtualAddress { address: vip(), prefix: 32, interface: None, label: None }],
-            tracks: config::Tracks::default(),
-            alert: true,
-        };
+        let text = format!(
+            "vrrp_instance VI_1 {{\ninterface {INTERFACE}\nvirtual_router_id 51\n\
+             virtual_ipaddress {{\n{}\n}}\n}}\n",
+            vip()
+        );
+        let read = config::read_text("sim.conf", &text).config.expect("the text is good");
+        let instance = Instance { router: settings, ..(*read.instances["VI_1"]).clone() };
         let server = |n: u8| {
             let check = Check {
                 kind: Kind::Tcp,

@@ -37,7 +37,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("unicast_peer", &[Instance], Lines("", "ADDRESS [min_ttl NUMBER] [max_ttl NUMBER]"), Works, "The directors that adverts are sent to, instead of the group."),
     key("unicast_fault_no_peer", &[Instance], Flag, NOT_YET, "Having no peers is a fault.").by_default("off"),
     key("unicast_ttl", &[Instance], Whole(0, 255), NotYet("adverts are sent with 255"), "Time to live of adverts to peers.").by_default("255"),
-    key("check_unicast_src", &[Instance], Flag, NOT_YET, "Drop adverts from addresses that are no peers.").by_default("as `vrrp_check_unicast_src`"),
+    key("check_unicast_src", &[Instance], Flag, Accepted("adverts to peers are taken from peers only"), "Drop adverts from addresses that are no peers.").by_default("as `vrrp_check_unicast_src`"),
     key("old_unicast_checksum", &[Instance], Words("[never]"), Refused(WIRE), "The checksum of very old versions.").by_default("found out"),
     key("v3_checksum_as_v2", &[Instance], Switch, Refused(WIRE), "Version 3 checksum without the pseudo-header.").by_default("as in `global_defs`").since("2.2.8"),
     key("mcast_dst_ip", &[Instance], Address, Refused(WIRE), "The group that adverts go to.").by_default("as `vrrp_mcast_group4`"),
@@ -51,7 +51,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("kernel_rx_buf_size", &[Instance], Whole(0, ANY), Obsolete("buffers grow by themselves"), "Size of the receive buffer.").by_default("as `vrrp_rx_bufs_policy`"),
     key("native_ipv6", &[Instance], Flag, Obsolete("the family follows from the addresses"), "An instance of IPv6."),
     key("linkbeat_use_polling", &[Instance], Flag, Obsolete("the state of links is taken from the kernel's reports"), "Poll the link state.").by_default("off"),
-    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), Obsolete("its place is `lvs_sync_daemon` in `global_defs`"), "Interface of connection synchronisation."),
+    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), NotYet("connections are not synchronised"), "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
     key("debug", &[Instance], Words("[LEVEL]"), Obsolete("logging is chosen on the command line"), "How much is logged."),
 
     key("authentication", &[Instance], Block("", Authentication), Works, "A password in each advert (version 2 only).").by_default("none"),

@@ -13,7 +13,6 @@ use crate::config::syntax::Word;
 
 impl Context<'_> {
     /// A command, and perhaps a user and a group.
-    #[allow(dead_code, reason = "the blocks that hold commands use it one by one")]
     pub fn command(&mut self, entry: &Entry<'_>) -> Option<Command> {
         let word = self.first(entry)?;
         self.at_most(entry, 3);

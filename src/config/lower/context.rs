@@ -97,6 +97,40 @@ impl<'a> Context<'a> {
         self.complaints.refuse(code, span, message.into(), suggestion, keepalived);
     }
 
+    /// Reads something of which keepalived makes this if it is wrong in any way; then nothing comes of it.
+    pub fn reacting<T>(
+        &mut self,
+        effect: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let around = (self.complaints.take_with_effect(), self.complaints.expect(Some(effect)));
+        let value = read(self);
+        let errors = self.complaints.take_with_effect();
+        self.complaints.resume_with_effect(around.0);
+        self.complaints.expect(around.1);
+        value.filter(|_| errors == 0)
+    }
+
+    /// An error after which keepalived goes on with this, whatever it makes of other mistakes around it; the caller
+    /// does the same.
+    pub fn error_mended(&mut self, code: Code, span: Span, message: String, effect: impl Into<String>) {
+        self.error_mended_with(code, span, message, None, effect);
+    }
+
+    /// The same, with what to write instead.
+    pub fn error_mended_with(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+        effect: impl Into<String>,
+    ) {
+        let before = self.complaints.expect(None);
+        self.complaints.refuse(code, span, message, suggestion, Reaction::goes_on(effect.into()));
+        self.complaints.expect(before);
+    }
+
     /// Remembers where a thing stands, and what is said in its block.
     pub fn note(&mut self, thing: Thing, block: &Entry<'_>) {
         if self.manner.purpose == Purpose::Run {
@@ -122,7 +156,8 @@ impl<'a> Context<'a> {
         let mut seen: Vec<(&'static str, Span)> = Vec::new();
         for statement in &block.statements {
             let Some(entry) = self.entry(statement, place) else { continue };
-            if !entry.keyword.has_block() {
+            // Keys are many.
+            if !entry.keyword.has_block() && (place, entry.name()) != (Place::AuthHmac, "key") {
                 self.note_repetition(&entry, &mut seen);
             }
             entries.push(entry);

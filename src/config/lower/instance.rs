@@ -7,53 +7,59 @@ use std::time::Duration;
 
 use vrrp::{Auth, Role, Settings, Version};
 
-use super::address::{self, Placed, only_ipv4};
-use super::authentication;
+use super::address::{self, Placed};
+use super::authentication::{self, Kind};
 use super::context::{Context, Entry};
 use super::global::{Defaults, Garp, version};
-use crate::config::complaint::Code;
+use super::{announce, device, hmac, peers, route, rule};
+use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
-use crate::config::{Instance, Thing, Tracks, Transport, VirtualAddress};
+use crate::config::{
+    AdvertOptions, Conduct, Config, ExtraGarp, Hmac, Instance, Notify, OldChecksum, Route, Rule, Thing,
+    Tracks, Transport, TtlLimits, VirtualAddress,
+};
 
 /// An advert has one byte for the number of addresses.
 const MAX_ADVERTISED: usize = 255;
 /// The longest interval of version 3: twelve bits of hundredths of a second.
 const MAX_INTERVAL_V3: Duration = Duration::from_millis(40_950);
 
+const LEFT_OUT: &str = "the instance is left out";
+
 /// All instances of the file.
 pub(super) fn lower<'a>(
     context: &mut Context<'_>,
     blocks: impl Iterator<Item = &'a Entry<'a>>,
     defaults: &Defaults,
-    out: &mut BTreeMap<String, Arc<Instance>>,
+    out: &mut Config,
 ) {
     // Who uses a virtual router identifier on an interface.
     let mut routers = BTreeMap::new();
     for block in blocks {
-        let Some(name) = context.text(block) else { continue };
+        let Some(name) = context.reacting(LEFT_OUT, |context| context.text(block)) else { continue };
+        let span = value_span(block);
+        if out.instances.contains_key(&name) || out.idle.contains_key(&name) {
+            context.error(Code::DuplicateName, span, format!("there already is an instance named `{name}`"));
+            continue;
+        }
         context.note(Thing::Instance(name.clone()), block);
-        let span = block.words().first().map_or(block.span(), |word| word.span);
         let draft = Draft::read(context, block);
         let vrid = draft.vrid.map_or(span, |(_, span)| span);
-        let Some(instance) = draft.finish(context, &name, span, defaults) else { continue };
-        let router =
-            (instance.interface.clone(), instance.router.vrid, instance.router.version == Version::V3);
-        if let Some(other) = routers.insert(router, name.clone()) {
-            let message = format!(
-                "virtual_router_id {} is already used on {} by `{other}`",
-                instance.router.vrid, instance.interface
-            );
-            context.error_with(
-                Code::DuplicateRouter,
-                vrid,
-                message,
-                "give each instance on an interface its own number",
-            );
+        let lowered = context.reacting(LEFT_OUT, |context| draft.finish(context, &name, span, defaults));
+        let Some((instance, waits)) = lowered else { continue };
+        let Instance { interface, router, .. } = &instance;
+        let key = (interface.clone(), router.vrid, router.version == Version::V3, instance.is_ipv6());
+        if let Some(other) = routers.get(&key) {
+            let message =
+                format!("virtual_router_id {} is already used on {interface} by `{other}`", router.vrid);
+            let suggestion = "give each instance on an interface its own number";
+            context.error_with(Code::DuplicateRouter, vrid, message, suggestion);
+            continue;
         }
-        if out.insert(name.clone(), Arc::new(instance)).is_some() {
-            context.error(Code::DuplicateName, span, format!("there already is an instance named `{name}`"));
-        }
+        routers.insert(key, name.clone());
+        let place = if waits { &mut out.idle } else { &mut out.instances };
+        place.insert(name, Arc::new(instance));
     }
 }
 
@@ -72,10 +78,13 @@ struct Draft {
     down_timer_adverts: Option<u8>,
     lower_prio_no_advert: Option<bool>,
     higher_prio_send_advert: Option<bool>,
+    /// Whether it is a router of IPv6, and where the first address stands, which decides that.
+    family: Option<(bool, Span)>,
     unicast_source: Option<IpAddr>,
     multicast_source: Option<IpAddr>,
     peers: Option<Vec<IpAddr>>,
-    auth: Option<(Auth, Span)>,
+    auth: Option<(Kind, Span)>,
+    hmac: Option<(Hmac, Span)>,
     addresses: Vec<Placed>,
     excluded: Vec<Placed>,
     /// Whether anything has been said about addresses, right or wrong.
@@ -83,6 +92,14 @@ struct Draft {
     garp: Garp,
     tracks: Tracks,
     alert: Option<bool>,
+    routes: Vec<Route>,
+    rules: Vec<Rule>,
+    notify: Notify,
+    device: device::Draft,
+    adverts: AdvertOptions,
+    conduct: Conduct,
+    extra_garp: Option<ExtraGarp>,
+    sync_interface: Option<String>,
     /// Keywords that are there, though perhaps with a wrong value.
     given: BTreeSet<&'static str>,
 }
@@ -94,8 +111,13 @@ impl Draft {
         for entry in context.entries(inside, Place::Instance) {
             draft.given.insert(entry.name());
             let taken = draft.garp.take(context, entry.name(), &entry)
+                || draft.notify.take(context, &entry)
+                || draft.device.take(context, &entry)
+                || draft.adverts.take(context, &entry)
+                || draft.conduct.take(context, &entry)
                 || draft.take_election(context, &entry)
                 || draft.take_network(context, &entry)
+                || draft.take_addresses(context, &entry)
                 || draft.tracks.take(context, &entry);
             if !taken {
                 context.forgotten(&entry);
@@ -107,12 +129,22 @@ impl Draft {
     fn take_election(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         let span = entry.span();
         match entry.name() {
-            "state" => self.role = context.choice(entry).map(role),
-            "virtual_router_id" => self.vrid = context.whole(entry).map(|vrid| (vrid, value_span(entry))),
-            "priority" => self.priority = context.whole(entry),
+            "state" => {
+                let role = context.reacting("it is read as BACKUP", |context| context.choice(entry));
+                self.role = Some(role.map_or(Role::Backup, self::role));
+            }
+            "virtual_router_id" => {
+                let vrid = context.reacting("the number is not used", |context| context.whole(entry));
+                self.vrid = vrid.map(|vrid| (vrid, value_span(entry)));
+            }
+            "priority" => {
+                let effect = "the default, 100, is used";
+                self.priority = context.reacting(effect, |context| context.whole(entry));
+            }
             "version" => self.version = version(context, entry),
             "advert_int" => {
-                self.interval = context.seconds(entry).map(|interval| (interval, value_span(entry)))
+                let interval = context.reacting("the line is ignored", |context| context.seconds(entry));
+                self.interval = interval.map(|interval| (interval, value_span(entry))).or(self.interval);
             }
             "nopreempt" => {
                 context.flag(entry);
@@ -135,36 +167,105 @@ impl Draft {
     fn take_network(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         match entry.name() {
             "interface" => self.interface = context.word(entry).and_then(|word| context.interface(word)),
-            "unicast_src_ip" => self.unicast_source = source(context, entry),
-            "mcast_src_ip" => self.multicast_source = source(context, entry),
-            "unicast_peer" => self.peers.get_or_insert_default().extend(peers(context, entry)),
+            "unicast_src_ip" => {
+                self.unicast_source = self.own_address(context, entry).or(self.unicast_source);
+            }
+            "mcast_src_ip" => {
+                self.multicast_source = self.own_address(context, entry).or(self.multicast_source);
+            }
+            "mcast_dst_ip" => {
+                self.adverts.group = self.group_address(context, entry).or(self.adverts.group);
+            }
+            "unicast_peer" => self.take_peers(context, entry),
             "authentication" => {
                 self.auth = authentication::lower(context, entry).map(|auth| (auth, entry.span()));
             }
-            "virtual_ipaddress" => {
-                self.addresses.extend(address::lower(context, entry));
-                self.addresses_given |= !entry.statements().is_empty();
-            }
-            "virtual_ipaddress_excluded" => {
-                self.excluded.extend(address::lower(context, entry));
-                self.addresses_given |= !entry.statements().is_empty();
-            }
-            "no_virtual_ipaddress" => {
-                context.flag(entry);
-                self.addresses_given = true;
+            "auth_hmac" => self.hmac = hmac::lower(context, entry).map(|hmac| (hmac, entry.span())),
+            "garp_extra_if" => self.extra_garp = announce::extra(context, entry).or(self.extra_garp),
+            "lvs_sync_daemon_interface" => {
+                self.sync_interface = context.word(entry).and_then(|word| context.interface(word));
             }
             _ => return false,
         }
         true
     }
 
+    fn take_addresses(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+        match entry.name() {
+            "virtual_ipaddress" => {
+                for (address, span) in address::lower(context, entry, None) {
+                    if self.fits(context, address.address, span, "the address is left out") {
+                        self.addresses.push((address, span));
+                    }
+                }
+                self.addresses_given |= !entry.statements().is_empty();
+            }
+            "virtual_ipaddress_excluded" => {
+                self.excluded.extend(address::lower(context, entry, None));
+                self.addresses_given |= !entry.statements().is_empty();
+            }
+            "no_virtual_ipaddress" => {
+                context.flag(entry);
+                self.addresses_given = true;
+            }
+            "virtual_routes" => self.routes.extend(route::lower(context, entry, None)),
+            "virtual_rules" => self.rules.extend(rule::lower(context, entry, None)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether an address is of the instance's family, which the first one decides.
+    fn fits(&mut self, context: &mut Context<'_>, address: IpAddr, span: Span, effect: &str) -> bool {
+        let (ipv6, first) = *self.family.get_or_insert((address.is_ipv6(), span));
+        if ipv6 == address.is_ipv6() {
+            return true;
+        }
+        let family = if ipv6 { "IPv6" } else { "IPv4" };
+        let message = format!("`{address}` is not of {family}, as the instance is since line {}", first.line);
+        let suggestion = "addresses of the other family stand in `virtual_ipaddress_excluded`".to_owned();
+        let effect = Reaction::goes_on(effect.to_owned());
+        context.error_but(Code::FamilyMismatch, span, message, Some(suggestion), effect);
+        false
+    }
+
+    fn own_address(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
+        let address = context.address_of(entry)?;
+        self.fits(context, address, value_span(entry), "the line is ignored").then_some(address)
+    }
+
+    fn group_address(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
+        let address = context.address_of(entry)?;
+        let span = value_span(entry);
+        if !address.is_multicast() {
+            let message = format!("`{address}` is no multicast address");
+            context.error(Code::InvalidAddress, span, message);
+            return None;
+        }
+        self.fits(context, address, span, "the line is ignored").then_some(address)
+    }
+
+    fn take_peers(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
+        let mut peers = self.peers.take().unwrap_or_default();
+        for (peer, span) in peers::lower(context, entry) {
+            if self.fits(context, peer.address, span, "the peer is left out") {
+                if peer.ttl != TtlLimits::default() {
+                    self.adverts.peer_ttl.insert(peer.address, peer.ttl);
+                }
+                peers.push(peer.address);
+            }
+        }
+        self.peers = Some(peers);
+    }
+
+    /// The instance, and whether it has to wait for a later version.
     fn finish(
         mut self,
         context: &mut Context<'_>,
         name: &str,
         span: Span,
         defaults: &Defaults,
-    ) -> Option<Instance> {
+    ) -> Option<(Instance, bool)> {
         let owner = format!("instance `{name}`");
         let interface = self.interface.take().or_else(|| defaults.interface.clone());
         if interface.is_none() && !self.given.contains("interface") {
@@ -178,19 +279,22 @@ impl Draft {
             let suggestion = "say `no_virtual_ipaddress` if that is meant";
             context.warning_with(Code::MissingKeyword, span, message, suggestion);
         }
-        let version = self.version.or(defaults.version).unwrap_or(Version::V2);
+        let version = self.version(context, defaults);
         let role = self.role.unwrap_or(if self.priority == Some(255) { Role::Master } else { Role::Backup });
         let priority = self.priority(context, role, span);
         let interval = self.interval(context, version);
         let (preempt, preempt_delay) = self.preemption(context, role);
-        let auth = self.checked_auth(context, version);
         let transport = self.transport(context, span);
         let source = match transport {
             Transport::Multicast => self.multicast_source.or(self.unicast_source),
             Transport::Unicast(_) => self.unicast_source.or(self.multicast_source),
         };
-        let (advertised, addresses) = self.all_addresses(context);
-        let mut router = Settings::new(self.vrid?.0, advertised);
+        let (auth, auth_header) = self.checked_auth(context, version);
+        let hmac = self.hmac.take().map(|(hmac, _)| hmac);
+        let waits = self.waits(&transport, version) || auth_header.is_some() || hmac.is_some();
+        let Addresses { advertised, all, other } = self.all_addresses(context);
+        let (vrid, _) = self.vrid?;
+        let mut router = Settings::new(vrid, advertised);
         router.version = version;
         router.priority = priority;
         router.wish = role;
@@ -204,16 +308,53 @@ impl Draft {
         router.lower_prio_no_advert = self.lower_prio_no_advert.unwrap_or(defaults.lower_prio_no_advert);
         router.higher_prio_send_advert =
             self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);
-        let alert = self.alert.unwrap_or(defaults.alert_vrrp());
-        Some(Instance {
+        let device = self.device.finish(context, matches!(transport, Transport::Unicast(_)));
+        let instance = Instance {
             interface: interface?,
             router,
             transport,
             source,
-            addresses,
+            addresses: all,
             tracks: self.tracks,
-            alert,
-        })
+            alert: self.alert.unwrap_or(defaults.alert_vrrp()),
+            other_addresses: other,
+            routes: self.routes,
+            rules: self.rules,
+            notify: self.notify,
+            device,
+            adverts: self.adverts,
+            conduct: self.conduct,
+            auth_header,
+            hmac,
+            extra_garp: self.extra_garp,
+            sync_interface: self.sync_interface,
+        };
+        Some((instance, waits))
+    }
+
+    /// IPv6 came with version 3.
+    fn version(&self, context: &mut Context<'_>, defaults: &Defaults) -> Version {
+        let Some((true, span)) = self.family else {
+            return self.version.or(defaults.version).unwrap_or(Version::V2);
+        };
+        if self.version == Some(Version::V2) {
+            let message = "an instance of IPv6 has version 3 always";
+            context.warning(Code::ValueAdjusted, span, message);
+        }
+        Version::V3
+    }
+
+    /// Whether the instance can only be run by a later version; that it is asked for something that does not work
+    /// yet has been said, except for IPv6.
+    fn waits(&self, transport: &Transport, version: Version) -> bool {
+        let adverts = &self.adverts;
+        let unicast = matches!(transport, Transport::Unicast(_));
+        let usual_group = IpAddr::V4(vrrp::GROUP_V4);
+        adverts.vrf.is_some()
+            || (!unicast && adverts.group.is_some_and(|group| group != usual_group))
+            || (unicast && adverts.old_checksum == OldChecksum::Old)
+            || (version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
+            || self.family.is_some_and(|(ipv6, _)| ipv6)
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {
@@ -249,12 +390,9 @@ impl Draft {
             }
             Version::V2 => interval,
             Version::V3 if interval > MAX_INTERVAL_V3 => {
-                context.error(
-                    Code::OutOfRange,
-                    span,
-                    format!("`advert_int` is {seconds} s; version 3 allows 0.01 to 40.95"),
-                );
-                interval
+                let message = format!("`advert_int` is {seconds} s; version 3 allows 0.01 to 40.95");
+                context.error_mended(Code::OutOfRange, span, message, "the interval is 40.95 s");
+                MAX_INTERVAL_V3
             }
             Version::V3 => {
                 let hundredths = Duration::from_millis(interval.as_micros().div_ceil(10_000) as u64 * 10);
@@ -293,13 +431,25 @@ impl Draft {
         (preempt, Duration::ZERO)
     }
 
-    fn checked_auth(&mut self, context: &mut Context<'_>, version: Version) -> Auth {
-        let Some((auth, span)) = self.auth.take() else { return Auth::None };
+    /// The password in adverts, or that of an authentication header.
+    fn checked_auth(&mut self, context: &mut Context<'_>, version: Version) -> (Auth, Option<Auth>) {
+        let Some((kind, span)) = self.auth.take() else { return (Auth::None, None) };
+        const NONE: &str = "there is no authentication";
         if version == Version::V3 {
             let message = "version 3 has no authentication (RFC 9568, 9)".to_owned();
-            context.error_with(Code::Conflict, span, message, "remove this block, or say `version 2`");
+            let suggestion = Some("remove this block, or say `version 2`".to_owned());
+            context.error_mended_with(Code::Conflict, span, message, suggestion, NONE);
+            return (Auth::None, None);
         }
-        auth
+        if self.hmac.is_some() {
+            let message = "`authentication` and `auth_hmac` exclude each other".to_owned();
+            context.error_mended(Code::Conflict, span, message, NONE);
+            return (Auth::None, None);
+        }
+        match kind {
+            Kind::Password(auth) => (auth, None),
+            Kind::Header(auth) => (Auth::None, Some(auth)),
+        }
     }
 
     fn transport(&mut self, context: &mut Context<'_>, span: Span) -> Transport {
@@ -317,8 +467,8 @@ impl Draft {
         }
     }
 
-    /// The addresses in adverts, and all that are put on interfaces.
-    fn all_addresses(&mut self, context: &mut Context<'_>) -> (Vec<IpAddr>, Vec<VirtualAddress>) {
+    /// The addresses, each once.
+    fn all_addresses(&mut self, context: &mut Context<'_>) -> Addresses {
         let mut seen = BTreeSet::new();
         let mut unique = |context: &mut Context<'_>, list: Vec<Placed>| -> Vec<Placed> {
             let fresh = |(address, span): &Placed| {
@@ -339,8 +489,26 @@ impl Draft {
             context.warning(Code::ValueAdjusted, *span, message);
         }
         let advertised = addresses.iter().take(MAX_ADVERTISED).map(|(address, _)| address.address).collect();
-        (advertised, addresses.into_iter().chain(excluded).map(|(address, _)| address).collect())
+        let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
+        let (own, other): (Vec<_>, Vec<_>) =
+            excluded.into_iter().partition(|(address, _)| address.address.is_ipv6() == ipv6);
+        let plain = |list: Vec<Placed>| list.into_iter().map(|(address, _)| address);
+        Addresses {
+            advertised,
+            all: plain(addresses).chain(plain(own)).collect(),
+            other: plain(other).collect(),
+        }
     }
+}
+
+/// The addresses of an instance.
+struct Addresses {
+    /// What adverts name.
+    advertised: Vec<IpAddr>,
+    /// All of the instance's own family.
+    all: Vec<VirtualAddress>,
+    /// Those of the other one.
+    other: Vec<VirtualAddress>,
 }
 
 fn role(word: &str) -> Role {
@@ -350,32 +518,4 @@ fn role(word: &str) -> Role {
 /// The first word behind the keyword, or the keyword if there is none.
 pub(super) fn value_span(entry: &Entry<'_>) -> Span {
     entry.words().first().map_or(entry.span(), |word| word.span)
-}
-
-fn source(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
-    let address = context.address_of(entry)?;
-    only_ipv4(context, address, value_span(entry)).then_some(address)
-}
-
-fn peers(context: &mut Context<'_>, entry: &Entry<'_>) -> Vec<IpAddr> {
-    context.at_most(entry, 0);
-    let mut peers = Vec::new();
-    for statement in entry.statements() {
-        if let Some(block) = &statement.block {
-            context.error(Code::UnexpectedBlock, block.open, "a peer takes no block");
-        }
-        let address = context.address("the peer", &statement.keyword);
-        peers.extend(address.filter(|address| only_ipv4(context, *address, statement.keyword.span)));
-        let mut words = statement.words.iter();
-        while let Some(word) = words.next() {
-            if !matches!(word.text.as_str(), "min_ttl" | "max_ttl") {
-                context.invalid_choice("an option of a peer", word, &["min_ttl", "max_ttl"]);
-                continue;
-            }
-            let message = format!("`{}` of a peer is not supported yet: it has no effect", word.text);
-            context.warning(Code::NotSupportedYet, word.span, message);
-            words.next();
-        }
-    }
-    peers
 }

@@ -5,7 +5,6 @@ use crate::config::Command;
 
 impl Lines {
     /// A statement with a command, if there is one.
-    #[allow(dead_code, reason = "the blocks that hold commands use it one by one")]
     pub fn command(&mut self, keyword: &str, command: Option<&Command>) {
         if let Some(Command { words, user, group }) = command {
             let line = [command_line(words)].into_iter();

@@ -83,7 +83,8 @@ fn read_links(kernel: &mut Netlink) -> io::Result<Links> {
 
 fn assemble(links: Vec<LinkRow>, addresses: Vec<AddressRow>) -> Links {
     let mut by_index: BTreeMap<u32, Vec<LinkAddress>> = BTreeMap::new();
-    for row in addresses {
+    // An address that cannot be used yet is not there yet; the kernel tells when that changes.
+    for row in addresses.into_iter().filter(|row| !row.tentative) {
         let address = LinkAddress { address: row.address, prefix: row.prefix, secondary: row.secondary };
         by_index.entry(row.index).or_default().push(address);
     }

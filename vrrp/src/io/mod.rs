@@ -3,12 +3,12 @@
 //! Everything here is synchronous and cheap: a call does its few system calls and returns; nothing waits for the
 //! network. Sockets expose their file descriptor, so that a runtime can tell when to call.
 //!
-//! - [`Socket`] sends and receives adverts (raw IP, protocol 112);
+//! - [`Socket`] and [`SocketV6`] send and receive adverts (raw IP, protocol 112);
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
 //! - [`AddressTable`] puts addresses on interfaces and takes them off again.
 //!
-//! Opening [`Socket`] and [`Announcer`] needs the capability `CAP_NET_RAW`; changing addresses needs `CAP_NET_ADMIN`.
+//! Opening [`Socket`], [`SocketV6`] and [`Announcer`] needs the capability `CAP_NET_RAW`; changing addresses needs `CAP_NET_ADMIN`.
 //! An error whose `kind()` is [`PermissionDenied`](std::io::ErrorKind::PermissionDenied) means that it is missing, and
 //! its text names it.
 
@@ -17,6 +17,7 @@ mod announce;
 mod link;
 mod netlink;
 mod socket;
+mod socket_v6;
 
 use std::io;
 
@@ -24,6 +25,7 @@ pub use address::{ADDRESS_PROTOCOL, AddressTable};
 pub use announce::{Announcer, gratuitous_arp_frame, unsolicited_advertisement_frame};
 pub use link::LinkMonitor;
 pub use socket::{Arrival, Socket};
+pub use socket_v6::{ArrivalV6, SocketV6};
 
 /// Says in an error's text which step failed, keeping its kind, and names the capability that a refusal asks for.
 fn at_step(step: impl std::fmt::Display, capability: &str, error: io::Error) -> io::Error {

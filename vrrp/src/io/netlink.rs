@@ -59,6 +59,8 @@ const IFA_LABEL: u16 = 3;
 const IFA_FLAGS: u16 = 8;
 const IFA_PROTO: u16 = 11;
 const IFA_F_SECONDARY: u32 = 1;
+const IFA_F_DADFAILED: u32 = 0x08;
+const IFA_F_TENTATIVE: u32 = 0x40;
 
 /// A blocking request socket on the kernel's route tables.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ pub(super) struct AddressRow {
     pub(super) address: IpAddr,
     pub(super) prefix: u8,
     pub(super) secondary: bool,
+    /// Not usable yet, or never: whether somebody else has it is being asked, or was answered.
+    pub(super) tentative: bool,
     pub(super) label: Option<String>,
     pub(super) protocol: u8,
 }
@@ -364,6 +368,7 @@ fn address_row(payload: &[u8]) -> Option<AddressRow> {
         address: local.or(address)?,
         prefix: header.prefix_len,
         secondary: flags & IFA_F_SECONDARY != 0,
+        tentative: flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0,
         label,
         protocol,
     })
@@ -413,6 +418,7 @@ mod tests {
             address: "192.0.2.1".parse().unwrap(),
             prefix: 24,
             secondary: true,
+            tentative: false,
             label: Some("eth0:1".into()),
             protocol: 112,
         };

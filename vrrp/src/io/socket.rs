@@ -16,20 +16,20 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Type};
 use super::at_step;
 
 /// VRRP's IP protocol number (RFC 9568 section 5.1.1.4).
-const PROTOCOL: i32 = 112;
+pub(super) const PROTOCOL: i32 = 112;
 
 /// The only TTL of a genuine advert from the own link (RFC 9568 section 5.1.1.3).
-const TTL: u32 = 255;
+pub(super) const TTL: u32 = 255;
 
 /// Type of service "internetwork control" (RFC 791), what routing protocols use.
-const TYPE_OF_SERVICE: u32 = 0xc0;
+pub(super) const TYPE_OF_SERVICE: u32 = 0xc0;
 
 /// The queueing priority for control traffic (`TC_PRIO_CONTROL` is 7 and needs a capability, 6 is interactive): the
 /// highest that needs none, served first by the kernel's default queue.
-const PRIORITY: u32 = 6;
+pub(super) const PRIORITY: u32 = 6;
 
 /// Receive buffer in bytes: thousands of adverts, should the reader be held up.
-const RECEIVE_BUFFER: usize = 1 << 20;
+pub(super) const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// A packet older than this on arrival was not delayed, the wall clock was set.
 const OLDEST: Duration = Duration::from_secs(1);
@@ -190,7 +190,7 @@ fn socket_address(address: Ipv4Addr) -> SockAddr {
 
 /// The kernel's stamp (wall clock, since 1970) on the monotonic clock. `wall` and `now` are the same moment on the two
 /// clocks. A stamp from the future, or too old to be true, means that the wall clock was set: then it counts as now.
-fn arrival_instant(stamp: Option<Duration>, wall: SystemTime, now: Instant) -> Instant {
+pub(super) fn arrival_instant(stamp: Option<Duration>, wall: SystemTime, now: Instant) -> Instant {
     let age = stamp
         .and_then(|stamp| SystemTime::UNIX_EPOCH.checked_add(stamp))
         .and_then(|stamp| wall.duration_since(stamp).ok())

@@ -431,6 +431,20 @@ fn every_complaint_is_made_in_one_go() {
 }
 
 #[test]
+fn instances_of_both_families_are_read() {
+    let config = clean(
+        "vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\npriority 100\nversion 3\n\
+         virtual_ipaddress {\nfe80::9/64\n2001:db8::9\n}\n\
+         virtual_ipaddress_excluded {\n2001:db8::10/64\n10.0.0.9/24\n}\n}\n",
+    );
+    let instance = &config.instances["A"];
+    assert!(instance.is_ipv6());
+    assert_eq!(instance.router.addresses, [ip("fe80::9"), ip("2001:db8::9")], "what adverts name");
+    let all: Vec<_> = instance.all_addresses().map(|a| format!("{}/{}", a.address, a.prefix)).collect();
+    assert_eq!(all, ["fe80::9/64", "2001:db8::9/128", "2001:db8::10/64", "10.0.0.9/24"]);
+}
+
+#[test]
 fn one_missing_brace_is_one_error() {
     let text = format!(
         "{}\n{}{}",

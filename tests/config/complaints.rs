@@ -100,7 +100,6 @@ fn wrong_instances_are_told() {
         case(vip("224.0.0.18"), Code::InvalidAddress, 6, 1, "unicast address"),
         case(vip("10.0.0.9/33"), Code::InvalidPrefix, 6, 1, "is `33`; allowed: 0 to 32"),
         case(vip("10.0.0.9/+8"), Code::InvalidPrefix, 6, 1, "is `+8`; allowed: 0 to 32"),
-        case(vip("2001:db8::1"), Code::NotSupportedYet, 6, 1, "instances of IPv6 are not supported yet"),
         case(vip("10.0.0.9 dev"), Code::MissingValue, 6, 10, "`dev` needs a value"),
         case(vip("10.0.0.9 label sixteen-letters1"), Code::InvalidText, 6, 16, "1 to 15"),
         case(vip("10.0.0.9 lable x"), Code::InvalidChoice, 6, 10, "did you mean `label`?"),

@@ -4,7 +4,7 @@
 //! absurdly late. `DIRECTORD_TEST_PROGRAM=keepalived` puts keepalived on our side too: a case that then fails as well
 //! is a mistake in the case.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use lab::in_namespaces;
@@ -14,8 +14,10 @@ mod pair;
 mod texts;
 mod verdict;
 
-const WE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const WE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const WE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+const PEER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2));
 
 /// Version 3, five adverts a second.
 fn v3() -> Instance {
@@ -32,6 +34,11 @@ fn unicast(instance: Instance) -> Instance {
     Instance { unicast: Some((WE, PEER)), ..instance }
 }
 
+/// The same over IPv6, by unicast.
+fn unicast_v6(instance: Instance) -> Instance {
+    Instance { unicast: Some((WE_V6, PEER_V6)), ..instance.v6() }
+}
+
 /// The same with a password.
 fn password(instance: Instance) -> Instance {
     Instance { password: Some("opensesm".into()), ..instance }
@@ -43,7 +50,8 @@ fn each(case: fn(&Instance), instances: &[Instance]) {
         for instance in instances {
             let cast = if instance.unicast.is_some() { "unicast" } else { "multicast" };
             let with = instance.password.as_ref().map_or("", |_| ", password");
-            let name = format!("version {}, {cast}{with}", instance.version);
+            let family = if instance.vip().is_ipv6() { "IPv6" } else { "IPv4" };
+            let name = format!("version {}, {family}, {cast}{with}", instance.version);
             let case = move || case(instance);
             std::thread::Builder::new()
                 .name(name)
@@ -90,9 +98,21 @@ fn master_v3_unicast() {
 }
 
 #[test]
+fn backup_ipv6() {
+    in_namespaces!();
+    each(pair::as_backup, &[v3().v6(), unicast_v6(v3())]);
+}
+
+#[test]
+fn master_ipv6() {
+    in_namespaces!();
+    each(pair::as_master, &[v3().v6(), unicast_v6(v3())]);
+}
+
+#[test]
 fn nopreempt_is_kept() {
     in_namespaces!();
-    each(pair::nopreempt, &[v2(), v3()]);
+    each(pair::nopreempt, &[v2(), v3(), v3().v6()]);
 }
 
 #[test]

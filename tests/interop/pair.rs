@@ -79,20 +79,21 @@ impl<'a> Pair<'a> {
         assert!(silence >= wait, "{} took over after {silence:?}, sooner than {wait:?}", host.name());
         assert!(silence <= wait + SLACK, "{} took over after {silence:?}, which is late", host.name());
         let name = host.name();
-        self.sniffer
-            .wait_for("a gratuitous ARP", SLACK, |t| t.first_garp(name, Instance::VIP, first.at).cloned());
+        self.sniffer.wait_for("a gratuitous ARP", SLACK, |t| {
+            t.first_garp(name, self.instance.vip(), first.at).cloned()
+        });
         wait_until(&format!("the virtual address on {name}"), SLACK, || {
-            host.has(Instance::VIP).then_some(())
+            host.has(self.instance.vip()).then_some(())
         });
     }
 
     /// `loser` heard the higher priority of `first`: it falls silent at once and gives its address up.
     fn expect_handover(&self, loser: &Host, winner: &Host, first: &Event) {
         wait_until(&format!("no virtual address on {}", loser.name()), SLACK, || {
-            (!loser.has(Instance::VIP)).then_some(())
+            (!loser.has(self.instance.vip())).then_some(())
         });
         wait_until(&format!("the virtual address on {}", winner.name()), SLACK, || {
-            winner.has(Instance::VIP).then_some(())
+            winner.has(self.instance.vip()).then_some(())
         });
         std::thread::sleep(self.instance.interval * 3);
         // One advert may have been under way.
@@ -104,14 +105,19 @@ impl<'a> Pair<'a> {
     /// The virtual address is on this host and nowhere else.
     fn expect_address_only_on(&self, master: &Host) {
         for host in self.net.hosts() {
-            assert_eq!(host.has(Instance::VIP), host.name() == master.name(), "address on {}", host.name());
+            assert_eq!(
+                host.has(self.instance.vip()),
+                host.name() == master.name(),
+                "address on {}",
+                host.name()
+            );
         }
     }
 }
 
 /// What a reboot after a power cut does: the addresses are gone.
-fn reboot(host: &Host) {
-    host.ip(&format!("addr flush dev eth0 to {}/32", Instance::VIP));
+fn reboot(host: &Host, instance: &Instance) {
+    host.ip(&format!("addr flush dev eth0 to {}", instance.vip()));
 }
 
 /// We are the backup: the peer dies, comes back, and stops.
@@ -128,7 +134,7 @@ pub fn as_backup(instance: &Instance) {
     let killed = other.kill();
     let first = pair.sniffer.wait_advert("we", killed, instance.patience() + SLACK);
     let last = pair.sniffer.timeline().last_advert("peer", first.at).expect("it was master").at;
-    reboot(peer);
+    reboot(peer, instance);
     pair.expect_takeover(we, last, &first, instance.patience());
     pair.expect_address_only_on(we);
 
@@ -146,7 +152,7 @@ pub fn as_backup(instance: &Instance) {
 
     assert_eq!(exit_code(ours.stop()), 0);
     assert!(pair.sniffer.timeline().farewell("we", first.at).is_some(), "we left without a farewell");
-    assert!(!we.has(Instance::VIP), "we left our address behind");
+    assert!(!we.has(instance.vip()), "we left our address behind");
 }
 
 /// We are the master: we stop, come back, and die.
@@ -162,7 +168,7 @@ pub fn as_master(instance: &Instance) {
 
     let stopped = SystemTime::now();
     assert_eq!(exit_code(ours.stop()), 0);
-    assert!(!we.has(Instance::VIP), "we left our address behind");
+    assert!(!we.has(instance.vip()), "we left our address behind");
     let farewell = pair.sniffer.timeline().farewell("we", stopped).expect("a stop is announced").at;
     let first = pair.sniffer.wait_advert("peer", farewell, instance.skew() + SLACK);
     pair.expect_takeover(peer, farewell, &first, instance.skew());
@@ -203,7 +209,7 @@ pub fn nopreempt(instance: &Instance) {
     let high = instance.priority(200);
     let first = pair.sniffer.wait_advert("we", killed, high.patience() + SLACK);
     let last = pair.sniffer.timeline().last_advert("peer", first.at).expect("it was master").at;
-    reboot(peer);
+    reboot(peer, instance);
     pair.expect_takeover(we, last, &first, high.patience());
 
     let _other = pair.start_peer(100);
@@ -221,12 +227,12 @@ pub fn wrong_password(instance: &Instance) {
     pair.wait_start(&other, 200);
     let ours = pair.start_us(100);
     let first = pair.wait_start(&ours, 100);
-    wait_until("the virtual address on our side", SLACK, || pair.we().has(Instance::VIP).then_some(()));
+    wait_until("the virtual address on our side", SLACK, || pair.we().has(instance.vip()).then_some(()));
     // The peer's adverts do not move us.
     pair.sniffer.wait_for("two more adverts from us", instance.interval * 3 + SLACK, |t| {
         (t.count_adverts("we", first.at, SystemTime::now()) >= 3).then_some(())
     });
-    assert!(pair.we().has(Instance::VIP));
+    assert!(pair.we().has(instance.vip()));
     if let Some(status) = ours.status() {
         let counters = &status["instances"][0]["counters"];
         assert!(counters["dropped_authentication"].as_u64() > Some(0), "not counted: {counters}");

@@ -345,16 +345,16 @@ impl Draft {
     }
 
     /// Whether the instance can only be run by a later version; that it is asked for something that does not work
-    /// yet has been said, except for IPv6.
+    /// yet has been said.
     fn waits(&self, transport: &Transport, version: Version) -> bool {
         let adverts = &self.adverts;
         let unicast = matches!(transport, Transport::Unicast(_));
-        let usual_group = IpAddr::V4(vrrp::GROUP_V4);
+        let usual_group =
+            |group: IpAddr| [IpAddr::V4(vrrp::GROUP_V4), vrrp::GROUP_V6.into()].contains(&group);
         adverts.vrf.is_some()
-            || (!unicast && adverts.group.is_some_and(|group| group != usual_group))
+            || (!unicast && adverts.group.is_some_and(|group| !usual_group(group)))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
             || (version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
-            || self.family.is_some_and(|(ipv6, _)| ipv6)
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

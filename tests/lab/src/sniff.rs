@@ -1,11 +1,11 @@
-//! A capture of the wire: every VRRP advert and gratuitous ARP, with the kernel's time stamp and the host it came from.
+//! A capture of the wire: every VRRP advert, gratuitous ARP and unsolicited neighbour advertisement, with the kernel's time stamp and the host it came from.
 //!
 //! [`Sniffer`] collects them in a thread; [`Timeline`] answers questions about what was seen: who was master when,
 //! the first advert of a host after an instant, and so on. The decoder here is deliberately independent of the `vrrp`
 //! crate: a test should not trust the code it tests.
 
 use std::io::{IoSliceMut, Result};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -34,17 +34,17 @@ pub struct Event {
 pub enum What {
     /// A VRRP advert, version 2 or 3.
     Advert(Advert),
-    /// A gratuitous ARP: sender and target address are the same.
-    Garp(Ipv4Addr),
+    /// A gratuitous ARP (sender and target address are the same), or for IPv6 an unsolicited neighbour advertisement.
+    Garp(IpAddr),
 }
 
 /// The fields of a VRRP advert (RFC 3768 section 5.1, RFC 9568 section 5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advert {
     /// Source address of the packet.
-    pub source: Ipv4Addr,
-    /// Destination address: the group 224.0.0.18 or a peer.
-    pub destination: Ipv4Addr,
+    pub source: IpAddr,
+    /// Destination address: the group 224.0.0.18 or ff02::12, or a peer.
+    pub destination: IpAddr,
     /// IP time to live; 255 if it is what it should be.
     pub ttl: u8,
     /// Protocol version, 2 or 3.
@@ -58,7 +58,7 @@ pub struct Advert {
     /// The interval it announces.
     pub interval: Duration,
     /// The virtual addresses it announces.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A capture that runs until it is dropped.
@@ -184,12 +184,13 @@ impl Timeline {
     }
 
     /// The first gratuitous ARP for `address` that `host` sent after `after`.
-    pub fn first_garp(&self, host: &str, address: Ipv4Addr, after: SystemTime) -> Option<&Event> {
+    pub fn first_garp(&self, host: &str, address: impl Into<IpAddr>, after: SystemTime) -> Option<&Event> {
         self.garps(host, address).find(|e| e.at > after)
     }
 
     /// Every gratuitous ARP for `address` from `host`.
-    pub fn garps(&self, host: &str, address: Ipv4Addr) -> impl Iterator<Item = &Event> {
+    pub fn garps(&self, host: &str, address: impl Into<IpAddr>) -> impl Iterator<Item = &Event> {
+        let address = address.into();
         self.0.iter().filter(move |e| e.from == host && e.what == What::Garp(address))
     }
 
@@ -301,7 +302,8 @@ fn host_behind(
 fn decode(frame: &[u8]) -> Option<What> {
     let payload = frame.get(14..)?;
     match frame.get(12..14)? {
-        [0x08, 0x00] => decode_advert(payload).map(What::Advert),
+        [0x08, 0x00] => decode_v4(payload).map(What::Advert),
+        [0x86, 0xdd] => decode_v6(payload),
         [0x08, 0x06] => {
             let (sender, target) = (address(payload.get(14..18)?)?, address(payload.get(24..28)?)?);
             (sender == target).then_some(What::Garp(sender))
@@ -310,35 +312,49 @@ fn decode(frame: &[u8]) -> Option<What> {
     }
 }
 
-fn decode_advert(ip: &[u8]) -> Option<Advert> {
-    const VRRP: u8 = 112;
+fn decode_v4(ip: &[u8]) -> Option<Advert> {
     if *ip.get(9)? != VRRP {
         return None;
     }
     let header = usize::from(ip.first()? & 0x0f) * 4;
     let vrrp = ip.get(header..usize::from(u16::from_be_bytes([*ip.get(2)?, *ip.get(3)?])))?;
+    decode_advert(address(ip.get(12..16)?)?, address(ip.get(16..20)?)?, *ip.get(8)?, vrrp)
+}
+
+/// An advert, or an unsolicited neighbour advertisement (RFC 4861 section 4.4: type 136, not the S flag).
+fn decode_v6(ip: &[u8]) -> Option<What> {
+    const ICMPV6: u8 = 58;
+    let payload = ip.get(40..40 + usize::from(u16::from_be_bytes([*ip.get(4)?, *ip.get(5)?])))?;
+    match *ip.get(6)? {
+        VRRP => {
+            let (source, destination) = (address(ip.get(8..24)?)?, address(ip.get(24..40)?)?);
+            decode_advert(source, destination, *ip.get(7)?, payload).map(What::Advert)
+        }
+        ICMPV6 if payload.first() == Some(&136) && payload.get(4)? & 0x40 == 0 => {
+            Some(What::Garp(address(payload.get(8..24)?)?))
+        }
+        _ => None,
+    }
+}
+
+fn decode_advert(source: IpAddr, destination: IpAddr, ttl: u8, vrrp: &[u8]) -> Option<Advert> {
     let &[kind, vrid, priority, count, a, b, _, _, ..] = vrrp else { return None };
     let (version, auth_type, interval) = match kind {
         0x21 => (2, a, Duration::from_secs(u64::from(b))),
         0x31 => (3, 0, Duration::from_millis(10 * u64::from(u16::from_be_bytes([a & 0x0f, b])))),
         _ => return None,
     };
-    let addresses = vrrp[8..].chunks_exact(4).take(usize::from(count)).filter_map(address).collect();
-    Some(Advert {
-        source: address(ip.get(12..16)?)?,
-        destination: address(ip.get(16..20)?)?,
-        ttl: *ip.get(8)?,
-        version,
-        vrid,
-        priority,
-        auth_type,
-        interval,
-        addresses,
-    })
+    let length = if source.is_ipv4() { 4 } else { 16 };
+    let addresses = vrrp[8..].chunks_exact(length).take(usize::from(count)).filter_map(address).collect();
+    Some(Advert { source, destination, ttl, version, vrid, priority, auth_type, interval, addresses })
 }
 
-fn address(bytes: &[u8]) -> Option<Ipv4Addr> {
-    <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
+/// VRRP's IP protocol number.
+const VRRP: u8 = 112;
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).ok().map(|bytes| Ipv4Addr::from(bytes).into());
+    v4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(|bytes| Ipv6Addr::from(bytes).into()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A `vrrp_instance` block for tests: the few settings they vary, its text, and the times the protocol gives it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// One `vrrp_instance`, called `VI_1`, on `eth0`, virtual router 51.
@@ -16,7 +16,7 @@ pub struct Instance {
     /// Leave a master of lower priority alone.
     pub nopreempt: bool,
     /// Adverts by unicast: own address and the peer's. `None`: multicast.
-    pub unicast: Option<(Ipv4Addr, Ipv4Addr)>,
+    pub unicast: Option<(IpAddr, IpAddr)>,
     /// Version 2: the clear-text password. `None`: no authentication.
     pub password: Option<String>,
     /// Lines of `virtual_ipaddress`.
@@ -40,8 +40,25 @@ impl Instance {
         }
     }
 
+    /// The same over IPv6 (version 3), with [`Instance::VIP_V6`] as its address, and a link-local one before it, which
+    /// RFC 9568 section 5.2.9 wants.
+    #[must_use]
+    pub fn v6(self) -> Instance {
+        let addresses = vec!["fe80::64/64 dev eth0".into(), format!("{}/64 dev eth0", Instance::VIP_V6)];
+        Instance { addresses, ..self }
+    }
+
     /// The virtual address.
     pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
+
+    /// The virtual address of an instance over IPv6.
+    pub const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x64);
+
+    /// The virtual address of this instance.
+    pub fn vip(&self) -> IpAddr {
+        let v6 = self.addresses.iter().any(|line| line.contains("::"));
+        if v6 { Instance::VIP_V6.into() } else { Instance::VIP.into() }
+    }
 
     /// The same with another priority.
     #[must_use]

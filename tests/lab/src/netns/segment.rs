@@ -4,7 +4,7 @@
 //! [`Net`] is dropped. The bridge's side of each cable is named after the host, so a capture there tells who sent.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -43,7 +43,7 @@ pub struct Address {
 }
 
 impl Net {
-    /// Builds a segment with these hosts, in order 10.0.0.1, 10.0.0.2 and so on. Names: at most 8 letters or digits.
+    /// Builds a segment with these hosts, in order 10.0.0.1 and fe80::1, 10.0.0.2 and fe80::2, and so on. Names: at most 8 letters or digits.
     ///
     /// # Panics
     /// If the kernel refuses (outside of [`in_namespaces!`](crate::in_namespaces), say).
@@ -61,7 +61,13 @@ impl Net {
             host.join(&switch, &net);
             switch.ip(&format!("link set dev {net} master br0 up"));
             host.ip(&format!("addr add {}/24 brd + dev eth0", host.address));
+            // A link-local address that can be used at once: nobody asks for duplicates. Where the machine's default is
+            // to have no IPv6, this segment has it all the same.
+            host.enter(|| std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0"))
+                .expect("a namespace of our own has settings of its own");
+            host.ip("link set dev eth0 addrgenmode none");
             host.ip("link set dev eth0 up");
+            host.ip(&format!("addr add fe80::{n}/64 dev eth0 nodad"));
             hosts.push(host);
         }
         Net { switch, hosts }
@@ -238,8 +244,11 @@ impl Host {
     }
 
     /// Whether one of its interfaces has the address.
-    pub fn has(&self, address: Ipv4Addr) -> bool {
-        self.addresses().iter().any(|a| a.address == address)
+    pub fn has(&self, address: impl Into<IpAddr>) -> bool {
+        match address.into() {
+            IpAddr::V4(address) => self.addresses().iter().any(|a| a.address == address),
+            IpAddr::V6(address) => self.ip("-6 addr show").contains(&format!("inet6 {address}/")),
+        }
     }
 
     /// Takes `eth0` administratively up or down.

@@ -10,62 +10,79 @@ vrrp_track_process p1 {\nprocess nginx\n}
 bfd_instance b1 {\nneighbor_ip 192.0.2.77\n}
 vrrp_instance Other {\ninterface eth9\nvirtual_router_id 99\npriority 50\nvirtual_ipaddress {\n10.9.9.9\n}\n}
 vrrp_instance Third {\ninterface eth9\nvirtual_router_id 98\npriority 50\nvirtual_ipaddress {\n10.9.9.8\n}\n}
+vrrp_instance Fourth {\ninterface eth9\nvirtual_router_id 97\npriority 50\nvirtual_ipaddress {\n10.9.9.7\n}\n}
 virtual_server_group vg1 {\n10.9.0.1 80\n}
 ";
 
-/// A whole configuration in which the lines stand at that place.
+/// A whole configuration in which the lines stand at that place, and beside them what they cannot do without.
 pub fn around(place: Place, lines: &str) -> String {
-    let server = |inside: &str| {
-        format!(
-            "virtual_server 10.0.0.9 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n\
-             real_server 10.0.1.1 80 {{\n{inside}\n}}\n}}\n"
-        )
+    // What the lines say themselves is not said for them.
+    let with = |needed: &[&str]| {
+        let said = |statement: &&&str| {
+            let keyword = |text: &str| text.split_whitespace().next().unwrap_or_default().to_owned();
+            !lines.lines().any(|line| keyword(line) == keyword(statement))
+        };
+        let needed: Vec<&str> = needed.iter().filter(said).copied().collect();
+        format!("{}\n{lines}", needed.join("\n"))
     };
-    let instance = |inside: &str| {
-        format!(
-            "vrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\npriority 100\n\
-             virtual_ipaddress {{\n10.0.0.9\n}}\n{inside}\n}}\n"
-        )
+    let block = |name: &str, inside: &str| format!("{name} {{\n{inside}\n}}\n");
+    let instance = |inside: &str| block("vrrp_instance A", inside);
+    let service = |inside: &str| block("virtual_server 10.0.0.9 80", inside);
+    let servers = |inside: &str| {
+        let server = block("real_server 10.0.1.1 80", inside);
+        service(&format!("protocol TCP\nlvs_sched rr\nlvs_method NAT\n{server}"))
     };
-    let check = |before: &str| server(&format!("{} {{\n{before}\n{lines}\n}}", place.name()));
-    let block = |words: &str, before: &str| format!("{} {words} {{\n{before}\n{lines}\n}}\n", place.name());
+    let network =
+        ["interface eth0", "virtual_router_id 1", "priority 100", "virtual_ipaddress {\n10.0.0.9\n}"];
     let text = match place {
         Place::Root => lines.to_owned() + "\n",
-        Place::Global | Place::Tls => block("", ""),
-        Place::Instance => instance(lines),
-        Place::Authentication => {
-            instance(&format!("authentication {{\nauth_type PASS\nauth_pass x\n{lines}\n}}"))
-        }
+        Place::Global | Place::Tls => block(place.name(), lines),
+        Place::Instance => instance(&with(&network)),
+        Place::Authentication => instance(&format!(
+            "{}\n{}",
+            network.join("\n"),
+            block("authentication", &with(&["auth_type PASS", "auth_pass x"]))
+        )),
         Place::AuthHmac => {
-            instance(&format!("version 3\nauth_hmac {{\nkey 1 \"0123456789abcdef\"\n{lines}\n}}"))
+            let key = "key 1 \"0123456789abcdef0123456789abcdef\"";
+            instance(&format!("{}\nversion 3\n{}", network.join("\n"), block("auth_hmac", &with(&[key]))))
         }
-        Place::SyncGroup => block("G", "group {\nOther\nThird\n}"),
-        Place::Script => block("s2", "script /bin/true"),
-        Place::TrackFile => block("f2", "file /run/f2"),
-        Place::TrackProcess => block("p2", "process haproxy"),
-        Place::Bfd => block("b2", "neighbor_ip 192.0.2.78"),
-        Place::TrackGroup => block("g2", "group {\nOther\n}"),
-        Place::GarpGroup => block("", "interface eth0"),
-        Place::VirtualServer => format!(
-            "virtual_server 10.0.0.9 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{lines}\n\
-             real_server 10.0.1.1 80 {{\nTCP_CHECK {{\n}}\n}}\n}}\n"
-        ),
-        Place::RealServer => server(lines),
-        Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => check(""),
-        Place::HttpGet | Place::SslGet => check("url {\npath /\n}"),
-        Place::Url => server(&format!("HTTP_GET {{\nurl {{\npath /\n{lines}\n}}\n}}")),
-        Place::SmtpHost => server(&format!("SMTP_CHECK {{\nhost {{\n{lines}\n}}\n}}")),
-        Place::DnsCheck => check("name example.org"),
-        Place::MiscCheck => check("misc_path /bin/true"),
-        Place::BfdCheck => check("name b1"),
-        Place::FileCheck => check("track_file f1"),
+        Place::SyncGroup => block("vrrp_sync_group G", &with(&["group {\nOther\nThird\n}"])),
+        Place::Script => block("vrrp_script s2", &with(&["script /bin/true"])),
+        Place::TrackFile => block("track_file f2", &with(&["file /run/f2"])),
+        Place::TrackProcess => block("vrrp_track_process p2", &with(&["process haproxy"])),
+        Place::Bfd => block("bfd_instance b2", &with(&["neighbor_ip 192.0.2.78"])),
+        Place::TrackGroup => block("track_group g2", &with(&["group {\nOther\n}"])),
+        Place::GarpGroup => block("garp_group", &with(&["garp_interval 1", "interface eth0"])),
+        Place::VirtualServer => service(&with(&[
+            "protocol TCP",
+            "lvs_sched rr",
+            "lvs_method NAT",
+            "real_server 10.0.1.1 80 {\nTCP_CHECK {\n}\n}",
+        ])),
+        Place::RealServer => servers(&with(&["TCP_CHECK {\n}"])),
+        Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => {
+            servers(&block(place.name(), lines))
+        }
+        Place::HttpGet | Place::SslGet => servers(&block(place.name(), &with(&["url {\npath /\n}"]))),
+        Place::Url => servers(&block("HTTP_GET", &block("url", &with(&["path /"])))),
+        Place::SmtpHost => servers(&block("SMTP_CHECK", &block("host", lines))),
+        Place::DnsCheck => servers(&block(place.name(), &with(&["name example.org"]))),
+        Place::MiscCheck => servers(&block(place.name(), &with(&["misc_path /bin/true"]))),
+        Place::BfdCheck => servers(&block(place.name(), &with(&["name b1"]))),
+        Place::FileCheck => servers(&block(place.name(), &with(&["track_file f1"]))),
     };
     format!("{WORLD}{text}")
 }
 
+/// Keywords that mean nothing without another.
+const COMPANIONS: &[(&str, &str)] = &[("bind_port", "bindto 10.0.0.250"), ("vmac_xmit_base", "use_vmac")];
+
 /// Whole lines, with their blocks, of a keyword at a place; some may be refused for what else stands there.
 pub fn lines(keyword: &Keyword, place: Place) -> Vec<String> {
-    values(keyword, place).into_iter().map(|value| format!("{} {value}", keyword.name)).collect()
+    let companion = COMPANIONS.iter().find(|(name, _)| *name == keyword.name).map_or("", |(_, other)| other);
+    let line = |value: String| format!("{} {value}\n{companion}", keyword.name).trim_end().to_owned();
+    values(keyword, place).into_iter().map(line).collect()
 }
 
 fn values(keyword: &Keyword, place: Place) -> Vec<String> {
@@ -135,7 +152,7 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("authentication", _) => {
             &["{\nauth_type PASS\nauth_pass \"a b\"\n}", "{\nauth_type AH\nauth_pass x\n}"]
         }
-        ("auth_hmac", _) => &["{\nkey 1 \"0123456789abcdef\"\n}"],
+        ("auth_hmac", _) => &["{\nkey 1 \"0123456789abcdef0123456789abcdef\"\n}"],
         ("real_server", _) => &["10.0.1.2 8080 {\nTCP_CHECK {\n}\n}", "10.0.1.3 {\n}"],
         ("HTTP_GET" | "SSL_GET", _) => {
             &["{\nurl {\npath /\n}\nurl {\npath /b\nstatus_code 200 301-302\n}\n}"]
@@ -165,7 +182,7 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("linkbeat_interfaces" | "interfaces", _) => &["{\neth1\neth2\n}"],
         ("interface_up_down_delays", _) => &["{\neth1 2 3\neth2 0.5\n}"],
         ("notification_email", _) => &["{\na@example.org\n}", "{\na@example.org\nb@example.org\n}"],
-        ("group", Place::SyncGroup) => &["{\nOther\nThird\nA\n}"],
+        ("group", Place::SyncGroup) => &["{\nThird\nFourth\n}"],
         ("group", _) => &["{\nThird\n}"],
         ("unicast_peer", _) => &["{\n10.0.0.2\n10.0.0.3\n}", "{\n10.0.0.2 min_ttl 250 max_ttl 255\n}"],
         ("track_interface", _) => &["{\neth1\neth2 weight -5\n}", "{\neth3 weight 5 reverse\n}"],
@@ -190,11 +207,12 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("regex_stack", _) => &["1024 65536"],
         ("payload", _) => &["01ff", "01 ff"],
         ("require_reply", _) => &["", "01ff"],
-        ("min_rx" | "min_tx" | "idle_tx", _) => &["30", "100"],
+        ("min_rx" | "min_tx", _) => &["30", "100"],
+        ("idle_tx", _) => &["1200", "2000.5"],
         ("neighbor_ip" | "neighbour_ip", _) => &["192.0.2.80", "2001:db8::80"],
         ("source_ip", _) => &["192.0.2.81"],
         ("init_file", _) => &["", "5", "5 overwrite"],
-        ("key", _) => &["2 \"fedcba9876543210\""],
+        ("key", _) => &["2 \"fedcba9876543210fedcba9876543210\""],
         ("timer_expired_backup" | "thread_timer_expired" | "max_auto_priority", _) => &["", "20"],
         ("old_unicast_checksum", _) => &["", "never"],
         ("use_vmac", _) => &["", "vrrp.7", "vrrp.7 02:00:00:00:00:07", "vrrp.8 netlink_notify"],

@@ -9,6 +9,7 @@ mod annotated;
 mod bfd;
 mod command;
 mod group;
+mod inherit;
 mod instance;
 mod script;
 mod service;
@@ -55,6 +56,7 @@ pub fn lines(config: &Config) -> Vec<Line> {
     group::write(config, &mut out);
     instance::write(config, &mut out);
     service::write(&config.services, &mut out);
+    inherit::mark(&mut out.0);
     out.0
 }
 

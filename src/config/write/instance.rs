@@ -15,8 +15,8 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
     for (name, instance) in config.instances.iter().chain(&config.idle) {
         let thing = Some(Thing::Instance(name.clone()));
         out.block("vrrp_instance", [name.clone()], thing, |lines| {
-            election(instance, lines);
             lines.value("interface", instance.interface.as_str());
+            election(instance, lines);
             device(&instance.device, lines);
             adverts(instance, lines);
             conduct(&instance.conduct, lines);
@@ -33,10 +33,18 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
 
 fn election(instance: &Instance, lines: &mut Lines) {
     let router = &instance.router;
-    let state = if router.wish == Role::Master { "MASTER" } else { "BACKUP" };
-    lines.value("state", state);
+    let is_backup = router.wish == Role::Backup;
+    let state = if is_backup { "BACKUP" } else { "MASTER" };
     lines.value("virtual_router_id", router.vrid);
-    lines.value("priority", router.priority);
+    let owner = router.priority == vrrp::PRIORITY_OWNER;
+    lines.unless("state", state, if owner { "MASTER" } else { "BACKUP" });
+    lines.push(
+        "priority",
+        vec![router.priority.to_string()],
+        is_backup && router.priority == 100,
+        None,
+        None,
+    );
     lines.value("version", if router.version == Version::V2 { 2_u8 } else { 3 });
     lines.unless("advert_int", router.interval, Duration::from_secs(1));
     lines.flag("nopreempt", !router.preempt);

@@ -10,6 +10,8 @@ mod round_trip;
 mod samples;
 #[path = "config/toml.rs"]
 mod toml;
+#[path = "config/services.rs"]
+mod services;
 #[path = "config/trackers.rs"]
 mod trackers;
 
@@ -289,7 +291,7 @@ fn services_are_balanced_as_written() {
 #[test]
 fn marks_and_ipv6_services_are_understood() {
     let config = clean(
-        "virtual_server fwmark 7 {\nlvs_sched rr\nlvs_method DR\nreal_server 2001:db8::1 80 {\n}\n}\n\
+        "virtual_server fwmark 7 {\nlvs_sched rr\nlvs_method DR\nreal_server 2001:db8::1 {\n}\n}\n\
          virtual_server 2001:db8::9 53 {\nlvs_sched rr\nlvs_method DR\nprotocol UDP\nops\nreal_server 2001:db8::1 53 {\n\
          TCP_CHECK {\n}\n}\n}\n",
     );

@@ -214,6 +214,22 @@ codes! {
     SorryIsReal = "sorry-is-real",
     /// No real server has a weight.
     NoWeight = "no-weight",
+    /// More weight must be up than there is.
+    QuorumTooHigh = "quorum-too-high",
+    /// A quorum that is never reached again once it is lost.
+    QuorumNotRegained = "quorum-not-regained",
+    /// A hysteresis that is not below the quorum.
+    HysteresisTooLarge = "hysteresis-too-large",
+    /// Waiting for a check that does not exist.
+    AlphaUnchecked = "alpha-unchecked",
+    /// `omega` without a script to run.
+    OmegaWithoutScripts = "omega-without-scripts",
+    /// One-packet scheduling of persistent clients.
+    PersistentOps = "persistent-ops",
+    /// Persistent clients of a server that is down.
+    InhibitedPersistence = "inhibited-persistence",
+    /// A group that nothing uses.
+    UnusedGroup = "unused-group",
     /// The other director has no such instance.
     PeerMissing = "peer-missing",
     /// The other director's instance does not fit to this one.

@@ -32,6 +32,9 @@ pub struct Difference {
     pub services: Changes<ServiceKey>,
     /// Whether `global_defs` differs. What instances and services take over from it shows up with them.
     pub global_changed: bool,
+    /// Whether nothing of this differs, and yet something that nothing acts on so far.
+    #[serde(default)]
+    pub rest_changed: bool,
 }
 
 impl<K: Ord> Default for Changes<K> {
@@ -55,7 +58,7 @@ impl<K: Ord> Changes<K> {
 impl Difference {
     /// Whether the two configurations say the same.
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.services.is_empty() && !self.global_changed
+        self.instances.is_empty() && self.services.is_empty() && !self.global_changed && !self.rest_changed
     }
 }
 
@@ -63,11 +66,14 @@ impl Difference {
 ///
 /// Within a virtual server that differs, the real servers (and their checks) that do not differ are the old ones.
 pub fn adopt(old: &Config, mut new: Config) -> (Config, Difference) {
-    let difference = Difference {
+    let mut difference = Difference {
         instances: adopt_map(&old.instances, &mut new.instances, |_, _| {}),
         services: adopt_map(&old.services, &mut new.services, adopt_servers),
         global_changed: old.global != new.global,
+        rest_changed: false,
     };
+    // What is the same is the same pointer by now, so this is cheap.
+    difference.rest_changed = difference.is_empty() && *old != new;
     (new, difference)
 }
 
@@ -155,6 +161,17 @@ mod tests {
         assert!(difference.global_changed);
         assert!(difference.instances.is_empty());
         assert!(Arc::ptr_eq(&new.services[&key(81)], &old.services[&key(81)]));
+    }
+
+    #[test]
+    fn what_nothing_acts_on_yet_is_a_difference_of_its_own() {
+        let group =
+            |address: &str| format!("virtual_server_group G {{\n {address} 80\n}}\n{}", service(80, 1));
+        let old = config(&group("10.0.0.5"));
+        let (_, difference) = adopt(&old, config(&group("10.0.0.6")));
+        assert!(difference.services.is_empty() && difference.rest_changed && !difference.is_empty());
+        let (_, difference) = adopt(&old, config(&group("10.0.0.5")));
+        assert!(difference.is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod instance;
 mod peer;
+mod pool;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,22 @@ pub const TRAPS: &[Trap] = &[
     ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
+    trap(Code::QuorumTooHigh, "The quorum is above the sum of all weights.", pool::quorum_too_high),
+    trap(
+        Code::QuorumNotRegained,
+        "Quorum and hysteresis together are above the sum of all weights.",
+        pool::quorum_not_regained,
+    ),
+    trap(Code::HysteresisTooLarge, "The hysteresis is not below the quorum.", pool::hysteresis_too_large),
+    trap(Code::AlphaUnchecked, "`alpha` for a server without any check.", pool::alpha_unchecked),
+    trap(Code::OmegaWithoutScripts, "`omega`, and no script that it runs.", pool::omega_without_scripts),
+    trap(Code::PersistentOps, "`ops` with persistence.", pool::persistent_ops),
+    trap(
+        Code::InhibitedPersistence,
+        "Persistent clients stay with a server that is down, because it is inhibited.",
+        pool::inhibited_persistence,
+    ),
+    trap(Code::UnusedGroup, "No virtual server uses a `virtual_server_group`.", pool::unused_group),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

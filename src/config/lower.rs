@@ -17,14 +17,21 @@ mod group;
 mod hmac;
 mod instance;
 mod line;
+mod method;
 mod missing;
 mod notify;
 mod peers;
+mod persistence;
+mod place;
+mod quorum;
 mod route;
 mod rule;
 mod script;
 mod server;
+mod server_group;
 mod service;
+mod sorry;
+mod target;
 mod track;
 mod track_file;
 mod track_process;
@@ -51,7 +58,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
     group::lower(&mut context, &entries, &defaults, &mut config);
-    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config.services);
+    server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
+    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
     let known = [
         "bfd_instance",
         "global_defs",
@@ -61,6 +69,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
         "track_file",
         "track_group",
         "virtual_server",
+        "virtual_server_group",
         "vrrp_instance",
         "vrrp_script",
         "vrrp_sync_group",

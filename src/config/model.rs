@@ -15,6 +15,7 @@ mod notify;
 mod route;
 mod script;
 mod server;
+mod server_group;
 mod service;
 mod track;
 mod track_file;
@@ -37,6 +38,7 @@ pub use notify::*;
 pub use route::*;
 pub use script::*;
 pub use server::*;
+pub use server_group::*;
 pub use service::*;
 pub use track::*;
 pub use track_file::*;
@@ -72,11 +74,25 @@ pub struct Config {
     pub neighbours: BTreeMap<String, Arc<Bfd>>,
     /// `virtual_server` blocks by what they serve.
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
+    /// `virtual_server_group` blocks by name.
+    pub server_groups: BTreeMap<String, Arc<ServerGroup>>,
+    /// `virtual_server group` blocks by what they serve. Nothing carries them out yet.
+    pub group_services: BTreeMap<GroupKey, Arc<VirtualServer>>,
 }
 
 impl Config {
+    /// Every virtual server, those of groups last.
+    pub fn virtual_servers(&self) -> impl Iterator<Item = (Served, &Arc<VirtualServer>)> {
+        let services = self.services.iter().map(|(key, service)| (Served::Key(*key), service));
+        let of_groups = self.group_services.iter();
+        services.chain(of_groups.map(|(key, service)| (Served::Group(key.clone()), service)))
+    }
+
     /// Whether nothing is asked for: no instance and no virtual server.
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.idle.is_empty() && self.services.is_empty()
+        self.instances.is_empty()
+            && self.idle.is_empty()
+            && self.services.is_empty()
+            && self.group_services.is_empty()
     }
 }

@@ -4,6 +4,7 @@
 use ipvs_backend::{DestinationKey, ServiceKey};
 
 use super::source::Span;
+use super::{GroupKey, Served};
 
 /// Something that has a block of its own in the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,40 @@ pub enum Thing {
     Server(ServiceKey, DestinationKey),
     /// A check of a server, counted from 0 among those that work.
     Check(ServiceKey, DestinationKey, usize),
+    /// A `virtual_server_group`, by name.
+    ServerGroup(String),
+    /// A `virtual_server` of a group.
+    GroupService(GroupKey),
+    /// A `real_server` of such a service.
+    GroupServer(GroupKey, DestinationKey),
+    /// A check of such a server.
+    GroupCheck(GroupKey, DestinationKey, usize),
+}
+
+impl Served {
+    /// The virtual server as a thing.
+    pub fn thing(&self) -> Thing {
+        match self {
+            Self::Key(key) => Thing::Service(*key),
+            Self::Group(key) => Thing::GroupService(key.clone()),
+        }
+    }
+
+    /// One of its real servers.
+    pub fn server(&self, server: DestinationKey) -> Thing {
+        match self {
+            Self::Key(key) => Thing::Server(*key, server),
+            Self::Group(key) => Thing::GroupServer(key.clone(), server),
+        }
+    }
+
+    /// A check of one of its real servers.
+    pub fn check(&self, server: DestinationKey, number: usize) -> Thing {
+        match self {
+            Self::Key(key) => Thing::Check(*key, server, number),
+            Self::Group(key) => Thing::GroupCheck(key.clone(), server, number),
+        }
+    }
 }
 
 /// The places of things and of what is said in their blocks.

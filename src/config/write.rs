@@ -12,6 +12,8 @@ mod group;
 mod inherit;
 mod instance;
 mod script;
+mod server;
+mod server_group;
 mod service;
 mod text;
 mod toml;
@@ -55,7 +57,8 @@ pub fn lines(config: &Config) -> Vec<Line> {
     bfd::write(config, &mut out);
     group::write(config, &mut out);
     instance::write(config, &mut out);
-    service::write(&config.services, &mut out);
+    server_group::write(&config.server_groups, &mut out);
+    service::write(config, &mut out);
     inherit::mark(&mut out.0);
     out.0
 }

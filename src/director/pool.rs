@@ -13,7 +13,7 @@ use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
 use notify::Serving;
 
 use super::event::CheckId;
-use crate::config::{RealServer, VirtualServer};
+use crate::config::{Extras, RealServer, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
@@ -98,7 +98,8 @@ impl Server {
     }
 
     fn settings(&self, weight: u32) -> DestinationSettings {
-        DestinationSettings { forwarding: self.config.forwarding, weight, upper: 0, lower: 0 }
+        let Extras { upper, lower, .. } = *self.config.extras();
+        DestinationSettings { forwarding: self.config.forwarding, weight, upper, lower }
     }
 }
 
@@ -118,7 +119,8 @@ impl Pool {
     ) -> Vec<CheckId> {
         let mut gone = Vec::new();
         let mut old = std::mem::take(&mut self.servers);
-        for (key, server_config) in &config.servers {
+        let reachable = config.servers.iter().filter(|(_, server)| server.is_reachable());
+        for (key, server_config) in reachable {
             let before = old.remove(key);
             let (up, since, mut runs) = match before {
                 Some(s) => (s.up, s.since, s.checks),
@@ -184,9 +186,14 @@ impl Pool {
         self.servers.values().any(|s| s.up && s.config.weight > 0)
     }
 
+    /// The sorry server, if it can be of use.
+    pub(super) fn sorry(&self) -> Option<&SorryServer> {
+        self.config.reachable_sorry()
+    }
+
     /// Whether the sorry server stands in.
     pub(super) fn sorry_stands_in(&self) -> bool {
-        self.config.sorry.is_some() && !self.has_quorum()
+        self.sorry().is_some() && !self.has_quorum()
     }
 
     /// What is left to serve clients.
@@ -211,7 +218,7 @@ impl Pool {
             .iter()
             .filter_map(|(key, server)| Some((*key, server.settings(self.weight(server)?))))
             .collect();
-        if let Some(sorry) = self.config.sorry.as_ref().filter(|_| !self.has_quorum()) {
+        if let Some(sorry) = self.sorry().filter(|_| !self.has_quorum()) {
             destinations.insert(
                 sorry.key,
                 DestinationSettings { forwarding: sorry.forwarding, weight: 1, upper: 0, lower: 0 },

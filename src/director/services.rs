@@ -82,7 +82,7 @@ impl Director {
                     self.log(Entry::ServerFlipped { service, server: key, up, treatment });
                 }
                 Change::Quorum { up } => {
-                    let sorry = config.sorry.as_ref().map(|s| s.key);
+                    let sorry = config.reachable_sorry().map(|s| s.key);
                     self.log(Entry::Quorum { service, up, sorry });
                 }
             }

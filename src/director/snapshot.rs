@@ -195,7 +195,7 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
         service: pool.key,
         scheduler: pool.config.settings.scheduler.to_string(),
         quorum: pool.has_quorum(),
-        sorry_server: pool.config.sorry.as_ref().map(|s| s.key),
+        sorry_server: pool.sorry().map(|s| s.key),
         sorry_active: pool.sorry_stands_in(),
         servers,
     }

@@ -227,6 +227,49 @@ fn a_changed_weight_keeps_the_verdict_and_a_changed_check_must_pass_again() {
     assert!(reason.contains("changed"), "{reason}");
 }
 
+/// The last table that was wanted.
+fn table(effects: &[Effect]) -> Option<Arc<ipvs_backend::Table>> {
+    effects.iter().rev().find_map(|effect| match effect {
+        Effect::Table(level) => Some(level.value.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn limits_of_a_server_are_in_the_table_and_a_reload_changes_them() {
+    let limited =
+        |upper: u32| SERVERS.replace("weight 3", &format!("weight 3\nuthreshold {upper}\nlthreshold 4"));
+    let settings = |effects: &[Effect]| {
+        let table = table(effects).expect("a table");
+        let service = table.services.values().next().expect("a service").clone();
+        service
+            .destinations
+            .values()
+            .map(|server| (server.weight, server.upper, server.lower))
+            .collect::<Vec<_>>()
+    };
+    let mut desk = Desk::new("");
+    assert_eq!(settings(&desk.configure(&limited(9))), [(3, 9, 4)]);
+    assert_eq!(settings(&desk.configure(&limited(8))), [(3, 8, 4)]);
+    assert_eq!(settings(&desk.configure(SERVERS)), [(3, 0, 0)]);
+}
+
+#[test]
+fn a_reload_of_what_is_not_in_effect_yet_leaves_the_table_alone() {
+    let mut desk = Desk::new("");
+    let before = table(&desk.configure(SERVERS)).expect("a table");
+    let idle = "quorum 2\nhysteresis 1\nquorum_up /bin/true\nalpha\nomega\nsnmp_name x\nprotocol TCP";
+    let in_server = "weight 3\nnotify_up /bin/true\nsnmp_name y";
+    let text = SERVERS.replace("protocol TCP", idle).replace("weight 3", in_server);
+    let group = "virtual_server_group G {\n10.0.0.7 80\n}\n";
+    let after = table(&desk.configure(&(text + group))).unwrap_or_else(|| before.clone());
+    assert_eq!(after, before);
+    for (key, service) in &after.services {
+        assert!(Arc::ptr_eq(service, &before.services[key]), "{key} was written anew");
+    }
+    assert_eq!(desk.director.snapshot(desk.now).services[0].servers[0].effective_weight, Some(3));
+}
+
 #[test]
 fn an_owner_speaks_from_its_own_address_and_keeps_it() {
     let text = instance(51, "state MASTER\n priority 255").replace("10.0.0.100", "10.0.0.1/24");

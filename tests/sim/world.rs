@@ -170,7 +170,9 @@ impl World {
                 forwarding: Forwarding::Dr,
                 inhibit: n.is_multiple_of(2),
                 checks: vec![Arc::new(check)],
+                alpha: false,
                 alert: true,
+                extras: None,
             };
             (DestinationKey::new(rip(n), 80), Arc::new(server))
         };
@@ -180,8 +182,11 @@ impl World {
             sorry: Some(config::SorryServer {
                 key: DestinationKey::new(rip(99), 80),
                 forwarding: Forwarding::Dr,
+                tunnel: None,
+                inhibit: false,
             }),
             alert: true,
+            ..VirtualServer::default()
         };
         Config {
             instances: [("VI_1".to_owned(), Arc::new(instance))].into(),

@@ -12,7 +12,7 @@ use crate::config::{RealServer, Thing, VirtualServer};
 const PATIENT: Duration = Duration::from_secs(30);
 
 /// Checks that this version reads and does not make; a complaint of their own tells that.
-const OTHER_CHECKS: &[&str] = &[
+pub(super) const OTHER_CHECKS: &[&str] = &[
     "SSL_GET",
     "SMTP_CHECK",
     "DNS_CHECK",

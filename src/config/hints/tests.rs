@@ -112,11 +112,51 @@ fn traps_of_services_are_told_and_nothing_else() {
         (udp(53, "TCP_CHECK {\n}"), &[]),
         (tcp("sorry_server 10.0.1.2 80"), &[SorryIsReal]),
         (tcp("sorry_server 10.0.1.2 81"), &[]),
-        (tcp("weight 0"), &[NoWeight]),
-        (service("protocol TCP", "weight 0", "weight 1\nTCP_CHECK {\n}"), &[]),
+        (tcp("").replace("80 {\nTCP", "80 {\nweight 0\nTCP"), &[NoWeight]),
+        (service("protocol TCP", "", "weight 0\nTCP_CHECK {\n}"), &[]),
     ];
     for (text, expected) in cases {
         assert_eq!(hints(&text, &[]), expected, "{text}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn traps_of_pools_are_told_and_nothing_else() {
+    use Code::*;
+    // What stands in these texts has warnings of its own: much of it is not in effect yet.
+    let hints = |text: &str| -> Vec<Code> {
+        let reading = read_text("a.conf", text);
+        assert!(reading.config.is_some(), "{}", shown(&reading));
+        let hints = reading.complaints.iter().filter(|complaint| complaint.severity == Severity::Hint);
+        hints.map(|complaint| complaint.code).collect()
+    };
+    let udp = |lines: &str| tcp(lines).replace("protocol TCP", "protocol UDP").replace(" 80", " 53");
+    let alpha = |check: &str| service("protocol TCP", "", &format!("alpha\n{check}"));
+    let group = "virtual_server_group G {\n10.0.0.1 80\n}\n";
+    let cases: Vec<(String, &[Code])> = vec![
+        (tcp("quorum 2"), &[]),
+        (tcp("quorum 3"), &[QuorumTooHigh]),
+        (tcp("weight 2\nquorum 3"), &[]),
+        (tcp("weight 2\nquorum 3\nhysteresis 1"), &[]),
+        (tcp("weight 2\nquorum 3\nhysteresis 2"), &[QuorumNotRegained]),
+        (tcp("weight 2\nquorum 2\nhysteresis 2"), &[HysteresisTooLarge]),
+        (tcp("hysteresis 0"), &[]),
+        (alpha("TCP_CHECK {\n}"), &[]),
+        (alpha("PING_CHECK {\n}"), &[]),
+        (alpha(""), &[UncheckedServer, AlphaUnchecked]),
+        (tcp("omega"), &[OmegaWithoutScripts]),
+        (tcp("omega\nquorum_down /bin/true"), &[]),
+        (tcp("omega").replacen("80 {\nTCP", "80 {\nnotify_down /bin/true\nTCP", 1), &[]),
+        (udp("ops"), &[]),
+        (udp("ops\npersistence_timeout 60"), &[PersistentOps]),
+        (tcp("persistence_timeout 60"), &[]),
+        (tcp("inhibit_on_failure"), &[]),
+        (tcp("persistence_timeout 60\ninhibit_on_failure"), &[InhibitedPersistence]),
+        (tcp("") + group, &[UnusedGroup]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(hints(&text), expected, "{text}");
     }
 }
 

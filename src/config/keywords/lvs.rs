@@ -9,9 +9,12 @@ use super::Status::{NotYet, Obsolete, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
-const METHOD: &str = "NAT, DR or TUN";
+const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|csum|remcsum]";
 const NOT_RUN: &str = "the script is not run";
 const UNCHECKED: &str = "the server counts as up without this check";
+/// The largest number of the kernel's tables.
+const U32: i64 = u32::MAX as i64;
+const CHECKED: &[Place] = &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
 const DEFAULTS: &[Place] =
     &[VirtualServer, RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
 
@@ -47,25 +50,27 @@ pub(super) const TABLE: &[Keyword] = &[
     key("warmup", DEFAULTS, Seconds(0, 86_400 * SECOND), Works, "The first check waits for a random part of this time; by default it comes at once.").by_default("0"),
     key("warmup", &[MiscCheck], Seconds(0, 86_400 * SECOND), NOT_YET, "The first check waits for a random part of this time.").by_default("0"),
     key("delay_loop", &[MiscCheck], Seconds(1_000, 86_400 * SECOND), NOT_YET, "Time between two checks.").by_default("60"),
-    key("alpha", DEFAULTS, Switch, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
+    key("alpha", &[VirtualServer], Flag, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
+    key("alpha", CHECKED, Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("as in the block around it"),
     key("alpha", &[MiscCheck, BfdCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
     key("omega", &[VirtualServer], Flag, NOT_YET, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
-    key("quorum", &[VirtualServer], Whole(1, ANY), NotYet("one server is enough"), "The weight of servers that must be up.").by_default("1"),
-    key("hysteresis", &[VirtualServer], Whole(0, ANY), NOT_YET, "How far the quorum must be missed or exceeded.").by_default("0"),
+    key("quorum", &[VirtualServer], Whole(1, U32), NotYet("one server is enough"), "The weight of servers that must be up.").by_default("1"),
+    key("hysteresis", &[VirtualServer], Whole(0, U32), NOT_YET, "How far the quorum must be missed or exceeded.").by_default("0"),
     key("quorum_up", &[VirtualServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the quorum is reached."),
     key("quorum_down", &[VirtualServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the quorum is lost."),
-    key("inhibit_on_failure", &[VirtualServer], Switch, Works, "A server that is down gets weight 0 instead of being removed.").by_default("off"),
+    key("inhibit_on_failure", &[VirtualServer], Flag, Works, "A server that is down gets weight 0 instead of being removed.").by_default("off"),
     key("inhibit_on_failure", &[RealServer], Switch, Works, "While it is down the server gets weight 0 instead of being removed.").by_default("the service's"),
     key("sorry_server", &[VirtualServer], Words("ADDRESS [PORT]"), Works, "Stands in while no server is up; it is not checked."),
     key("sorry_server_inhibit", &[VirtualServer], Flag, NotYet("it is removed while it is not needed"), "The sorry server stays in the table with weight 0.").by_default("off"),
     key("sorry_server_lvs_method", &[VirtualServer], Words(METHOD), Works, "How packets reach the sorry server.").by_default("the service's"),
     key("ha_suspend", &[VirtualServer], Flag, NotYet("checks go on"), "Check only while the service's address is on this host.").by_default("off"),
     key("virtualhost", &[VirtualServer, RealServer, HttpGet, SslGet], Word("a host name"), Works, "The Host header of checks.").by_default("the server's, else the service's, else the address"),
-    key("weight", &[VirtualServer, RealServer], Whole(0, 65_535), Works, "Share of new connections; 1 by default, 0 for none.").by_default("1"),
+    key("weight", &[VirtualServer], Whole(1, ANY), Works, "Share of new connections for servers that name none.").by_default("1"),
+    key("weight", &[RealServer], Whole(0, ANY), Works, "Share of new connections; 0 for none.").by_default("the service's, else 1"),
     key("smtp_alert", &[VirtualServer, RealServer], Switch, Works, "Whether events are mailed; yes by default, when mail is configured.").by_default("as `smtp_alert_checker`"),
     key("snmp_name", &[VirtualServer, RealServer], Word("a name"), NOT_YET, "Name in SNMP tables."),
-    key("uthreshold", &[RealServer], Whole(0, ANY), NotYet("there is no limit"), "At this many connections the server gets no new ones.").by_default("0, which is no limit"),
-    key("lthreshold", &[RealServer], Whole(0, ANY), NotYet("there is no limit"), "Below this many connections it gets new ones again.").by_default("0, which is no limit"),
+    key("uthreshold", &[RealServer], Whole(0, U32), Works, "At this many connections the server gets no new ones.").by_default("0, which is no limit"),
+    key("lthreshold", &[RealServer], Whole(0, U32), Works, "Below this many connections it gets new ones again; at most `uthreshold`.").by_default("0, which is three quarters of `uthreshold`"),
     key("notify_up", &[RealServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the server comes up."),
     key("notify_down", &[RealServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the server goes down."),
 

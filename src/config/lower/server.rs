@@ -1,143 +1,154 @@
 //! `real_server` and `sorry_server`.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use ipvs_backend::{DestinationKey, Family, Forwarding, ServiceKey};
+use ipvs_backend::DestinationKey;
 
 use super::check::{self, Timing};
-use super::context::{Context, Entry};
-use crate::config::complaint::Code;
+use super::context::{Context, Entry, short};
+use super::method::{Method, method};
+use super::place::{Endpoint, Located, place};
+use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::syntax::Word;
-use crate::config::{RealServer, Thing};
+use crate::config::{Command, Extras, RealServer};
 
 /// What a server takes over from its service where it says nothing itself.
 #[derive(Debug, Clone)]
 pub(super) struct Inherited {
-    pub forwarding: Forwarding,
+    pub method: Method,
     pub inhibit: bool,
+    pub alpha: bool,
     pub weight: u32,
     pub virtualhost: Option<String>,
     pub timing: Timing,
     pub alert: bool,
 }
 
-/// What a server must fit to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Endpoint {
-    pub service: ServiceKey,
-    pub family: Family,
-    /// The service's port; `None` for a mark.
-    pub port: Option<u16>,
-}
+/// Servers by address and port.
+pub(super) type Servers = BTreeMap<DestinationKey, Arc<RealServer>>;
 
 /// One `real_server` block.
 pub(super) fn lower(
     context: &mut Context<'_>,
     block: &Entry<'_>,
-    endpoint: Endpoint,
+    endpoint: Endpoint<'_>,
     inherited: &Inherited,
-    out: &mut BTreeMap<DestinationKey, Arc<RealServer>>,
+    out: &mut Servers,
 ) {
     context.at_most(block, 2);
-    let Some(inside) = &block.statement.block else { return };
-    let mut server = inherited.clone();
-    let mut checks = Vec::new();
-    for entry in context.entries(inside, Place::RealServer) {
-        match entry.name() {
-            _ if server.timing.take(context, &entry) => {}
-            "weight" => server.weight = context.whole(&entry).unwrap_or(server.weight),
-            "lvs_method" => server.forwarding = method(context, &entry).unwrap_or(server.forwarding),
-            "inhibit_on_failure" => server.inhibit = context.switch(&entry).unwrap_or(server.inhibit),
-            "virtualhost" => server.virtualhost = check::virtualhost(context, &entry),
-            "smtp_alert" => server.alert = context.switch(&entry).unwrap_or(server.alert),
-            "TCP_CHECK" | "HTTP_GET" => checks.push(entry),
-            _ => context.forgotten(&entry),
+    let mut draft =
+        Draft { own: inherited.clone(), extras: Extras::default(), limits: None, checks: Vec::new() };
+    for entry in context.entries_of(block, Place::RealServer) {
+        let taken = draft.own.timing.take(context, &entry) || draft.take(context, &entry);
+        if !taken {
+            context.forgotten(&entry);
         }
     }
     if context.first(block).is_none() {
         return;
     }
     let (words, span) = (block.words(), block.span());
-    let Some(key) = key(context, "the real server", words, span, endpoint, server.forwarding) else { return };
-    context.note(Thing::Server(endpoint.service, key), block);
-    for (number, entry) in checks.iter().enumerate() {
-        context.note(Thing::Check(endpoint.service, key, number), entry);
+    let Some(Located { key, asked }) =
+        place(context, "the real server", words, span, endpoint, draft.own.method)
+    else {
+        return;
+    };
+    let thing = |number: usize| endpoint.served.check(key, number);
+    context.note(endpoint.served.server(key), block);
+    for (number, entry) in draft.checks.iter().enumerate() {
+        context.note(thing(number), entry);
     }
-    let checks =
-        checks.iter().filter_map(|entry| check::lower(context, entry, key, &server)).map(Arc::new).collect();
-    let Inherited { forwarding, inhibit, weight, alert, .. } = server;
+    let checks = std::mem::take(&mut draft.checks);
+    // A check asks the port that is written, even where the service's own counts.
+    let checks = checks.iter().filter_map(|entry| check::lower(context, entry, asked, &draft.own));
+    let checks = checks.map(Arc::new).collect();
+    let Some(server) = draft.finish(context, checks) else { return };
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
         let message = format!("the real server {key} is there already; this one is left out");
         context.warning(Code::DuplicateServer, span, message);
         return;
     }
-    out.insert(key, Arc::new(RealServer { weight, forwarding, inhibit, checks, alert }));
+    out.insert(key, Arc::new(server));
 }
 
-/// `ADDRESS [PORT]`, fitting the service.
-pub(super) fn key(
-    context: &mut Context<'_>,
-    what: &str,
-    words: &[Word],
-    span: Span,
-    endpoint: Endpoint,
-    forwarding: Forwarding,
-) -> Option<DestinationKey> {
-    let word = words.first()?;
-    let address = context.address(what, word);
-    let port = match words.get(1) {
-        Some(word) => context.port(&format!("the port of {what}"), word, 0),
-        None => Some(endpoint.port.unwrap_or(0)),
-    };
-    let (address, port) = (address?, port?);
-    if let Some(expected) = endpoint.port
-        && port != expected
-        && forwarding != Forwarding::Nat
-    {
-        let message = format!(
-            "{what} has port {port} and the service port {expected}; {forwarding} cannot change the port, only NAT can"
-        );
-        let span = words.get(1).map_or(span, |word| word.span);
-        context.error_with(
-            Code::PortChange,
-            span,
-            message,
-            format!("say port {expected}, or `lvs_method NAT`"),
-        );
-    }
-    if Family::of(address) != endpoint.family && forwarding != Forwarding::Tun {
-        let message = format!(
-            "{what} and the service are not of one family; {forwarding} cannot go between IPv4 and IPv6"
-        );
-        context.error_with(Code::FamilyMismatch, word.span, message, "only `lvs_method TUN` can");
-    }
-    Some(DestinationKey::new(address, port))
+/// What has been said in the block.
+struct Draft<'a> {
+    own: Inherited,
+    extras: Extras,
+    /// Where the limits stand.
+    limits: Option<Span>,
+    checks: Vec<Entry<'a>>,
 }
 
-/// `lvs_method` and its kin: NAT, DR, or TUN with the only kind of tunnel there is so far.
-pub(super) fn method(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Forwarding> {
-    let word = context.first(entry)?;
-    let Ok(forwarding) = Forwarding::from_str(&word.text) else {
-        context.invalid_choice(&format!("`{}`", entry.keyword.name), word, &["NAT", "DR", "TUN"]);
-        return None;
-    };
-    if forwarding != Forwarding::Tun {
-        context.at_most(entry, 1);
-        return Some(forwarding);
-    }
-    match entry.words().get(1..) {
-        None | Some([]) => {}
-        Some([kind, name]) if kind.text == "type" && name.text == "ipip" => {}
-        Some([option, ..]) => {
-            let message =
-                "only plain ipip tunnels are supported yet, and any other kind would not reach the server";
-            context.error(Code::NotSupportedYet, option.span, message);
+impl<'a> Draft<'a> {
+    fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'a>) -> bool {
+        let own = &mut self.own;
+        match entry.name() {
+            "weight" => own.weight = weight(context, entry).unwrap_or(own.weight),
+            "lvs_method" => own.method = method(context, entry).unwrap_or(own.method),
+            "inhibit_on_failure" => own.inhibit = context.switch(entry).unwrap_or(own.inhibit),
+            "alpha" => own.alpha = context.switch(entry).unwrap_or(own.alpha),
+            "virtualhost" => {
+                own.virtualhost = check::virtualhost(context, entry).or(own.virtualhost.take());
+            }
+            "smtp_alert" => own.alert = context.switch(entry).unwrap_or(own.alert),
+            "uthreshold" => {
+                self.extras.upper = context.whole(entry).unwrap_or(self.extras.upper);
+                self.limits = self.limits.or(Some(entry.span()));
+            }
+            "lthreshold" => {
+                self.extras.lower = context.whole(entry).unwrap_or(self.extras.lower);
+                self.limits = Some(entry.span());
+            }
+            "notify_up" => command(context, entry, &mut self.extras.notify_up),
+            "notify_down" => command(context, entry, &mut self.extras.notify_down),
+            "snmp_name" => self.extras.snmp_name = context.text(entry).or(self.extras.snmp_name.take()),
+            "TCP_CHECK" | "HTTP_GET" => self.checks.push(*entry),
+            _ => return false,
         }
+        true
     }
-    Some(forwarding)
+
+    fn finish(
+        mut self,
+        context: &mut Context<'_>,
+        checks: Vec<Arc<healthcheck::Check>>,
+    ) -> Option<RealServer> {
+        let Extras { upper, lower, .. } = self.extras;
+        if let Some(span) = self.limits.filter(|_| lower > upper) {
+            // `ip_vs_add_dest` in Linux.
+            let message =
+                format!("`lthreshold` is {lower} and `uthreshold` {upper}: the kernel takes no such server");
+            let keepalived = Reaction::goes_on("the kernel refuses the real server: it gets no connections");
+            let suggestion = Some(format!("make `uthreshold` at least {lower}"));
+            context.error_but(Code::Conflict, span, message, suggestion, keepalived);
+            return None;
+        }
+        let Inherited { method, inhibit, alpha, weight, alert, .. } = self.own;
+        self.extras.tunnel = method.tunnel;
+        let extras = (self.extras != Extras::default()).then(|| Box::new(self.extras));
+        Some(RealServer { weight, forwarding: method.forwarding, inhibit, alpha, alert, checks, extras })
+    }
+}
+
+/// A command of which keepalived takes the first that is given.
+pub(super) fn command(context: &mut Context<'_>, entry: &Entry<'_>, slot: &mut Option<Command>) {
+    let command = context.command(entry);
+    if command.is_some() && !(context.compat() && slot.is_some()) {
+        *slot = command;
+    }
+}
+
+/// A weight. Of a word that is no number at all keepalived makes 0.
+pub(super) fn weight(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<u32> {
+    let no_number = |word: &&Word| !word.text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let Some(word) = entry.words().first().filter(no_number) else { return context.whole(entry) };
+    let message = format!("`weight` is `{}`; expected a whole number", short(&word.text));
+    let keepalived = Reaction::goes_on("the weight is 0");
+    context.error_but(Code::InvalidNumber, word.span, message, None, keepalived);
+    Some(0)
 }

@@ -1,124 +1,102 @@
 //! `virtual_server`.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ipvs_backend::{
-    DestinationKey, Family, Forwarding, Granularity, Persistence, Protocol, Scheduler, ServiceKey,
-    ServiceSettings, flag,
-};
+use ipvs_backend::{Family, Protocol, Scheduler, ServiceSettings, flag};
 
 use super::check::Timing;
-use super::context::{Context, Entry, short};
+use super::context::{Context, Entry};
 use super::global::Defaults;
-use super::server::{self, Endpoint};
-use crate::config::complaint::Code;
+use super::method::{self, Method};
+use super::persistence;
+use super::place::Endpoint;
+use super::quorum;
+use super::server::{self, Servers};
+use super::sorry;
+use super::target::Target;
+use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
-use crate::config::syntax::Word;
-use crate::config::{SorryServer, Thing, VirtualServer};
-
-/// `persistence_timeout` without a time (`IPVS_SVC_PERSISTENT_TIMEOUT` of ipvsadm).
-const DEFAULT_PERSISTENCE: Duration = Duration::from_secs(360);
-/// Thirty-one days, the longest time-out that IPVS takes.
-const MAX_PERSISTENCE: i64 = 31 * 86_400;
+use crate::config::{Config, Served, VirtualServer};
 
 /// All virtual servers of the file.
 pub(super) fn lower<'a>(
     context: &mut Context<'_>,
     blocks: impl Iterator<Item = &'a Entry<'a>>,
     defaults: &Defaults,
-    out: &mut BTreeMap<ServiceKey, Arc<VirtualServer>>,
+    config: &mut Config,
 ) {
     for block in blocks {
-        let Some(target) = Target::read(context, block) else { continue };
-        let Some((key, service)) = Draft::read(context, block, target, defaults) else { continue };
-        context.note(Thing::Service(key), block);
-        if out.insert(key, Arc::new(service)).is_some() {
-            context.error(
-                Code::DuplicateService,
-                target.span(),
-                format!("there already is a virtual server {key}"),
-            );
-        }
-    }
-}
-
-/// What stands behind `virtual_server`.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Target {
-    Address { address: IpAddr, port: u16, span: Span },
-    Mark { mark: u32, span: Span },
-}
-
-impl Target {
-    fn read(context: &mut Context<'_>, block: &Entry<'_>) -> Option<Self> {
-        let word = context.first(block)?;
-        let span = word.span;
-        match word.text.as_str() {
-            "fwmark" => {
-                context.at_most(block, 2);
-                let Some(word) = block.words().get(1) else {
-                    context.error(Code::MissingValue, span, "`fwmark` needs a number from 1 to 4294967295");
-                    return None;
-                };
-                let mark = context.number("fwmark", word, 1, i64::from(u32::MAX))?;
-                Some(Self::Mark { mark: u32::try_from(mark).ok()?, span })
-            }
-            "group" => {
+        let Some(target) = Target::read(context, block, &config.server_groups) else { continue };
+        let span = target.span;
+        let Some((served, service)) = Draft::read(context, block, target, defaults) else { continue };
+        context.note(served.thing(), block);
+        match served {
+            Served::Key(key) => insert(context, &mut config.services, key, service, span),
+            Served::Group(key) => {
                 let message = "`virtual_server group` is not supported yet, and without it the service would be missing";
                 context.error(Code::NotSupportedYet, span, message);
-                None
-            }
-            _ => {
-                context.at_most(block, 2);
-                let address = context.address("the virtual server", word);
-                let port = match block.words().get(1) {
-                    Some(word) => context.port("the port of the virtual server", word, 0),
-                    None => Some(0),
-                };
-                Some(Self::Address { address: address?, port: port?, span })
+                insert(context, &mut config.group_services, key, service, span);
             }
         }
     }
+}
 
-    fn span(self) -> Span {
-        match self {
-            Self::Address { span, .. } | Self::Mark { span, .. } => span,
-        }
+/// Of two blocks for one service, keepalived puts all servers into the service that the kernel made for the first.
+fn insert<K: Ord + std::fmt::Display>(
+    context: &mut Context<'_>,
+    services: &mut BTreeMap<K, Arc<VirtualServer>>,
+    key: K,
+    service: VirtualServer,
+    span: Span,
+) {
+    let Some(first) = services.get_mut(&key) else {
+        services.insert(key, Arc::new(service));
+        return;
+    };
+    let keepalived = Reaction::goes_on("its real servers join those of the first one, whose settings count");
+    let message = format!("there already is a virtual server {key}");
+    context.error_but(Code::DuplicateService, span, message, None, keepalived);
+    let first = Arc::make_mut(first);
+    for (key, server) in service.servers {
+        first.servers.entry(key).or_insert(server);
     }
-
-    /// The port that servers have by default and must have where ports cannot be changed; none for a mark.
-    pub fn port(self) -> Option<u16> {
-        match self {
-            Self::Address { port, .. } => Some(port),
-            Self::Mark { .. } => None,
-        }
-    }
+    first.sorry = first.sorry.take().or(service.sorry);
 }
 
 /// What has been said in the block.
 struct Draft<'a> {
     target: Target,
     scheduler: Option<Scheduler>,
-    forwarding: Option<Forwarding>,
-    protocol: Option<Protocol>,
-    flags: u32,
+    method: Option<Method>,
+    protocol: Option<(Protocol, Span)>,
+    flags: Vec<SchedulerFlag>,
     one_packet: Option<Span>,
-    persistence: Option<Duration>,
-    granularity: Option<(Granularity, Span)>,
-    engine: Option<String>,
-    family: Option<(Family, Span)>,
-    sorry: Option<(&'a [Word], Span)>,
-    sorry_forwarding: Option<Forwarding>,
+    persistence: persistence::Draft,
+    family: Option<Family>,
+    sorry: sorry::Draft<'a>,
     servers: Vec<Entry<'a>>,
     inherited: server::Inherited,
+    quorum: quorum::Draft,
+    omega: bool,
+    ha_suspend: Option<Span>,
+    snmp_name: Option<String>,
     alert: Option<bool>,
     /// Whether scheduler, method and protocol are there, though perhaps with a wrong value.
     given: [bool; 3],
+}
+
+/// A flag of the scheduler.
+struct SchedulerFlag {
+    bit: u32,
+    /// The scheduler that it is for; `None` if it is for any.
+    scheduler: Option<&'static str>,
+    /// Whether that scheduler had been named before.
+    named: bool,
+    name: &'static str,
+    span: Span,
 }
 
 impl<'a> Draft<'a> {
@@ -126,25 +104,27 @@ impl<'a> Draft<'a> {
         Self {
             target,
             scheduler: None,
-            forwarding: None,
+            method: None,
             protocol: None,
-            flags: 0,
+            flags: Vec::new(),
             one_packet: None,
-            persistence: None,
-            granularity: None,
-            engine: None,
+            persistence: persistence::Draft::default(),
             family: None,
-            sorry: None,
-            sorry_forwarding: None,
+            sorry: sorry::Draft::default(),
             servers: Vec::new(),
             inherited: server::Inherited {
-                forwarding: Forwarding::Nat,
+                method: Method::default(),
                 inhibit: false,
+                alpha: false,
                 weight: 1,
                 virtualhost: None,
                 timing: Timing::default(),
                 alert: defaults.alert_checker(),
             },
+            quorum: quorum::Draft::default(),
+            omega: false,
+            ha_suspend: None,
+            snmp_name: None,
             alert: None,
             given: [false; 3],
         }
@@ -155,13 +135,15 @@ impl<'a> Draft<'a> {
         block: &Entry<'a>,
         target: Target,
         defaults: &Defaults,
-    ) -> Option<(ServiceKey, VirtualServer)> {
+    ) -> Option<(Served, VirtualServer)> {
         let mut draft = Self::new(target, defaults);
         let inside = block.statement.block.as_ref()?;
         for entry in context.entries(inside, Place::VirtualServer) {
             let taken = draft.inherited.timing.take(context, &entry)
                 || draft.take_balancing(context, &entry)
-                || draft.take_persistence(context, &entry)
+                || draft.persistence.take(context, &entry)
+                || draft.quorum.take(context, &entry)
+                || draft.sorry.take(context, &entry)
                 || draft.take_servers(context, &entry);
             if !taken {
                 context.forgotten(&entry);
@@ -174,111 +156,127 @@ impl<'a> Draft<'a> {
         match entry.name() {
             "lvs_sched" => {
                 self.given[0] = true;
-                self.scheduler = context.choice(entry).and_then(|name| Scheduler::from_str(name).ok());
+                let scheduler = context.choice(entry).and_then(|name| Scheduler::from_str(name).ok());
+                self.scheduler = scheduler.or(self.scheduler.take());
             }
             "lvs_method" => {
                 self.given[1] = true;
-                self.forwarding = server::method(context, entry);
+                self.method = method::method(context, entry).or(self.method);
             }
             "protocol" => {
                 self.given[2] = true;
-                self.protocol =
+                let protocol =
                     context.choice_in_any_case(entry).and_then(|name| Protocol::from_str(name).ok());
+                self.protocol = protocol.map(|protocol| (protocol, entry.span())).or(self.protocol);
             }
             "ops" => {
                 context.flag(entry);
                 self.one_packet = Some(entry.span());
             }
-            "flag-1" | "sh-fallback" | "mh-fallback" => self.flag(context, entry, flag::SCHED_1),
-            "flag-2" | "sh-port" | "mh-port" => self.flag(context, entry, flag::SCHED_2),
-            "flag-3" => self.flag(context, entry, flag::SCHED_3),
-            "ip_family" => {
-                let family = |name| if name == "inet" { Family::V4 } else { Family::V6 };
-                self.family = context.choice(entry).map(|name| (family(name), entry.span()));
-            }
+            "flag-1" => self.flag(context, entry, flag::SCHED_1, None),
+            "flag-2" => self.flag(context, entry, flag::SCHED_2, None),
+            "flag-3" => self.flag(context, entry, flag::SCHED_3, None),
+            "sh-fallback" => self.flag(context, entry, flag::SH_FALLBACK, Some("sh")),
+            "sh-port" => self.flag(context, entry, flag::SH_PORT, Some("sh")),
+            "mh-fallback" => self.flag(context, entry, flag::MH_FALLBACK, Some("mh")),
+            "mh-port" => self.flag(context, entry, flag::MH_PORT, Some("mh")),
+            "ip_family" => self.ip_family(context, entry),
             _ => return false,
         }
         true
     }
 
-    fn flag(&mut self, context: &mut Context<'_>, entry: &Entry<'_>, bit: u32) {
+    fn flag(
+        &mut self,
+        context: &mut Context<'_>,
+        entry: &Entry<'_>,
+        bit: u32,
+        scheduler: Option<&'static str>,
+    ) {
         context.flag(entry);
-        self.flags |= bit;
+        let named = self.scheduler.as_ref().map(Scheduler::as_str) == scheduler;
+        let (name, span) = (entry.name(), entry.span());
+        self.flags.push(SchedulerFlag { bit, scheduler, named, name, span });
     }
 
-    fn take_persistence(&mut self, context: &mut Context<'_>, entry: &Entry<'a>) -> bool {
-        match entry.name() {
-            "persistence_timeout" => {
-                context.at_most(entry, 1);
-                self.persistence = match entry.words().first() {
-                    None => Some(DEFAULT_PERSISTENCE),
-                    // Zero is the way to say that there is none.
-                    Some(word) => context
-                        .number("persistence_timeout", word, 0, MAX_PERSISTENCE)
-                        .and_then(|seconds| u64::try_from(seconds).ok())
-                        .filter(|seconds| *seconds > 0)
-                        .map(Duration::from_secs),
-                };
-            }
-            "persistence_granularity" => {
-                let granularity = context.word(entry).and_then(|word| granularity(context, word));
-                self.granularity = granularity.map(|granularity| (granularity, entry.span()));
-            }
-            "persistence_engine" => self.engine = engine(context, entry),
-            _ => return false,
+    /// What has told the family first counts: the address, an earlier line, or a real server.
+    fn ip_family(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
+        let Some(name) = context.choice(entry) else { return };
+        let family = if name == "inet" { Family::V4 } else { Family::V6 };
+        let known = self.target.family().or(self.family).or_else(|| self.family_of_servers());
+        if known.is_some_and(|known| known != family) {
+            let message =
+                format!("`ip_family {name}` is not the family of the service or of what stands before");
+            let suggestion = "it is for firewall marks, and stands before the real servers";
+            context.error_with(Code::FamilyMismatch, entry.span(), message, suggestion);
+            return;
         }
-        true
+        self.family = Some(family);
+    }
+
+    /// The family of the first real server that packets do not reach through a tunnel.
+    fn family_of_servers(&self) -> Option<Family> {
+        let tunnel = self.method.is_some_and(|method| method.is_tunnel());
+        self.servers.iter().find_map(|entry| {
+            let own = entry.statements().iter().rfind(|line| line.keyword.text == "lvs_method");
+            let tunnel = own.map_or(tunnel, |line| line.word(0).is_some_and(|word| word.text == "TUN"));
+            let address = entry.words().first().filter(|_| !tunnel)?;
+            let address = address.text.split('/').next().and_then(|text| text.parse().ok());
+            address.map(Family::of)
+        })
     }
 
     fn take_servers(&mut self, context: &mut Context<'_>, entry: &Entry<'a>) -> bool {
+        let own = &mut self.inherited;
         match entry.name() {
             // Defaults for servers may stand behind them, so servers come last.
             "real_server" => self.servers.push(*entry),
-            "sorry_server" => {
-                context.at_most(entry, 2);
-                self.sorry = context.first(entry).map(|_| (entry.words(), entry.span()));
+            "inhibit_on_failure" => own.inhibit = stands_alone(context, entry),
+            "alpha" => own.alpha = stands_alone(context, entry),
+            "omega" => self.omega = stands_alone(context, entry),
+            "ha_suspend" => self.ha_suspend = stands_alone(context, entry).then_some(entry.span()),
+            "weight" => own.weight = context.whole(entry).unwrap_or(own.weight),
+            "virtualhost" => {
+                own.virtualhost = super::check::virtualhost(context, entry).or(own.virtualhost.take());
             }
-            "sorry_server_lvs_method" => self.sorry_forwarding = server::method(context, entry),
-            "inhibit_on_failure" => self.inherited.inhibit = context.switch(entry).unwrap_or(false),
-            "weight" => self.inherited.weight = context.whole(entry).unwrap_or(1),
-            "virtualhost" => self.inherited.virtualhost = super::check::virtualhost(context, entry),
-            "smtp_alert" => self.alert = context.switch(entry),
+            "snmp_name" => self.snmp_name = context.text(entry).or(self.snmp_name.take()),
+            "smtp_alert" => self.alert = context.switch(entry).or(self.alert),
             _ => return false,
         }
         true
     }
 
-    fn finish(
-        mut self,
-        context: &mut Context<'_>,
-        defaults: &Defaults,
-    ) -> Option<(ServiceKey, VirtualServer)> {
-        let span = self.target.span();
+    fn finish(mut self, context: &mut Context<'_>, defaults: &Defaults) -> Option<(Served, VirtualServer)> {
+        let span = self.target.span;
         self.note_defaults(context);
-        self.inherited.forwarding = self.forwarding.unwrap_or(Forwarding::Nat);
-        let servers_start = self.servers.first().and_then(|entry| entry.words().first());
-        let first_server = servers_start.and_then(|word| IpAddr::from_str(&word.text).ok());
-        let key = self.key(context, first_server);
-        let settings = self.settings(context, key);
-        let mut servers = BTreeMap::new();
-        let endpoint = Endpoint { service: key, family: key.family(), port: self.target.port() };
+        self.inherited.method = self.method.unwrap_or_default();
+        let family = self.target.family().or(self.family).or(self.persistence.family());
+        let family = family.or_else(|| self.family_of_servers()).unwrap_or(Family::V4);
+        let served = self.target.served(self.protocol.map(|(protocol, _)| protocol), family);
+        let settings = self.settings(context, family);
+        let endpoint = Endpoint { served: &served, family, port: self.target.port() };
+        let mut servers = Servers::new();
         for entry in &self.servers {
             server::lower(context, entry, endpoint, &self.inherited, &mut servers);
         }
-        if self.servers.is_empty() {
-            context.warning(
-                Code::MissingKeyword,
-                span,
-                format!("the virtual server {key} has no `real_server`"),
-            );
+        if servers.is_empty() && !self.without_servers(context, &served) {
+            return None;
         }
-        let sorry = self.sorry(context, endpoint);
+        let sorry =
+            std::mem::take(&mut self.sorry).finish(context, endpoint, self.inherited.method, &servers);
+        let ha_suspend = self.ha_suspend(context);
+        let total: u64 = servers.values().map(|server| u64::from(server.weight)).sum();
+        let quorum = self.quorum.finish(context, span, total);
         let alert = self.alert.unwrap_or(defaults.alert_checker());
-        Some((key, VirtualServer { settings, servers, sorry, alert }))
+        let (alpha, omega, snmp_name) = (self.inherited.alpha, self.omega, self.snmp_name);
+        let settings = settings?;
+        let service =
+            VirtualServer { settings, servers, sorry, alert, quorum, alpha, omega, ha_suspend, snmp_name };
+        Some((served, service))
     }
 
     fn note_defaults(&self, context: &mut Context<'_>) {
-        let span = self.target.span();
+        let span = self.target.span;
         let mut note = |given: bool, message: &str, suggestion: &str| {
             if !given {
                 context.warning_with(Code::DefaultUsed, span, message.to_owned(), suggestion);
@@ -291,95 +289,93 @@ impl<'a> Draft<'a> {
             "no `lvs_method`: packets are forwarded by NAT",
             "say `lvs_method NAT` if that is meant",
         );
-        let protocol = protocol || matches!(self.target, Target::Mark { .. });
-        note(protocol, "no `protocol`: the service is UDP", "say `protocol TCP` or `protocol UDP`");
-    }
-
-    fn key(&self, context: &mut Context<'_>, first_server: Option<IpAddr>) -> ServiceKey {
-        match self.target {
-            Target::Address { address, port, .. } => {
-                if let Some((family, span)) = self.family
-                    && family != Family::of(address)
-                {
-                    let message = format!("`ip_family` is not the family of {address}");
-                    context.error_with(Code::FamilyMismatch, span, message, "it is for firewall marks only");
-                }
-                ServiceKey::Address { protocol: self.protocol.unwrap_or(Protocol::Udp), address, port }
-            }
-            Target::Mark { mark, .. } => {
-                let family = self.family.map(|(family, _)| family).or(first_server.map(Family::of));
-                ServiceKey::Mark { family: family.unwrap_or(Family::V4), mark }
-            }
+        let marked = self.target.is_marked();
+        note(protocol || marked, "no `protocol`: the service is UDP", "say `protocol TCP` or `protocol UDP`");
+        if let Some((_, span)) = self.protocol.filter(|_| marked) {
+            let message = "`protocol` has no effect: a mark serves packets of any protocol";
+            context.warning(Code::NoEffect, span, message);
         }
     }
 
-    fn settings(&mut self, context: &mut Context<'_>, key: ServiceKey) -> ServiceSettings {
+    fn settings(&mut self, context: &mut Context<'_>, family: Family) -> Option<ServiceSettings> {
         let mut settings = ServiceSettings::new(self.scheduler.take().unwrap_or_default());
-        settings.flags = self.flags;
-        match (self.one_packet, key) {
-            (Some(span), ServiceKey::Address { protocol, .. }) if protocol != Protocol::Udp => {
+        settings.flags = self.scheduler_flags(context, settings.scheduler.as_str());
+        let protocol = self.protocol.map_or(Protocol::Udp, |(protocol, _)| protocol);
+        match self.one_packet {
+            Some(span) if protocol != Protocol::Udp && !self.target.is_marked() => {
                 let message = format!("`ops` is for UDP and has no effect with {protocol}");
                 context.warning(Code::Conflict, span, message);
             }
-            (Some(_), _) => settings.flags |= flag::ONE_PACKET,
-            (None, _) => {}
+            Some(_) => settings.flags |= flag::ONE_PACKET,
+            None => {}
         }
-        if self.persistence.is_none() && self.target.port() == Some(0) {
-            let message = "a service for every port is always persistent; the time-out is 360 s".to_owned();
-            let suggestion = "say `persistence_timeout 360`, or name a port";
-            context.warning_with(Code::ValueAdjusted, self.target.span(), message, suggestion);
-            self.persistence = Some(DEFAULT_PERSISTENCE);
-        }
-        if let Some((granularity, span)) = self.granularity {
-            let fits = matches!(
-                (granularity, key.family()),
-                (Granularity::Host, _)
-                    | (Granularity::Netmask(_), Family::V4)
-                    | (Granularity::Prefix(_), Family::V6)
-            );
-            if !fits {
-                let message = "`persistence_granularity` is a netmask for IPv4 and a prefix length for IPv6";
-                context.error(Code::FamilyMismatch, span, message);
-            } else if self.persistence.is_none() {
-                let message = "`persistence_granularity` has no effect without `persistence_timeout`";
-                context.warning(Code::NoEffect, span, message);
+        let every_port = self.target.every_port();
+        let persistence = std::mem::take(&mut self.persistence);
+        let (persistence, engine) = persistence.finish(context, family, every_port, self.target.span)?;
+        Some(ServiceSettings { persistence, engine, ..settings })
+    }
+
+    /// The flags that are for this scheduler.
+    fn scheduler_flags(&self, context: &mut Context<'_>, scheduler: &str) -> u32 {
+        let mut flags = 0;
+        for SchedulerFlag { bit, scheduler: wanted, named, name, span } in &self.flags {
+            let fits = wanted.is_none_or(|wanted| wanted == scheduler);
+            if let Some(wanted) = wanted.filter(|_| !named) {
+                let message = if fits {
+                    format!("`{name}` stands before `lvs_sched {wanted}`; keepalived ignores it there")
+                } else {
+                    format!("`{name}` has no effect: it is for the scheduler {wanted}")
+                };
+                context.warning(Code::NoEffect, *span, message);
             }
+            // To keepalived the scheduler counts that was named before.
+            let counts = if context.compat() { wanted.is_none() || *named } else { fits };
+            flags |= if counts { *bit } else { 0 };
         }
-        let granularity = self.granularity.map_or(Granularity::Host, |(granularity, _)| granularity);
-        settings.persistence = self.persistence.map(|timeout| Persistence { timeout, granularity });
-        settings.engine = self.engine.take();
-        settings
+        flags
     }
 
-    fn sorry(&self, context: &mut Context<'_>, endpoint: Endpoint) -> Option<SorryServer> {
-        let (words, span) = self.sorry?;
-        let forwarding = self.sorry_forwarding.unwrap_or(self.inherited.forwarding);
-        let key: DestinationKey =
-            server::key(context, "the sorry server", words, span, endpoint, forwarding)?;
-        Some(SorryServer { key, forwarding })
+    /// Whether a service without a real server is to be; keepalived makes none, even with a sorry server.
+    fn without_servers(&self, context: &mut Context<'_>, served: &Served) -> bool {
+        let message = format!("the virtual server {served} has no `real_server`");
+        if context.compat() {
+            let keepalived = Reaction::goes_on("the virtual server is left out");
+            context.error_but(Code::MissingKeyword, self.target.span, message, None, keepalived);
+            return false;
+        }
+        if self.servers.is_empty() {
+            context.warning(Code::MissingKeyword, self.target.span, message);
+        }
+        true
+    }
+
+    fn ha_suspend(&self, context: &mut Context<'_>) -> bool {
+        let Some(span) = self.ha_suspend else { return false };
+        let marked = self.target.is_marked();
+        if marked {
+            let message = "`ha_suspend` has no effect: a mark has no address that could be on this host";
+            context.warning(Code::NoEffect, span, message);
+        }
+        !marked
     }
 }
 
-fn granularity(context: &mut Context<'_>, word: &Word) -> Option<Granularity> {
-    let netmask = Ipv4Addr::from_str(&word.text).ok().filter(|mask| !mask.is_unspecified());
-    let prefix = word.text.parse::<u8>().ok().filter(|prefix| (1..=128).contains(prefix));
-    let granularity = netmask.map(Granularity::Netmask).or(prefix.map(Granularity::Prefix));
-    if granularity.is_none() {
-        let message = format!(
-            "`persistence_granularity` is `{}`; expected a netmask like 255.255.255.0, for IPv6 1 to 128",
-            short(&word.text)
-        );
-        context.error(Code::InvalidPrefix, word.span, message);
+/// A keyword that stands alone here, though not everywhere: to keepalived `off` behind it is a word like any other,
+/// and what it asks for is on.
+fn stands_alone(context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+    let name = entry.keyword.name;
+    match entry.words().first() {
+        Some(word) if matches!(word.text.as_str(), "on" | "true" | "yes") => context.at_most(entry, 1),
+        Some(word) if matches!(word.text.as_str(), "off" | "false" | "no") => {
+            let message = format!(
+                "`{name}` stands alone in a `virtual_server`: `{}` does not switch it off",
+                word.text
+            );
+            let keepalived = Reaction::goes_on(format!("the word is ignored: `{name}` is on"));
+            let suggestion = Some("leave the line out".to_owned());
+            context.error_but(Code::UnexpectedWord, word.span, message, suggestion, keepalived);
+        }
+        _ => context.at_most(entry, 0),
     }
-    granularity
-}
-
-/// The kernel has one engine so far (`net/netfilter/ipvs/ip_vs_pe_sip.c`).
-fn engine(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
-    let word = context.word(entry)?;
-    if word.text != "sip" {
-        context.invalid_choice("`persistence_engine`", word, &["sip"]);
-        return None;
-    }
-    Some(word.text.clone())
+    true
 }

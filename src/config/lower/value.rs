@@ -206,6 +206,11 @@ impl Context<'_> {
 
     /// Tells that a text is no address.
     pub fn invalid_address(&mut self, what: &str, text: &str, span: Span) {
+        self.invalid_address_but(what, text, span, Code::InvalidAddress.keepalived());
+    }
+
+    /// The same where keepalived makes something else of it than of most.
+    pub fn invalid_address_but(&mut self, what: &str, text: &str, span: Span, keepalived: Reaction) {
         let message =
             format!("{what} is `{}`, which is no IP address; expected one like 192.0.2.1", short(text));
         let suggestion = if text.starts_with(['<', '$', '{', '%']) {
@@ -218,7 +223,7 @@ impl Context<'_> {
         } else {
             None
         };
-        self.complaints.push(Severity::Error, Code::InvalidAddress, span, message, suggestion);
+        self.error_but(Code::InvalidAddress, span, message, suggestion, keepalived);
     }
 
     /// A port from `min` (0 or 1) to 65535.

@@ -1,20 +1,91 @@
 //! `real_server`, as the daemon uses it.
+//!
+//! There may be tens of thousands of them, so what few servers say stands in a box of its own.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Command;
+
 /// `real_server`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealServer {
-    /// Weight while up, 1 by default; 0 takes no new connections.
+    /// Weight while up, 1 by default, at most 2147483647; 0 takes no new connections.
     pub weight: u32,
     /// How packets reach it (`lvs_method`, by default the service's).
     pub forwarding: ipvs_backend::Forwarding,
     /// `inhibit_on_failure`: weight 0 instead of removal while down.
     pub inhibit: bool,
-    /// The checks, in the file's order; all must pass.
-    pub checks: Vec<Arc<healthcheck::Check>>,
+    /// `alpha`: it counts as down until its checks have passed.
+    pub alpha: bool,
     /// Whether events of this server are mailed.
     pub alert: bool,
+    /// The checks, in the file's order; all must pass.
+    pub checks: Vec<Arc<healthcheck::Check>>,
+    /// What most servers do not say; `None` if this one says none of it.
+    pub extras: Option<Box<Extras>>,
+}
+
+/// What a real server rarely says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// `uthreshold`: at this many connections it gets no new ones; 0 is no limit.
+    pub upper: u32,
+    /// `lthreshold`: below this many it gets new ones again; never above `upper`, 0 lets the kernel choose.
+    pub lower: u32,
+    /// The kind of tunnel that packets travel in, if it is not plain IP in IP.
+    pub tunnel: Option<Tunnel>,
+    /// `notify_up`: run when the server comes up.
+    pub notify_up: Option<Command>,
+    /// `notify_down`: run when the server goes down.
+    pub notify_down: Option<Command>,
+    /// `snmp_name`: its name in SNMP tables.
+    pub snmp_name: Option<String>,
+}
+
+/// A tunnel with a header of its own around the packets of a client (`lvs_method TUN type …`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tunnel {
+    /// Generic UDP encapsulation, to this port of the server.
+    Gue {
+        /// The UDP port, 1 to 65535.
+        port: NonZeroU16,
+        /// What protects the header.
+        checksum: Checksum,
+    },
+    /// Generic routing encapsulation; [`Checksum::Remote`] does not go with it.
+    Gre {
+        /// What protects the header.
+        checksum: Checksum,
+    },
+}
+
+/// How the header of a tunnel is protected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checksum {
+    /// `nocsum`: not at all.
+    #[default]
+    None,
+    /// `csum`: by a sum.
+    Plain,
+    /// `remcsum`: the far end works the sum out.
+    Remote,
+}
+
+impl RealServer {
+    /// What it rarely says, with the defaults of what it does not say.
+    pub fn extras(&self) -> &Extras {
+        static NOTHING: Extras =
+            Extras { upper: 0, lower: 0, tunnel: None, notify_up: None, notify_down: None, snmp_name: None };
+        self.extras.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// Whether packets can be brought to it: so far only in tunnels of plain IP in IP.
+    pub fn is_reachable(&self) -> bool {
+        self.extras().tunnel.is_none()
+    }
 }

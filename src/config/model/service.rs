@@ -1,14 +1,15 @@
 //! `virtual_server` and `sorry_server`, as the daemon uses them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::RealServer;
+use super::{Command, GroupKey, RealServer, Tunnel};
 
 /// `virtual_server`: one service and its real servers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VirtualServer {
     /// Scheduler, flags and persistence as the kernel takes them.
     pub settings: ipvs_backend::ServiceSettings,
@@ -18,6 +19,54 @@ pub struct VirtualServer {
     pub sorry: Option<SorryServer>,
     /// Whether server events are mailed; on unless switched off, when mail is configured at all.
     pub alert: bool,
+    /// When the service counts as up.
+    pub quorum: Quorum,
+    /// `alpha`: the service counts as down until it has reached its quorum.
+    pub alpha: bool,
+    /// `omega`: at the end of the daemon the scripts for what goes down are run.
+    pub omega: bool,
+    /// `ha_suspend`: check only while the service's address is on this host.
+    pub ha_suspend: bool,
+    /// `snmp_name`: its name in SNMP tables.
+    pub snmp_name: Option<String>,
+}
+
+/// What a virtual server serves, and so what it is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Served {
+    /// An address or a mark.
+    Key(ipvs_backend::ServiceKey),
+    /// A group of them.
+    Group(GroupKey),
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Group(key) => key.fmt(f),
+        }
+    }
+}
+
+/// When a service counts as up, and what is run when that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// `quorum`: the weight of servers that must be up, 1 by default. More than all servers weigh counts as what they
+    /// weigh.
+    pub weight: u32,
+    /// `hysteresis`: the quorum is lost below `weight` minus this, and reached again at `weight` plus this.
+    pub hysteresis: u32,
+    /// `quorum_up`: run when it is reached.
+    pub up: Option<Command>,
+    /// `quorum_down`: run when it is lost.
+    pub down: Option<Command>,
+}
+
+impl Default for Quorum {
+    fn default() -> Self {
+        Self { weight: 1, hysteresis: 0, up: None, down: None }
+    }
 }
 
 /// `sorry_server`.
@@ -27,4 +76,20 @@ pub struct SorryServer {
     pub key: ipvs_backend::DestinationKey,
     /// How packets reach it.
     pub forwarding: ipvs_backend::Forwarding,
+    /// The kind of tunnel, if it is not plain IP in IP.
+    pub tunnel: Option<Tunnel>,
+    /// `sorry_server_inhibit`: weight 0 instead of removal while it is not needed.
+    pub inhibit: bool,
+}
+
+impl VirtualServer {
+    /// What all its real servers weigh together while they are up.
+    pub fn total_weight(&self) -> u64 {
+        self.servers.values().map(|server| u64::from(server.weight)).sum()
+    }
+
+    /// The sorry server, if packets can be brought to it: so far only in tunnels of plain IP in IP.
+    pub fn reachable_sorry(&self) -> Option<&SorryServer> {
+        self.sorry.as_ref().filter(|sorry| sorry.tunnel.is_none())
+    }
 }

@@ -1,0 +1,52 @@
+//! `real_server` as statements, and the methods of reaching servers.
+
+use ipvs_backend::{DestinationKey, Forwarding};
+
+use super::Lines;
+use crate::config::{Checksum, Extras, RealServer, Thing, Tunnel};
+
+/// What the block around a server says for all of its servers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    pub method: (Forwarding, Option<Tunnel>),
+    pub alpha: bool,
+}
+
+/// One server.
+pub(super) fn write(key: DestinationKey, server: &RealServer, thing: Thing, around: Around, out: &mut Lines) {
+    let words = [key.address.to_string(), key.port.to_string()];
+    let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name } = server.extras();
+    out.block("real_server", words, Some(thing), |lines| {
+        lines.unless("weight", server.weight, 1);
+        let method = (server.forwarding, *tunnel);
+        if method != around.method {
+            lines.say("lvs_method", self::method(method.0, method.1));
+        }
+        lines.unless("inhibit_on_failure", server.inhibit, false);
+        lines.unless("alpha", server.alpha, around.alpha);
+        lines.value("smtp_alert", server.alert);
+        lines.unless("uthreshold", *upper, 0);
+        lines.unless("lthreshold", *lower, 0);
+        lines.command("notify_up", notify_up.as_ref());
+        lines.command("notify_down", notify_down.as_ref());
+        lines.some("snmp_name", snmp_name.as_deref());
+    });
+}
+
+/// The words behind `lvs_method`.
+pub(super) fn method(forwarding: Forwarding, tunnel: Option<Tunnel>) -> Vec<String> {
+    let mut words = vec![forwarding.to_string()];
+    let (kind, port, checksum) = match tunnel {
+        None => return words,
+        Some(Tunnel::Gue { port, checksum }) => ("gue", Some(port), checksum),
+        Some(Tunnel::Gre { checksum }) => ("gre", None, checksum),
+    };
+    words.extend(["type".to_owned(), kind.to_owned()]);
+    words.extend(port.into_iter().flat_map(|port| ["port".to_owned(), port.to_string()]));
+    words.extend(match checksum {
+        Checksum::None => None,
+        Checksum::Plain => Some("csum".to_owned()),
+        Checksum::Remote => Some("remcsum".to_owned()),
+    });
+    words
+}

@@ -1,5 +1,7 @@
 //! Reading configurations: what is understood, and what is said about what is not.
 
+#[path = "config/checks.rs"]
+mod checks;
 #[path = "config/complaints.rs"]
 mod complaints;
 #[path = "config/language.rs"]

@@ -27,4 +27,19 @@ pub enum Error {
     /// A virtual host that cannot stand in a Host header (RFC 9110 section 7.2).
     #[error("found virtual host '{0}'; expected a host name or address with an optional :port")]
     VirtualHost(String),
+    /// An expression that PCRE2 would not read, and what is wrong with it.
+    #[error("found the regular expression '{0}', which is none: {1}")]
+    Pattern(String, &'static str),
+    /// No option of a regular expression.
+    #[error("found option '{0}'; expected one of PCRE2 in lower case, such as caseless or multiline")]
+    PatternOption(String),
+    /// No type of DNS record that can be asked for.
+    #[error("found record type '{0}'; expected A, NS, CNAME, SOA, MX, TXT, AAAA, RRSIG or DNSKEY")]
+    RecordType(String),
+    /// A name that no DNS question can hold, and what is wrong with it.
+    #[error("found the domain name '{0}': {1}")]
+    Domain(String, &'static str),
+    /// A text that is not hexadecimal, and the first character that is not.
+    #[error("found '{0}': '{1}' is no hexadecimal digit; expected bytes such as 0aff")]
+    Hexadecimal(String, char),
 }

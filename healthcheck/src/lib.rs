@@ -19,5 +19,8 @@ pub mod verdict;
 pub use error::Error;
 pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
-pub use spec::{Check, Http, HttpVersion, Kind, Schedule, StatusRange, StatusRanges, Url};
+pub use spec::{
+    Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, RecordType, Schedule, Smtp, Sni,
+    StatusRange, StatusRanges, Tls, Udp, Url,
+};
 pub use verdict::Verdict;

@@ -2,15 +2,22 @@
 //!
 //! A [`Check`] names one question to one address. [`Kind`] is the question, [`Schedule`] the rhythm.
 //! Everything here is plain data: it is compared on reload, recorded and replayed.
+//!
+//! Some of it has no probe yet: [`Kind::has_probe`] tells which kinds can be asked.
+
+mod http;
+mod pattern;
+mod question;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+pub use http::*;
+pub use pattern::{Pattern, PatternOption, check_pattern};
+pub use question::*;
 
 /// One check of one real server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,18 +28,24 @@ pub struct Check {
     pub target: SocketAddr,
     /// The address to ask from (`bindto`, `bind_port`); port 0 lets the kernel choose one.
     pub source: Option<SocketAddr>,
+    /// The interface to ask through (`bind_if`). No probe heeds it yet.
+    pub device: Option<String>,
+    /// The mark on packets of the check (`fwmark`), 0 for none. No probe heeds it yet.
+    pub mark: u32,
     /// How long the connection may take to be made, and again how long the answer may take.
     pub connect_timeout: Duration,
     /// How often to ask.
     pub schedule: Schedule,
+    /// Whether each failed attempt is logged; `None` leaves that to a setting for all checks.
+    pub log_all_failures: Option<bool>,
 }
 
 impl Check {
     /// How many different attempts the check goes through in turn: the URLs of an HTTP check, else 1.
     pub fn steps(&self) -> usize {
         match &self.kind {
-            Kind::Tcp => 1,
             Kind::Http(http) => http.urls.len().max(1),
+            Kind::Tcp | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => 1,
         }
     }
 
@@ -40,8 +53,8 @@ impl Check {
     /// wants an answer the same time again.
     pub fn patience(&self) -> Duration {
         match self.kind {
-            Kind::Tcp => self.connect_timeout,
-            Kind::Http(_) => self.connect_timeout.saturating_mul(2),
+            Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => self.connect_timeout,
+            Kind::Http(_) | Kind::Smtp(_) => self.connect_timeout.saturating_mul(2),
         }
     }
 }
@@ -51,165 +64,51 @@ impl Check {
 pub enum Kind {
     /// Does a TCP connection come about? (`TCP_CHECK`)
     Tcp,
-    /// Does a GET bring the expected answer? (`HTTP_GET`)
+    /// Does a GET bring the expected answer? (`HTTP_GET`, and with TLS `SSL_GET`)
     Http(Http),
+    /// Does a mail server greet? (`SMTP_CHECK`)
+    Smtp(Smtp),
+    /// Does a name server answer? (`DNS_CHECK`)
+    Dns(Dns),
+    /// Is a datagram accepted, or answered? (`UDP_CHECK`)
+    Udp(Udp),
+    /// Is an echo request answered? (`PING_CHECK`)
+    Ping,
+}
+
+impl Kind {
+    /// Whether this version can ask the question. One that it cannot ask must not take a server out.
+    pub fn has_probe(&self) -> bool {
+        match self {
+            Kind::Tcp => true,
+            Kind::Http(http) => http.tls.is_none(),
+            Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => false,
+        }
+    }
+
+    /// keepalived's rhythm for this kind, where `interval` is all that is said.
+    pub fn schedule(&self, interval: Duration) -> Schedule {
+        let usual = Schedule { interval, ..Schedule::default() };
+        match self {
+            Kind::Http(_) => Schedule { delay_before_retry: Duration::from_secs(3), ..usual },
+            Kind::Dns(_) => Schedule { retry: 3, delay_before_retry: interval, ..usual },
+            Kind::Tcp | Kind::Smtp(_) | Kind::Udp(_) | Kind::Ping => usual,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Tcp => "TCP_CHECK",
+            Kind::Http(http) if http.tls.is_some() => "SSL_GET",
             Kind::Http(_) => "HTTP_GET",
+            Kind::Smtp(_) => "SMTP_CHECK",
+            Kind::Dns(_) => "DNS_CHECK",
+            Kind::Udp(_) => "UDP_CHECK",
+            Kind::Ping => "PING_CHECK",
         })
     }
-}
-
-/// An HTTP check: one URL per attempt, all in turn.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Http {
-    /// What to fetch; never empty.
-    pub urls: Vec<Url>,
-    /// The Host header of URLs that have none of their own; without either, the target's address.
-    pub virtualhost: Option<String>,
-    /// The version the request is written in.
-    pub protocol: HttpVersion,
-}
-
-/// The version of HTTP a request is written in (`http_protocol`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum HttpVersion {
-    /// `1.0`: the server closes after the answer, as the version says.
-    #[default]
-    Http10,
-    /// `1.0C`: 1.0 that says so once more, with `Connection: close`.
-    Http10Close,
-    /// `1.1`, with `Connection: close`.
-    Http11,
-}
-
-/// One URL of an HTTP check and what its answer must look like.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Url {
-    /// Path and query, from the first slash on; see [`check_path`].
-    pub path: String,
-    /// The statuses that pass.
-    pub status: StatusRanges,
-    /// The MD5 sum the body must have. The body is read only when this is given.
-    pub digest: Option<[u8; 16]>,
-    /// The Host header, before the check's.
-    pub virtualhost: Option<String>,
-}
-
-impl Url {
-    /// The URL of a path, with any status from 200 to 299 and any body.
-    pub fn new(path: &str) -> Result<Url, Error> {
-        check_path(path)?;
-        Ok(Url { path: path.to_owned(), status: StatusRanges::default(), digest: None, virtualhost: None })
-    }
-}
-
-/// The statuses that pass. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StatusRanges(Vec<StatusRange>);
-
-/// Statuses from `first` to `last`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StatusRange {
-    /// The lowest status, 100 to 999.
-    pub first: u16,
-    /// The highest status, `first` to 999.
-    pub last: u16,
-}
-
-impl StatusRanges {
-    /// Whether a status passes.
-    pub fn contains(&self, status: u16) -> bool {
-        self.0.iter().any(|range| range.first <= status && status <= range.last)
-    }
-
-    /// The ranges, in the order they were written.
-    pub fn ranges(&self) -> &[StatusRange] {
-        &self.0
-    }
-}
-
-impl Default for StatusRanges {
-    fn default() -> StatusRanges {
-        StatusRanges(vec![StatusRange { first: 200, last: 299 }])
-    }
-}
-
-impl fmt::Display for StatusRanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, range) in self.0.iter().enumerate() {
-            let separator = if position == 0 { "" } else { " " };
-            write!(f, "{separator}{}", range.first)?;
-            if range.last != range.first {
-                write!(f, "-{}", range.last)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for StatusRanges {
-    type Err = Error;
-
-    /// Reads what stands behind `status_code`: numbers and ranges with blanks between, `200 301-302`.
-    fn from_str(text: &str) -> Result<StatusRanges, Error> {
-        let ranges = text.split_whitespace().map(status_range).collect::<Result<Vec<_>, _>>()?;
-        if ranges.is_empty() { Err(Error::NoStatus) } else { Ok(StatusRanges(ranges)) }
-    }
-}
-
-fn status_range(word: &str) -> Result<StatusRange, Error> {
-    let (first, last) = word.split_once('-').unwrap_or((word, word));
-    let number = |text: &str| match text.parse::<u16>() {
-        Ok(status @ 100..=999) => Ok(status),
-        Ok(status) => Err(Error::StatusNumber(status)),
-        Err(_) => Err(Error::StatusWord(word.to_owned())),
-    };
-    let (first, last) = (number(first)?, number(last)?);
-    if first > last { Err(Error::StatusOrder(first, last)) } else { Ok(StatusRange { first, last }) }
-}
-
-/// Reads an MD5 sum as `genhash` and `md5sum` print it: 32 hexadecimal digits.
-pub fn parse_digest(text: &str) -> Result<[u8; 16], Error> {
-    let wrong = || Error::Digest(text.to_owned());
-    if text.len() != 32 {
-        return Err(wrong());
-    }
-    let nibble = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut digest = [0; 16];
-    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let (Some(high), Some(low)) =
-            (pair.first().and_then(|b| nibble(*b)), pair.get(1).and_then(|b| nibble(*b)))
-        else {
-            return Err(wrong());
-        };
-        *byte = high << 4 | low;
-    }
-    Ok(digest)
-}
-
-/// The longest path, in bytes: what servers accept at most is well below it.
-const LONGEST_PATH: usize = 32 * 1024;
-
-/// Whether a path (with its query, if any) can stand in a request line: it starts with a slash, is at most
-/// 32 KiB long and holds visible ASCII only, without `"`, `#`, `<`, `>` and the backtick.
-pub fn check_path(path: &str) -> Result<(), Error> {
-    let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>`".contains(&byte);
-    if path.starts_with('/') && path.len() <= LONGEST_PATH && path.bytes().all(fits) {
-        Ok(())
-    } else {
-        Err(Error::Path(path.to_owned()))
-    }
-}
-
-/// Whether a text can stand in a Host header: not empty, visible ASCII without `/`, `?`, `#`, `@`, `,`.
-pub fn check_virtualhost(host: &str) -> Result<(), Error> {
-    let fits = |byte: u8| byte.is_ascii_graphic() && !b"/?#@,\\".contains(&byte);
-    if !host.is_empty() && host.bytes().all(fits) { Ok(()) } else { Err(Error::VirtualHost(host.to_owned())) }
 }
 
 /// How often a server is asked, and how patiently it is failed.
@@ -246,75 +145,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_read_and_shown_as_written() {
-        let ranges: StatusRanges = "200 301-302\t404".parse().unwrap();
-        assert_eq!(ranges.to_string(), "200 301-302 404");
-        for passes in [200, 301, 302, 404] {
-            assert!(ranges.contains(passes), "{passes}");
-        }
-        for fails in [199, 201, 300, 303, 403, 405] {
-            assert!(!ranges.contains(fails), "{fails}");
-        }
-    }
-
-    #[test]
-    fn default_statuses_are_the_successes() {
-        let ranges = StatusRanges::default();
-        assert!(ranges.contains(200) && ranges.contains(299));
-        assert!(!ranges.contains(199) && !ranges.contains(300));
-    }
-
-    #[test]
-    fn wrong_statuses_say_what_is_wrong() {
-        assert_eq!("2xx".parse::<StatusRanges>(), Err(Error::StatusWord("2xx".into())));
-        assert_eq!("200-".parse::<StatusRanges>(), Err(Error::StatusWord("200-".into())));
-        assert_eq!("99".parse::<StatusRanges>(), Err(Error::StatusNumber(99)));
-        assert_eq!("200-1000".parse::<StatusRanges>(), Err(Error::StatusNumber(1000)));
-        assert_eq!("302-301".parse::<StatusRanges>(), Err(Error::StatusOrder(302, 301)));
-        assert_eq!("  ".parse::<StatusRanges>(), Err(Error::NoStatus));
-    }
-
-    #[test]
-    fn digests_are_32_hexadecimal_digits() {
-        let digest = parse_digest("d41d8cd98f00b204e9800998ECF8427E").unwrap();
-        assert_eq!(digest[..4], [0xd4, 0x1d, 0x8c, 0xd9]);
-        assert_eq!(digest[15], 0x7e);
-        let not_hex = "g41d8cd98f00b204e9800998ecf8427e";
-        let multibyte = "é41d8cd98f00b204e9800998ecf8427e";
-        for wrong in ["", "d41d", not_hex, multibyte] {
-            assert_eq!(parse_digest(wrong), Err(Error::Digest(wrong.into())));
-        }
-    }
-
-    #[test]
-    fn paths_and_hosts_fit_their_places() {
-        for good in ["/", "/a/b?c=d&e=%20", "/{x}"] {
-            assert_eq!(check_path(good), Ok(()));
-        }
-        for bad in ["", "index.html", "/a b", "/a\r\nHost: x", "/é", "/a#b"] {
-            assert_eq!(check_path(bad), Err(Error::Path(bad.into())));
-        }
-        for good in ["www.example.org", "example.org:8080", "[2001:db8::1]:80", "10.0.0.1"] {
-            assert_eq!(check_virtualhost(good), Ok(()));
-        }
-        for bad in ["", "a b", "a/b", "a\r\nb", "user@host"] {
-            assert_eq!(check_virtualhost(bad), Err(Error::VirtualHost(bad.into())));
-        }
-    }
-
-    #[test]
     fn patience_covers_connection_and_answer() {
         let mut check = Check {
             kind: Kind::Tcp,
             target: "10.0.0.2:80".parse().unwrap(),
             source: None,
+            device: None,
+            mark: 0,
             connect_timeout: Duration::from_secs(3),
             schedule: Schedule::default(),
+            log_all_failures: None,
         };
         assert_eq!((check.patience(), check.steps()), (Duration::from_secs(3), 1));
         assert_eq!(check.kind.to_string(), "TCP_CHECK");
         let urls = vec![Url::new("/").unwrap(), Url::new("/b").unwrap()];
-        check.kind = Kind::Http(Http { urls, virtualhost: None, protocol: HttpVersion::default() });
+        check.kind = Kind::Http(Http { urls, ..Http::default() });
         assert_eq!((check.patience(), check.steps()), (Duration::from_secs(6), 2));
         assert_eq!(check.kind.to_string(), "HTTP_GET");
     }

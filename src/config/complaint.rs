@@ -210,6 +210,16 @@ codes! {
     UncheckedServer = "unchecked-server",
     /// A UDP service whose servers are asked by TCP.
     UdpCheckedByTcp = "udp-checked-by-tcp",
+    /// A check that a server passes by saying nothing.
+    SilencePasses = "silence-passes",
+    /// A page that must have a sum and hold an expression as well.
+    DigestAndRegex = "digest-and-regex",
+    /// The virtual host is to be sent in the TLS greeting, and there is none.
+    SniWithoutName = "sni-without-name",
+    /// Authorities are named that nothing is verified with.
+    UnverifiedCertificate = "unverified-certificate",
+    /// An older name of a keyword.
+    OldName = "old-name",
     /// The sorry server is one of the real servers.
     SorryIsReal = "sorry-is-real",
     /// No real server has a weight.

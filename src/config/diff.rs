@@ -110,6 +110,11 @@ fn adopt_servers(old: &VirtualServer, new: &mut Arc<VirtualServer>) {
                 *check = Arc::clone(same);
             }
         }
+        for check in &mut copy.planned {
+            if let Some(same) = before.planned.iter().find(|same| *same == check) {
+                *check = Arc::clone(same);
+            }
+        }
         *server = Arc::new(copy);
     });
     *new = Arc::new(service);

@@ -6,6 +6,7 @@
 //!
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
+mod check;
 mod instance;
 mod peer;
 mod pool;
@@ -53,18 +54,26 @@ pub const TRAPS: &[Trap] = &[
     trap(
         Code::SlowCheck,
         "An attempt may last longer than `delay_loop`, or all of them longer than that and 30 s.",
-        service::slow_check,
+        check::slow_check,
     ),
     trap(
         Code::CheckCannotFail,
-        "Every status from 200 to 599 passes, with any body.",
-        service::check_cannot_fail,
+        "Every status from 200 to 599 passes, with any body; or the command is `true`.",
+        check::check_cannot_fail,
     ),
-    trap(Code::UncheckedServer, "A real server has no check at all.", service::unchecked_server),
+    trap(Code::UncheckedServer, "A real server has no check at all.", check::unchecked_server),
     trap(
         Code::UdpCheckedByTcp,
-        "A UDP service, on a port that is not commonly TCP as well, has TCP checks of that port only.",
-        service::udp_checked_by_tcp,
+        "A UDP service has only pings, or TCP checks of a port that is not commonly TCP as well.",
+        check::udp_unchecked,
+    ),
+    trap(Code::SilencePasses, "A `UDP_CHECK` without `require_reply`.", check::silence_passes),
+    trap(Code::DigestAndRegex, "A page has a `digest` and a `regex`.", check::digest_and_regex),
+    trap(Code::SniWithoutName, "`enable_sni` without a virtual host.", check::sni_without_name),
+    trap(
+        Code::UnverifiedCertificate,
+        "`ca` in `SSL`, and an `SSL_GET` that takes any certificate.",
+        check::unverified_certificate,
     ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),

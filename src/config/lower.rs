@@ -32,6 +32,7 @@ mod server_group;
 mod service;
 mod sorry;
 mod target;
+mod tls;
 mod track;
 mod track_file;
 mod track_process;
@@ -60,7 +61,9 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     group::lower(&mut context, &entries, &defaults, &mut config);
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
+    config.tls = tls::lower(&mut context, blocks("SSL"));
     let known = [
+        "SSL",
         "bfd_instance",
         "global_defs",
         "static_ipaddress",

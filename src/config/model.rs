@@ -5,6 +5,7 @@
 
 mod address;
 mod bfd;
+mod check;
 mod command;
 mod device;
 mod global;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::*;
 pub use bfd::*;
+pub use check::*;
 pub use command::*;
 pub use device::*;
 pub use global::*;
@@ -78,6 +80,8 @@ pub struct Config {
     pub server_groups: BTreeMap<String, Arc<ServerGroup>>,
     /// `virtual_server group` blocks by what they serve. Nothing carries them out yet.
     pub group_services: BTreeMap<GroupKey, Arc<VirtualServer>>,
+    /// `SSL`, if it is there.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Config {

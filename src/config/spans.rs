@@ -25,8 +25,10 @@ pub enum Thing {
     Service(ServiceKey),
     /// A `real_server` of a service.
     Server(ServiceKey, DestinationKey),
-    /// A check of a server, counted from 0 among those that work.
+    /// A check of a server, counted from 0: those that are made come first.
     Check(ServiceKey, DestinationKey, usize),
+    /// The `SSL` block.
+    Tls,
     /// A `virtual_server_group`, by name.
     ServerGroup(String),
     /// A `virtual_server` of a group.

@@ -7,6 +7,7 @@
 mod address;
 mod annotated;
 mod bfd;
+mod check;
 mod command;
 mod group;
 mod inherit;
@@ -16,6 +17,7 @@ mod server;
 mod server_group;
 mod service;
 mod text;
+mod tls;
 mod toml;
 mod track;
 mod track_file;
@@ -58,6 +60,7 @@ pub fn lines(config: &Config) -> Vec<Line> {
     group::write(config, &mut out);
     instance::write(config, &mut out);
     server_group::write(&config.server_groups, &mut out);
+    tls::write(config.tls.as_ref(), &mut out);
     service::write(config, &mut out);
     inherit::mark(&mut out.0);
     out.0

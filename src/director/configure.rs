@@ -11,7 +11,7 @@ use ipvs_backend::ServiceKey;
 use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
-use super::pool::{CheckRun, Pool};
+use super::pool::{CheckRun, Pool, rhythm};
 use super::{Director, Owner, Place};
 use crate::config::{self, Config, Difference};
 
@@ -92,7 +92,7 @@ impl Director {
         let gone = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);
             *next_check += 1;
-            let monitor = Monitor::new(spec.schedule.clone(), spec.steps(), seed.wrapping_add(id.0), now);
+            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
             CheckRun { id, spec: spec.clone(), monitor }
         });
         self.forget_checks(gone);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use healthcheck::{Check, Monitor, Outcome, Verdict};
+use healthcheck::{Check, Monitor, Outcome, Schedule, Verdict};
 use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
 use notify::Serving;
 
@@ -133,7 +133,7 @@ impl Pool {
                     Some(at) => {
                         let mut run = runs.remove(at);
                         if run.spec.schedule != spec.schedule {
-                            run.monitor.handle_schedule(spec.schedule.clone(), now);
+                            run.monitor.handle_schedule(rhythm(spec), now);
                         }
                         run.spec = spec.clone();
                         run
@@ -234,6 +234,12 @@ pub(super) fn words(outcome: &Outcome) -> String {
         Ok(()) => format!("passed after {:.1} ms", outcome.took.as_secs_f64() * 1e3),
         Err(failure) => failure.to_string(),
     }
+}
+
+/// The rhythm of a check. A pool does not know `alpha` yet: it takes every server in until the first verdict, and must
+/// hear of that one even where it brings nothing new.
+pub(super) fn rhythm(check: &Check) -> Schedule {
+    Schedule { alpha: false, ..check.schedule.clone() }
 }
 
 /// Whether two checks ask the same of the same target, however often.

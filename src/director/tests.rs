@@ -271,6 +271,18 @@ fn a_reload_of_what_is_not_in_effect_yet_leaves_the_table_alone() {
 }
 
 #[test]
+fn alpha_does_not_keep_a_dead_server_in() {
+    let mut desk = Desk::new(&SERVERS.replace("connect_timeout 1", "connect_timeout 1\nalpha"));
+    let weight = |desk: &Desk| desk.director.snapshot(desk.now).services[0].servers[0].effective_weight;
+    assert_eq!(weight(&desk), Some(3), "so far every server is taken in until the first verdict");
+    let refused = healthcheck::Outcome::failed(healthcheck::FailureKind::Refused, "refused", Duration::ZERO);
+    for attempt in 0..2 {
+        desk.tell(Event::ProbeDone { check: super::CheckId(0), attempt, outcome: refused.clone() });
+    }
+    assert_eq!(weight(&desk), None);
+}
+
+#[test]
 fn an_owner_speaks_from_its_own_address_and_keeps_it() {
     let text = instance(51, "state MASTER\n priority 255").replace("10.0.0.100", "10.0.0.1/24");
     let mut desk = Desk::new(&text);

@@ -3,11 +3,11 @@
 use super::*;
 
 /// A text, and the complaint that must be made: code, line, column, and a piece of the message or suggestion.
-type Case = (String, Code, u32, u32, &'static str);
+pub(super) type Case = (String, Code, u32, u32, &'static str);
 
 /// The complaint must be there; only an error refuses the text, and a warning must come without any.
 #[track_caller]
-fn assert_cases(severity: Severity, cases: &[Case]) {
+pub(super) fn assert_cases(severity: Severity, cases: &[Case]) {
     for (text, code, line, column, piece) in cases {
         let reading = read_text("test.conf", text);
         let found = reading.complaints.iter().find(|complaint| {
@@ -24,7 +24,7 @@ fn assert_cases(severity: Severity, cases: &[Case]) {
     }
 }
 
-fn case(text: impl Into<String>, code: Code, line: u32, column: u32, piece: &'static str) -> Case {
+pub(super) fn case(text: impl Into<String>, code: Code, line: u32, column: u32, piece: &'static str) -> Case {
     (text.into(), code, line, column, piece)
 }
 

@@ -162,14 +162,18 @@ impl World {
                 kind: Kind::Tcp,
                 target: SocketAddr::new(rip(n), 80),
                 source: None,
+                device: None,
+                mark: 0,
                 connect_timeout: Duration::from_secs(1),
                 schedule: Schedule { interval: Duration::from_secs(1), ..Schedule::default() },
+                log_all_failures: None,
             };
             let server = RealServer {
                 weight,
                 forwarding: Forwarding::Dr,
                 inhibit: n.is_multiple_of(2),
                 checks: vec![Arc::new(check)],
+                planned: Vec::new(),
                 alpha: false,
                 alert: true,
                 extras: None,

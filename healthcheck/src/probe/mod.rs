@@ -25,7 +25,11 @@ pub async fn attempt(check: &Check, step: usize) -> Outcome {
     let begun = Instant::now();
     let result = match &check.kind {
         Kind::Tcp => tcp::connect(check).await.map(drop),
-        Kind::Http(settings) => http::get(check, settings, step).await,
+        Kind::Http(settings) if settings.tls.is_none() => http::get(check, settings, step).await,
+        Kind::Http(_) | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => Err(failure(
+            FailureKind::Local,
+            format!("could not ask: there is no probe for {} yet", check.kind),
+        )),
     };
     Outcome { result, took: begun.elapsed() }
 }

@@ -22,7 +22,16 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 fn check(target: SocketAddr, kind: Kind, connect_timeout: Duration) -> Check {
-    Check { kind, target, source: None, connect_timeout, schedule: Schedule::default() }
+    Check {
+        kind,
+        target,
+        source: None,
+        device: None,
+        mark: 0,
+        connect_timeout,
+        schedule: Schedule::default(),
+        log_all_failures: None,
+    }
 }
 
 fn tcp(target: SocketAddr, connect_timeout: Duration) -> Check {
@@ -30,7 +39,7 @@ fn tcp(target: SocketAddr, connect_timeout: Duration) -> Check {
 }
 
 fn http(target: SocketAddr, url: Url, connect_timeout: Duration) -> Check {
-    let settings = Http { urls: vec![url], virtualhost: None, protocol: HttpVersion::Http10 };
+    let settings = Http { urls: vec![url], ..Http::default() };
     check(target, Kind::Http(settings), connect_timeout)
 }
 
@@ -214,8 +223,7 @@ fn the_host_is_the_urls_else_the_checks_else_the_address() {
 fn requested(adapt: impl FnOnce(&mut Http)) -> String {
     run(async {
         let (listener, address) = listen().await;
-        let mut settings =
-            Http { urls: vec![page("/a?b=c")], virtualhost: None, protocol: HttpVersion::Http10 };
+        let mut settings = Http { urls: vec![page("/a?b=c")], ..Http::default() };
         adapt(&mut settings);
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -235,7 +243,7 @@ fn the_step_chooses_the_url() {
     run(async {
         let (listener, address) = listen().await;
         let urls = vec![page("/first"), page("/second")];
-        let settings = Http { urls, virtualhost: None, protocol: HttpVersion::Http10 };
+        let settings = Http { urls, ..Http::default() };
         let check = check(address, Kind::Http(settings), AMPLE);
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();

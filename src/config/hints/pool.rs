@@ -62,9 +62,7 @@ pub(super) fn alpha_unchecked(look: &mut Look<'_>) {
     for (served, service) in look.config.virtual_servers() {
         let unchecked = |(key, server): (&_, &std::sync::Arc<crate::config::RealServer>)| {
             let thing = served.server(*key);
-            let bare = server.alpha
-                && server.checks.is_empty()
-                && !look.spans.says(&thing, super::service::OTHER_CHECKS);
+            let bare = server.alpha && server.checks.is_empty() && server.planned.is_empty();
             let message = || format!("`alpha` lets the real server {key} wait for a check, and it has none");
             bare.then(|| (thing, "alpha", message()))
         };

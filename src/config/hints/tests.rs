@@ -21,6 +21,15 @@ fn shown(reading: &Reading) -> String {
     reading.render(crate::config::Colour::Never)
 }
 
+/// The codes of a text that has warnings of its own: much of it is not in effect yet.
+#[track_caller]
+fn only_hints(text: &str) -> Vec<Code> {
+    let reading = read_text("a.conf", text);
+    assert!(reading.config.is_some(), "{}", shown(&reading));
+    let hints = reading.complaints.iter().filter(|complaint| complaint.severity == Severity::Hint);
+    hints.map(|complaint| complaint.code).collect()
+}
+
 fn instance(lines: &str) -> String {
     format!(
         "vrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\n{lines}\nvirtual_ipaddress {{\n10.0.0.9\n}}\n}}\n"
@@ -42,6 +51,15 @@ fn tcp(lines: &str) -> String {
 
 fn http(url: &str) -> String {
     service("protocol TCP", "", &format!("HTTP_GET {{\nurl {{\npath /\n{url}\n}}\n}}"))
+}
+
+fn misc(path: &str) -> String {
+    service("protocol TCP", "", &format!("MISC_CHECK {{\nmisc_path {path}\n}}"))
+}
+
+fn ssl(files: &str, lines: &str) -> String {
+    let check = format!("SSL_GET {{\n{lines}\nurl {{\npath /\n}}\n}}");
+    format!("SSL {{\n{files}\n}}\n{}", service("protocol TCP", "", &check))
 }
 
 fn udp(port: u16, check: &str) -> String {
@@ -105,7 +123,30 @@ fn traps_of_services_are_told_and_nothing_else() {
         (http("status_code 100-399 400-999"), &[CheckCannotFail]),
         (http("status_code 200-499"), &[]),
         (http("status_code 200-599\ndigest d41d8cd98f00b204e9800998ecf8427e"), &[]),
+        (http("status_code 200-599\nregex ok"), &[]),
+        (http("regex ok\ndigest d41d8cd98f00b204e9800998ecf8427e"), &[DigestAndRegex]),
         (service("protocol TCP", "", ""), &[UncheckedServer]),
+        (service("protocol TCP", "", "PING_CHECK {\n}"), &[]),
+        (misc("/bin/true"), &[CheckCannotFail]),
+        (misc("\"/usr/local/bin/true x\""), &[CheckCannotFail]),
+        (misc("/bin/truecolor"), &[]),
+        (misc("/bin/x\nmisc_timeout 6\ndelay_loop 5"), &[SlowCheck]),
+        (misc("/bin/x\ndelay_loop 5"), &[]),
+        (service("protocol TCP", "", "DNS_CHECK {\n}"), &[]),
+        (service("protocol TCP", "", "DNS_CHECK {\nconnect_timeout 61\n}"), &[SlowCheck]),
+        (udp(5000, "UDP_CHECK {\n}"), &[SilencePasses]),
+        (udp(5000, "UDP_CHECK {\nrequire_reply\n}"), &[]),
+        (udp(5000, "PING_CHECK {\n}"), &[UdpCheckedByTcp]),
+        (udp(53, "PING_CHECK {\n}"), &[UdpCheckedByTcp]),
+        (udp(53, "PING_CHECK {\n}\nTCP_CHECK {\n}"), &[]),
+        (udp(5000, "PING_CHECK {\n}\nTCP_CHECK {\n}"), &[UdpCheckedByTcp]),
+        (udp(5000, "TCP_CHECK {\n}\nDNS_CHECK {\n}"), &[]),
+        (ssl("", "enable_sni"), &[SniWithoutName]),
+        (ssl("", "enable_sni\nvirtualhost a.example"), &[]),
+        (ssl("", "sni_name a.example"), &[]),
+        (ssl("ca /a", ""), &[UnverifiedCertificate]),
+        (ssl("key /a", ""), &[]),
+        (ssl("ca /a", "").replace("SSL_GET", "HTTP_GET"), &[]),
         (tcp(two), &[UncheckedServer]),
         (udp(5000, "TCP_CHECK {\n}"), &[UdpCheckedByTcp]),
         (udp(5000, "TCP_CHECK {\nconnect_port 22\n}"), &[]),
@@ -116,7 +157,7 @@ fn traps_of_services_are_told_and_nothing_else() {
         (service("protocol TCP", "", "weight 0\nTCP_CHECK {\n}"), &[]),
     ];
     for (text, expected) in cases {
-        assert_eq!(hints(&text, &[]), expected, "{text}");
+        assert_eq!(only_hints(&text), expected, "{text}");
     }
 }
 
@@ -124,13 +165,7 @@ fn traps_of_services_are_told_and_nothing_else() {
 #[rustfmt::skip]
 fn traps_of_pools_are_told_and_nothing_else() {
     use Code::*;
-    // What stands in these texts has warnings of its own: much of it is not in effect yet.
-    let hints = |text: &str| -> Vec<Code> {
-        let reading = read_text("a.conf", text);
-        assert!(reading.config.is_some(), "{}", shown(&reading));
-        let hints = reading.complaints.iter().filter(|complaint| complaint.severity == Severity::Hint);
-        hints.map(|complaint| complaint.code).collect()
-    };
+    let hints = only_hints;
     let udp = |lines: &str| tcp(lines).replace("protocol TCP", "protocol UDP").replace(" 80", " 53");
     let alpha = |check: &str| service("protocol TCP", "", &format!("alpha\n{check}"));
     let group = "virtual_server_group G {\n10.0.0.1 80\n}\n";

@@ -1,16 +1,17 @@
 //! Keywords of the health checks.
 
-use super::Form::{Address, Block, Flag, OneOf, Port, Seconds, Switch, Whole, Word, Words};
+use super::Form::{Address, Block, Flag, OneOf, Port, Switch, Whole, Word, Words};
 use super::Place::{
     self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet,
     TcpCheck, UdpCheck, Url,
 };
-use super::Status::{NotYet, Works};
-use super::{ANY, Keyword, NOT_YET, SECOND, key};
+use super::Status::{Accepted, NotYet, Works};
+use super::{ANY, Keyword, NOT_YET, key};
 
 /// Checks that open a connection.
-const NETWORK: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
+const NETWORK: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
 const WEB: &[Place] = &[HttpGet, SslGet];
+const NO_TLS: &str = "`HTTP_GET` speaks no TLS";
 const BODY: &str = "the body is not searched";
 
 #[rustfmt::skip]
@@ -21,14 +22,17 @@ pub(super) const TABLE: &[Keyword] = &[
     key("bind_port", NETWORK, Port, Works, "The port to ask from, together with `bindto`.").by_default("what the kernel chooses"),
     key("bind_if", NETWORK, Word("an interface"), NotYet("the route decides"), "The interface to ask through.").by_default("what the kernel chooses"),
     key("fwmark", NETWORK, Whole(0, u32::MAX as i64), NotYet("packets of the check are not marked"), "The mark on packets of the check.").by_default("none"),
-    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, NOT_YET, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
+    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, NOT_YET, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
 
     key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1"]), Works, "The version of HTTP.").by_default("1.0"),
     key("url", WEB, Block("", Url), Works, "A page to ask for; several are asked for in turn."),
-    key("enable_sni", WEB, Flag, NOT_YET, "Send the virtual host in the TLS greeting.").by_default("off"),
-    key("sni_name", WEB, Word("a host name"), NOT_YET, "The name to send in the TLS greeting.").since("after 2.4.3"),
+    key("enable_sni", &[HttpGet], Flag, Accepted(NO_TLS), "Send the virtual host in the TLS greeting.").by_default("off"),
+    key("sni_name", &[HttpGet], Word("a host name"), Accepted(NO_TLS), "The name to send in the TLS greeting.").since("after 2.4.3"),
+    key("tls_compliant", &[HttpGet], Flag, Accepted(NO_TLS), "Close TLS connections properly.").by_default("off").since("2.2.8"),
+    key("enable_sni", &[SslGet], Flag, NOT_YET, "Send the virtual host in the TLS greeting.").by_default("off"),
+    key("sni_name", &[SslGet], Word("a host name"), NOT_YET, "The name to send in the TLS greeting.").since("after 2.4.3"),
     key("fast_recovery", WEB, Switch, NOT_YET, "No delay between pages while the server comes up.").by_default("off"),
-    key("tls_compliant", &[HttpGet, SslGet, Url], Flag, NOT_YET, "Close TLS connections properly.").by_default("off").since("2.2.8"),
+    key("tls_compliant", &[SslGet, Url], Flag, NOT_YET, "Close TLS connections properly.").by_default("off").since("2.2.8"),
     key("path", &[Url], Word("a path"), Works, "The path to ask for, beginning with a slash."),
     key("status_code", &[Url], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
     key("digest", &[Url], Word("32 hexadecimal digits"), Works, "The MD5 sum of the page."),
@@ -42,13 +46,11 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("helo_name", &[SmtpCheck], Word("a host name"), NOT_YET, "How we introduce ourselves.").by_default("the host name"),
     key("host", &[SmtpCheck], Block("", SmtpHost), NOT_YET, "Older way to say where to connect to."),
-    key("connect_ip", &[SmtpHost], Address, NOT_YET, "The address to connect to."),
-    key("bindto", &[SmtpHost], Address, NOT_YET, "The address to connect from."),
     key("type", &[DnsCheck], OneOf(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), NOT_YET, "The type of record to ask for.").by_default("SOA"),
     key("name", &[DnsCheck], Word("a domain name"), NOT_YET, "The name to ask for; the root by default.").by_default(". (the root)"),
     key("name", &[BfdCheck], Word("a bfd_instance"), NOT_YET, "The neighbour that must be up."),
-    key("misc_path", &[MiscCheck], Words("COMMAND"), NOT_YET, "The command."),
-    key("misc_timeout", &[MiscCheck], Seconds(1_000, 86_400 * SECOND), NOT_YET, "How long the command may take.").by_default("as `delay_loop`"),
+    key("misc_path", &[MiscCheck], Word("a command, in quotes if it has arguments"), NOT_YET, "The command."),
+    key("misc_timeout", &[MiscCheck], Whole(0, 4_294), NOT_YET, "How long the command may take.").by_default("as `delay_loop`"),
     key("misc_dynamic", &[MiscCheck], Flag, NOT_YET, "The exit status sets the weight.").by_default("off"),
     key("user", &[MiscCheck], Words("USER [[:]GROUP]"), NOT_YET, "Who runs the command.").by_default("as `script_user`"),
     key("payload", &[UdpCheck], Words("HEXADECIMAL DIGITS"), NOT_YET, "What to send.").by_default("random bytes"),

@@ -1,6 +1,6 @@
 //! Keywords of `virtual_server` and `real_server`.
 
-use super::Form::{Block, Flag, OneOf, Port, Seconds, Switch, Whole, Word, Words};
+use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
     BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
     TcpCheck, UdpCheck, VirtualServer,
@@ -14,9 +14,20 @@ const NOT_RUN: &str = "the script is not run";
 const UNCHECKED: &str = "the server counts as up without this check";
 /// The largest number of the kernel's tables.
 const U32: i64 = u32::MAX as i64;
-const CHECKED: &[Place] = &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
-const DEFAULTS: &[Place] =
-    &[VirtualServer, RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck, PingCheck];
+const CHECKED: &[Place] =
+    &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+const DEFAULTS: &[Place] = &[
+    VirtualServer,
+    RealServer,
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+];
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -85,5 +96,4 @@ pub(super) const TABLE: &[Keyword] = &[
     key("BFD_CHECK", &[RealServer], Block("", BfdCheck), NotYet(UNCHECKED), "A BFD neighbour must be up."),
     key("FILE_CHECK", &[RealServer], Block("", FileCheck), NotYet(UNCHECKED), "A file's number changes the weight."),
 
-    key("connect_port", &[SmtpHost], Port, NOT_YET, "The port to connect to."),
 ];

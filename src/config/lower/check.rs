@@ -1,18 +1,121 @@
-//! `TCP_CHECK` and `HTTP_GET`, and the times that checks inherit.
+//! The checks of a real server, and the times that they inherit.
+//!
+//! Every kind is read whole. Those that have a probe are made; the others are kept as planned, so that nothing of a file
+//! is lost.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
+mod http;
+mod local;
+mod question;
+mod route;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use healthcheck::spec::{check_path, check_virtualhost, parse_digest};
-use healthcheck::{Check, Http, HttpVersion, Kind, Schedule, StatusRanges, Url};
+use healthcheck::{Check, Kind, Schedule};
 use ipvs_backend::DestinationKey;
+
+pub(super) use http::virtualhost;
+use route::Route;
 
 use super::context::{Context, Entry};
 use super::server::Inherited;
-use crate::config::complaint::Code;
-use crate::config::keywords::Place;
-use crate::config::source::Span;
+use crate::config::{PlannedCheck, Thing};
+
+/// The checks of one server.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    /// Those that are made.
+    pub made: Vec<Arc<Check>>,
+    /// The others.
+    pub planned: Vec<Arc<PlannedCheck>>,
+}
+
+impl Checks {
+    fn add(&mut self, check: Check) {
+        if check.kind.has_probe() {
+            self.made.push(Arc::new(check));
+        } else {
+            self.planned.push(Arc::new(PlannedCheck::Network(check)));
+        }
+    }
+}
+
+/// Whether a keyword of a real server opens the block of a check.
+pub(super) fn is_check(name: &str) -> bool {
+    matches!(
+        name,
+        "TCP_CHECK"
+            | "HTTP_GET"
+            | "SSL_GET"
+            | "SMTP_CHECK"
+            | "DNS_CHECK"
+            | "UDP_CHECK"
+            | "PING_CHECK"
+            | "MISC_CHECK"
+            | "FILE_CHECK"
+            | "BFD_CHECK"
+    )
+}
+
+/// The checks of one server, which is the first to be asked. What they inherit comes from the server, which has taken
+/// it over from the service. `thing` names the checks by number: those that are made come first.
+pub(super) fn lower(
+    context: &mut Context<'_>,
+    blocks: &[Entry<'_>],
+    server: DestinationKey,
+    inherited: &Inherited,
+    thing: impl Fn(usize) -> Thing,
+) -> Checks {
+    let mut checks = Checks::default();
+    let (mut made, mut planned) = (Vec::new(), Vec::new());
+    for block in blocks {
+        context.at_most(block, 0);
+        match block.name() {
+            "MISC_CHECK" | "FILE_CHECK" | "BFD_CHECK" => {
+                let check = local::lower(context, block, inherited);
+                checks.planned.extend(check.map(Arc::new));
+            }
+            _ => context.within(block, |context| network(context, block, server, inherited, &mut checks)),
+        }
+        made.resize(checks.made.len(), block);
+        planned.resize(checks.planned.len(), block);
+    }
+    for (number, block) in made.into_iter().chain(planned).enumerate() {
+        context.note(thing(number), block);
+    }
+    checks
+}
+
+fn network(
+    context: &mut Context<'_>,
+    block: &Entry<'_>,
+    server: DestinationKey,
+    inherited: &Inherited,
+    checks: &mut Checks,
+) {
+    let mut route = Route::new(inherited);
+    let mut hosts = Vec::new();
+    let kind = match block.name() {
+        "HTTP_GET" | "SSL_GET" => http::lower(context, block, inherited, &mut route),
+        "SMTP_CHECK" => Some(question::smtp(context, block, &mut route, &mut hosts)),
+        "DNS_CHECK" => Some(question::dns(context, block, &mut route)),
+        "UDP_CHECK" => Some(question::udp(context, block, &mut route)),
+        name => {
+            route.read(context, block, |_, _| false);
+            Some(if name == "PING_CHECK" { Kind::Ping } else { Kind::Tcp })
+        }
+    };
+    let Some(kind) = kind else { return };
+    // Hosts are checks of their own; the block itself is one more if it says whom to ask.
+    if hosts.is_empty() || route.is_said() {
+        checks.add(route.finish(context, block, kind.clone(), server));
+    }
+    for host in hosts {
+        let mut route = route.of_host();
+        route.read(context, &host, |_, _| false);
+        checks.add(route.finish(context, &host, kind.clone(), server));
+    }
+}
 
 /// When and how patiently to check, as far as it has been said. The nearest word counts: the check's, else the
 /// server's, else the service's.
@@ -41,188 +144,15 @@ impl Timing {
         true
     }
 
-    /// Every 60 s, one retry, after 1 s or for HTTP 3 s.
-    fn schedule(&self, kind: &Kind) -> Schedule {
-        let default = Schedule::default();
-        let delay_before_retry = match kind {
-            Kind::Http(_) => Duration::from_secs(3),
-            _ => default.delay_before_retry,
-        };
+    /// The rhythm of a check, from the defaults that its kind has for an interval.
+    fn schedule(&self, defaults: impl FnOnce(Duration) -> Schedule, alpha: bool) -> Schedule {
+        let usual = defaults(self.delay_loop.unwrap_or(Schedule::default().interval));
         Schedule {
-            interval: self.delay_loop.unwrap_or(default.interval),
-            retry: self.retry.unwrap_or(default.retry),
-            delay_before_retry: self.delay_before_retry.unwrap_or(delay_before_retry),
-            alpha: default.alpha,
-            warmup: self.warmup.or(default.warmup),
+            interval: usual.interval,
+            retry: self.retry.unwrap_or(usual.retry),
+            delay_before_retry: self.delay_before_retry.unwrap_or(usual.delay_before_retry),
+            alpha,
+            warmup: self.warmup.or(usual.warmup),
         }
     }
-}
-
-/// What has been said in the block.
-#[derive(Default)]
-struct Draft {
-    address: Option<IpAddr>,
-    port: Option<u16>,
-    from_address: Option<(IpAddr, Span)>,
-    from_port: Option<u16>,
-    timing: Timing,
-    protocol: HttpVersion,
-    virtualhost: Option<String>,
-    urls: Vec<Url>,
-    /// Whether there was a URL at all, right or wrong.
-    any_url: bool,
-}
-
-/// One check of one server. What it inherits comes from the server, which has taken it over from the service.
-pub(super) fn lower(
-    context: &mut Context<'_>,
-    block: &Entry<'_>,
-    server: DestinationKey,
-    inherited: &Inherited,
-) -> Option<Check> {
-    context.at_most(block, 0);
-    let place = if block.name() == "HTTP_GET" { Place::HttpGet } else { Place::TcpCheck };
-    let mut draft =
-        Draft { timing: inherited.timing, virtualhost: inherited.virtualhost.clone(), ..Draft::default() };
-    for entry in context.entries(block.statement.block.as_ref()?, place) {
-        if !draft.timing.take(context, &entry) && !draft.take(context, &entry) {
-            context.forgotten(&entry);
-        }
-    }
-    draft.finish(context, block, place, server)
-}
-
-impl Draft {
-    fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
-        match entry.name() {
-            "connect_ip" => self.address = context.address_of(entry),
-            "connect_port" => self.port = context.port_of(entry),
-            "bindto" => self.from_address = context.address_of(entry).map(|address| (address, entry.span())),
-            "bind_port" => self.from_port = context.port_of(entry),
-            "virtualhost" => self.virtualhost = virtualhost(context, entry),
-            "http_protocol" => {
-                self.protocol = match context.choice(entry) {
-                    Some("1.1") => HttpVersion::Http11,
-                    Some("1.0C") => HttpVersion::Http10Close,
-                    _ => HttpVersion::Http10,
-                }
-            }
-            "url" => {
-                self.any_url = true;
-                self.urls.extend(url(context, entry));
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    fn finish(
-        self,
-        context: &mut Context<'_>,
-        block: &Entry<'_>,
-        place: Place,
-        server: DestinationKey,
-    ) -> Option<Check> {
-        let name = block.keyword.name;
-        if place == Place::HttpGet && !self.any_url {
-            context.missing(&format!("`{name}`"), "url", block.span());
-        }
-        let target =
-            SocketAddr::new(self.address.unwrap_or(server.address), self.port.unwrap_or(server.port));
-        if target.port() == 0 {
-            let message = format!("`{name}` has no port to connect to: the server has none either");
-            context.error_with(Code::MissingKeyword, block.span(), message, "add `connect_port`");
-        }
-        if let Some((address, span)) = self.from_address
-            && address.is_ipv4() != target.is_ipv4()
-        {
-            let message =
-                format!("`bindto` {address} and the checked address {} are not of one family", target.ip());
-            context.error(Code::FamilyMismatch, span, message);
-        }
-        let any = if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let source = match (self.from_address, self.from_port) {
-            (None, None) => None,
-            (address, port) => {
-                Some(SocketAddr::new(address.map_or(any, |(address, _)| address), port.unwrap_or(0)))
-            }
-        };
-        let kind = if place == Place::HttpGet {
-            Kind::Http(Http { urls: self.urls, virtualhost: self.virtualhost, protocol: self.protocol })
-        } else {
-            Kind::Tcp
-        };
-        let connect_timeout = self.timing.connect_timeout.unwrap_or(Duration::from_secs(5));
-        let schedule = self.timing.schedule(&kind);
-        Some(Check { kind, target, source, connect_timeout, schedule })
-    }
-}
-
-/// `virtualhost`, at any level.
-pub(super) fn virtualhost(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
-    let word = context.word(entry)?;
-    match check_virtualhost(&word.text) {
-        Ok(()) => Some(word.text.clone()),
-        Err(error) => {
-            context.error(Code::InvalidText, word.span, error.to_string());
-            None
-        }
-    }
-}
-
-fn url(context: &mut Context<'_>, block: &Entry<'_>) -> Option<Url> {
-    context.at_most(block, 0);
-    let (mut path, mut has_path) = (None, false);
-    let (mut status, mut digest, mut host) = (StatusRanges::default(), None, None);
-    for entry in context.entries(block.statement.block.as_ref()?, Place::Url) {
-        match entry.name() {
-            "path" => {
-                has_path = true;
-                path = path_of(context, &entry);
-            }
-            "status_code" => status = status_of(context, &entry).unwrap_or(status),
-            "digest" => digest = digest_of(context, &entry),
-            "virtualhost" => host = virtualhost(context, &entry),
-            _ => context.forgotten(&entry),
-        }
-    }
-    if !has_path {
-        context.missing("`url`", "path", block.span());
-    }
-    Some(Url { path: path?, status, digest, virtualhost: host })
-}
-
-fn path_of(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
-    let word = context.word(entry)?;
-    let Err(error) = check_path(&word.text) else { return Some(word.text.clone()) };
-    let with_slash = format!("/{}", word.text);
-    if check_path(&with_slash).is_ok() {
-        context.error_with(
-            Code::InvalidText,
-            word.span,
-            error.to_string(),
-            format!("did you mean `{with_slash}`?"),
-        );
-    } else {
-        context.error(Code::InvalidText, word.span, error.to_string());
-    }
-    None
-}
-
-fn status_of(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<StatusRanges> {
-    let word = context.first(entry)?;
-    let parsed = StatusRanges::from_str(&entry.statement.text());
-    if let Err(error) = &parsed {
-        context.error(Code::InvalidNumber, word.span, error.to_string());
-    }
-    parsed.ok()
-}
-
-fn digest_of(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<[u8; 16]> {
-    let word = context.word(entry)?;
-    let parsed = parse_digest(&word.text);
-    if let Err(error) = &parsed {
-        context.error(Code::InvalidText, word.span, error.to_string());
-    }
-    parsed.ok()
 }

@@ -28,6 +28,24 @@ impl Context<'_> {
         Some(Command { words, user, group })
     }
 
+    /// A command that is the keyword's only word.
+    pub fn program(&mut self, entry: &Entry<'_>) -> Option<Vec<String>> {
+        let word = self.word(entry)?;
+        self.arguments(word)
+    }
+
+    /// A user and perhaps a group, as the only words.
+    pub fn account_of(&mut self, entry: &Entry<'_>) -> Option<(Option<String>, Option<String>)> {
+        let user = self.first(entry)?;
+        self.at_most(entry, 2);
+        let user = Some(self.account("user", user)?);
+        let group = match entry.words().get(1) {
+            Some(group) => Some(self.account("group", group)?),
+            None => None,
+        };
+        Some((user, group))
+    }
+
     /// The program and its arguments that one word holds.
     pub fn arguments(&mut self, word: &Word) -> Option<Vec<String>> {
         let (code, message) = match split(&word.text) {

@@ -8,7 +8,8 @@ use crate::config::syntax::{Block, Statement, Word};
 use crate::config::{Manner, Purpose, Spans, Thing};
 
 /// Keywords of which the first counts in these blocks; of all others the last does.
-const FIRST_COUNTS: &[(&str, Place)] = &[("file", Place::TrackFile), ("process", Place::TrackProcess)];
+const FIRST_COUNTS: &[(&str, Place)] =
+    &[("digest", Place::Url), ("file", Place::TrackFile), ("process", Place::TrackProcess)];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,9 @@ impl<'a> Entry<'a> {
         self.statement.block.as_ref().map_or(&[], |block| &block.statements)
     }
 }
+
+/// Keywords of which each says a part.
+const ADD_UP: &[&str] = &["status_code"];
 
 pub(super) struct Context<'a> {
     manner: Manner,
@@ -169,12 +173,16 @@ impl<'a> Context<'a> {
     /// is, and saying so once is enough.
     pub fn entries_of<'b>(&mut self, owner: &Entry<'b>, place: Place) -> Vec<Entry<'b>> {
         let Some(block) = &owner.statement.block else { return Vec::new() };
-        let idle = matches!(owner.keyword.status, Status::NotYet(_) | Status::Refused(_));
+        self.within(owner, |context| context.entries(block, place))
+    }
+
+    /// Reads a block to its depths: what has been said of its keyword is not said again of blocks inside it.
+    pub fn within<T>(&mut self, owner: &Entry<'_>, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.idle;
-        self.idle |= idle;
-        let entries = self.entries(block, place);
+        self.idle |= matches!(owner.keyword.status, Status::NotYet(_) | Status::Refused(_));
+        let made = read(self);
         self.idle = before;
-        entries
+        made
     }
 
     fn note_repetition(&mut self, entry: &Entry<'_>, seen: &mut Vec<(&'static str, Span)>) {
@@ -183,6 +191,9 @@ impl<'a> Context<'a> {
             seen.push((name, entry.span()));
             return;
         };
+        if ADD_UP.contains(&name) {
+            return;
+        }
         let places = entry.keyword.places;
         let is_first = FIRST_COUNTS.iter().any(|(first, place)| *first == name && places.contains(place));
         let which = if is_first { "first" } else { "last" };
@@ -212,7 +223,7 @@ impl<'a> Context<'a> {
             _ => keyword.status,
         };
         match resolved {
-            Status::Works | Status::SameAs(_) | Status::Accepted(_) => {}
+            Status::Works | Status::SameAs(_) | Status::Accepted(_) => self.note_old_name(keyword, span),
             Status::Obsolete(why) => {
                 self.warning(Code::NoEffect, span, format!("`{name}` has no effect any more: {why}"));
                 return None;
@@ -229,6 +240,17 @@ impl<'a> Context<'a> {
             }
         }
         fits.then_some(Entry { keyword, statement })
+    }
+
+    /// keepalived itself wants to see some names no more.
+    fn note_old_name(&mut self, keyword: &Keyword, span: Span) {
+        const OLD: &[&str] = &["nb_get_retry"];
+        if OLD.contains(&keyword.name) {
+            let (old, new) = (keyword.name, keyword.canonical());
+            let message = format!("`{old}` is an older name of `{new}`");
+            let suggestion = Some(format!("write `{new}`"));
+            self.complaints.push(Severity::Hint, Code::OldName, span, message, suggestion);
+        }
     }
 
     fn look_up(&mut self, statement: &Statement, place: Place) -> Option<&'static Keyword> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipvs_backend::DestinationKey;
 
-use super::check::{self, Timing};
+use super::check::{self, Checks, Timing};
 use super::context::{Context, Entry, short};
 use super::method::{Method, method};
 use super::place::{Endpoint, Located, place};
@@ -56,15 +56,10 @@ pub(super) fn lower(
     else {
         return;
     };
-    let thing = |number: usize| endpoint.served.check(key, number);
     context.note(endpoint.served.server(key), block);
-    for (number, entry) in draft.checks.iter().enumerate() {
-        context.note(thing(number), entry);
-    }
-    let checks = std::mem::take(&mut draft.checks);
+    let thing = |number: usize| endpoint.served.check(key, number);
     // A check asks the port that is written, even where the service's own counts.
-    let checks = checks.iter().filter_map(|entry| check::lower(context, entry, asked, &draft.own));
-    let checks = checks.map(Arc::new).collect();
+    let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
     let Some(server) = draft.finish(context, checks) else { return };
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
@@ -107,17 +102,13 @@ impl<'a> Draft<'a> {
             "notify_up" => command(context, entry, &mut self.extras.notify_up),
             "notify_down" => command(context, entry, &mut self.extras.notify_down),
             "snmp_name" => self.extras.snmp_name = context.text(entry).or(self.extras.snmp_name.take()),
-            "TCP_CHECK" | "HTTP_GET" => self.checks.push(*entry),
+            name if check::is_check(name) => self.checks.push(*entry),
             _ => return false,
         }
         true
     }
 
-    fn finish(
-        mut self,
-        context: &mut Context<'_>,
-        checks: Vec<Arc<healthcheck::Check>>,
-    ) -> Option<RealServer> {
+    fn finish(mut self, context: &mut Context<'_>, checks: Checks) -> Option<RealServer> {
         let Extras { upper, lower, .. } = self.extras;
         if let Some(span) = self.limits.filter(|_| lower > upper) {
             // `ip_vs_add_dest` in Linux.
@@ -131,7 +122,17 @@ impl<'a> Draft<'a> {
         let Inherited { method, inhibit, alpha, weight, alert, .. } = self.own;
         self.extras.tunnel = method.tunnel;
         let extras = (self.extras != Extras::default()).then(|| Box::new(self.extras));
-        Some(RealServer { weight, forwarding: method.forwarding, inhibit, alpha, alert, checks, extras })
+        let Checks { made: checks, planned } = checks;
+        Some(RealServer {
+            weight,
+            forwarding: method.forwarding,
+            inhibit,
+            alpha,
+            alert,
+            checks,
+            planned,
+            extras,
+        })
     }
 }
 

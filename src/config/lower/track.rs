@@ -170,6 +170,23 @@ fn again(context: &mut Context<'_>, name: &Word, same: bool) {
     }
 }
 
+/// Whether there is a tracker that a health check can name; if not, that has been told.
+pub(super) fn is_defined(context: &mut Context<'_>, kind: Kind, name: &Word, keepalived: Reaction) -> bool {
+    let (what, found) = (kind.keyword(), short(&name.text));
+    let (message, suggestion) = match context.trackers.get(kind, &name.text) {
+        Some(Defined::As(_) | Defined::ForChecks) => return true,
+        Some(Defined::Unusable) => {
+            (format!("the `{what}` named `{found}` is of no use, as told where it is defined"), None)
+        }
+        None => {
+            let suggestion = context.trackers.nearest(kind, &name.text);
+            (format!("there is no `{what}` named `{found}`"), suggestion)
+        }
+    };
+    context.error_but(Code::UndefinedName, name.span, message, suggestion, keepalived);
+    false
+}
+
 /// The weight that a tracker has if the list says none; `None` if there is no such tracker.
 fn own_weight(context: &mut Context<'_>, kind: Kind, name: &Word) -> Option<Weight> {
     if kind == Kind::Interface {

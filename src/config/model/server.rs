@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Command;
+use super::{Command, PlannedCheck};
 
 /// `real_server`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct RealServer {
     pub alert: bool,
     /// The checks, in the file's order; all must pass.
     pub checks: Vec<Arc<healthcheck::Check>>,
+    /// Checks that are not made yet, in the file's order.
+    pub planned: Vec<Arc<PlannedCheck>>,
     /// What most servers do not say; `None` if this one says none of it.
     pub extras: Option<Box<Extras>>,
 }

@@ -2,8 +2,8 @@
 
 use ipvs_backend::{DestinationKey, Forwarding};
 
-use super::Lines;
-use crate::config::{Checksum, Extras, RealServer, Thing, Tunnel};
+use super::{Lines, check};
+use crate::config::{Checksum, Extras, RealServer, Served, Tunnel};
 
 /// What the block around a server says for all of its servers.
 #[derive(Debug, Clone, Copy)]
@@ -13,10 +13,16 @@ pub(super) struct Around {
 }
 
 /// One server.
-pub(super) fn write(key: DestinationKey, server: &RealServer, thing: Thing, around: Around, out: &mut Lines) {
+pub(super) fn write(
+    key: DestinationKey,
+    server: &RealServer,
+    served: &Served,
+    around: Around,
+    out: &mut Lines,
+) {
     let words = [key.address.to_string(), key.port.to_string()];
     let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name } = server.extras();
-    out.block("real_server", words, Some(thing), |lines| {
+    out.block("real_server", words, Some(served.server(key)), |lines| {
         lines.unless("weight", server.weight, 1);
         let method = (server.forwarding, *tunnel);
         if method != around.method {
@@ -30,6 +36,7 @@ pub(super) fn write(key: DestinationKey, server: &RealServer, thing: Thing, arou
         lines.command("notify_up", notify_up.as_ref());
         lines.command("notify_down", notify_down.as_ref());
         lines.some("snmp_name", snmp_name.as_deref());
+        check::write(key, server, |number| served.check(key, number), lines);
     });
 }
 

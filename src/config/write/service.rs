@@ -76,7 +76,7 @@ fn one(served: &Served, service: &VirtualServer, marked: bool, lines: &mut Lines
         sorry_server(sorry, around, lines);
     }
     for (key, real) in &service.servers {
-        server::write(*key, real, served.server(*key), around, lines);
+        server::write(*key, real, served, around, lines);
     }
 }
 

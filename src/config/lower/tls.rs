@@ -1,0 +1,29 @@
+//! `SSL`.
+
+use super::context::{Context, Entry};
+use crate::config::keywords::Place;
+use crate::config::{Thing, TlsFiles};
+
+/// All blocks together: of what is said twice the last one counts.
+pub(super) fn lower<'a>(
+    context: &mut Context<'_>,
+    blocks: impl Iterator<Item = &'a Entry<'a>>,
+) -> Option<TlsFiles> {
+    let mut files = None;
+    for block in blocks {
+        context.at_most(block, 0);
+        context.note(Thing::Tls, block);
+        let files = files.get_or_insert_with(TlsFiles::default);
+        for entry in context.entries_of(block, Place::Tls) {
+            let value = context.text(&entry);
+            let slot = match entry.name() {
+                "password" => &mut files.password,
+                "ca" => &mut files.ca,
+                "certificate" => &mut files.certificate,
+                _ => &mut files.key,
+            };
+            *slot = value.or(slot.take());
+        }
+    }
+    files
+}

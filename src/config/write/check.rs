@@ -1,0 +1,155 @@
+//! The checks of a real server as statements.
+//!
+//! Each says itself what it inherits in most files, so that it reads the same wherever it stands.
+
+use std::time::Duration;
+
+use healthcheck::spec::MaskedByte;
+use healthcheck::{Check, Http, HttpVersion, Kind, Pattern, Schedule, Sni, StatusRanges, Url};
+use ipvs_backend::DestinationKey;
+
+use super::Lines;
+use super::command::command_line;
+use crate::config::{BfdCheck, CommandCheck, FileCheck, PlannedCheck, RealServer, Thing};
+
+/// All checks of a server. `thing` names them by number: those that are made come first.
+pub(super) fn write(
+    key: DestinationKey,
+    server: &RealServer,
+    thing: impl Fn(usize) -> Thing,
+    out: &mut Lines,
+) {
+    for (number, check) in server.checks.iter().enumerate() {
+        out.block(&check.kind.to_string(), [], Some(thing(number)), |lines| {
+            network(key, check, server.alpha, lines)
+        });
+    }
+    for (number, check) in server.planned.iter().enumerate() {
+        let thing = thing(server.checks.len() + number);
+        out.block(&check.to_string(), [], Some(thing), |lines| match &**check {
+            PlannedCheck::Network(check) => network(key, check, server.alpha, lines),
+            PlannedCheck::Command(check) => command(check, server.alpha, lines),
+            PlannedCheck::File(check) => file(check, lines),
+            PlannedCheck::Bfd(check) => bfd(check, server.alpha, lines),
+        });
+    }
+}
+
+fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut Lines) {
+    match &check.kind {
+        Kind::Http(http) => web(http, lines),
+        Kind::Smtp(smtp) => lines.some("helo_name", smtp.helo.as_deref()),
+        Kind::Dns(dns) => {
+            lines.unless("type", dns.record.to_string(), "SOA".to_owned());
+            lines.unless("name", dns.name.as_str(), ".");
+        }
+        Kind::Udp(udp) => {
+            lines.some("payload", udp.payload.as_ref().map(|bytes| plain_digits(bytes)));
+            if let Some(reply) = &udp.reply {
+                lines.say("require_reply", (!reply.is_empty()).then(|| digits(reply)));
+            }
+            lines.unless("min_reply_length", udp.shortest, 0);
+            lines.unless("max_reply_length", udp.longest, 255);
+        }
+        Kind::Tcp | Kind::Ping => {}
+    }
+    lines.unless("connect_ip", check.target.ip(), key.address);
+    // Port 0 cannot be said: neither the server nor the check has one.
+    if check.target.port() != 0 {
+        lines.unless("connect_port", check.target.port(), key.port);
+    }
+    if let Some(source) = check.source {
+        lines.some("bindto", Some(source.ip()).filter(|address| !address.is_unspecified()));
+        lines.some("bind_port", Some(source.port()).filter(|port| *port > 0));
+    }
+    lines.some("bind_if", check.device.as_deref());
+    lines.some("fwmark", Some(check.mark).filter(|mark| *mark > 0));
+    lines.unless("connect_timeout", check.connect_timeout, Duration::from_secs(5));
+    schedule(&check.schedule, &check.kind.schedule(check.schedule.interval), alpha_around, lines);
+    lines.some("log_all_failures", check.log_all_failures);
+}
+
+fn schedule(schedule: &Schedule, usual: &Schedule, alpha_around: bool, lines: &mut Lines) {
+    let Schedule { interval, retry, delay_before_retry, alpha, warmup } = *schedule;
+    lines.unless("delay_loop", interval, Schedule::default().interval);
+    lines.unless("retry", retry, usual.retry);
+    lines.unless("delay_before_retry", delay_before_retry, usual.delay_before_retry);
+    lines.some("warmup", warmup);
+    lines.unless("alpha", alpha, alpha_around);
+}
+
+fn web(http: &Http, lines: &mut Lines) {
+    lines.some("virtualhost", http.virtualhost.as_deref());
+    let version = match http.protocol {
+        HttpVersion::Http10 => "1.0",
+        HttpVersion::Http10Close => "1.0C",
+        HttpVersion::Http11 => "1.1",
+    };
+    lines.unless("http_protocol", version, "1.0");
+    lines.unless("fast_recovery", http.fast_recovery, false);
+    match http.tls.as_ref().map(|tls| &tls.sni) {
+        Some(Sni::Name(name)) => lines.value("sni_name", name.as_str()),
+        sni => lines.flag("enable_sni", sni == Some(&Sni::VirtualHost)),
+    }
+    for page in &http.urls {
+        lines.block("url", [], None, |lines| url(page, lines));
+    }
+}
+
+fn url(url: &Url, lines: &mut Lines) {
+    lines.value("path", url.path.as_str());
+    if url.status != StatusRanges::default() {
+        lines.say("status_code", url.status.ranges().iter().map(ToString::to_string));
+    }
+    lines.some("digest", url.digest.map(|digest| plain_digits(&digest)));
+    lines.some("virtualhost", url.virtualhost.as_deref());
+    if let Some(pattern) = &url.pattern {
+        search(pattern, lines);
+    }
+    lines.flag("tls_compliant", url.close_notify);
+}
+
+fn search(pattern: &Pattern, lines: &mut Lines) {
+    lines.value("regex", pattern.text.as_str());
+    lines.flag("regex_no_match", pattern.absent);
+    if !pattern.options.is_empty() {
+        lines.say("regex_options", pattern.options.iter().map(ToString::to_string));
+    }
+    lines.unless("regex_min_offset", pattern.min_offset, 0);
+    lines.some("regex_max_offset", pattern.max_offset);
+    if let Some((start, most)) = pattern.stack {
+        lines.say("regex_stack", [start.to_string(), most.to_string()]);
+    }
+}
+
+fn command(check: &CommandCheck, alpha_around: bool, lines: &mut Lines) {
+    lines.value("misc_path", command_line(&check.command.words));
+    if let Some(user) = &check.command.user {
+        lines.say("user", [user].into_iter().chain(&check.command.group).cloned());
+    }
+    lines.some("misc_timeout", check.timeout);
+    lines.flag("misc_dynamic", check.dynamic);
+    schedule(&check.schedule, &CommandCheck::usual_schedule(check.schedule.interval), alpha_around, lines);
+    lines.some("log_all_failures", check.log_all_failures);
+}
+
+fn file(check: &FileCheck, lines: &mut Lines) {
+    lines.value("track_file", check.track_file.as_str());
+    if let Some(weight) = check.weight {
+        let reverse = weight.reverse.then(|| "reverse".to_owned());
+        lines.say("weight", [weight.factor.to_string()].into_iter().chain(reverse));
+    }
+}
+
+fn bfd(check: &BfdCheck, alpha_around: bool, lines: &mut Lines) {
+    lines.value("name", check.name.as_str());
+    lines.unless("alpha", check.alpha, alpha_around);
+}
+
+fn digits(bytes: &[MaskedByte]) -> String {
+    bytes.iter().map(ToString::to_string).collect()
+}
+
+fn plain_digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

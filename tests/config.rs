@@ -162,7 +162,7 @@ fn passwords_go_with_version_2() {
 #[test]
 fn global_settings_reach_instances_wherever_they_stand() {
     let text = format!(
-        "{}global_defs {{\nvrrp_version 3\nvrrp_garp_master_delay 7\nvrrp_down_timer_adverts 4\nvrrp_garp_interval 0\n\
+        "{}global_defs {{\nvrrp_version 3\nvrrp_garp_master_delay 7\nvrrp_down_timer_adverts 4\n\
          vrrp_lower_prio_no_advert\nsmtp_alert false\nrouter_id LVS\nvrrp_skip_check_adv_addr\ndynamic_interfaces\n}}\n",
         instance("")
     );

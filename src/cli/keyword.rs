@@ -42,7 +42,7 @@ fn explain(keyword: &Keyword) -> String {
         format!("  value:   {}", keyword.form.with_block()),
     ];
     lines.extend(keyword.default.map(|default| format!("  default: {default}")));
-    lines.extend(keyword.since.map(|version| format!("  since:   keepalived {version}")));
+    lines.extend(keyword.since_when().map(|since| format!("  since:   {since}")));
     lines.push(format!("  status:  {}", keyword.status));
     lines.join("\n") + "\n"
 }

@@ -143,7 +143,7 @@ fn entry(out: &mut String, keyword: &Keyword) {
     let _ = writeln!(out, ".TP\n.B {}\n{}", plain(keyword.name), text(keyword.about));
     let mut facts = vec![format!("Value: {}.", keyword.form.with_block())];
     facts.extend(keyword.default.map(|default| format!("Default: {default}.")));
-    facts.extend(keyword.since.map(|version| format!("Since keepalived {version}.")));
+    facts.extend(keyword.since_when().map(|since| format!("Since {since}.")));
     facts.push(format!("Status: {}.", keyword.status));
     let _ = writeln!(out, "{}", text(&facts.join(" ")));
 }

@@ -154,11 +154,19 @@ pub struct Keyword {
     pub about: &'static str,
     /// What holds where it is not said, in the unit of its form; `None` where nothing can be said in general.
     pub default: Option<&'static str>,
-    /// The version of keepalived that brought it; `None` if 2.2.7 had it.
+    /// The version of keepalived that brought it; `None` if 2.2.7 had it, [`DIRECTORD`] if no keepalived has it.
     pub since: Option<&'static str>,
 }
 
 impl Keyword {
+    /// `keepalived 2.3.0`, or `directord` for what keepalived does not know.
+    pub fn since_when(&self) -> Option<String> {
+        self.since.map(|version| match version {
+            DIRECTORD => format!("{DIRECTORD} (keepalived does not know it)"),
+            version => format!("keepalived {version}"),
+        })
+    }
+
     const fn by_default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
         self
@@ -279,6 +287,8 @@ static INDEX: LazyLock<BTreeMap<&'static str, Vec<&'static Keyword>>> = LazyLock
 
 // What the tables are written with.
 
+/// [`Keyword::since`] of what keepalived does not know at all.
+pub const DIRECTORD: &str = "directord";
 const DAY: i64 = 86_400;
 /// In microseconds.
 const SECOND: u64 = 1_000_000;

@@ -24,6 +24,7 @@ mod peers;
 mod persistence;
 mod place;
 mod quorum;
+mod root;
 mod route;
 mod rule;
 mod script;
@@ -62,6 +63,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
     config.tls = tls::lower(&mut context, blocks("SSL"));
+    root::lower(&mut context, &entries, &mut config.root);
     let known = [
         "SSL",
         "bfd_instance",
@@ -78,7 +80,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
         "vrrp_sync_group",
         "vrrp_track_process",
     ];
-    for entry in entries.iter().filter(|entry| !known.contains(&entry.name())) {
+    let known = |name| known.contains(&name) || root::KEYWORDS.contains(&name);
+    for entry in entries.iter().filter(|entry| !known(entry.name())) {
         context.forgotten(entry);
     }
     (config, context.spans.complete())

@@ -13,6 +13,7 @@ mod group;
 mod hmac;
 mod instance;
 mod notify;
+mod root;
 mod route;
 mod script;
 mod server;
@@ -37,6 +38,7 @@ pub use group::*;
 pub use hmac::*;
 pub use instance::*;
 pub use notify::*;
+pub use root::*;
 pub use route::*;
 pub use script::*;
 pub use server::*;
@@ -51,6 +53,8 @@ pub use track_process::*;
 pub struct Config {
     /// `global_defs`.
     pub global: Global,
+    /// What the top level says beside blocks.
+    pub root: Root,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
     /// Instances that this version cannot run yet, by name: those of IPv6, and those whose adverts must be made in a

@@ -9,6 +9,8 @@ use super::{GroupKey, Served};
 /// Something that has a block of its own in the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Thing {
+    /// `global_defs`; where there are several, the first.
+    Global,
     /// A `vrrp_instance`, by name.
     Instance(String),
     /// A `vrrp_sync_group`, by name.

@@ -9,9 +9,11 @@ mod annotated;
 mod bfd;
 mod check;
 mod command;
+mod global;
 mod group;
 mod inherit;
 mod instance;
+mod root;
 mod script;
 mod server;
 mod server_group;
@@ -52,6 +54,8 @@ pub struct Line {
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
     let mut out = Lines::default();
+    global::write(&config.global, &mut out);
+    root::write(&config.root, &mut out);
     group::write_static(config, &mut out);
     script::write(config, &mut out);
     track_file::write(config, &mut out);

@@ -31,8 +31,7 @@ fn tracked(list: &str, line: &str) -> String {
 }
 
 fn compatible(text: &str) -> Reading {
-    // At the end, so that the numbers of lines stay.
-    read_text("test.conf", &format!("{text}global_defs {{\ncompat\n}}\n"))
+    read_text_as("test.conf", text, Manner { purpose: Purpose::Check, compat: true })
 }
 
 /// Something that is refused, where, and what it is to keepalived.

@@ -3,8 +3,10 @@
 use super::Form::{Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{Bfd, GarpGroup, Root, Script, Tls, TrackFile, TrackGroup, TrackProcess};
 use super::Status::{NotYet, Obsolete, Refused, SameAs, Works};
-use super::{ANY, DAY, Keyword, NOT_YET, Place, SECOND, key};
+use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
 
+/// What 31 bits of milliseconds hold.
+const LONGEST: u64 = i32::MAX as u64 * 1_000;
 const OTHER_NAMESPACE: &str = "addresses and services would be set up in the wrong network namespace";
 
 #[rustfmt::skip]
@@ -24,16 +26,16 @@ pub(super) const TABLE: &[Keyword] = &[
     key("static_routes", &[Root], Lines("", "routes"), NotYet("these routes are not set up"), "Routes that are there in every state."),
     key("static_rules", &[Root], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there in every state."),
     key("track_group", &[Root], Block("NAME", TrackGroup), NOT_YET, "Instances that fail when a static address, route or rule is lost."),
-    key("garp_group", &[Root], Block("", GarpGroup), NOT_YET, "Pace of gratuitous ARP on chosen interfaces."),
-    key("linkbeat_interfaces", &[Root], Lines("", "interfaces"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
+    key("garp_group", &[Root], Block("", GarpGroup), NotYet("messages are sent without pause"), "Pace of gratuitous ARP on chosen interfaces."),
+    key("linkbeat_interfaces", &[Root], Lines("", "INTERFACE [MII, ETHTOOL or IOCTL]"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
     key("linkbeat_use_polling", &[Root], Flag, NotYet("the state of links is taken from the kernel's reports"), "Poll the link state of every interface.").by_default("off"),
-    key("interface_up_down_delays", &[Root], Lines("", "INTERFACE DOWN [UP]"), NOT_YET, "How long a link must be up or down before it counts."),
+    key("interface_up_down_delays", &[Root], Lines("", "INTERFACE DOWN [UP]"), NotYet("what the kernel reports of a link counts at once"), "How long a link must be up or down before it counts."),
     key("net_namespace", &[Root], Word("a network namespace"), Refused(OTHER_NAMESPACE), "The network namespace to run in."),
     key("net_namespace_ipvs", &[Root], Words("[NAME]"), Refused(OTHER_NAMESPACE), "The network namespace whose IPVS table is used.").by_default("as `net_namespace`"),
     key("namespace_with_ipsets", &[Root], Flag, Obsolete("it concerns kernels before 3.13"), "Use ipsets in a namespace on very old kernels.").by_default("off"),
     key("instance", &[Root], Word("a name"), NotYet("use `--runtime-dir` to run several daemons side by side"), "Tells several daemons on one host apart."),
     key("use_pid_dir", &[Root], Flag, Obsolete("there are no process id files"), "Where process id files are put.").by_default("off"),
-    key("child_wait_time", &[Root], Whole(0, DAY), Obsolete("there are no child processes"), "How long to wait for child processes at the end.").by_default("5"),
+    key("child_wait_time", &[Root], Whole(0, u32::MAX as i64), Obsolete("there are no child processes"), "How long to wait for child processes at the end.").by_default("5"),
 
     key("script", &[Script], Words("COMMAND"), NOT_YET, "The command and its arguments."),
     key("interval", &[Script], Seconds(1_000, 4_294 * SECOND), NOT_YET, "Time between two runs.").by_default("1"),
@@ -75,8 +77,8 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("group", &[TrackGroup], Lines("", "instances"), NOT_YET, "The instances."),
 
-    key("garp_interval", &[GarpGroup], Seconds(0, 3_600 * SECOND), NOT_YET, "Time between two gratuitous ARP messages.").by_default("as `vrrp_garp_interval`"),
-    key("gna_interval", &[GarpGroup], Seconds(0, 3_600 * SECOND), NOT_YET, "Time between two unsolicited neighbour adverts.").by_default("as `vrrp_gna_interval`"),
+    key("garp_interval", &[GarpGroup], Seconds(0, LONGEST), NOT_YET, "Time between two gratuitous ARP messages.").by_default("as `vrrp_garp_interval`"),
+    key("gna_interval", &[GarpGroup], Seconds(0, LONGEST), NOT_YET, "Time between two unsolicited neighbour adverts.").by_default("as `vrrp_gna_interval`"),
     key("interface", &[GarpGroup], Word("an interface"), NOT_YET, "The interface this is for."),
     key("interfaces", &[GarpGroup], Lines("", "interfaces"), NOT_YET, "Interfaces that share one pace."),
 

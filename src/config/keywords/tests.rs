@@ -72,9 +72,13 @@ const NAMES: &str = "
 /// Keywords that keepalived has forgotten, and files have not.
 const HISTORIC: &str = "lvs_id nat_mask";
 
+/// Keywords of our own, which keepalived ignores as unknown.
+const OWN: &str = "compat";
+
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {
-    let expected: BTreeSet<&str> = NAMES.split_whitespace().chain(HISTORIC.split_whitespace()).collect();
+    let known = [NAMES, HISTORIC, OWN];
+    let expected: BTreeSet<&str> = known.iter().flat_map(|names| names.split_whitespace()).collect();
     let actual: BTreeSet<&str> = all().map(|keyword| keyword.name).collect();
     assert_eq!(actual, expected);
 }
@@ -148,7 +152,12 @@ fn root_blocks_are_told_from_blocks_that_also_stand_elsewhere() {
 #[test]
 fn what_came_after_2_2_7_is_marked() {
     // `key` came for `auth_hmac` and was a keyword of `SSL` before.
-    let names: BTreeSet<&str> = all().filter(|k| k.since.is_some()).map(|k| k.name).collect();
+    let since = |own: bool| -> BTreeSet<&str> {
+        let marked = all().filter(|keyword| keyword.since.is_some_and(|since| (since == DIRECTORD) == own));
+        marked.map(|keyword| keyword.name).collect()
+    };
+    assert_eq!(since(true), OWN.split_whitespace().collect());
+    let names = since(false);
     assert_eq!(names.iter().filter(|name| **name != "key").count(), 26, "{names:?}");
 }
 

@@ -1,98 +1,68 @@
 //! `global_defs`.
+//!
+//! What is said goes straight into [`Global`]; there is a file for each group of keywords. A line that is wrong leaves
+//! what was said before, as in keepalived.
 
-use std::time::Duration;
+mod daemon;
+mod filter;
+mod lvs;
+mod mail;
+mod report;
+mod vrrp;
 
-use vrrp::{AnnounceSettings, Version};
+use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
-use crate::config::complaint::Code;
-use crate::config::keywords::Place;
-use crate::config::source::Span;
-use crate::config::{Email, Global};
+use crate::config::complaint::{Code, Reaction};
+use crate::config::keywords::{Form, Place};
+use crate::config::{DynamicInterfaces, Thing};
+pub(super) use crate::config::{GarpDefaults as Garp, Global};
+use mail::MailDraft;
+pub(super) use vrrp::version;
 
 /// What instances and virtual servers take over where they say nothing themselves.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Defaults {
     pub interface: Option<String>,
-    pub version: Option<Version>,
+    pub version: Option<::vrrp::Version>,
     pub down_timer_adverts: Option<u8>,
     pub lower_prio_no_advert: bool,
     pub higher_prio_send_advert: bool,
     pub garp: Garp,
-    min_garp: bool,
-    alert: Option<bool>,
+    pub group4: Option<IpAddr>,
+    pub group6: Option<IpAddr>,
+    pub v3_checksum_as_v2: Option<bool>,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
 }
 
 impl Defaults {
+    fn of(global: &Global) -> Self {
+        let (vrrp, alerts) = (&global.vrrp, global.alerts);
+        Self {
+            interface: global.default_interface.clone(),
+            version: vrrp.version,
+            down_timer_adverts: vrrp.down_timer_adverts,
+            lower_prio_no_advert: vrrp.lower_prio_no_advert.unwrap_or(false),
+            higher_prio_send_advert: vrrp.higher_prio_send_advert.unwrap_or(false),
+            garp: vrrp.garp_with_minimum(),
+            group4: vrrp.group4.map(IpAddr::V4),
+            group6: vrrp.group6.map(IpAddr::V6),
+            v3_checksum_as_v2: vrrp.v3_checksum_as_v2,
+            alert_vrrp: alerts.vrrp.or(alerts.all),
+            alert_checker: alerts.checker.or(alerts.all),
+        }
+    }
+
     /// Whether changes of state of instances are mailed.
     pub fn alert_vrrp(&self) -> bool {
-        self.alert_vrrp.or(self.alert).unwrap_or(true)
+        self.alert_vrrp.unwrap_or(true)
     }
 
     /// Whether events of virtual and real servers are mailed.
     pub fn alert_checker(&self) -> bool {
-        self.alert_checker.or(self.alert).unwrap_or(true)
+        self.alert_checker.unwrap_or(true)
     }
-}
-
-/// When gratuitous ARP is sent, as far as it has been said.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Garp {
-    delay: Option<Duration>,
-    repeat: Option<u32>,
-    refresh: Option<Duration>,
-    refresh_repeat: Option<u32>,
-    lower_delay: Option<Duration>,
-    lower_repeat: Option<u32>,
-}
-
-impl Garp {
-    /// Takes in a statement; the names are those of `vrrp_instance`.
-    pub fn take(&mut self, context: &mut Context<'_>, name: &str, entry: &Entry<'_>) -> bool {
-        match name {
-            "garp_master_delay" => self.delay = context.whole_seconds(entry).or(self.delay),
-            "garp_master_repeat" => self.repeat = context.whole(entry).or(self.repeat),
-            "garp_master_refresh" => self.refresh = context.whole_seconds(entry).or(self.refresh),
-            "garp_master_refresh_repeat" => {
-                self.refresh_repeat = context.whole(entry).or(self.refresh_repeat)
-            }
-            "garp_lower_prio_delay" => self.lower_delay = context.whole_seconds(entry).or(self.lower_delay),
-            "garp_lower_prio_repeat" => self.lower_repeat = context.whole(entry).or(self.lower_repeat),
-            _ => return false,
-        }
-        true
-    }
-
-    /// The settings, with `global` and then the built-in defaults for what has not been said. What follows a lower
-    /// priority is by default what `global` says of becoming master.
-    pub fn settings(self, global: &Garp) -> AnnounceSettings {
-        let default = AnnounceSettings::default();
-        let refresh = self.refresh.or(global.refresh).filter(|refresh| !refresh.is_zero());
-        let lower_delay = self.lower_delay.or(global.lower_delay).or(global.delay);
-        let lower_repeat = self.lower_repeat.or(global.lower_repeat).or(global.repeat);
-        AnnounceSettings {
-            repeat: self.repeat.or(global.repeat).unwrap_or(default.repeat),
-            delay: self.delay.or(global.delay).unwrap_or(default.delay),
-            refresh: refresh.or(default.refresh),
-            refresh_repeat: self.refresh_repeat.or(global.refresh_repeat).unwrap_or(default.refresh_repeat),
-            lower_delay: lower_delay.unwrap_or(default.lower_delay),
-            lower_repeat: lower_repeat.unwrap_or(default.lower_repeat),
-        }
-    }
-}
-
-/// What has been said about mail.
-#[derive(Debug, Default)]
-struct MailDraft {
-    to: Vec<String>,
-    /// Where somebody is named, right or wrong.
-    to_span: Option<Span>,
-    from: Option<String>,
-    server: Option<(String, u16)>,
-    helo: Option<String>,
-    timeout: Option<Duration>,
 }
 
 /// All blocks of the file together are one.
@@ -101,157 +71,119 @@ pub(super) fn lower<'a>(
     blocks: impl Iterator<Item = &'a Entry<'a>>,
 ) -> (Global, Defaults) {
     let mut global = Global::default();
-    let mut defaults = Defaults::default();
     let mut mail = MailDraft::default();
     for block in blocks {
         context.at_most(block, 0);
+        context.note(Thing::Global, block);
         let Some(inside) = &block.statement.block else { continue };
         for entry in context.entries(inside, Place::Global) {
-            let taken = mail.take(context, &entry) || defaults.take(context, &entry);
-            match entry.name() {
-                _ if taken => {}
-                "router_id" => global.router_id = context.text(&entry),
-                _ => context.forgotten(&entry),
+            let taken = mail.take(context, &entry)
+                || global.take(context, &entry)
+                || global.vrrp.take(context, &entry)
+                || global.filter.take(context, &entry)
+                || global.lvs.take(context, &entry)
+                || global.scripts.take(context, &entry)
+                || global.process_names.take(context, &entry)
+                || global.scheduling.take(context, &entry)
+                || global.buffers.take(context, &entry)
+                || global.fifos.take(context, &entry)
+                || global.snmp.take(context, &entry)
+                || global.dbus.take(context, &entry)
+                || global.reload.take(context, &entry)
+                || global.files.take(context, &entry);
+            if !taken {
+                context.forgotten(&entry);
             }
         }
     }
-    if defaults.min_garp {
-        defaults.garp.repeat = defaults.garp.repeat.or(Some(1));
-        defaults.garp.delay = defaults.garp.delay.or(Some(Duration::ZERO));
-    }
     global.email = mail.finish(context);
+    let defaults = Defaults::of(&global);
     (global, defaults)
 }
 
-impl Defaults {
+impl Global {
     fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
-        let name = entry.name();
-        if let Some(name) = name.strip_prefix("vrrp_").filter(|name| name.starts_with("garp_"))
-            && self.garp.take(context, name, entry)
-        {
-            return true;
-        }
-        match name {
-            "default_interface" => {
-                self.interface = context.word(entry).and_then(|word| context.interface(word));
-            }
-            "vrrp_version" => self.version = version(context, entry),
-            "vrrp_down_timer_adverts" => self.down_timer_adverts = context.whole(entry),
-            "vrrp_lower_prio_no_advert" => self.lower_prio_no_advert = context.switch(entry).unwrap_or(false),
-            "vrrp_higher_prio_send_advert" => {
-                self.higher_prio_send_advert = context.switch(entry).unwrap_or(false)
-            }
-            "vrrp_min_garp" => self.min_garp = context.switch(entry).unwrap_or(false),
-            "vrrp_garp_interval" | "vrrp_gna_interval" => no_pace(context, entry),
-            "smtp_alert" => self.alert = context.switch(entry),
-            "smtp_alert_vrrp" => self.alert_vrrp = context.switch(entry),
-            "smtp_alert_checker" => self.alert_checker = context.switch(entry),
-            _ => return false,
-        }
-        true
-    }
-}
-
-/// `version` and `vrrp_version`.
-pub(super) fn version(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Version> {
-    let number: i64 = context.whole(entry)?;
-    Some(if number == 2 { Version::V2 } else { Version::V3 })
-}
-
-/// Messages are sent without pause: 0, which many files say, is all that can be asked for.
-fn no_pace(context: &mut Context<'_>, entry: &Entry<'_>) {
-    if context.seconds(entry).is_some_and(|pace| !pace.is_zero()) {
-        let message =
-            format!("`{}` is not supported yet: messages are sent without pause", entry.keyword.name);
-        context.warning(Code::NotSupportedYet, entry.span(), message);
-    }
-}
-
-impl MailDraft {
-    fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+        let alerts = &mut self.alerts;
         match entry.name() {
-            "notification_email" => self.recipients(context, entry),
-            "notification_email_from" => {
-                self.from = context.word(entry).and_then(|word| mail_address(context, &word.text, word.span));
+            "compat" => set(&mut self.compat, context.switch(entry)),
+            "router_id" => keep(&mut self.router_id, context.text(entry)),
+            "default_interface" => {
+                let interface = context.word(entry).and_then(|word| context.interface(word));
+                keep(&mut self.default_interface, interface);
             }
-            "smtp_server" => self.server = server(context, entry),
-            "smtp_helo_name" => {
-                self.helo = context.word(entry).and_then(|word| host_name(context, &word.text, word.span))
-            }
-            "smtp_connect_timeout" => self.timeout = context.whole_seconds(entry),
+            "dynamic_interfaces" => self.dynamic_interfaces = dynamic_interfaces(context, entry),
+            "umask" => keep(&mut self.umask, daemon::umask(context, entry)),
+            "random_seed" => keep(&mut self.random_seed, context.whole(entry)),
+            "smtp_alert" => keep(&mut alerts.all, context.switch(entry)),
+            "smtp_alert_vrrp" => keep(&mut alerts.vrrp, context.switch(entry)),
+            "smtp_alert_checker" => keep(&mut alerts.checker, context.switch(entry)),
+            "no_email_faults" => alerts.no_faults = flag(context, entry),
+            "no_checker_emails" => set(&mut alerts.no_checks, context.switch(entry)),
+            "checker_log_all_failures" => set(&mut alerts.log_all_failures, context.switch(entry)),
             _ => return false,
         }
         true
     }
+}
 
-    fn recipients(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
-        context.at_most(entry, 0);
-        if entry.statements().is_empty() {
-            context.warning(Code::MissingValue, entry.span(), "`notification_email` names nobody");
-            return;
+fn dynamic_interfaces(context: &mut Context<'_>, entry: &Entry<'_>) -> DynamicInterfaces {
+    context.at_most(entry, 1);
+    match entry.words().first() {
+        None => DynamicInterfaces::MayCome,
+        Some(word) if word.text == "allow_if_changes" => DynamicInterfaces::MayChange,
+        Some(word) => {
+            let message = format!(
+                "`dynamic_interfaces` is `{}`; allowed: nothing, or allow_if_changes",
+                short(&word.text)
+            );
+            let reaction = Reaction::goes_on("the word is ignored");
+            context.error_but(Code::InvalidChoice, word.span, message, None, reaction);
+            DynamicInterfaces::MayCome
         }
-        self.to_span = Some(entry.span());
-        for statement in entry.statements() {
-            if let Some(block) = &statement.block {
-                context.error(Code::UnexpectedBlock, block.open, "a mail address takes no block");
-            }
-            for word in std::iter::once(&statement.keyword).chain(&statement.words) {
-                self.to.extend(mail_address(context, &word.text, word.span));
-            }
-        }
-    }
-
-    fn finish(self, context: &mut Context<'_>) -> Option<Email> {
-        let span = self.to_span?;
-        let Some((server, port)) = self.server else {
-            let message = "there is no `smtp_server`: no mail is sent".to_owned();
-            let suggestion = "add `smtp_server 127.0.0.1` if a mail server runs on this host";
-            context.warning_with(Code::MissingKeyword, span, message, suggestion);
-            return None;
-        };
-        let connect_timeout = self.timeout.unwrap_or(Duration::from_secs(30));
-        Some(Email { to: self.to, from: self.from, server, port, connect_timeout, helo: self.helo })
     }
 }
 
-fn server(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<(String, u16)> {
-    context.at_most(entry, 2);
-    let word = context.first(entry)?;
-    let host = host_name(context, &word.text, word.span)?;
-    let port = match entry.words().get(1) {
-        Some(word) => context.port("the port of `smtp_server`", word, 1)?,
-        None => 25,
-    };
-    Some((host, port))
+/// The keyword alone says it.
+fn flag(context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+    context.flag(entry);
+    true
 }
 
-/// A host name or an address.
-fn host_name(context: &mut Context<'_>, text: &str, span: Span) -> Option<String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    if text.is_empty() || text.len() > 253 || !text.chars().all(fits) {
-        let message = format!("`{}` is neither a host name nor an address", short(text));
-        context.error(Code::InvalidText, span, message);
-        return None;
+/// Takes a value, if it is one.
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
     }
-    Some(text.to_owned())
 }
 
-/// `user@host`, or `Name <user@host>`; a bare `user` is one of the mail server's own.
-fn mail_address(context: &mut Context<'_>, text: &str, span: Span) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
-    if !text.is_empty() && text.chars().all(plain) {
-        let full = format!("{text}@localhost");
-        let message = format!("`{text}` has no host; it is read as `{full}`");
-        context.warning_with(Code::ValueAdjusted, span, message, "write the whole address");
-        return Some(full);
+/// The same where there may be none yet.
+fn keep<T>(slot: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *slot = value;
     }
-    let inner = text.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or(text);
-    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',' | ';');
-    let good = inner.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
-    if !good || inner.contains(odd) || text.contains(char::is_control) {
-        let message = format!("`{}` is no mail address; expected one like admin@example.org", short(text));
-        context.error(Code::InvalidText, span, message);
-        return None;
+}
+
+/// The same where the first one counts.
+fn keep_first<T>(slot: &mut Option<T>, value: Option<T>) {
+    if slot.is_none() {
+        *slot = value;
     }
-    Some(text.to_owned())
+}
+
+/// A number of which keepalived replaces some that are out of range, those in `replaced`, by the nearest in range.
+fn nearest<T: TryFrom<i64>>(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    replaced: std::ops::RangeInclusive<i64>,
+) -> Option<T> {
+    let Form::Whole(min, max) = entry.keyword.form else { return None };
+    let far = |number: &i64| replaced.contains(number) && !(min..=max).contains(number);
+    let number = entry.words().first().and_then(|word| word.text.parse::<i64>().ok()).filter(far);
+    let Some(number) = number else { return context.whole(entry) };
+    let near = number.clamp(min, max);
+    let word = context.word(entry)?;
+    let message = format!("`{}` is {number}; allowed: {min} to {max}", entry.keyword.name);
+    let reaction = Reaction::goes_on(format!("the value is {near}"));
+    context.error_but(Code::OutOfRange, word.span, message, None, reaction);
+    T::try_from(near).ok()
 }

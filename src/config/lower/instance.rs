@@ -291,7 +291,7 @@ impl Draft {
         };
         let (auth, auth_header) = self.checked_auth(context, version);
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
-        let waits = self.waits(&transport, version) || auth_header.is_some() || hmac.is_some();
+        let waits = self.waits(&transport, version, defaults) || auth_header.is_some() || hmac.is_some();
         let Addresses { advertised, all, other } = self.all_addresses(context);
         let (vrid, _) = self.vrid?;
         let mut router = Settings::new(vrid, advertised);
@@ -346,15 +346,18 @@ impl Draft {
 
     /// Whether the instance can only be run by a later version; that it is asked for something that does not work
     /// yet has been said.
-    fn waits(&self, transport: &Transport, version: Version) -> bool {
+    fn waits(&self, transport: &Transport, version: Version, defaults: &Defaults) -> bool {
         let adverts = &self.adverts;
+        let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
+        let group = adverts.group.or(if ipv6 { defaults.group6 } else { defaults.group4 });
+        let v3_checksum_as_v2 = adverts.v3_checksum_as_v2.or(defaults.v3_checksum_as_v2);
         let unicast = matches!(transport, Transport::Unicast(_));
         let usual_group =
             |group: IpAddr| [IpAddr::V4(vrrp::GROUP_V4), vrrp::GROUP_V6.into()].contains(&group);
         adverts.vrf.is_some()
-            || (!unicast && adverts.group.is_some_and(|group| !usual_group(group)))
+            || (!unicast && group.is_some_and(|group| !usual_group(group)))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
-            || (version == Version::V3 && adverts.v3_checksum_as_v2 == Some(true))
+            || (version == Version::V3 && v3_checksum_as_v2 == Some(true))
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

@@ -1,0 +1,63 @@
+//! What concerns IPVS as a whole.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The `lvs_…` keywords of `global_defs`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvsGlobal {
+    /// `lvs_sync_daemon`: connections are told to the other director.
+    pub sync: Option<SyncDaemon>,
+    /// `lvs_timeouts`: how long IPVS remembers connections.
+    pub timeouts: LvsTimeouts,
+    /// `lvs_flush`: empty the table at start.
+    pub flush: bool,
+    /// `lvs_flush_on_stop`.
+    pub flush_on_stop: FlushOnStop,
+    /// `rs_init_notifies`: tell also of servers that are up at the start.
+    pub notify_at_start: bool,
+}
+
+/// `lvs_sync_daemon`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    /// Where its messages go.
+    pub interface: String,
+    /// The instance that it follows. `None`: it sends and receives all the time.
+    pub instance: Option<String>,
+    /// `id`. `None`: the instance's VRID, else 0.
+    pub id: Option<u8>,
+    /// `maxlen`, 1 to 65507. `None`: what the kernel chooses.
+    pub max_length: Option<u16>,
+    /// `port`. `None`: 8848.
+    pub port: Option<u16>,
+    /// `ttl`. `None`: 1.
+    pub ttl: Option<u8>,
+    /// `group`. `None`: 224.0.0.81.
+    pub group: Option<IpAddr>,
+}
+
+/// `lvs_timeouts`. `None`: as the kernel has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvsTimeouts {
+    /// TCP connections.
+    pub tcp: Option<Duration>,
+    /// TCP connections that are being closed.
+    pub tcpfin: Option<Duration>,
+    /// UDP.
+    pub udp: Option<Duration>,
+}
+
+/// `lvs_flush_on_stop`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FlushOnStop {
+    /// Not said: what was added is removed, entry by entry.
+    #[default]
+    No,
+    /// `VS`: what was added is removed, whole services at once.
+    Services,
+    /// The whole table is emptied.
+    Everything,
+}

@@ -10,10 +10,10 @@ mod language;
 mod round_trip;
 #[path = "config/samples.rs"]
 mod samples;
-#[path = "config/toml.rs"]
-mod toml;
 #[path = "config/services.rs"]
 mod services;
+#[path = "config/toml.rs"]
+mod toml;
 #[path = "config/trackers.rs"]
 mod trackers;
 

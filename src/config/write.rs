@@ -106,6 +106,11 @@ impl Lines {
         self.push(keyword, vec![value.word()], same, None, None);
     }
 
+    /// A statement with one value, of which `global_defs` tells what holds if it is not said.
+    pub fn inherited(&mut self, keyword: &str, value: impl Value) {
+        self.push(keyword, vec![value.word()], true, None, None);
+    }
+
     /// A keyword that stands alone, if it is meant.
     pub fn flag(&mut self, keyword: &str, on: bool) {
         if on {

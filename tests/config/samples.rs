@@ -6,8 +6,10 @@ use directord::config::keywords::{Form, Keyword, Place, seconds};
 pub const WORLD: &str = "\
 vrrp_script s1 {\nscript /bin/true\n}
 track_file f1 {\nfile /run/f1\n}
+track_file f4 {\nfile /run/f4\n}
 vrrp_track_process p1 {\nprocess nginx\n}
 bfd_instance b1 {\nneighbor_ip 192.0.2.77\n}
+bfd_instance b4 {\nneighbor_ip 192.0.2.76\n}
 vrrp_instance Other {\ninterface eth9\nvirtual_router_id 99\npriority 50\nvirtual_ipaddress {\n10.9.9.9\n}\n}
 vrrp_instance Third {\ninterface eth9\nvirtual_router_id 98\npriority 50\nvirtual_ipaddress {\n10.9.9.8\n}\n}
 vrrp_instance Fourth {\ninterface eth9\nvirtual_router_id 97\npriority 50\nvirtual_ipaddress {\n10.9.9.7\n}\n}
@@ -36,7 +38,11 @@ pub fn around(place: Place, lines: &str) -> String {
         ["interface eth0", "virtual_router_id 1", "priority 100", "virtual_ipaddress {\n10.0.0.9\n}"];
     let text = match place {
         Place::Root => lines.to_owned() + "\n",
-        Place::Global | Place::Tls => block(place.name(), lines),
+        Place::Global => block(
+            place.name(),
+            &with(&["smtp_server mail.example.org", "notification_email {\nx@example.org\n}"]),
+        ),
+        Place::Tls => block(place.name(), lines),
         Place::Instance => instance(&with(&network)),
         Place::Authentication => instance(&format!(
             "{}\n{}",
@@ -58,14 +64,14 @@ pub fn around(place: Place, lines: &str) -> String {
             "protocol TCP",
             "lvs_sched rr",
             "lvs_method NAT",
-            "real_server 10.0.1.1 80 {\nTCP_CHECK {\n}\n}",
+            "real_server 10.0.1.1 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}",
         ])),
-        Place::RealServer => servers(&with(&["TCP_CHECK {\n}"])),
+        Place::RealServer => servers(&with(&["HTTP_GET {\nurl {\npath /\n}\n}"])),
         Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => {
             servers(&block(place.name(), lines))
         }
         Place::HttpGet | Place::SslGet => servers(&block(place.name(), &with(&["url {\npath /\n}"]))),
-        Place::Url => servers(&block("HTTP_GET", &block("url", &with(&["path /"])))),
+        Place::Url => servers(&block("SSL_GET", &block("url", &with(&["path /"])))),
         Place::SmtpHost => servers(&block("SMTP_CHECK", &block("host", lines))),
         Place::DnsCheck => servers(&block(place.name(), &with(&["name example.org"]))),
         Place::MiscCheck => servers(&block(place.name(), &with(&["misc_path /bin/true"]))),
@@ -76,7 +82,22 @@ pub fn around(place: Place, lines: &str) -> String {
 }
 
 /// Keywords that mean nothing without another.
-const COMPANIONS: &[(&str, &str)] = &[("bind_port", "bindto 10.0.0.250"), ("vmac_xmit_base", "use_vmac")];
+const COMPANIONS: &[(&str, &str)] = &[
+    ("bind_port", "bindto 10.0.0.250"),
+    ("mh-fallback", "lvs_sched mh"),
+    ("mh-port", "lvs_sched mh"),
+    ("ops", "protocol UDP"),
+    ("regex_max_offset", "regex x"),
+    ("regex_min_offset", "regex x"),
+    ("regex_no_match", "regex x"),
+    ("regex_options", "regex x"),
+    ("regex_stack", "regex x"),
+    ("sh-fallback", "lvs_sched sh"),
+    ("sh-port", "lvs_sched sh"),
+    ("sorry_server_inhibit", "sorry_server 10.0.1.90 80"),
+    ("sorry_server_lvs_method", "sorry_server 10.0.1.90 80"),
+    ("vmac_xmit_base", "use_vmac"),
+];
 
 /// Whole lines, with their blocks, of a keyword at a place; some may be refused for what else stands there.
 pub fn lines(keyword: &Keyword, place: Place) -> Vec<String> {
@@ -101,6 +122,9 @@ fn values(keyword: &Keyword, place: Place) -> Vec<String> {
             .map(seconds)
             .collect(),
         Form::OneOf(words) => texts(words),
+        Form::Address if keyword.name.contains("mcast_group") || keyword.name == "mcast_dst_ip" => {
+            texts(&["224.0.0.42", "ff02::42"])
+        }
         Form::Address => texts(&["192.0.2.7", "10.0.0.250", "2001:db8::7"]),
         Form::Port => texts(&["1", "8080", "65535"]),
         Form::Word(what) => texts(word(keyword.name, what)),
@@ -116,8 +140,8 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
         ("password" | "auth_pass", _) => &["secret", "\"a b#c\"", "a$b"],
         ("digest", _) => &["0123456789abcdef0123456789ABCDEF"],
         ("regex", _) => &["^ok", "\"a b\\\\d+ #\""],
-        ("name", "a bfd_instance") => &["b1"],
-        ("track_file", _) => &["f1"],
+        ("name", "a bfd_instance") => &["b1", "b4"],
+        ("track_file", _) => &["f1", "f4"],
         (_, "an interface") => &["eth5"],
         (_, "a host name") => &["www.example.org"],
         (_, "a domain name") => &["example.net", "."],

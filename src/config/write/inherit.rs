@@ -1,7 +1,7 @@
 //! What would hold anyway because `global_defs` says so.
 //!
-//! The table of keywords tells whose default is "as" another keyword of `global_defs`. A value of that kind need not be
-//! said if it is what `global_defs` says or, where that says nothing, the default there; and it must be said otherwise.
+//! The table of keywords tells whose default is "as" another keyword of `global_defs`. Such a value, if it was put down
+//! as a default, is one if it is what `global_defs` says or, where that says nothing, what holds there.
 
 use super::Line;
 use crate::config::keywords::{self, Found, Place};
@@ -21,8 +21,10 @@ fn block(lines: &mut [Line], place: Place, globals: &[Line]) {
         let Found::Here(keyword) = keywords::find(place, &line.keyword) else { continue };
         if let Some(inside) = keyword.inside() {
             block(line.block.as_deref_mut().unwrap_or_default(), inside, globals);
-        } else if let Some(expected) = keyword.default.and_then(|default| held(default, globals)) {
-            line.default = same(&line.words, &expected);
+        } else if line.default
+            && let Some(default) = keyword.default.filter(|default| is_global(default))
+        {
+            line.default = held(default, globals).is_some_and(|expected| same(&line.words, &expected));
         }
     }
 }
@@ -42,6 +44,11 @@ fn held(default: &str, globals: &[Line]) -> Option<Vec<String>> {
         }
     }
     None
+}
+
+/// Whether a default is that of a keyword of `global_defs`.
+fn is_global(default: &str) -> bool {
+    other(default).is_some_and(|name| matches!(keywords::find(Place::Global, name), Found::Here(_)))
 }
 
 /// "as `vrrp_version`": the keyword.
@@ -70,7 +77,7 @@ mod tests {
     fn line(words: &str, block: Option<Vec<Line>>) -> Line {
         let mut words = words.split(' ').map(str::to_owned);
         let keyword = words.next().expect("a keyword");
-        Line { keyword, words: words.collect(), block, default: false, thing: None }
+        Line { keyword, words: words.collect(), block, default: true, thing: None }
     }
 
     /// Which of the lines of an instance need not be said.
@@ -92,5 +99,7 @@ mod tests {
         assert_eq!(defaults(&["vrrp_garp_lower_prio_delay 6"], &instance), [false, true, false, true]);
         assert_eq!(defaults(&["smtp_alert off"], &["smtp_alert off"]), [true]);
         assert_eq!(defaults(&[], &["smtp_alert on", "interface eth0"]), [true, false]);
+        // Of others it is known already.
+        assert_eq!(defaults(&[], &["advert_int 1"]), [true]);
     }
 }

@@ -133,3 +133,16 @@ fn shells_complete_keywords() {
     assert!(out(&directord(&["man", "directord.conf"])).starts_with(".TH DIRECTORD.CONF 5 "));
     assert!(out(&directord(&["man"])).starts_with(".TH DIRECTORD 8 "));
 }
+
+#[test]
+fn this_machine_is_looked_at_on_request_only() {
+    let path = file("host", "a.conf", &INSTANCE.replace("eth0", "nosuch0"));
+    let name = path.to_str().unwrap();
+    assert_eq!(directord(&["check", name]).status.code(), Some(0));
+    let output = directord(&["check", "--host", "--format", "github", name]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!(
+        "::warning file={name},line=2,col=13,title=interface-missing::this host has no interface `nosuch0`; "
+    );
+    assert!(out(&output).starts_with(&expected), "{}", out(&output));
+}

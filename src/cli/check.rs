@@ -15,11 +15,16 @@ const UNREADABLE: u8 = 66;
 pub(super) fn check(
     files: &[impl AsRef<Path>],
     peer: Option<&Path>,
+    host: bool,
     config_id: Option<&str>,
     manner: Manner,
     format: Format,
 ) -> ExitCode {
-    let readings = read_all(files, peer, config_id, manner);
+    let mut readings = read_all(files, peer, config_id, manner);
+    if host && let Err(error) = look_at_host(readings.iter_mut().take(files.len())) {
+        eprintln!("directord: the interfaces of this host cannot be read: {error}");
+        return 2.into();
+    }
     let printed = match format {
         Format::Text => text(&readings),
         _ => say(&report::report(&all(&readings), format)),
@@ -36,14 +41,27 @@ fn read_all(
     let read = |file: &Path| config::read(file, config_id, manner);
     let mut readings: Vec<Reading> = files.iter().map(|file| read(file.as_ref())).collect();
     if let Some(mut peer) = peer.map(read) {
+        let answered = |complaint: &Complaint| !config::hints::ANSWERED.contains(&complaint.code);
+        peer.complaints.retain(answered);
         for reading in &mut readings {
             let [here, there] = config::hints::compare(reading, &peer);
+            reading.complaints.retain(answered);
             reading.complaints.extend(here);
             peer.complaints.extend(there);
         }
         readings.push(peer);
     }
     readings
+}
+
+/// The files are for this host; that of the peer is not.
+fn look_at_host<'a>(readings: impl Iterator<Item = &'a mut Reading>) -> std::io::Result<()> {
+    let facts = super::host::facts()?;
+    for reading in readings {
+        let found = config::hints::on_host(reading, &facts);
+        reading.complaints.extend(found);
+    }
+    Ok(())
 }
 
 fn all(readings: &[Reading]) -> Vec<&Complaint> {

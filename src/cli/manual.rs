@@ -39,14 +39,15 @@ fn program(mut cli: Command) -> String {
     heading(&mut out, "DESCRIPTION", description);
     out.push_str(".SH COMMANDS\n");
     for command in cli.get_subcommands_mut() {
-        command_help(&mut out, "directord", command);
+        commands(&mut out, "directord", command);
     }
     heading(&mut out, "FILES", "/etc/directord/directord.conf, /run/directord");
     heading(&mut out, "SEE ALSO", "directord.conf(5), keepalived.conf(5), ipvsadm(8)");
     out
 }
 
-fn command_help(out: &mut String, before: &str, command: &mut Command) {
+/// A command, and behind it those that it has itself.
+fn commands(out: &mut String, before: &str, command: &mut Command) {
     let name = format!("{before} {}", command.get_name());
     // Writing into a String cannot fail.
     let _ = writeln!(out, ".SS {}\n.nf", plain(&name));
@@ -55,7 +56,7 @@ fn command_help(out: &mut String, before: &str, command: &mut Command) {
     }
     out.push_str(".fi\n");
     for inner in command.get_subcommands_mut() {
-        command_help(out, &name, inner);
+        commands(out, &name, inner);
     }
 }
 

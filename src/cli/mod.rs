@@ -5,6 +5,8 @@ mod convert;
 mod daemon;
 mod format;
 mod grammar;
+mod host;
+mod import;
 mod keyword;
 mod manual;
 mod report;
@@ -94,6 +96,9 @@ enum Command {
         /// How to say it: for people, as JSON, as annotations of GitHub workflows, or as SARIF 2.1.0
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+        /// Look at this machine as well, if the files have no errors: its interfaces, addresses, programs and kernel
+        #[arg(long)]
+        host: bool,
         /// The other director's file: tells where the two do not fit together
         #[arg(long, value_name = "FILE")]
         peer: Option<PathBuf>,
@@ -145,6 +150,13 @@ enum Command {
     Show {
         #[command(subcommand)]
         what: Show,
+    },
+    /// Write a configuration from that of another program, and report what became of each line
+    #[command(disable_help_subcommand = true)]
+    Import {
+        /// Whose it is
+        #[command(subcommand)]
+        from: import::From,
     },
     /// Let a fresh brain live through a recording, and compare what it wants with what was wanted then
     Replay {
@@ -208,10 +220,10 @@ pub fn main() -> ExitCode {
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
-        Command::Check { files, compat, json, format, peer, config_id } => {
+        Command::Check { files, compat, json, format, host, peer, config_id } => {
             let format = if json { Format::Json } else { format };
             let manner = Manner { purpose: Purpose::Check, compat };
-            check::check(&files, peer.as_deref(), config_id.as_deref(), manner, format)
+            check::check(&files, peer.as_deref(), host, config_id.as_deref(), manner, format)
         }
         Command::Fmt { files, check, stdout } => {
             let target = match (check, stdout) {
@@ -227,6 +239,7 @@ pub fn main() -> ExitCode {
         Command::Show { what: Show::Config { file, defaults, origin, compat, config_id } } => {
             convert::show(&file, defaults, origin, config_id.as_deref(), compat)
         }
+        Command::Import { from } => import::import(&from),
         Command::Replay { recording } => daemon::replay(&recording),
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
         Command::Man { page } => say(&manual::page(Cli::command(), page)),

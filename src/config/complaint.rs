@@ -240,6 +240,18 @@ codes! {
     InhibitedPersistence = "inhibited-persistence",
     /// A group that nothing uses.
     UnusedGroup = "unused-group",
+    /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
+    NopreemptWeight = "nopreempt-weight",
+    /// Weights that raise a priority beyond what is possible.
+    CappedPriority = "capped-priority",
+    /// Something is defined to be tracked, and nobody tracks it.
+    UnusedTracker = "unused-tracker",
+    /// A tracker that changes nothing.
+    IdleTracker = "idle-tracker",
+    /// A script that may run longer than its interval.
+    SlowScript = "slow-script",
+    /// A command with words that only a shell would understand.
+    NoShell = "no-shell",
     /// The other director has no such instance.
     PeerMissing = "peer-missing",
     /// The other director's instance does not fit to this one.
@@ -248,6 +260,8 @@ codes! {
     EqualPriority = "equal-priority",
     /// `nopreempt` on the director that would not take over anyway.
     IdleNopreempt = "idle-nopreempt",
+    /// A failure lowers the priority, and the other director does not take over all the same.
+    NoTakeover = "no-takeover",
     /// A name that is not defined, or not replaced as it stands.
     UndefinedName = "undefined-name",
     /// A definition that cannot be one.
@@ -262,6 +276,20 @@ codes! {
     ExpansionTooLarge = "expansion-too-large",
     /// keepalived takes this line for part of another block.
     ReadElsewhere = "read-elsewhere",
+    /// This host has no such interface.
+    InterfaceMissing = "interface-missing",
+    /// An address to send from that this host does not have.
+    AddressNotHere = "address-not-here",
+    /// A virtual address that is on another interface of this host.
+    AddressElsewhere = "address-elsewhere",
+    /// This host has no such program.
+    ScriptMissing = "script-missing",
+    /// A program that may not be executed.
+    ScriptNotExecutable = "script-not-executable",
+    /// A program that runs as root and that others may change.
+    ScriptInsecure = "script-insecure",
+    /// The kernel of this host has no IPVS.
+    NoIpvs = "no-ipvs",
     /// The list of complaints was cut off here.
     TooManyComplaints = "too-many-complaints",
 }
@@ -301,7 +329,6 @@ impl Code {
             | Self::NulByte
             | Self::InvalidToml
             | Self::NothingToDo
-            | Self::MissingValue
             | Self::TooManyComplaints => return Reaction::Stops,
             Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
             Self::MissingBlock => "what follows is read as its block",

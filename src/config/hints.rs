@@ -7,14 +7,20 @@
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
 mod check;
+pub mod host;
 mod instance;
 mod peer;
 mod pool;
+mod priority;
 mod service;
+mod takeover;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
+pub use host::on_host;
 pub use peer::compare;
+pub use takeover::ANSWERED;
 
 use std::time::Duration;
 
@@ -93,6 +99,24 @@ pub const TRAPS: &[Trap] = &[
         pool::inhibited_persistence,
     ),
     trap(Code::UnusedGroup, "No virtual server uses a `virtual_server_group`.", pool::unused_group),
+    trap(
+        Code::NopreemptWeight,
+        "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",
+        tracker::nopreempt_with_weight,
+    ),
+    trap(Code::CappedPriority, "Weights raise the priority beyond 254.", tracker::capped_priority),
+    trap(
+        Code::UnusedTracker,
+        "A script, file, process or neighbour that nobody tracks.",
+        tracker::unused_tracker,
+    ),
+    trap(
+        Code::IdleTracker,
+        "The own interface is tracked, or something with a weight by the owner of the addresses.",
+        tracker::idle_tracker,
+    ),
+    trap(Code::SlowScript, "A script's `timeout` is longer than its `interval`.", tracker::slow_script),
+    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", tracker::no_shell),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

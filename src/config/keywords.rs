@@ -230,8 +230,11 @@ pub fn nearest(place: Place, word: &str) -> Option<&'static str> {
     closest(word, names)
 }
 
-/// The candidate that is spelled most like a word, if any comes close: about one letter in three may differ.
+/// The candidate that is spelled most like a word, if any comes close: about one letter in three may differ. Of very
+/// many candidates only the first are looked at.
 pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // A file may define a hundred thousand names, and use as many that it does not define.
+    const MOST: usize = 2_000;
     // No keyword is that long, and comparing costs length by length.
     let length = word.chars().count();
     if length > 64 {
@@ -239,7 +242,8 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     }
     let lower = word.to_ascii_lowercase();
     let distance = |name: &str| strsim::osa_distance(&lower, &name.to_ascii_lowercase());
-    let (best, name) = candidates.map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
+    let (best, name) =
+        candidates.take(MOST).map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
     (best <= ((length + 1) / 3).max(1) && best < length).then_some(name)
 }
 
@@ -289,7 +293,6 @@ static INDEX: LazyLock<BTreeMap<&'static str, Vec<&'static Keyword>>> = LazyLock
 
 /// [`Keyword::since`] of what keepalived does not know at all.
 pub const DIRECTORD: &str = "directord";
-const DAY: i64 = 86_400;
 /// In microseconds.
 const SECOND: u64 = 1_000_000;
 const ANY: i64 = i32::MAX as i64;

@@ -90,8 +90,9 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
 /// Whether `global_defs` says `compat`: this must be known before anything else is judged.
 pub fn asks_for_compatibility(tree: &Tree) -> bool {
     let globals = tree.root.statements.iter().filter(|statement| statement.keyword.text == "global_defs");
-    let said = globals.filter_map(|statement| statement.block.as_ref()).flat_map(|block| &block.statements);
-    let last = said.filter(|statement| statement.keyword.text == "compat").next_back();
+    let mut said =
+        globals.filter_map(|statement| statement.block.as_ref()).flat_map(|block| &block.statements);
+    let last = said.rfind(|statement| statement.keyword.text == "compat");
     last.is_some_and(|statement| {
         statement.word(0).is_none_or(|word| matches!(word.text.as_str(), "on" | "true" | "yes"))
     })

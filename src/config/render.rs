@@ -40,6 +40,15 @@ impl Colour {
 /// All complaints in full, each followed by an empty line, and a last line that counts them; a refusal ends with what
 /// keepalived makes of the file, and the ways on. Nothing at all if there are no complaints.
 pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> String {
+    let mut out = render_foreign(complaints, sources, colour);
+    if !complaints.is_empty() {
+        out.push_str(&ways_on(complaints, sources.name(FileId(0))));
+    }
+    out
+}
+
+/// The same for the file of another program, of which keepalived makes nothing.
+pub fn render_foreign(complaints: &[Complaint], sources: &Sources, colour: Colour) -> String {
     let mut out = String::new();
     // What follows from one mistake is shown once, wherever it is told of many lines.
     let elsewhere = |complaint: &&Complaint| complaint.code == Code::ReadElsewhere;
@@ -51,7 +60,7 @@ pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> St
     }
     if let Some(first) = first {
         let mut shown = first.clone();
-        if let Some(last) = followers.clone().last() {
+        if let Some(last) = followers.clone().next_back() {
             let more = followers.count();
             shown.message += &format!(" (and {more} more lines, up to line {} of {})", last.line, last.file);
         }
@@ -61,7 +70,6 @@ pub fn render(complaints: &[Complaint], sources: &Sources, colour: Colour) -> St
     if !complaints.is_empty() {
         out.push_str(&summary(complaints));
         out.push('\n');
-        out.push_str(&ways_on(complaints, sources.name(FileId(0))));
     }
     out
 }

@@ -24,7 +24,7 @@ fn bfd(lines: &str) -> String {
     format!("bfd_instance b {{\nneighbor_ip 192.0.2.1\n{lines}\n}}\n")
 }
 
-/// Definitions of all kinds, and an instance whose list has this line, the 19th of the text.
+/// Definitions of all kinds, and an instance whose list has this line, the 21st of the text.
 fn tracked(list: &str, line: &str) -> String {
     let script = SCRIPT.replace('}', "weight 7 reverse\n}");
     format!("{script}{FILE}{PROCESS}{NEIGHBOUR}{}", instance(&format!("{list} {{\n{line}\n}}")))
@@ -62,6 +62,8 @@ fn scripts_survive_as_with_keepalived() {
     assert_cases(vec![
         case("weight 300", OutOfRange, 3, "weight 253"),
         case("weight 5\nweight -400", OutOfRange, 4, "weight -253"),
+        case("weight -9223372036854775808", OutOfRange, 3, "weight -253"),
+        case("weight 99999999999999999999", OutOfRange, 3, "weight 253"),
         case("weight abc", InvalidNumber, 3, ""),
         case("weight 5\nweight abc", InvalidNumber, 4, ""),
         case("weight 5x", InvalidNumber, 3, "weight 5"),
@@ -171,6 +173,8 @@ fn a_neighbour_of_no_use_counts_as_down() {
         assert_eq!(config.neighbours["b"].neighbor, None, "{text}");
         assert!(only_instance(&config).tracks.neighbours.contains_key("b"), "{text}");
     }
+    let none = good(&bfd("").replace("192.0.2.1", "none"));
+    assert_eq!(none.neighbours["b"].neighbor, None);
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn lists_survive_as_with_keepalived() {
         let own = if list == "track_interface" { "" } else { "weight 7 reverse" };
         let mut case = |line: &str, code, same: &str| {
             let (line, same) = (line.replace('X', name), same.replace('X', name));
-            cases.push((tracked(list, &line), code, 19, tracked(list, &same)));
+            cases.push((tracked(list, &line), code, 21, tracked(list, &same)));
         };
         case("X weight 300", OutOfRange, &format!("X {own}"));
         case("X weight abc", InvalidNumber, "X weight 0");
@@ -198,14 +202,14 @@ fn lists_survive_as_with_keepalived() {
         if !matches!(list, "track_file" | "track_process") {
             case("X weight -254", OutOfRange, cut);
         }
-        let mut twice = (tracked(list, &format!("{name} weight 3\n{name}")), DuplicateTracker, 20, String::new());
+        let mut twice = (tracked(list, &format!("{name} weight 3\n{name}")), DuplicateTracker, 22, String::new());
         twice.3 = tracked(list, &format!("{name} weight 3"));
         cases.push(twice);
         if !own.is_empty() {
-            cases.push((tracked(list, "nobody\n"), UndefinedName, 19, tracked(list, "")));
+            cases.push((tracked(list, "nobody\n"), UndefinedName, 21, tracked(list, "")));
         }
     }
-    cases.push((tracked("track_interface", "eth/1"), InvalidText, 19, tracked("track_interface", "")));
+    cases.push((tracked("track_interface", "eth/1"), InvalidText, 21, tracked("track_interface", "")));
     assert_cases(cases);
 }
 
@@ -222,6 +226,15 @@ fn a_name_that_is_not_defined_is_told_with_the_nearest() {
         .collect();
     let expected = "test.conf:8:1: error[undefined-name]: there is no `vrrp_script` named `chk_wbe`; did you mean `chk_web`?";
     assert_eq!(said, [expected]);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_line_is_told_at_once() {
+    let reading = read_text("test.conf", &tracked("track_script", "nobody weight 5x revers now"));
+    let errors = reading.complaints.iter().filter(|complaint| complaint.severity == Severity::Error);
+    let codes: Vec<Code> = errors.map(|complaint| complaint.code).collect();
+    let expected = [Code::UndefinedName, Code::InvalidNumber, Code::InvalidChoice, Code::UnexpectedWord];
+    assert_eq!(codes, expected, "{}", shown(&reading));
 }
 
 #[test]
@@ -247,8 +260,9 @@ fn a_definition_of_no_use_is_told_where_it_is_tracked_too() {
 #[test]
 fn what_nobody_loses_by_is_a_warning() {
     let cases = [
-        (tracked("track_script", "s\ns"), Code::DuplicateTracker, 20),
+        (tracked("track_script", "s\ns"), Code::DuplicateTracker, 22),
         (file("init_file 500"), Code::OutOfRange, 3),
+        (file("init_file -2147483648"), Code::OutOfRange, 3),
         (bfd("ttl 5\nmax_hops 9"), Code::ValueAdjusted, 4),
     ];
     for (text, code, line) in cases {

@@ -8,26 +8,52 @@ use std::net::IpAddr;
 
 use vrrp::Version;
 
+use super::priority::{counting, groups};
 use super::seconds;
+use super::takeover::takeover;
 use crate::config::complaint::{Code, Complaint, Complaints, Severity};
-use crate::config::{Config, Instance, Reading, Thing, Transport};
+use crate::config::{Config, Group, Instance, Reading, Thing, Tracks, Transport};
 
 /// Everything in which the file of the other director does not fit to this one, by the file that it is about: first
 /// this one, then the other. Nothing if one of them has errors.
 pub fn compare(here: &Reading, there: &Reading) -> [Vec<Complaint>; 2] {
     let (Some(ours), Some(theirs)) = (&here.config, &there.config) else { return Default::default() };
     let mut complaints = Complaints::default();
+    let (our_groups, their_groups) = (groups(ours), groups(theirs));
+    let group_of = |name: &str, other: &str| {
+        let (ours, theirs) = (our_groups.get(name), their_groups.get(other));
+        [ours.map(|(_, group)| *group), theirs.map(|(_, group)| *group)]
+    };
     for (name, instance) in &ours.instances {
         let Some((other_name, other)) = counterpart(name, instance, theirs) else {
             missing(here, name, instance, &mut complaints);
             continue;
         };
-        let mut pair = Pair { here, there, name, instance, other_name, other, complaints: &mut complaints };
+        let groups = group_of(name, other_name);
+        let mut pair =
+            Pair { here, there, name, instance, other_name, other, groups, complaints: &mut complaints };
         for question in QUESTIONS {
             question(&mut pair);
         }
     }
     let mut beyond = Complaints::default();
+    for (name, instance) in &ours.instances {
+        // What a failure there comes to is told there.
+        let Some((other_name, other)) = counterpart(name, instance, theirs) else { continue };
+        let [ours, theirs] = group_of(name, other_name);
+        let (here, there, groups) = (there, here, [theirs, ours]);
+        let (name, other_name, instance, other) = (other_name, name, other, instance.as_ref());
+        takeover(&mut Pair {
+            here,
+            there,
+            name,
+            instance,
+            other_name,
+            other,
+            groups,
+            complaints: &mut beyond,
+        });
+    }
     for (name, instance) in &theirs.instances {
         if !ours.instances.iter().any(|(own, mine)| {
             counterpart(own, mine, theirs).is_some_and(|(other, _)| other == name.as_str())
@@ -40,15 +66,17 @@ pub fn compare(here: &Reading, there: &Reading) -> [Vec<Complaint>; 2] {
 
 /// One function for each thing that must fit.
 const QUESTIONS: &[fn(&mut Pair<'_>)] =
-    &[vrid, version, interval, auth, addresses, transport, heard, priority, nopreempt];
+    &[vrid, version, interval, auth, addresses, transport, heard, priority, nopreempt, takeover];
 
-struct Pair<'a> {
+pub(super) struct Pair<'a> {
     here: &'a Reading,
     there: &'a Reading,
     name: &'a str,
-    instance: &'a Instance,
+    pub instance: &'a Instance,
     other_name: &'a str,
-    other: &'a Instance,
+    pub other: &'a Instance,
+    /// The groups that the two belong to.
+    groups: [Option<&'a Group>; 2],
     complaints: &'a mut Complaints,
 }
 
@@ -66,10 +94,28 @@ fn missing(reading: &Reading, name: &str, instance: &Instance, complaints: &mut 
 }
 
 impl Pair<'_> {
+    /// What counts for the priorities, here and there.
+    pub fn tracks(&self) -> [Tracks; 2] {
+        let [here, there] = self.groups;
+        [counting(self.instance, here), counting(self.other, there)]
+    }
+
     /// Tells of two values that should fit.
     fn tell(&mut self, severity: Severity, code: Code, keyword: &str, message: &str, suggestion: &str) {
-        let span = self.here.spans.at(&Thing::Instance(self.name.to_owned()), keyword);
-        let other = self.there.spans.at(&Thing::Instance(self.other_name.to_owned()), keyword);
+        self.tell_of(severity, code, [keyword; 2], message, suggestion);
+    }
+
+    /// The same of two keywords, one here and one there.
+    pub fn tell_of(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        [ours, theirs]: [&str; 2],
+        message: &str,
+        suggestion: &str,
+    ) {
+        let span = self.here.spans.at(&Thing::Instance(self.name.to_owned()), ours);
+        let other = self.there.spans.at(&Thing::Instance(self.other_name.to_owned()), theirs);
         let file = self.there.sources.name(other.file);
         let message = format!("{message} ({file}:{}:{})", other.line, other.column);
         self.complaints.push(severity, code, span, message, Some(suggestion.to_owned()));

@@ -60,8 +60,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("delay", &[TrackProcess], Seconds(1, 3_600 * SECOND), NOT_YET, "Both delays at once.").by_default("0"),
     key("full_command", &[TrackProcess], Flag, NOT_YET, "Compare the whole command line.").by_default("off"),
 
-    key("neighbor_ip", &[Bfd], Words("ADDRESS"), NOT_YET, "The neighbour's address."),
-    key("neighbour_ip", &[Bfd], Words("ADDRESS"), SameAs("neighbor_ip"), "Other spelling of `neighbor_ip`."),
+    key("neighbor_ip", &[Bfd], Words("ADDRESS, or none"), NOT_YET, "The neighbour's address; of none, nobody is watched, and it counts as down."),
+    key("neighbour_ip", &[Bfd], Words("ADDRESS, or none"), SameAs("neighbor_ip"), "Other spelling of `neighbor_ip`."),
     key("source_ip", &[Bfd], Words("ADDRESS"), NOT_YET, "Our own address.").by_default("what the kernel chooses"),
     key("min_rx", &[Bfd], Words("MILLISECONDS"), NOT_YET, "Shortest time between two packets that we can take.").by_default("10"),
     key("min_tx", &[Bfd], Words("MILLISECONDS"), NOT_YET, "Shortest time between two packets that we send.").by_default("10"),

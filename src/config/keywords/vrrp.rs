@@ -3,7 +3,7 @@
 use super::Form::{Address, Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{AuthHmac, Authentication, Instance, SyncGroup};
 use super::Status::{Accepted, NotYet, Obsolete, Refused, SameAs, Works};
-use super::{ANY, DAY, Keyword, NOT_YET, SECOND, key};
+use super::{ANY, Keyword, NOT_YET, SECOND, key};
 
 const WIRE: &str = "adverts would look different from what the other directors expect";
 const NOT_RUN: &str = "the script is not run";

@@ -1,7 +1,7 @@
 //! `bfd_instance`.
 //!
-//! Where keepalived cannot make anything of a neighbour, it watches nobody, and those who track it take it for down:
-//! in compatible reading such a neighbour has no address.
+//! Where keepalived cannot make anything of a neighbour's address, it watches nobody, and those who track it take it for
+//! down. `neighbor_ip none` says so plainly: that is what is written of such a neighbour.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +19,8 @@ use crate::config::{Bfd, Weight};
 
 /// The longest name, in bytes.
 const NAME: usize = 31;
+/// In place of an address.
+const NOBODY: &str = "none";
 /// The longest interval, in milliseconds.
 const LONGEST: u64 = 4_294_967;
 
@@ -156,7 +158,7 @@ impl Draft {
 }
 
 fn neighbor(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
-    let word = context.word(entry)?;
+    let word = context.word(entry).filter(|word| word.text != NOBODY)?;
     let address = word.text.parse().ok();
     if address.is_none() {
         let found = short(&word.text);

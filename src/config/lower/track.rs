@@ -146,9 +146,11 @@ impl Tracks {
         };
         for statement in entry.statements() {
             let name = &statement.keyword;
-            let Some(own) = own_weight(context, kind, name) else { continue };
+            let own = own_weight(context, kind, name);
             let known = list.get(&name.text).copied();
-            let Some(weight) = tracked(context, kind, statement, own) else { continue };
+            // What stands behind a wrong name is looked at all the same.
+            let said = tracked(context, kind, statement, own.unwrap_or_default());
+            let Some(weight) = said.filter(|_| own.is_some()) else { continue };
             match known {
                 None => drop(list.insert(name.text.clone(), weight)),
                 Some(known) => again(context, name, known == weight),
@@ -316,6 +318,9 @@ fn out_of_range(context: &mut Context<'_>, word: &Word, limit: i16, keepalived: 
     context.error_but(Code::OutOfRange, word.span, message, None, keepalived);
 }
 
+/// Out of every range.
+const FAR: i64 = 1_000_000;
+
 /// Of a number that something follows keepalived takes the number, and 0 for no number at all.
 fn number(context: &mut Context<'_>, word: &Word, limit: i16) -> i64 {
     let text = word.text.strip_prefix('+').unwrap_or(&word.text);
@@ -323,8 +328,8 @@ fn number(context: &mut Context<'_>, word: &Word, limit: i16) -> i64 {
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     let good = text.get(..text.len() - digits.len() + end).filter(|_| end > 0);
     // What does not fit is out of every range.
-    let far = if text.starts_with('-') { i64::MIN + 1 } else { i64::MAX };
-    let value = good.map_or(0, |good| good.parse().unwrap_or(far));
+    let far = if text.starts_with('-') { -FAR } else { FAR };
+    let value = good.map_or(0, |good| good.parse().unwrap_or(far).clamp(-FAR, FAR));
     if good.is_none() || end < digits.len() {
         let found = short(&word.text);
         let message = format!("`weight` is `{found}`; expected a whole number from -{limit} to {limit}");

@@ -11,7 +11,7 @@ use crate::config::keywords::Place;
 use crate::config::{InitFile, TrackFile, Weight};
 
 /// Beyond this a number does to a priority what this does.
-const SENSIBLE: i32 = 254;
+const SENSIBLE: u32 = 254;
 
 /// All files of the file.
 pub(super) fn lower<'a>(
@@ -76,7 +76,7 @@ fn init_file(context: &mut Context<'_>, entry: &Entry<'_>) -> InitFile {
             context.error_but(Code::InvalidChoice, word.span, message, None, reaction);
             continue;
         };
-        if value.abs() > SENSIBLE {
+        if value.unsigned_abs() > SENSIBLE {
             let message = format!(
                 "{value} is written to the file, though -{SENSIBLE} to {SENSIBLE} is all that matters"
             );

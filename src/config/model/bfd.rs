@@ -10,7 +10,7 @@ use super::Weight;
 /// `bfd_instance`: a neighbour that is watched by bidirectional forwarding detection (RFC 5880).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bfd {
-    /// `neighbor_ip`. `None`, in compatible reading only: there is no usable one, and the neighbour is down for ever.
+    /// `neighbor_ip`. `None`: nobody is watched, and the neighbour is down for ever.
     pub neighbor: Option<IpAddr>,
     /// `source_ip`, of the same family. `None`: what the kernel chooses.
     pub source: Option<IpAddr>,

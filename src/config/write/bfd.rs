@@ -16,7 +16,7 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
 }
 
 fn one(bfd: &Bfd, lines: &mut Lines) {
-    lines.some("neighbor_ip", bfd.neighbor);
+    lines.value("neighbor_ip", bfd.neighbor.map_or_else(|| "none".to_owned(), |address| address.to_string()));
     lines.some("source_ip", bfd.source);
     lines.unless("min_rx", milliseconds(bfd.min_rx), "10".to_owned());
     lines.unless("min_tx", milliseconds(bfd.min_tx), "10".to_owned());

@@ -55,7 +55,15 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, read_text, write};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use crate::config::{
+        Bfd, Command, Config, InitFile, Parameters, Script, TrackFile, TrackProcess, Tracks, Weight,
+        read_text, write,
+    };
 
     const INSTANCE: &str = "interface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.9\n}\n";
 
@@ -106,7 +114,8 @@ mod tests {
              bfd_instance b {\nneighbor_ip 192.0.2.1\nsource_ip 192.0.2.2\nmin_rx 20.5\nmin_tx 30\nidle_tx 1200\n\
              multiplier 3\npassive\nttl 5\nmax_hops -1\nmultihop\nweight -9\nvrrp\n}\n\
              bfd_instance c {\nneighbor_ip 2001:db8::1\nhoplimit 9\nmax_hops 4\nweight 0 reverse\n}\n\
-             bfd_instance d {\nneighbor_ip 2001:db8::2\nchecker\n}\n";
+             bfd_instance d {\nneighbor_ip 2001:db8::2\nchecker\n}\n\
+             bfd_instance e {\nneighbor_ip none\nttl 9\n}\n";
         let lists = "track_interface {\neth1\neth2 weight -5 reverse\neth3 weight 9\n}\n\
              track_script {\ns weight 7 noreverse\nfull weight -20\nold weight 0 reverse\n}\n\
              track_file {\nf\ng weight 3\nh weight 254 reverse\n}\ntrack_process {\np\nq weight -254\n}\n\
@@ -129,5 +138,104 @@ mod tests {
         let expected =
             ["        s", "        t weight 5 reverse", "        s weight 7 noreverse", "        t"];
         assert_eq!(lists, expected, "{written}");
+    }
+
+    fn weight(limit: i16) -> impl Strategy<Value = Weight> {
+        (-limit..=limit, any::<bool>()).prop_map(|(points, reverse)| Weight { points, reverse })
+    }
+
+    /// Words with everything in them that may need quotes.
+    fn words() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec("[a-z '\"\\\\#!${}~@äé;<>]{0,8}", 0..3)
+    }
+
+    fn script() -> impl Strategy<Value = Script> {
+        let who = prop::option::of("[a-z]{1,8}");
+        let times = (1_000..4_294_000_000_u64, 1_000..4_294_000_000_u64);
+        (words(), who, times, weight(253), 1..=2_147_483_647_u32, any::<bool>()).prop_map(
+            |(arguments, user, (interval, timeout), weight, rise, init_fail)| {
+                let words = std::iter::once("/bin/x".to_owned()).chain(arguments).collect();
+                let (interval, timeout) = (Duration::from_micros(interval), Duration::from_micros(timeout));
+                let command = Command { words, user, group: None };
+                Script { command, interval, timeout, weight, rise, fall: 1, init_fail }
+            },
+        )
+    }
+
+    fn file() -> impl Strategy<Value = TrackFile> {
+        let init = (any::<i32>(), any::<bool>()).prop_map(|(value, overwrite)| InitFile { value, overwrite });
+        let path = "/[a-z '\"\\\\#!${}~@äé]{0,8}";
+        (path, weight(254), prop::option::of(init)).prop_map(|(path, weight, init)| TrackFile {
+            path,
+            weight,
+            init,
+        })
+    }
+
+    fn process() -> impl Strategy<Value = TrackProcess> {
+        let parameters =
+            prop_oneof![Just(Parameters::Exact), Just(Parameters::Initial), Just(Parameters::Partial)];
+        let max = prop::option::of(0..=u16::MAX);
+        let delay = 1..=3_600_000_000_u64;
+        (words(), any::<bool>(), parameters, weight(254), 1..=u16::MAX, max, delay).prop_map(
+            |(arguments, full, parameters, weight, quorum, quorum_max, delay)| TrackProcess {
+                full_command: full || !arguments.is_empty() || parameters != Parameters::Exact,
+                process: std::iter::once("x".to_owned()).chain(arguments).collect(),
+                parameters,
+                weight,
+                quorum: quorum.min(quorum_max.unwrap_or(u16::MAX)),
+                quorum_max,
+                fork_delay: Duration::from_micros(delay),
+                terminate_delay: Duration::ZERO,
+            },
+        )
+    }
+
+    fn neighbour() -> impl Strategy<Value = Bfd> {
+        let address = prop::option::of(any::<std::net::IpAddr>());
+        let tx = 1_000..=4_294_967_000_u64;
+        (address, any::<bool>(), tx, 1..=255_u8, weight(253), prop::option::of(any::<u8>()), 0..3_u8)
+            .prop_map(|(neighbor, on, tx, number, weight, hops, who)| Bfd {
+                neighbor,
+                source: neighbor.filter(|_| on),
+                min_rx: Duration::from_micros(tx),
+                min_tx: Duration::from_millis(10),
+                idle_tx: Duration::from_micros(tx.max(1_000_000)),
+                multiplier: number,
+                passive: on,
+                ttl: number,
+                max_hops: hops.map(|hops| hops.min(number)),
+                multihop: on,
+                weight,
+                vrrp: who != 0,
+                checker: who != 1,
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_trackers_read_the_same_as_written(
+            script in script(), file in file(), process in process(), neighbour in neighbour(),
+            small in weight(253), large in weight(254),
+        ) {
+            let mut all = config(&format!("vrrp_instance A {{\n{INSTANCE}}}\n"));
+            let mut tracks = Tracks::default();
+            tracks.interfaces.insert("eth1".to_owned(), small);
+            tracks.scripts.insert("s".to_owned(), small);
+            tracks.files.insert("f".to_owned(), large);
+            tracks.processes.insert("p".to_owned(), large);
+            if neighbour.vrrp {
+                tracks.neighbours.insert("b".to_owned(), small);
+            }
+            all.instances.values_mut().for_each(|instance| Arc::make_mut(instance).tracks = tracks.clone());
+            all.scripts.insert("s".to_owned(), Arc::new(script));
+            all.files.insert("f".to_owned(), Arc::new(file));
+            all.processes.insert("p".to_owned(), Arc::new(process));
+            all.neighbours.insert("b".to_owned(), Arc::new(neighbour));
+            let text = write::text(&write::lines(&all));
+            prop_assert_eq!(config(&text), all, "{}", text);
+        }
     }
 }

@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn characters_of_strings_are_found() {
-        let cases: [(&str, &str, &[(u32, u32, u32)]); 6] = [
+        type Places = [(u32, u32, u32)];
+        let cases: [(&str, &str, &Places); 6] = [
             (r#""ab""#, "ab", &[(1, 2, 1), (1, 3, 1)]),
             (r#""\n\u00e9é""#, "\néé", &[(1, 2, 2), (1, 4, 6), (1, 10, 1)]),
             (r"'\n'", r"\n", &[(1, 2, 1), (1, 3, 1)]),

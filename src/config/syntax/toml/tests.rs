@@ -41,6 +41,7 @@ fn shown(block: &Block, depth: usize) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one case after the other")]
 fn every_form_becomes_its_statements() {
     let toml = r#"
 net_namespace = "blue"

@@ -1,0 +1,277 @@
+//! How a section checks its servers → the check of each `real_server`.
+//!
+//! For http, https, smtp, submission, dns, ping and commands our language has a check of the same kind. Of the other
+//! protocols only the port is asked, which the report says each time.
+
+use ipvs_backend::{Protocol, ServiceKey};
+
+use super::Patience;
+use super::model::{At, CheckType, Service, Virtual};
+use crate::import::{Desk, Fate, Report};
+
+/// The check of a section's servers.
+pub(super) struct Check<'a> {
+    pub service: &'a Virtual,
+    pub kind: Kind,
+    /// Seconds.
+    pub timeout: u32,
+    /// How many must fail, one after another, before a server is down.
+    pub attempts: u32,
+}
+
+/// Checks of our language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    None,
+    Tcp,
+    Udp,
+    Ping,
+    Http,
+    Https,
+    Smtp,
+    Dns,
+    Command(String),
+}
+
+/// Directives that say how to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Port,
+    Command,
+    Request,
+    Receive,
+    Method,
+    Host,
+    Login,
+    Database,
+    Secret,
+}
+
+impl<'a> Check<'a> {
+    /// Chooses the check and reports what became of the directives about it.
+    pub fn of(service: &'a Virtual, patience: &Patience, desk: &mut Desk) -> Self {
+        let report = &mut desk.report;
+        let kind = choose(service, report);
+        tell_parts(service, &kind, report);
+        if patience.timeout > 3_600 && !matches!(kind, Kind::Command(_)) {
+            report.say(service.line, Fate::Changed, "`connect_timeout` is 3600 s, the longest there is");
+        }
+        let echoes = if kind == Kind::Ping { patience.echoes } else { 1 };
+        let attempts = patience.failures.saturating_mul(echoes);
+        Self { service, kind, timeout: patience.timeout, attempts }
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.kind == Kind::None
+    }
+
+    pub fn is_command(&self) -> bool {
+        matches!(self.kind, Kind::Command(_))
+    }
+}
+
+fn line_of(service: &Virtual) -> u32 {
+    let said = service.service.as_ref().map(|said| said.line);
+    said.or(service.checktype.as_ref().map(|said| said.line)).unwrap_or(service.line)
+}
+
+fn choose(service: &Virtual, report: &mut Report) -> Kind {
+    let udp = matches!(service.key, ServiceKey::Address { protocol: Protocol::Udp, .. });
+    let line = service.checktype.as_ref().map_or(service.line, |said| said.line);
+    let mut say = |fate: Fate, text: &str| report.say(line, fate, text);
+    let kind = match service.check() {
+        CheckType::Negotiate => {
+            if service.checktype.is_some() {
+                say(Fate::Translated, "the check that fits `service`");
+            }
+            return negotiate(service, udp, report);
+        }
+        CheckType::Combined(connects) => {
+            let text = format!(
+                "each check negotiates; ldirectord only connected in {connects} of {}",
+                u64::from(connects) + 1
+            );
+            say(Fate::Changed, &text);
+            return negotiate(service, udp, report);
+        }
+        CheckType::Connect if udp => {
+            say(Fate::Translated, "`PING_CHECK`");
+            say(Fate::Trap, "with UDP ldirectord does not connect but pings, without a word");
+            Kind::Ping
+        }
+        CheckType::Connect => {
+            say(Fate::Translated, "`TCP_CHECK`");
+            Kind::Tcp
+        }
+        CheckType::Ping => {
+            say(Fate::Translated, "`PING_CHECK`");
+            Kind::Ping
+        }
+        CheckType::External | CheckType::ExternalPerl => external(service, &mut say),
+        CheckType::On => {
+            say(Fate::Translated, "no check: the servers count as up");
+            Kind::None
+        }
+        CheckType::Off => {
+            say(
+                Fate::Changed,
+                "`weight 0`: the servers are in the table and get no connections; ldirectord leaves them out",
+            );
+            Kind::None
+        }
+    };
+    if let Some(said) = &service.service {
+        report.say(
+            said.line,
+            Fate::Translated,
+            "left out: this `checktype` asks no protocol; at most the port is taken from it",
+        );
+    }
+    kind
+}
+
+/// A command, which ldirectord runs or, if it is Perl, calls.
+fn external(service: &Virtual, say: &mut impl FnMut(Fate, &str)) -> Kind {
+    let Some(said) = &service.checkcommand else {
+        let text =
+            "without `checkcommand` the check always succeeds, in ldirectord as well; here it is left out";
+        say(Fate::Translated, "no check");
+        say(Fate::Trap, text);
+        return Kind::None;
+    };
+    say(Fate::Translated, "`MISC_CHECK`");
+    if service.check() == CheckType::ExternalPerl {
+        let text =
+            "the script is run as a program each time: it must be executable, and end with its verdict";
+        say(Fate::Changed, text);
+    }
+    Kind::Command(said.value.clone())
+}
+
+fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {
+    use Service as S;
+    let negotiated = service.negotiated();
+    let kind = match negotiated {
+        S::Http => Kind::Http,
+        S::Https => Kind::Https,
+        S::Smtp | S::Submission => Kind::Smtp,
+        S::Dns => Kind::Dns,
+        S::None => Kind::None,
+        S::Radius => Kind::Udp,
+        S::Sip | S::Simpletcp if udp => Kind::Udp,
+        _ => Kind::Tcp,
+    };
+    let name = match kind {
+        Kind::Http => "`HTTP_GET`",
+        Kind::Https => "`SSL_GET`",
+        Kind::Smtp => "`SMTP_CHECK`",
+        Kind::Dns => "`DNS_CHECK`",
+        Kind::Udp => "`UDP_CHECK`",
+        Kind::Tcp => "`TCP_CHECK`",
+        _ => "no check: the servers count as up",
+    };
+    let line = line_of(service);
+    match lost(negotiated) {
+        None => report.say(line, Fate::Translated, format!("{name} ({})", negotiated.word())),
+        Some(lost) => report.say(line, Fate::Changed, format!("{name} ({}): {lost}", negotiated.word())),
+    }
+    if negotiated == S::Dns && matches!(service.key, ServiceKey::Address { protocol: Protocol::Tcp, .. }) {
+        report.say(line, Fate::Changed, "the name server is asked by UDP, where ldirectord asked by TCP");
+    }
+    kind
+}
+
+/// What ldirectord looked at in a check that has no counterpart.
+fn lost(service: Service) -> Option<&'static str> {
+    use Service as S;
+    Some(match service {
+        S::Http | S::Https | S::Smtp | S::Submission | S::None => return None,
+        S::Dns => {
+            "that the name server answers without an error is asked, not which address or name it answers"
+        }
+        S::Ftp => "that the port takes connections is asked, not the login, nor a file",
+        S::HttpProxy => "that the port takes connections is asked, not that the proxy fetches a page",
+        S::Imap | S::Imaps | S::Pop | S::Pops => {
+            "that the port takes connections is asked, not the greeting, nor the login"
+        }
+        S::Ldap | S::Ldaps => "that the port takes connections is asked, not the search for an entry",
+        S::Mysql | S::Pgsql | S::Oracle => "that the port takes connections is asked, not the query",
+        S::Nntp => "that the port takes connections is asked, not the greeting",
+        S::Radius => "that the port is not refused is asked, not the login",
+        S::Simpletcp => "that the port takes connections is asked, not the answer",
+        S::Sip => "that the port takes connections is asked, not the answer to OPTIONS",
+    })
+}
+
+/// What ldirectord heeds in a check of this section.
+fn heeded(service: &Virtual) -> &'static [Part] {
+    use Part::{Command, Database, Host, Login, Method, Port, Receive, Request, Secret};
+    use Service as S;
+    match service.check() {
+        CheckType::Connect => &[Port],
+        CheckType::External | CheckType::ExternalPerl => &[Command],
+        CheckType::Ping | CheckType::On | CheckType::Off => &[],
+        CheckType::Negotiate | CheckType::Combined(_) => match service.negotiated() {
+            S::Http | S::Https | S::HttpProxy => &[Port, Request, Receive, Method, Host],
+            S::Smtp | S::Submission | S::Nntp => &[Port],
+            S::Dns | S::Simpletcp => &[Port, Request, Receive],
+            S::Imap | S::Imaps | S::Pop | S::Pops | S::Sip => &[Port, Login],
+            S::Ftp | S::Ldap | S::Ldaps => &[Port, Login, Request, Receive],
+            S::Mysql | S::Pgsql | S::Oracle => &[Port, Login, Database, Request],
+            S::Radius => &[Port, Login, Secret],
+            S::None => &[],
+        },
+    }
+}
+
+/// What our check takes over of that.
+fn carried(kind: &Kind) -> &'static [Part] {
+    match kind {
+        Kind::None | Kind::Ping => &[],
+        Kind::Tcp | Kind::Udp | Kind::Smtp => &[Part::Port],
+        Kind::Http | Kind::Https => &[Part::Port, Part::Request, Part::Receive, Part::Method, Part::Host],
+        Kind::Dns => &[Part::Port, Part::Request],
+        Kind::Command(_) => &[Part::Command],
+    }
+}
+
+fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
+    let line = |said: &Option<At<String>>| said.as_ref().map(|said| said.line);
+    let said = [
+        (service.checkport.as_ref().map(|said| said.line), Part::Port, "`connect_port`"),
+        (line(&service.checkcommand), Part::Command, "`misc_path`, with the same four arguments"),
+        (line(&service.request), Part::Request, if *kind == Kind::Dns { "`name`" } else { "`path`" }),
+        (line(&service.receive), Part::Receive, "`regex`"),
+        (service.head.as_ref().map(|said| said.line), Part::Method, "pages are asked for with GET"),
+        (line(&service.virtualhost), Part::Host, "`virtualhost`"),
+        (line(&service.login), Part::Login, ""),
+        (line(&service.passwd), Part::Login, ""),
+        (line(&service.database), Part::Database, ""),
+        (line(&service.secret), Part::Secret, ""),
+    ];
+    for (line, part, text) in said {
+        let Some(line) = line else { continue };
+        match (heeded(service).contains(&part), carried(kind).contains(&part)) {
+            (true, true) if part == Part::Method && service.head.as_ref().is_some_and(|said| said.value) => {
+                report.say(line, Fate::Changed, "pages are asked for with GET; there is no HEAD");
+            }
+            (true, true) => report.say(line, Fate::Translated, text),
+            (true, false) => {
+                report.say(line, Fate::Dropped, "the check that took its place does not look at this")
+            }
+            (false, _) => report.say(
+                line,
+                Fate::Translated,
+                "left out: this check does not heed it, in ldirectord neither",
+            ),
+        }
+    }
+    for real in service.reals.iter().filter(|real| real.request.is_some() || real.receive.is_some()) {
+        let both = |parts: &[Part]| parts.contains(&Part::Request) && parts.contains(&Part::Receive);
+        if !both(carried(kind)) {
+            let text =
+                "the two texts behind the server are lost, or in part: the check does not look at them";
+            report.say(real.line, Fate::Changed, text);
+        }
+    }
+}

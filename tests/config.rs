@@ -6,6 +6,8 @@ mod checks;
 mod any_text;
 #[path = "config/complaints.rs"]
 mod complaints;
+#[path = "config/instances.rs"]
+mod instances;
 #[path = "config/language.rs"]
 mod language;
 #[path = "config/round_trip.rs"]

@@ -194,6 +194,10 @@ codes! {
     OwnerAsBackup = "owner-as-backup",
     /// One virtual router identifier for version 2 and version 3 on one interface.
     SharedRouter = "shared-router",
+    /// A sync group with a single member.
+    LonelyGroup = "lonely-group",
+    /// A sync group whose members would not all rather be master, or backup, on the same director.
+    UnevenGroup = "uneven-group",
     /// Adverts to peers without a source address.
     NoSourceAddress = "no-source-address",
     /// An instance names itself among its peers.

@@ -7,6 +7,7 @@
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
 mod check;
+mod group;
 pub mod host;
 mod instance;
 mod peer;
@@ -49,6 +50,8 @@ pub const TRAPS: &[Trap] = &[
         "Version 2 and version 3 use one VRID on one interface.",
         instance::shared_router,
     ),
+    trap(Code::LonelyGroup, "A sync group has one member only.", group::lonely_group),
+    trap(Code::UnevenGroup, "Members of a sync group differ in `priority` or `state`.", group::uneven_group),
     trap(Code::NoSourceAddress, "Peers are named, and no `unicast_src_ip`.", instance::no_source_address),
     trap(Code::PeerIsSelf, "The own address is among the peers.", instance::peer_is_self),
     trap(

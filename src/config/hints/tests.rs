@@ -97,6 +97,28 @@ fn traps_of_instances_are_told_and_nothing_else() {
 }
 
 #[test]
+fn traps_of_groups_are_told_and_nothing_else() {
+    use Code::*;
+    let two = |first: &str, second: &str, members: &str| {
+        let other = instance(second).replace(" A ", " B ").replace("id 1", "id 2").replace("0.9", "0.8");
+        format!("{}{other}vrrp_sync_group G {{\ngroup {{\n{members}\n}}\n}}\n", instance(first))
+    };
+    let cases: &[(&str, &str, &str, &[Code])] = &[
+        ("", "", "A\nB", &[]),
+        ("priority 150", "priority 150", "A\nB", &[]),
+        ("priority 150", "", "A\nB", &[UnevenGroup]),
+        ("state BACKUP", "", "A\nB", &[]),
+        ("state MASTER\npriority 100", "", "A\nB", &[UnevenGroup]),
+        ("state MASTER\npriority 150", "", "B\nA", &[UnevenGroup]),
+        ("priority 150", "", "A", &[LonelyGroup]),
+    ];
+    for (first, second, members, expected) in cases {
+        let text = two(first, second, members);
+        assert_eq!(hints(&text, &[Code::NotSupportedYet]), *expected, "{text}");
+    }
+}
+
+#[test]
 fn one_vrid_in_two_versions_is_a_trap_on_one_interface() {
     let second = instance("version 3").replace(" A ", " B ");
     assert_eq!(hints(&(instance("version 2") + &second), &[]), [Code::SharedRouter]);

@@ -8,6 +8,8 @@ mod any_text;
 mod complaints;
 #[path = "config/instances.rs"]
 mod instances;
+#[path = "config/global.rs"]
+mod global;
 #[path = "config/language.rs"]
 mod language;
 #[path = "config/round_trip.rs"]

@@ -244,6 +244,8 @@ codes! {
     InhibitedPersistence = "inhibited-persistence",
     /// A group that nothing uses.
     UnusedGroup = "unused-group",
+    /// Mail is asked for, and nobody would get it.
+    UnsentMail = "unsent-mail",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
     NopreemptWeight = "nopreempt-weight",
     /// Weights that raise a priority beyond what is possible.
@@ -254,6 +256,8 @@ codes! {
     IdleTracker = "idle-tracker",
     /// A script that may run longer than its interval.
     SlowScript = "slow-script",
+    /// Commands that root runs without a look at who may change them.
+    ScriptsAsRoot = "scripts-as-root",
     /// A command with words that only a shell would understand.
     NoShell = "no-shell",
     /// The other director has no such instance.

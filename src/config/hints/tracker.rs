@@ -11,9 +11,6 @@ use super::priority::{Effective, counting, effective, groups};
 use super::{Look, seconds};
 use crate::config::{Thing, Tracks};
 
-/// Words that mean something to a shell, and nothing to anybody else.
-const SHELL: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "!", "[["];
-
 pub(super) fn nopreempt_with_weight(look: &mut Look<'_>) {
     let groups = groups(look.config);
     for (name, instance) in &look.config.instances {
@@ -147,21 +144,5 @@ pub(super) fn slow_script(look: &mut Look<'_>) {
             let suggestion = "let `timeout` be no longer than `interval`";
             look.hint(&Thing::Script(name.clone()), "timeout", message, suggestion);
         }
-    }
-}
-
-pub(super) fn no_shell(look: &mut Look<'_>) {
-    for (name, script) in &look.config.scripts {
-        let words = &script.command.words;
-        let for_shell = |word: &&String| {
-            SHELL.contains(&word.as_str())
-                || word.ends_with(';')
-                || word.starts_with('>')
-                || word.starts_with("2>")
-        };
-        let Some(odd) = words.iter().find(for_shell) else { continue };
-        let message = format!("no shell reads the command: `{odd}` is an argument like any other");
-        let suggestion = "write a script, or `sh -c '…'` with all of it in single quotes";
-        look.hint(&Thing::Script(name.clone()), "script", message, suggestion);
     }
 }

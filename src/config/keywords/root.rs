@@ -5,8 +5,8 @@ use super::Place::{Bfd, GarpGroup, Root, Script, Tls, TrackFile, TrackGroup, Tra
 use super::Status::{NotYet, Obsolete, Refused, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
 
-/// What 31 bits of milliseconds hold.
-const LONGEST: u64 = i32::MAX as u64 * 1_000;
+/// What 31 bits of microseconds hold.
+const LONGEST: u64 = i32::MAX as u64;
 const OTHER_NAMESPACE: &str = "addresses and services would be set up in the wrong network namespace";
 
 #[rustfmt::skip]

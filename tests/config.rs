@@ -1,15 +1,15 @@
 //! Reading configurations: what is understood, and what is said about what is not.
 
-#[path = "config/checks.rs"]
-mod checks;
 #[path = "config/any_text.rs"]
 mod any_text;
+#[path = "config/checks.rs"]
+mod checks;
 #[path = "config/complaints.rs"]
 mod complaints;
-#[path = "config/instances.rs"]
-mod instances;
 #[path = "config/global.rs"]
 mod global;
+#[path = "config/instances.rs"]
+mod instances;
 #[path = "config/language.rs"]
 mod language;
 #[path = "config/round_trip.rs"]

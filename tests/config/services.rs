@@ -261,6 +261,24 @@ fn mistakes_have_the_effect_that_keepalived_gives_them() {
 }
 
 #[test]
+fn checks_repeat_at_least_once_unless_they_say_otherwise_themselves() {
+    let retry = |service_line: &str, check_line: &str, code| {
+        let text = service(&format!(
+            "{service_line}\nreal_server 10.0.1.1 80 {{\nTCP_CHECK {{\n{check_line}\n}}\n}}"
+        ));
+        let service = match code {
+            Some(code) => effect(&text, code).expect("a service"),
+            None => only_service(&clean(&text)).clone(),
+        };
+        only_server(&service).1.checks[0].schedule.retry
+    };
+    assert_eq!(retry("retry 3\nretry 0", "", Some(Code::OutOfRange)), 3);
+    assert_eq!(retry("retry 3", "retry 0", None), 0);
+    assert_eq!(retry("retry 4294967295", "", None), u32::MAX);
+    assert_eq!(retry("nb_get_retry 3", "", Some(Code::MisplacedKeyword)), 1);
+}
+
+#[test]
 #[rustfmt::skip]
 fn servers_that_do_not_fit_are_left_out() {
     let two = |first: &str| service(&format!("real_server {first} {{\nweight 2\n}}\nreal_server 10.0.1.2 80 {{\n}}"));

@@ -13,7 +13,8 @@ fn the_example_says_the_same_in_both_forms() {
     let conf = read(&etc.join("directord.conf"), None, Purpose::Check);
     assert!(toml.config.is_some(), "{}", shown(&toml));
     assert_eq!(toml.config, conf.config);
-    let said = |reading: &Reading| reading.complaints.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
+    let said =
+        |reading: &Reading| reading.complaints.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
     assert_eq!(said(&toml), said(&conf));
 }
 

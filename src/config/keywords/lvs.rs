@@ -28,6 +28,9 @@ const DEFAULTS: &[Place] = &[
     UdpCheck,
     PingCheck,
 ];
+/// Ten years: as good as never, and no number that time is lost in.
+const LONG: u64 = 315_360_000 * SECOND;
+const IN_CHECKS: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -51,14 +54,15 @@ pub(super) const TABLE: &[Keyword] = &[
     key("hashed", &[VirtualServer], Flag, Obsolete("services are always hashed"), "Hash the service."),
     key("nat_mask", &[VirtualServer], Word("a netmask"), Obsolete("address translation needs no mask"), "The network of the servers, long ago."),
     key("ip_family", &[VirtualServer], OneOf(&["inet", "inet6"]), Works, "The address family of a firewall mark.").by_default("that of the first real server"),
-    key("delay_loop", DEFAULTS, Seconds(1_000, 86_400 * SECOND), Works, "Time between two checks.").by_default("60"),
-    key("connect_timeout", DEFAULTS, Seconds(1_000, 3_600 * SECOND), Works, "How long a check waits for a connection.").by_default("5"),
-    key("retry", DEFAULTS, Whole(0, ANY), Works, "Attempts that are repeated before a server is given up.").by_default("1; in a DNS_CHECK 3"),
+    key("delay_loop", DEFAULTS, Seconds(1_000, LONG), Works, "Time between two checks.").by_default("60"),
+    key("connect_timeout", DEFAULTS, Seconds(1_000, u32::MAX as u64), Works, "How long a check waits for a connection.").by_default("5"),
+    key("retry", &[VirtualServer, RealServer], Whole(1, U32), Works, "Attempts that checks repeat before a server is given up.").by_default("1; in a DNS_CHECK 3"),
+    key("retry", IN_CHECKS, Whole(0, ANY), Works, "Attempts that are repeated before a server is given up.").by_default("1; in a DNS_CHECK 3"),
     key("retry", &[MiscCheck], Whole(0, ANY), NOT_YET, "Attempts that are repeated before a server is given up.").by_default("0"),
-    key("nb_get_retry", &[VirtualServer, RealServer, HttpGet, SslGet], Whole(0, ANY), SameAs("retry"), "Older name of `retry`.").by_default("1"),
-    key("delay_before_retry", DEFAULTS, Seconds(0, 86_400 * SECOND), Works, "Time before an attempt is repeated; 1 s, for HTTP 3 s by default.").by_default("1; in HTTP_GET and SSL_GET 3; in a DNS_CHECK as `delay_loop`"),
+    key("nb_get_retry", &[HttpGet, SslGet], Whole(0, ANY), SameAs("retry"), "Older name of `retry`.").by_default("1"),
+    key("delay_before_retry", DEFAULTS, Seconds(0, LONG), Works, "Time before an attempt is repeated; 1 s, for HTTP 3 s by default.").by_default("1; in HTTP_GET and SSL_GET 3; in a DNS_CHECK as `delay_loop`"),
     key("delay_before_retry", &[MiscCheck], Seconds(0, 86_400 * SECOND), NOT_YET, "Time before an attempt is repeated.").by_default("1"),
-    key("warmup", DEFAULTS, Seconds(0, 86_400 * SECOND), Works, "The first check waits for a random part of this time; by default it comes at once.").by_default("0"),
+    key("warmup", DEFAULTS, Seconds(0, LONG), Works, "The first check waits for a random part of this time; by default it comes at once.").by_default("0"),
     key("warmup", &[MiscCheck], Seconds(0, 86_400 * SECOND), NOT_YET, "The first check waits for a random part of this time.").by_default("0"),
     key("delay_loop", &[MiscCheck], Seconds(1_000, 86_400 * SECOND), NOT_YET, "Time between two checks.").by_default("60"),
     key("alpha", &[VirtualServer], Flag, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),

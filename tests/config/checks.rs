@@ -3,6 +3,7 @@
 use directord::config::write;
 use directord::config::{BfdCheck, Command, CommandCheck, FileCheck, FileWeight, PlannedCheck, RealServer};
 use healthcheck::{Check, Dns, Http, Pattern, PatternOption, RecordType, Schedule, Smtp, Sni, Tls, Udp};
+use proptest::prelude::*;
 
 use super::*;
 

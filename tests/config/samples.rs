@@ -96,6 +96,7 @@ const COMPANIONS: &[(&str, &str)] = &[
     ("sh-port", "lvs_sched sh"),
     ("sorry_server_inhibit", "sorry_server 10.0.1.90 80"),
     ("sorry_server_lvs_method", "sorry_server 10.0.1.90 80"),
+    ("unicast_ttl", "unicast_peer {\n10.0.0.2\n}"),
     ("vmac_xmit_base", "use_vmac"),
 ];
 

@@ -6,6 +6,7 @@ use directord::config::{
     Checksum, Command, GroupEntry, GroupKey, Manner, RealServer, Tunnel, VirtualServer, write,
 };
 use ipvs_backend::Protocol;
+use proptest::prelude::*;
 
 use super::*;
 

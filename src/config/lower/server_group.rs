@@ -75,7 +75,8 @@ fn mark(
     family: Option<&Word>,
 ) -> Option<GroupEntry> {
     let Some(number) = number else {
-        context.error(Code::MissingValue, keyword.span, "`fwmark` needs a number from 1 to 4294967295");
+        let message = "`fwmark` needs a number from 1 to 4294967295";
+        context.error_but(Code::MissingValue, keyword.span, message, None, Reaction::Stops);
         return None;
     };
     let mark = context.number("fwmark", number, 1, i64::from(u32::MAX))?;

@@ -211,9 +211,7 @@ mod tests {
         Line { keyword, words: words.collect(), block, default, thing: None }
     }
 
-    #[test]
-    fn each_value_tells_where_it_comes_from() {
-        let text = "\
+    const TEXT: &str = "\
 vrrp_instance A {
   interface eth0
   virtual_router_id 1
@@ -240,39 +238,8 @@ global_defs {
   vrrp_garp_master_delay 7
 }
 ";
-        let reading = read_text_as("a.conf", text, Purpose::Show);
-        assert!(reading.config.is_some(), "{}", reading.render(crate::config::Colour::Never));
-        let address = |words| line(words, false, None);
-        let instance = |name: &str, vrid: &str, addresses: Vec<Line>| {
-            let interval = if name == "A" { "advert_int 1" } else { "advert_int 2" };
-            let mut instance = line(
-                "vrrp_instance",
-                false,
-                Some(vec![
-                    line("interface eth0", false, None),
-                    line(vrid, false, None),
-                    line(interval, name == "A", None),
-                    line("version 3", false, None),
-                    line("garp_master_delay 7", false, None),
-                    line("virtual_ipaddress", false, Some(addresses)),
-                ]),
-            );
-            instance.words = vec![name.to_owned()];
-            instance.thing = Some(crate::config::Thing::Instance(name.to_owned()));
-            instance
-        };
-        let globals =
-            vec![line("vrrp_garp_master_delay 7", false, None), line("vrrp_version 3", false, None)];
-        let lines = [
-            line("global_defs", false, Some(globals)),
-            instance("A", "virtual_router_id 51", vec![address("10.0.0.8"), address("10.0.0.9/32")]),
-            instance(
-                "B",
-                "virtual_router_id 52",
-                vec![address("10.0.0.7"), address("10.0.0.6"), address("10.0.0.5")],
-            ),
-        ];
-        let expected = "\
+
+    const ANNOTATED: &str = "\
 global_defs {                 # a.conf:20
     vrrp_garp_master_delay 7  # a.conf:24
     vrrp_version 3            # a.conf:21
@@ -305,6 +272,41 @@ vrrp_instance B {         # a.conf:10
     }
 }
 ";
-        assert_eq!(annotated(&lines, &reading), expected);
+
+    #[test]
+    fn each_value_tells_where_it_comes_from() {
+        let reading = read_text_as("a.conf", TEXT, Purpose::Show);
+        assert!(reading.config.is_some(), "{}", reading.render(crate::config::Colour::Never));
+        let address = |words| line(words, false, None);
+        let instance = |name: &str, vrid: &str, addresses: Vec<Line>| {
+            let interval = if name == "A" { "advert_int 1" } else { "advert_int 2" };
+            let mut instance = line(
+                "vrrp_instance",
+                false,
+                Some(vec![
+                    line("interface eth0", false, None),
+                    line(vrid, false, None),
+                    line(interval, name == "A", None),
+                    line("version 3", false, None),
+                    line("garp_master_delay 7", false, None),
+                    line("virtual_ipaddress", false, Some(addresses)),
+                ]),
+            );
+            instance.words = vec![name.to_owned()];
+            instance.thing = Some(crate::config::Thing::Instance(name.to_owned()));
+            instance
+        };
+        let globals =
+            vec![line("vrrp_garp_master_delay 7", false, None), line("vrrp_version 3", false, None)];
+        let lines = [
+            line("global_defs", false, Some(globals)),
+            instance("A", "virtual_router_id 51", vec![address("10.0.0.8"), address("10.0.0.9/32")]),
+            instance(
+                "B",
+                "virtual_router_id 52",
+                vec![address("10.0.0.7"), address("10.0.0.6"), address("10.0.0.5")],
+            ),
+        ];
+        assert_eq!(annotated(&lines, &reading), ANNOTATED);
     }
 }

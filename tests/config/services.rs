@@ -95,6 +95,15 @@ fn a_plain_server_needs_no_extras() {
 }
 
 #[test]
+fn servers_that_say_the_same_share_it() {
+    let server = |n: u8| format!("real_server 10.0.1.{n} 80 {{\nsnmp_name x\n}}\n");
+    let config = good(&service(&(server(1) + &server(2))));
+    let extras: Vec<_> = only_service(&config).servers.values().map(|server| server.extras.clone()).collect();
+    let [Some(first), Some(second)] = &extras[..] else { panic!("{extras:?}") };
+    assert!(std::sync::Arc::ptr_eq(first, second));
+}
+
+#[test]
 fn servers_take_over_what_the_service_says() {
     let config = good(&service("weight 9\nalpha\ninhibit_on_failure\nreal_server 10.0.1.1 80 {\n}"));
     let (_, server) = only_server(only_service(&config));
@@ -185,6 +194,10 @@ fn groups_hold_addresses_ranges_and_marks() {
         assert_eq!(read_text("a", &text).config.is_some(), expected.is_some(), "{line}");
     }
     assert!(group("fwmark").config.is_none(), "keepalived ends there");
+    for head in ["fwmark", "group"] {
+        let text = service(SERVER).replace("10.0.0.9 80", head);
+        assert!(compatible(&text).config.is_none(), "keepalived crashes at `virtual_server {head}`");
+    }
 }
 
 #[test]

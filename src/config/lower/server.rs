@@ -60,14 +60,24 @@ pub(super) fn lower(
     let thing = |number: usize| endpoint.served.check(key, number);
     // A check asks the port that is written, even where the service's own counts.
     let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
-    let Some(server) = draft.finish(context, checks) else { return };
+    let Some(mut server) = draft.finish(context, checks) else { return };
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
         let message = format!("the real server {key} is there already; this one is left out");
         context.warning(Code::DuplicateServer, span, message);
         return;
     }
+    share_extras(&mut server, out);
     out.insert(key, Arc::new(server));
+}
+
+/// Of thousands of servers most say the same: what the one before has is kept once.
+fn share_extras(server: &mut RealServer, others: &Servers) {
+    if let Some((_, before)) = others.last_key_value()
+        && before.extras == server.extras
+    {
+        server.extras.clone_from(&before.extras);
+    }
 }
 
 /// What has been said in the block.
@@ -121,7 +131,7 @@ impl<'a> Draft<'a> {
         }
         let Inherited { method, inhibit, alpha, weight, alert, .. } = self.own;
         self.extras.tunnel = method.tunnel;
-        let extras = (self.extras != Extras::default()).then(|| Box::new(self.extras));
+        let extras = (self.extras != Extras::default()).then(|| Arc::new(self.extras));
         let Checks { made: checks, planned } = checks;
         Some(RealServer {
             weight,

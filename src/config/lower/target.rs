@@ -37,7 +37,8 @@ impl Target {
         let second = block.words().get(1);
         let kind = match (word.text.as_str(), second) {
             ("fwmark", None) => {
-                context.error(Code::MissingValue, span, "`fwmark` needs a number from 1 to 4294967295");
+                let message = "`fwmark` needs a number from 1 to 4294967295";
+                context.error_but(Code::MissingValue, span, message, None, Reaction::Stops);
                 return None;
             }
             ("fwmark", Some(word)) => {
@@ -45,7 +46,8 @@ impl Target {
                 Kind::Mark(u32::try_from(mark).ok()?)
             }
             ("group", None) => {
-                context.error(Code::MissingValue, span, "`group` needs the name of a `virtual_server_group`");
+                let message = "`group` needs the name of a `virtual_server_group`";
+                context.error_but(Code::MissingValue, span, message, None, Reaction::Stops);
                 return None;
             }
             ("group", Some(word)) => match groups.get(&word.text) {

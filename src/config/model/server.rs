@@ -1,6 +1,6 @@
 //! `real_server`, as the daemon uses it.
 //!
-//! There may be tens of thousands of them, so what few servers say stands in a box of its own.
+//! There may be tens of thousands of them, so what few servers say stands apart, once for all that say the same.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct RealServer {
     /// Checks that are not made yet, in the file's order.
     pub planned: Vec<Arc<PlannedCheck>>,
     /// What most servers do not say; `None` if this one says none of it.
-    pub extras: Option<Box<Extras>>,
+    pub extras: Option<Arc<Extras>>,
 }
 
 /// What a real server rarely says.

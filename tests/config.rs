@@ -6,6 +6,10 @@ mod any_text;
 mod checks;
 #[path = "config/complaints.rs"]
 mod complaints;
+#[path = "config/global.rs"]
+mod global;
+#[path = "config/instances.rs"]
+mod instances;
 #[path = "config/language.rs"]
 mod language;
 #[path = "config/services.rs"]

@@ -194,6 +194,10 @@ codes! {
     OwnerAsBackup = "owner-as-backup",
     /// One virtual router identifier for version 2 and version 3 on one interface.
     SharedRouter = "shared-router",
+    /// A sync group with a single member.
+    LonelyGroup = "lonely-group",
+    /// A sync group whose members would not all rather be master, or backup, on the same director.
+    UnevenGroup = "uneven-group",
     /// Adverts to peers without a source address.
     NoSourceAddress = "no-source-address",
     /// An instance names itself among its peers.
@@ -242,6 +246,8 @@ codes! {
     InhibitedPersistence = "inhibited-persistence",
     /// A group that nothing uses.
     UnusedGroup = "unused-group",
+    /// Mail is asked for, and nobody would get it.
+    UnsentMail = "unsent-mail",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
     NopreemptWeight = "nopreempt-weight",
     /// Weights that raise a priority beyond what is possible.
@@ -252,6 +258,8 @@ codes! {
     IdleTracker = "idle-tracker",
     /// A script that may run longer than its interval.
     SlowScript = "slow-script",
+    /// Commands that root runs without a look at who may change them.
+    ScriptsAsRoot = "scripts-as-root",
     /// A command with words that only a shell would understand.
     NoShell = "no-shell",
     /// The other director has no such instance.

@@ -180,6 +180,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_in_effect_yet_restarts_nothing() {
+        let text = |lines: &str, group: &str| {
+            config(&format!(
+                "{group}vrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\n{lines}\nvirtual_ipaddress {{\n\
+                 10.0.0.9\n}}\n}}\n"
+            ))
+        };
+        let old = text("", "");
+        let (new, difference) = adopt(&old, text("notify_master /bin/x\nuse_vmac", ""));
+        assert_eq!(difference.instances.to_change, ["A".to_owned()].into());
+        assert_eq!(difference.instances.len(), 1);
+        assert_eq!(new.instances["A"].router, old.instances["A"].router);
+        let (new, difference) = adopt(&old, text("", "vrrp_sync_group G {\ngroup {\nA\n}\n}\n"));
+        assert!(difference.instances.is_empty() && difference.rest_changed, "{difference:?}");
+        assert!(Arc::ptr_eq(&new.instances["A"], &old.instances["A"]));
+    }
+
+    #[test]
     fn within_a_changed_service_unchanged_servers_and_checks_keep_their_pointers() {
         let old = config(&service(80, 1));
         let (new, _) = adopt(&old, config(&service(80, 2)));

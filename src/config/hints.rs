@@ -7,6 +7,9 @@
 //! [`find`] looks at one file, [`compare`] at the files of two directors that should agree.
 
 mod check;
+mod command;
+mod global;
+mod group;
 pub mod host;
 mod instance;
 mod peer;
@@ -49,6 +52,8 @@ pub const TRAPS: &[Trap] = &[
         "Version 2 and version 3 use one VRID on one interface.",
         instance::shared_router,
     ),
+    trap(Code::LonelyGroup, "A sync group has one member only.", group::lonely_group),
+    trap(Code::UnevenGroup, "Members of a sync group differ in `priority` or `state`.", group::uneven_group),
     trap(Code::NoSourceAddress, "Peers are named, and no `unicast_src_ip`.", instance::no_source_address),
     trap(Code::PeerIsSelf, "The own address is among the peers.", instance::peer_is_self),
     trap(
@@ -99,6 +104,7 @@ pub const TRAPS: &[Trap] = &[
         pool::inhibited_persistence,
     ),
     trap(Code::UnusedGroup, "No virtual server uses a `virtual_server_group`.", pool::unused_group),
+    trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
     trap(
         Code::NopreemptWeight,
         "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",
@@ -116,7 +122,12 @@ pub const TRAPS: &[Trap] = &[
         tracker::idle_tracker,
     ),
     trap(Code::SlowScript, "A script's `timeout` is longer than its `interval`.", tracker::slow_script),
-    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", tracker::no_shell),
+    trap(
+        Code::ScriptsAsRoot,
+        "Commands are run as root, or by a user that nobody chose, without `enable_script_security`.",
+        command::as_root,
+    ),
+    trap(Code::NoShell, "A command holds `&&`, `|`, `>` or the like outside quotes.", command::no_shell),
 ];
 
 const fn trap(code: Code, about: &'static str, find: fn(&mut Look<'_>)) -> Trap {

@@ -8,6 +8,7 @@ mod host;
 pub(crate) mod inbox;
 mod links;
 mod mail;
+mod namespace;
 mod network;
 mod priority;
 mod probes;
@@ -138,6 +139,10 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         eprint!("{}", reading.render(Colour::for_terminal(&std::io::stderr())));
         return Err(Exit::Config);
     };
+    if let Some(sentence) = namespace::mismatch(&config.root) {
+        error!("{sentence}");
+        return Err(Exit::Config);
+    }
     let kernel_table = options.ipvs == Backend::Kernel && !config.services.is_empty();
     let missing = host::missing_capabilities(config, kernel_table);
     if !missing.is_empty() {

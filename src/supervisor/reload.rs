@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::Options;
 use super::host;
 use super::inbox::Sender;
+use super::namespace;
 use crate::config::{self, Colour, Complaint, Config, Difference, Manner, Reading};
 use crate::director::event::Event;
 
@@ -106,6 +107,10 @@ impl Reloader {
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
         };
+        if let Some(summary) = namespace::mismatch(&config.root) {
+            error!("the configuration is refused and the running one goes on: {summary}");
+            return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
+        }
         if !rendered.is_empty() {
             warn!("the configuration is taken over with complaints:\n{rendered}");
         }

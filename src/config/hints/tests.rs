@@ -54,7 +54,7 @@ fn http(url: &str) -> String {
 }
 
 fn misc(path: &str) -> String {
-    service("protocol TCP", "", &format!("MISC_CHECK {{\nmisc_path {path}\n}}"))
+    service("protocol TCP", "", &format!("MISC_CHECK {{\nuser nobody\nmisc_path {path}\n}}"))
 }
 
 fn ssl(files: &str, lines: &str) -> String {
@@ -93,6 +93,28 @@ fn traps_of_instances_are_told_and_nothing_else() {
     ];
     for (lines, expected) in cases {
         assert_eq!(hints(&instance(lines), &[]), *expected, "{lines}");
+    }
+}
+
+#[test]
+fn traps_of_groups_are_told_and_nothing_else() {
+    use Code::*;
+    let two = |first: &str, second: &str, members: &str| {
+        let other = instance(second).replace(" A ", " B ").replace("id 1", "id 2").replace("0.9", "0.8");
+        format!("{}{other}vrrp_sync_group G {{\ngroup {{\n{members}\n}}\n}}\n", instance(first))
+    };
+    let cases: &[(&str, &str, &str, &[Code])] = &[
+        ("", "", "A\nB", &[]),
+        ("priority 150", "priority 150", "A\nB", &[]),
+        ("priority 150", "", "A\nB", &[UnevenGroup]),
+        ("state BACKUP", "", "A\nB", &[]),
+        ("state MASTER\npriority 100", "", "A\nB", &[UnevenGroup]),
+        ("state MASTER\npriority 150", "", "B\nA", &[UnevenGroup]),
+        ("priority 150", "", "A", &[LonelyGroup]),
+    ];
+    for (first, second, members, expected) in cases {
+        let text = two(first, second, members);
+        assert_eq!(hints(&text, &[Code::NotSupportedYet]), *expected, "{text}");
     }
 }
 
@@ -195,6 +217,21 @@ fn traps_of_pools_are_told_and_nothing_else() {
     for (text, expected) in cases {
         assert_eq!(hints(&text), expected, "{text}");
     }
+}
+
+#[test]
+fn mail_that_nobody_gets_is_told_once() {
+    let mail = "global_defs {\nnotification_email {\na@example.org\n}\nsmtp_server 192.0.2.1\n}\n";
+    let on = "global_defs {\nsmtp_alert\n}\n";
+    assert_eq!(hints(&instance("smtp_alert"), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&(instance("") + on), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&(instance("smtp_alert") + on), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&tcp("smtp_alert"), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&(instance("smtp_alert") + mail), &[]), []);
+    assert_eq!(hints(&instance("smtp_alert off"), &[]), []);
+    // What is wrong there is told by a warning.
+    let no_server = mail.replace("smtp_server 192.0.2.1\n", "");
+    assert_eq!(hints(&(instance("smtp_alert") + &no_server), &[Code::MissingKeyword]), []);
 }
 
 #[test]

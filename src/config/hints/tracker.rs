@@ -8,11 +8,8 @@ use std::collections::BTreeSet;
 use vrrp::PRIORITY_OWNER;
 
 use super::priority::{Effective, counting, effective, groups};
-use super::{Look, check, seconds};
+use super::{Look, seconds};
 use crate::config::{PlannedCheck, Thing, Tracks};
-
-/// Words that mean something to a shell, and nothing to anybody else.
-const SHELL: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "!", "[["];
 
 pub(super) fn nopreempt_with_weight(look: &mut Look<'_>) {
     let groups = groups(look.config);
@@ -141,28 +138,4 @@ pub(super) fn slow_script(look: &mut Look<'_>) {
             look.hint(&Thing::Script(name.clone()), "timeout", message, suggestion);
         }
     }
-}
-
-pub(super) fn no_shell(look: &mut Look<'_>) {
-    let suggestion = "write a script, or `sh -c '…'` with all of it in single quotes";
-    for (name, script) in &look.config.scripts {
-        if let Some(message) = for_shell(&script.command.words) {
-            look.hint(&Thing::Script(name.clone()), "script", message, suggestion);
-        }
-    }
-    check::each(look, suggestion, |check, _| {
-        let check::Any::Command(check) = check else { return None };
-        for_shell(&check.command.words).map(|message| ("misc_path", message))
-    });
-}
-
-fn for_shell(words: &[String]) -> Option<String> {
-    let odd = |word: &&String| {
-        SHELL.contains(&word.as_str())
-            || word.ends_with(';')
-            || word.starts_with('>')
-            || word.starts_with("2>")
-    };
-    let odd = words.iter().find(odd)?;
-    Some(format!("no shell reads the command: `{odd}` is an argument like any other"))
 }

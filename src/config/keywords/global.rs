@@ -38,7 +38,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("shutdown_script", &[Global], Words("COMMAND"), NotYet("the script is not run"), "A command that is run once at the end."),
     key("startup_script_timeout", &[Global], Whole(1, 1_000), NotYet("the script is not run"), "How long the start-up script may take, in seconds.").by_default("10"),
     key("shutdown_script_timeout", &[Global], Whole(1, 1_000), NotYet("the script is not run"), "How long the shut-down script may take, in seconds.").by_default("10"),
-    key("umask", &[Global], Words("MODE"), NotYet("files get the rights that the daemon was started with"), "Rights that new files do not get.").by_default("rights for the owner only, to read and write"),
+    key("umask", &[Global], Words("MODE"), NotYet("what the daemon makes is for its own user alone"), "Rights that new files do not get.").by_default("rights for the owner only, to read and write"),
     key("random_seed", &[Global], Whole(0, u32::MAX as i64), NotYet("random numbers begin anew at each start, as with any keepalived so far"), "Where random numbers begin.").by_default("the time"),
     key("default_interface", &[Global], Word("an interface"), Works, "The interface of instances and addresses that name none."),
     key("dynamic_interfaces", &[Global], Words("[allow_if_changes]"), Accepted("an interface may always come and go"), "Interfaces need not exist yet.").by_default("off"),

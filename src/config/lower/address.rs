@@ -49,7 +49,7 @@ fn line(context: &mut Context<'_>, statement: &Statement, groups: Groups<'_>) ->
     if OPTIONS.contains(&word.text.as_str()) {
         let message =
             format!("this line names no address: it comes first, and then words like `{}`", word.text);
-        context.error(Code::MissingValue, word.span, message);
+        context.error_but(Code::MissingValue, word.span, message, None, Reaction::goes_on(LEFT_OUT));
         return None;
     }
     let address = virtual_address(context, word)?;

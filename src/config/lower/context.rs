@@ -8,8 +8,34 @@ use crate::config::syntax::{Block, Statement, Word};
 use crate::config::{Manner, Purpose, Spans, Thing};
 
 /// Keywords of which the first counts in these blocks; of all others the last does.
-const FIRST_COUNTS: &[(&str, Place)] =
-    &[("digest", Place::Url), ("file", Place::TrackFile), ("process", Place::TrackProcess)];
+const FIRST_COUNTS: &[(&str, Place)] = &[
+    ("digest", Place::Url),
+    ("file", Place::TrackFile),
+    ("instance", Place::Root),
+    ("lvs_notify_fifo", Place::Global),
+    ("lvs_notify_fifo_script", Place::Global),
+    ("lvs_sync_daemon", Place::Global),
+    ("net_namespace", Place::Root),
+    ("net_namespace_ipvs", Place::Root),
+    ("nftables", Place::Global),
+    ("nftables_ipvs", Place::Global),
+    ("notify_fifo", Place::Global),
+    ("notify_fifo_script", Place::Global),
+    ("process", Place::TrackProcess),
+    ("shutdown_script", Place::Global),
+    ("snmp_socket", Place::Global),
+    ("startup_script", Place::Global),
+    ("vmac_addr_prefix", Place::Global),
+    ("vmac_prefix", Place::Global),
+    ("vrrp_iptables", Place::Global),
+    ("vrrp_ipsets", Place::Global),
+    ("vrrp_notify_fifo", Place::Global),
+    ("vrrp_notify_fifo_script", Place::Global),
+];
+
+/// Keywords of which each adds to those before.
+const ADDING: &[&str] =
+    &["bfd_cpu_affinity", "checker_cpu_affinity", "lvs_timeouts", "status_code", "vrrp_cpu_affinity"];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +65,6 @@ impl<'a> Entry<'a> {
         self.statement.block.as_ref().map_or(&[], |block| &block.statements)
     }
 }
-
-/// Keywords of which each says a part.
-const ADD_UP: &[&str] = &["status_code"];
 
 pub(super) struct Context<'a> {
     manner: Manner,
@@ -187,13 +210,13 @@ impl<'a> Context<'a> {
 
     fn note_repetition(&mut self, entry: &Entry<'_>, seen: &mut Vec<(&'static str, Span)>) {
         let name = entry.name();
+        if ADDING.contains(&name) {
+            return;
+        }
         let Some((_, first)) = seen.iter_mut().find(|(other, _)| *other == name) else {
             seen.push((name, entry.span()));
             return;
         };
-        if ADD_UP.contains(&name) {
-            return;
-        }
         let places = entry.keyword.places;
         let is_first = FIRST_COUNTS.iter().any(|(first, place)| *first == name && places.contains(place));
         let which = if is_first { "first" } else { "last" };

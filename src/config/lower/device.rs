@@ -14,6 +14,7 @@ const IGNORED: &str = "the word is ignored";
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     vmac: Option<Vmac>,
+    vmac_span: Option<Span>,
     ipvlan: Option<(Ipvlan, Span)>,
     adverts_below: Option<Span>,
 }
@@ -22,7 +23,10 @@ impl Draft {
     /// Takes in a statement, if it is one of these.
     pub fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         match entry.name() {
-            "use_vmac" => self.vmac = Some(vmac(context, entry)),
+            "use_vmac" => {
+                self.vmac = Some(vmac(context, entry));
+                self.vmac_span = Some(entry.span());
+            }
             "use_ipvlan" => self.ipvlan = Some((ipvlan(context, entry), value_span(entry))),
             "vmac_xmit_base" => {
                 context.flag(entry);
@@ -45,8 +49,12 @@ impl Draft {
         }
         match (self.vmac, self.ipvlan) {
             (_, Some((ipvlan, _))) => Device::Ipvlan(Box::new(ipvlan)),
-            // To peers adverts can only go by the interface below.
             (Some(vmac), None) => {
+                if let (true, None) = (unicast, self.adverts_below) {
+                    let message = "adverts to peers can only go by the interface below".to_owned();
+                    let span = self.vmac_span.unwrap_or_default();
+                    context.warning_with(Code::ValueAdjusted, span, message, "say `vmac_xmit_base` too");
+                }
                 let adverts_below = unicast || self.adverts_below.is_some();
                 Device::Vmac(Box::new(Vmac { adverts_below, ..vmac }))
             }

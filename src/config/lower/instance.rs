@@ -97,6 +97,8 @@ struct Draft {
     notify: Notify,
     device: device::Draft,
     adverts: AdvertOptions,
+    /// Where `unicast_ttl` stands.
+    ttl: Option<Span>,
     conduct: Conduct,
     extra_garp: Option<ExtraGarp>,
     sync_interface: Option<String>,
@@ -110,6 +112,9 @@ impl Draft {
         let Some(inside) = &block.statement.block else { return draft };
         for entry in context.entries(inside, Place::Instance) {
             draft.given.insert(entry.name());
+            if entry.name() == "unicast_ttl" {
+                draft.ttl = Some(value_span(&entry));
+            }
             let taken = draft.garp.take(context, entry.name(), &entry)
                 || draft.notify.take(context, &entry)
                 || draft.device.take(context, &entry)
@@ -282,6 +287,7 @@ impl Draft {
         let version = self.version(context, defaults);
         let role = self.role.unwrap_or(if self.priority == Some(255) { Role::Master } else { Role::Backup });
         let priority = self.priority(context, role, span);
+        let role = self.role_with_header(context, role);
         let interval = self.interval(context, version);
         let (preempt, preempt_delay) = self.preemption(context, role);
         let transport = self.transport(context, span);
@@ -308,7 +314,9 @@ impl Draft {
         router.lower_prio_no_advert = self.lower_prio_no_advert.unwrap_or(defaults.lower_prio_no_advert);
         router.higher_prio_send_advert =
             self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);
-        let device = self.device.finish(context, matches!(transport, Transport::Unicast(_)));
+        let unicast = matches!(transport, Transport::Unicast(_));
+        self.only_to_peers(context, unicast);
+        let device = self.device.finish(context, unicast);
         let instance = Instance {
             interface: interface?,
             router,
@@ -332,6 +340,28 @@ impl Draft {
         Some((instance, waits))
     }
 
+    /// What means nothing without peers.
+    fn only_to_peers(&mut self, context: &mut Context<'_>, unicast: bool) {
+        if let Some(span) = self.ttl.filter(|_| !unicast) {
+            let message = "`unicast_ttl` means nothing without `unicast_peer`";
+            context.warning(Code::NoEffect, span, message);
+            self.adverts.ttl = None;
+        }
+    }
+
+    /// With an authentication header one has to listen first: its numbers only ever grow.
+    fn role_with_header(&self, context: &mut Context<'_>, role: Role) -> Role {
+        let header = matches!(self.auth, Some((Kind::Header(_), _)));
+        if !header || role == Role::Backup {
+            return role;
+        }
+        if let Some((_, span)) = &self.auth {
+            let message = "`state MASTER` has no effect with `auth_type AH`".to_owned();
+            context.warning_with(Code::Conflict, *span, message, "say `state BACKUP` on both directors");
+        }
+        Role::Backup
+    }
+
     /// IPv6 came with version 3.
     fn version(&self, context: &mut Context<'_>, defaults: &Defaults) -> Version {
         let Some((true, span)) = self.family else {
@@ -344,20 +374,18 @@ impl Draft {
         Version::V3
     }
 
-    /// Whether the instance can only be run by a later version; that it is asked for something that does not work
-    /// yet has been said.
+    /// Whether the instance can only be run by a later version; what is to blame has been said.
     fn waits(&self, transport: &Transport, version: Version, defaults: &Defaults) -> bool {
         let adverts = &self.adverts;
         let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
         let group = adverts.group.or(if ipv6 { defaults.group6 } else { defaults.group4 });
         let v3_checksum_as_v2 = adverts.v3_checksum_as_v2.or(defaults.v3_checksum_as_v2);
         let unicast = matches!(transport, Transport::Unicast(_));
-        let usual_group =
-            |group: IpAddr| [IpAddr::V4(vrrp::GROUP_V4), vrrp::GROUP_V6.into()].contains(&group);
+        let usual_group = if ipv6 { IpAddr::V6(vrrp::GROUP_V6) } else { IpAddr::V4(vrrp::GROUP_V4) };
         adverts.vrf.is_some()
-            || (!unicast && group.is_some_and(|group| !usual_group(group)))
+            || (!unicast && group.is_some_and(|group| group != usual_group))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
-            || (version == Version::V3 && v3_checksum_as_v2 == Some(true))
+            || (!ipv6 && version == Version::V3 && v3_checksum_as_v2 == Some(true))
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {

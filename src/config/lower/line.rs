@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::context::{Context, short};
 use crate::config::complaint::{Code, Reaction};
+use crate::config::keywords;
 use crate::config::source::Span;
 use crate::config::syntax::{Statement, Word};
 use crate::config::{Id, Network, Watch};
@@ -16,6 +17,8 @@ pub(super) struct Line<'a> {
     rest: std::iter::Chain<std::iter::Once<&'a Word>, std::slice::Iter<'a, Word>>,
     /// What becomes of a line that ends too early.
     cut_off: Reaction,
+    /// Whether a word was not understood.
+    lost: bool,
 }
 
 impl<'a> Line<'a> {
@@ -25,12 +28,17 @@ impl<'a> Line<'a> {
             context.error(Code::UnexpectedBlock, block.open, format!("{what} takes no block"));
         }
         let first = &statement.keyword;
-        Self { first, rest: std::iter::once(first).chain(&statement.words), cut_off }
+        Self { first, rest: std::iter::once(first).chain(&statement.words), cut_off, lost: false }
     }
 
     /// Where the line begins.
     pub fn span(&self) -> Span {
         self.first.span
+    }
+
+    /// Whether a word was not understood, and so the rest not looked at.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// The next word, if there is one.
@@ -61,6 +69,22 @@ impl<'a> Line<'a> {
         }
         value
     }
+}
+
+/// Complains of a word that is none of a line's, and gives up on the rest of the line.
+pub(super) fn unknown(
+    context: &mut Context<'_>,
+    owner: &str,
+    word: &Word,
+    words: &[&'static str],
+    line: &mut Line<'_>,
+) {
+    line.lost = true;
+    while line.next().is_some() {}
+    let message = format!("`{}` is no word of {owner}", short(&word.text));
+    let nearest = keywords::closest(&word.text, words.iter().copied());
+    let suggestion = nearest.map(|name| format!("did you mean `{name}`?"));
+    context.error_but(Code::InvalidChoice, word.span, message, suggestion, Code::InvalidChoice.keepalived());
 }
 
 /// Names of `track_group` blocks, where a line may name one.
@@ -116,7 +140,7 @@ pub(super) fn id(context: &mut Context<'_>, what: &str, word: &Word, max: u32) -
         return whole(context, what, word, 0, max).map(Id::Number);
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if text.is_empty() || !text.chars().all(fits) {
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(fits) {
         let message = format!("{what} is `{}`; allowed: a name, or a number up to {max}", short(text));
         context.error(Code::InvalidText, word.span, message);
         return None;

@@ -31,16 +31,23 @@ const LONGEST_DELAY: u64 = 255_000_000;
 pub(super) fn lower(context: &mut Context<'_>, entries: &[Entry<'_>], root: &mut Root) {
     for entry in entries {
         match entry.name() {
-            "net_namespace" => root.namespace = namespace(context, entry).or(root.namespace.take()),
-            "net_namespace_ipvs" => match entry.words().is_empty() {
-                true => root.ipvs_namespace = IpvsNamespace::Host,
-                false => {
-                    if let Some(name) = namespace(context, entry) {
-                        root.ipvs_namespace = IpvsNamespace::Named(name);
-                    }
+            "net_namespace" => {
+                let name = namespace(context, entry);
+                root.namespace = root.namespace.take().or(name);
+            }
+            "net_namespace_ipvs" => {
+                let namespace = match entry.words().is_empty() {
+                    true => Some(IpvsNamespace::Host),
+                    false => namespace(context, entry).map(IpvsNamespace::Named),
+                };
+                if let (IpvsNamespace::Same, Some(namespace)) = (&root.ipvs_namespace, namespace) {
+                    root.ipvs_namespace = namespace;
                 }
-            },
-            "instance" => root.instance = root.instance.take().or(context.text(entry)),
+            }
+            "instance" => {
+                let name = context.text(entry);
+                root.instance = root.instance.take().or(name);
+            }
             "linkbeat_use_polling" => {
                 context.flag(entry);
                 root.poll_links = true;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
-use super::line::{Groups, Line, host, id, network, number, track_group, whole};
+use super::line::{Groups, Line, host, id, network, number, track_group, unknown, whole};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::source::Span;
 use crate::config::syntax::{Statement, Word};
@@ -146,6 +146,10 @@ fn line(context: &mut Context<'_>, statement: &Statement, groups: Groups<'_>) ->
     while let Some(word) = line.next() {
         draft.take(context, word, &mut line, groups);
     }
+    // What is said of half a line helps nobody.
+    if line.is_lost() {
+        return None;
+    }
     draft.finish(context, line.span())
 }
 
@@ -246,13 +250,13 @@ impl Draft {
             }
             text if kind.is_some() || self.destination.is_none() || looks_like_one(text) => {
                 if WORDS.contains(&text) || !looks_like_one(text) && self.destination.is_some() {
-                    context.invalid_choice("a word of a route", place, WORDS);
+                    unknown(context, "a route", place, WORDS, line);
                     return;
                 }
                 network(context, "the destination", place)
             }
             _ => {
-                context.invalid_choice("a word of a route", place, WORDS);
+                unknown(context, "a route", place, WORDS, line);
                 return;
             }
         };
@@ -266,8 +270,8 @@ impl Draft {
 
     fn finish(mut self, context: &mut Context<'_>, span: Span) -> Option<Route> {
         let Some((mut destination, place)) = self.destination else {
-            context.error(Code::MissingValue, span, "this route has no destination");
-            // keepalived goes on here.
+            let (message, effect) = ("this route has no destination", Reaction::goes_on(LEFT_OUT));
+            context.error_but(Code::MissingValue, span, message, None, effect);
             return None;
         };
         let parts = &mut self.route;
@@ -443,25 +447,31 @@ fn other(context: &mut Context<'_>, word: &Word, line: &mut Line<'_>, form: Form
     Some(locked.into_iter().chain(good).collect())
 }
 
-/// Milliseconds, or a number with `s` or `ms` behind it; up to 16 minutes.
+/// Milliseconds, or a number with `s` or `ms` behind it; up to 16 minutes. The kernel knows whole milliseconds.
 fn time(context: &mut Context<'_>, what: &str, word: &Word) -> Option<String> {
     const LONGEST: f64 = 960_000.0;
     let text = word.text.as_str();
     let (digits, factor) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(digits), _) => (digits, 1.0),
         (None, Some(digits)) => (digits, 1000.0),
+        (Some(digits), _) => (digits, 1.0),
         (None, None) => (text, 1.0),
     };
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let value = digits.parse::<f64>().ok().filter(|value| plain && value * factor <= LONGEST);
-    if value.is_none() {
+    let milliseconds = digits.parse::<f64>().ok().map(|value| value * factor);
+    let Some(milliseconds) = milliseconds.filter(|value| plain && *value <= LONGEST) else {
         let message = format!(
             "{what} is `{}`; allowed: milliseconds, or a number with `s` or `ms`, up to 960 s",
             short(text)
         );
         context.error(Code::InvalidNumber, word.span, message);
+        return None;
+    };
+    let whole = (milliseconds + 1e-6).floor();
+    if (milliseconds - whole).abs() > 1e-6 {
+        let message = format!("{what} is counted in whole milliseconds: `{}` becomes {whole}ms", short(text));
+        context.warning(Code::ValueAdjusted, word.span, message);
     }
-    value.map(|_| text.to_owned())
+    Some(format!("{whole}ms"))
 }
 
 /// One or two realms, each a number or a name.

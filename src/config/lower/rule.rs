@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
-use super::line::{Groups, Line, id, network, number, track_group, whole};
+use super::line::{Groups, Line, id, network, number, track_group, unknown, whole};
 use super::route::realms;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::source::Span;
@@ -82,6 +82,10 @@ fn line(context: &mut Context<'_>, statement: &Statement, groups: Groups<'_>) ->
     while let Some(word) = line.next() {
         draft.take(context, word, &mut line, groups);
     }
+    // What is said of half a line helps nobody.
+    if line.is_lost() {
+        return None;
+    }
     draft.finish(context, line.span())
 }
 
@@ -114,7 +118,7 @@ impl Draft {
                     self.value(context, word, value);
                 }
             }
-            _ => context.invalid_choice("a word of a rule", word, WORDS),
+            _ => unknown(context, "a rule", word, WORDS, line),
         }
     }
 
@@ -182,8 +186,8 @@ impl Draft {
 
     fn finish(self, context: &mut Context<'_>, span: Span) -> Option<Rule> {
         let Some(action) = self.action else {
-            let message = "this rule does nothing: it has no `table`".to_owned();
-            context.error(Code::MissingValue, span, message);
+            let message = "this rule does nothing: it has no `table`";
+            context.error_but(Code::MissingValue, span, message, None, Reaction::goes_on(LEFT_OUT));
             return None;
         };
         if let (RuleAction::Goto(target), Some(preference)) = (&action, self.preference)

@@ -87,8 +87,8 @@ pub(super) struct Known {
     definitions: BTreeMap<(Kind, String), Defined>,
     /// Where they stand.
     places: BTreeMap<(Kind, String), Span>,
-    /// How many suggestions have been looked for: that costs time.
-    suggested: usize,
+    /// How many names have been compared for suggestions: that costs time.
+    compared: usize,
 }
 
 impl Known {
@@ -97,9 +97,9 @@ impl Known {
     }
 
     fn nearest(&mut self, kind: Kind, name: &str) -> Option<String> {
-        const LIMIT: usize = 100;
-        self.suggested += 1;
-        if self.suggested > LIMIT {
+        const LIMIT: usize = 100_000;
+        self.compared += self.definitions.len();
+        if self.compared > LIMIT {
             return None;
         }
         let names =

@@ -141,6 +141,33 @@ fn scripts_are_looked_at() {
     }
 }
 
+#[test]
+#[rustfmt::skip]
+fn commands_that_root_runs_are_told_once() {
+    use Code::*;
+    let script = "vrrp_script s {\nscript /bin/x\n}\n";
+    let notify = "notify_master /bin/y\nnotify_backup \"/bin/y a\" nobody\n";
+    let tracked = format!("{script}{}", instance(&format!("{notify}track_script {{\ns\n}}")));
+    let cases: &[(&str, &[Code])] = &[
+        ("", &[ScriptsAsRoot]),
+        ("script_user root", &[ScriptsAsRoot]),
+        ("script_user nobody", &[]),
+        ("script_user root\nenable_script_security", &[]),
+        ("enable_script_security", &[]),
+    ];
+    for (global, expected) in cases {
+        assert_eq!(hints(&format!("global_defs {{\n{global}\n}}\n{tracked}")), *expected, "{global}");
+    }
+    let reading = read_text("a.conf", &tracked);
+    let told = reading.complaints.iter().find(|complaint| complaint.code == ScriptsAsRoot).expect("a hint");
+    assert!(told.line == 2 && told.message.ends_with("(and 1 more like it)"), "{told}");
+    let named = tracked.replace("/bin/x", "/bin/x\nuser nobody").replace("/bin/y\n", "/bin/y root\n");
+    assert_eq!(hints(&named), [ScriptsAsRoot]);
+    assert_eq!(hints(&named.replace("/bin/y root", "/bin/y nobody")), []);
+    let shell = named.replace("/bin/y root", "\"/bin/y > /dev/null\" nobody");
+    assert_eq!(hints(&shell), [NoShell]);
+}
+
 /// What a comparison says of failures: in the first file, in the second.
 fn compared(ours: &str, theirs: &str) -> [Vec<String>; 2] {
     let read = |name: &str, lines: &str| read_text(name, &tracking(lines));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{flag, keep, nearest, set};
+use super::{flag, keep, keep_first, nearest, set};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::syntax::Word;
@@ -48,9 +48,9 @@ impl ScriptRules {
             "enable_script_security" => self.security = flag(context, entry),
             "set_supplementary_groups" => self.supplementary_groups = flag(context, entry),
             "use_symlink_paths" => set(&mut self.symlink_paths, context.switch(entry)),
-            "startup_script" => keep(&mut self.startup, context.command(entry)),
+            "startup_script" => keep_first(&mut self.startup, context.command(entry)),
             "startup_script_timeout" => set(&mut self.startup_timeout, context.whole_seconds(entry)),
-            "shutdown_script" => keep(&mut self.shutdown, context.command(entry)),
+            "shutdown_script" => keep_first(&mut self.shutdown, context.command(entry)),
             "shutdown_script_timeout" => set(&mut self.shutdown_timeout, context.whole_seconds(entry)),
             _ => return false,
         }

@@ -59,7 +59,7 @@ impl Snmp {
             "enable_snmp_rfcv2" => self.rfc_v2 = flag(context, entry),
             "enable_snmp_rfcv3" => self.rfc_v3 = flag(context, entry),
             "enable_traps" => self.traps = flag(context, entry),
-            "snmp_socket" => keep(&mut self.socket, context.text(entry)),
+            "snmp_socket" => keep_first(&mut self.socket, context.text(entry)),
             "snmp_vs_stats_update_interval" => set(&mut self.service_age, context.seconds(entry)),
             "snmp_rs_stats_update_interval" => set(&mut self.server_age, context.seconds(entry)),
             _ => return false,

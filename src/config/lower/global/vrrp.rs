@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vrrp::{AnnounceSettings, Version};
 
-use super::{flag, keep, nearest, set};
+use super::{flag, keep, keep_first, nearest, set};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::announce;
 use crate::config::lower::context::{Context, Entry};
@@ -46,8 +46,8 @@ impl VrrpDefaults {
             "vrrp_startup_delay" => set(&mut self.startup_delay, context.seconds(entry)),
             "vrrp_delay_after_boot" => set(&mut self.delay_after_boot, context.seconds(entry)),
             "log_unknown_vrids" => self.log_unknown_vrids = flag(context, entry),
-            "vmac_prefix" => keep(&mut self.vmac_prefix, context.text(entry)),
-            "vmac_addr_prefix" => keep(&mut self.vmac_addr_prefix, context.text(entry)),
+            "vmac_prefix" => keep_first(&mut self.vmac_prefix, context.text(entry)),
+            "vmac_addr_prefix" => keep_first(&mut self.vmac_addr_prefix, context.text(entry)),
             "vrrp_notify_priority_changes" => keep(&mut self.notify_priority_changes, context.switch(entry)),
             "disable_local_igmp" => self.disable_local_igmp = flag(context, entry),
             _ => return false,

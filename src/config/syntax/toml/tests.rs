@@ -100,7 +100,7 @@ global_defs {
   smtp_server mail.example.org 25
   enable_script_security
   vrrp_lower_prio_no_advert false
-  compat
+  compat true
 }
 vrrp_instance VI_1 {
   nopreempt

@@ -194,6 +194,80 @@ proptest! {
     }
 }
 
+#[rustfmt::skip]
+/// Pieces that lines of addresses, routes, rules, peers and devices are made of, right and wrong.
+const PIECES: &[&str] = &[
+    "dev eth0", "dev eth1", "dev e/", "label eth0:x", "label", "brd +", "brd -", "brd 10.0.0.255", "brd x", "scope link",
+    "scope 300", "scope 7", "peer 10.0.0.9", "peer fe80::9", "preferred_lft 7", "preferred_lft x", "preferred_lft forever",
+    "home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track", "track_group T", "track_group U", "use_vmac",
+    "src 10.0.0.7", "src fe80::7", "to 10.7.0.0/16", "via 10.0.0.254", "via inet6 fe80::7", "gw 10.0.0.253",
+    "or 10.0.0.252", "inet", "inet6", "table main", "table 0x7", "metric 7", "metric -1", "mtu 1400", "mtu lock 1400",
+    "nexthop", "nexthop via 10.0.0.251 weight 7", "nexthop dev eth2 weight 300 onlink", "onlink", "encap mpls 7/8",
+    "encap ip id 7 ttl 8", "append", "add", "prepend", "blackhole", "nat 10.8.0.0/16", "tos 0x10", "dsfield 7",
+    "protocol 18", "protocol bird", "realms 1/2", "realms x", "rtt 10ms", "rtt 1.5s", "rttvar lock 0.0004s", "pref low",
+    "features ecn", "features x", "expires 7", "vrf v", "advmss lock 7", "congctl lock reno", "quickack 1", "not",
+    "from 10.6.0.0/16", "from all", "to fd00::/7", "lookup 7", "goto 77", "nop", "l3mdev", "iif eth0", "oif eth1",
+    "fwmark 1/0xff", "fwmark 0x7", "preference 7", "order 8", "ipproto TCP", "ipproto x", "sport 1-9", "dport 7",
+    "uidrange 1-7", "tunnel-id 7", "suppress_prefixlength 7", "suppress_ifgroup x", "type prohibit", "\"\"", "\"a b\"",
+    "name v7", "group 7", "group x", "min_ttl 7", "max_ttl 300", "02:00:00:00:00:01", "private", "netlink_notify_msg",
+    "10.0.0.3/24", "fd00::3/64", "7", "x",
+];
+
+#[rustfmt::skip]
+/// How lines begin.
+const BEGINNINGS: &[&str] = &[
+    "10.0.0.1", "10.0.0.1/24", "10.0.0.2/33", "10.0.0.2/x", "127.0.0.1", "fe80::1", "fd00::/64", "default", "default6",
+    "from 10.0.0.7 table 7", "to fd00::7 lookup main preference 9", "x", "not", "name v1", "",
+];
+
+fn nonsense() -> impl Strategy<Value = String> {
+    let line = (select(BEGINNINGS), prop::collection::vec(select(PIECES), 0..4))
+        .prop_map(|(first, rest)| format!("{first} {}", rest.join(" ")));
+    prop::collection::vec(line, 0..4).prop_map(|lines| lines.join("\n"))
+}
+
+fn text_of(config: &Config) -> String {
+    text(&lines(config))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    /// Whatever compatible reading makes of nonsense, it is written so that strict reading makes the same of it.
+    #[test]
+    fn what_is_left_of_nonsense_is_written_as_it_was_meant(lines in nonsense(), place in 0..9_usize) {
+        let block = |name: &str| format!("{name} {{\n{lines}\n}}\n");
+        let device = |name: &str| format!("{name} {}\n", lines.lines().next().unwrap_or_default());
+        let (inside, outside) = match place {
+            0 => (block("virtual_ipaddress"), String::new()),
+            1 => (block("virtual_ipaddress_excluded"), String::new()),
+            2 => (block("virtual_routes"), String::new()),
+            3 => (block("virtual_rules"), String::new()),
+            4 => (block("unicast_peer"), String::new()),
+            5 => (device("use_vmac"), String::new()),
+            6 => (device("use_ipvlan"), String::new()),
+            7 => (String::new(), block("static_routes") + &block("static_ipaddress")),
+            _ => (String::new(), block("static_rules")),
+        };
+        let text = format!(
+            "track_group T {{\ngroup {{\nA\n}}\n}}\n{outside}vrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\n{inside}}}\n"
+        );
+        // A word without its value ends keepalived.
+        if let Some(config) = reading(&text).config {
+            let written = text_of(&config);
+            let again = reading(&written);
+            let shown = again.render(crate::config::Colour::Never);
+            prop_assert_eq!(again.config.as_ref(), Some(&config), "{}\n---\n{}\n---\n{}", text, written, shown);
+            let wrong = again.complaints.iter().find(|complaint| {
+                complaint.keepalived.is_some() && complaint.code != Code::NotSupportedYet
+            });
+            // An address that is none is used all the same.
+            let wrong = wrong.filter(|wrong| wrong.code != Code::InvalidAddress);
+            prop_assert!(wrong.is_none(), "{}\n---\n{}\n---\n{}", text, written, shown);
+        }
+    }
+}
+
 #[test]
 fn what_is_written_is_what_was_said() {
     let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\nuse_vmac name v7\nnotify \"/x 'y z'\" u g\n\

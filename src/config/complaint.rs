@@ -230,6 +230,8 @@ codes! {
     SorryIsReal = "sorry-is-real",
     /// No real server has a weight.
     NoWeight = "no-weight",
+    /// Mail is asked for, and nobody would get it.
+    UnsentMail = "unsent-mail",
     /// More weight must be up than there is.
     QuorumTooHigh = "quorum-too-high",
     /// A quorum that is never reached again once it is lost.
@@ -246,8 +248,6 @@ codes! {
     InhibitedPersistence = "inhibited-persistence",
     /// A group that nothing uses.
     UnusedGroup = "unused-group",
-    /// Mail is asked for, and nobody would get it.
-    UnsentMail = "unsent-mail",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.
     NopreemptWeight = "nopreempt-weight",
     /// Weights that raise a priority beyond what is possible.

@@ -88,6 +88,7 @@ pub const TRAPS: &[Trap] = &[
     ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
+    trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
     trap(Code::QuorumTooHigh, "The quorum is above the sum of all weights.", pool::quorum_too_high),
     trap(
         Code::QuorumNotRegained,
@@ -104,7 +105,6 @@ pub const TRAPS: &[Trap] = &[
         pool::inhibited_persistence,
     ),
     trap(Code::UnusedGroup, "No virtual server uses a `virtual_server_group`.", pool::unused_group),
-    trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),
     trap(
         Code::NopreemptWeight,
         "A tracker lowers the priority, and `nopreempt` may keep the other director from taking over.",

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::Look;
-use super::check::{self, Any};
-use crate::config::{Command, CommandCheck, Config, Deleted, Notify, Thing};
+use super::check::Any;
+use super::{Look, check};
+use crate::config::{Command, Config, Deleted, Notify, Thing};
 
 /// Words that mean something to a shell, and nothing to anybody else.
 const SHELL: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "!", "[["];
 
-/// Every command, with the thing in whose block it stands, and its keyword.
-fn commands(config: &Config) -> Vec<(Thing, &'static str, &Command)> {
+/// Every command, with the thing in whose block it stands, and its keyword. One that checks thousands of servers is
+/// among them once.
+pub(super) fn commands(config: &Config) -> Vec<(Thing, &'static str, &Command)> {
     let mut all = Vec::new();
     for (name, script) in &config.scripts {
         all.push((Thing::Script(name.clone()), "script", &script.command));
@@ -21,15 +22,35 @@ fn commands(config: &Config) -> Vec<(Thing, &'static str, &Command)> {
     for (name, group) in &config.groups {
         all.extend(notices(&Thing::Group(name.clone()), &group.notify));
     }
-    // One command may check thousands of servers.
-    let mut seen = BTreeSet::new();
+    for (served, service) in config.virtual_servers() {
+        let quorum = [("quorum_up", &service.quorum.up), ("quorum_down", &service.quorum.down)];
+        all.extend(said(&served.thing(), quorum));
+        for (key, server) in &service.servers {
+            if let Some(extras) = &server.extras {
+                let notices = [("notify_up", &extras.notify_up), ("notify_down", &extras.notify_down)];
+                all.extend(said(&served.server(*key), notices));
+            }
+        }
+    }
+    let mut known = BTreeSet::new();
     for (thing, check) in check::everywhere(config) {
-        let Any::Command(CommandCheck { command, .. }) = check else { continue };
-        if seen.insert((&command.words, &command.user)) {
-            all.push((thing, "misc_path", command));
+        let Any::Command(check) = check else { continue };
+        if known.insert((&check.command.words, &check.command.user)) {
+            all.push((thing, "misc_path", &check.command));
         }
     }
     all
+}
+
+/// The commands among these that there are.
+fn said<'a, const N: usize>(
+    thing: &Thing,
+    commands: [(&'static str, &'a Option<Command>); N],
+) -> impl Iterator<Item = (Thing, &'static str, &'a Command)> + use<'a, N> {
+    let thing = thing.clone();
+    commands
+        .into_iter()
+        .filter_map(move |(keyword, command)| Some((thing.clone(), keyword, command.as_ref()?)))
 }
 
 fn notices<'a>(

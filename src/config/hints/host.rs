@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use vrrp::Links;
 
 use super::check::{self, Any};
+use super::command;
 use crate::config::complaint::{Code, Complaint, Complaints, Severity};
 use crate::config::{Command, Config, Reading, Spans, Thing, keywords};
 
@@ -175,19 +176,8 @@ impl Look<'_> {
     }
 
     fn commands(&mut self) {
-        let scripts = self.config.scripts.iter();
-        let commands: Vec<(Thing, &str, &Command)> =
-            scripts.map(|(name, script)| (Thing::Script(name.clone()), "script", &script.command)).collect();
-        for (thing, keyword, command) in commands {
+        for (thing, keyword, command) in command::commands(self.config) {
             self.command(&thing, keyword, command);
-        }
-        // One command may check thousands of servers.
-        let mut told = BTreeSet::new();
-        for (thing, check) in check::everywhere(self.config) {
-            let Any::Command(check) = check else { continue };
-            if told.insert((check.command.words.first(), check.command.user.as_ref())) {
-                self.command(&thing, "misc_path", &check.command);
-            }
         }
     }
 

@@ -186,6 +186,21 @@ fn traps_of_services_are_told_and_nothing_else() {
 }
 
 #[test]
+fn mail_that_nobody_gets_is_told_once() {
+    let mail = "global_defs {\nnotification_email {\na@example.org\n}\nsmtp_server 192.0.2.1\n}\n";
+    let on = "global_defs {\nsmtp_alert\n}\n";
+    assert_eq!(hints(&instance("smtp_alert"), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&(instance("") + on), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&(instance("smtp_alert") + on), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&tcp("smtp_alert"), &[]), [Code::UnsentMail]);
+    assert_eq!(hints(&(instance("smtp_alert") + mail), &[]), []);
+    assert_eq!(hints(&instance("smtp_alert off"), &[]), []);
+    // What is wrong there is told by a warning.
+    let no_server = mail.replace("smtp_server 192.0.2.1\n", "");
+    assert_eq!(hints(&(instance("smtp_alert") + &no_server), &[Code::MissingKeyword]), []);
+}
+
+#[test]
 #[rustfmt::skip]
 fn traps_of_pools_are_told_and_nothing_else() {
     use Code::*;
@@ -217,21 +232,6 @@ fn traps_of_pools_are_told_and_nothing_else() {
     for (text, expected) in cases {
         assert_eq!(hints(&text), expected, "{text}");
     }
-}
-
-#[test]
-fn mail_that_nobody_gets_is_told_once() {
-    let mail = "global_defs {\nnotification_email {\na@example.org\n}\nsmtp_server 192.0.2.1\n}\n";
-    let on = "global_defs {\nsmtp_alert\n}\n";
-    assert_eq!(hints(&instance("smtp_alert"), &[]), [Code::UnsentMail]);
-    assert_eq!(hints(&(instance("") + on), &[]), [Code::UnsentMail]);
-    assert_eq!(hints(&(instance("smtp_alert") + on), &[]), [Code::UnsentMail]);
-    assert_eq!(hints(&tcp("smtp_alert"), &[]), [Code::UnsentMail]);
-    assert_eq!(hints(&(instance("smtp_alert") + mail), &[]), []);
-    assert_eq!(hints(&instance("smtp_alert off"), &[]), []);
-    // What is wrong there is told by a warning.
-    let no_server = mail.replace("smtp_server 192.0.2.1\n", "");
-    assert_eq!(hints(&(instance("smtp_alert") + &no_server), &[Code::MissingKeyword]), []);
 }
 
 #[test]

@@ -34,8 +34,7 @@ const FIRST_COUNTS: &[(&str, Place)] = &[
 ];
 
 /// Keywords of which each adds to those before.
-const ADDING: &[&str] =
-    &["bfd_cpu_affinity", "checker_cpu_affinity", "lvs_timeouts", "status_code", "vrrp_cpu_affinity"];
+const ADDING: &[&str] = &["bfd_cpu_affinity", "checker_cpu_affinity", "lvs_timeouts", "vrrp_cpu_affinity"];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +64,9 @@ impl<'a> Entry<'a> {
         self.statement.block.as_ref().map_or(&[], |block| &block.statements)
     }
 }
+
+/// Keywords of which each says a part.
+const ADD_UP: &[&str] = &["status_code"];
 
 pub(super) struct Context<'a> {
     manner: Manner,
@@ -217,6 +219,9 @@ impl<'a> Context<'a> {
             seen.push((name, entry.span()));
             return;
         };
+        if ADD_UP.contains(&name) {
+            return;
+        }
         let places = entry.keyword.places;
         let is_first = FIRST_COUNTS.iter().any(|(first, place)| *first == name && places.contains(place));
         let which = if is_first { "first" } else { "last" };

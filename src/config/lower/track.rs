@@ -85,10 +85,10 @@ pub(super) enum Defined {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     definitions: BTreeMap<(Kind, String), Defined>,
-    /// Where they stand.
-    places: BTreeMap<(Kind, String), Span>,
     /// How many names have been compared for suggestions: that costs time.
     compared: usize,
+    /// Where they stand.
+    places: BTreeMap<(Kind, String), Span>,
 }
 
 impl Known {

@@ -12,8 +12,14 @@ mod global;
 mod instances;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/round_trip.rs"]
+mod round_trip;
+#[path = "config/samples.rs"]
+mod samples;
 #[path = "config/services.rs"]
 mod services;
+#[path = "config/toml.rs"]
+mod toml;
 #[path = "config/trackers.rs"]
 mod trackers;
 

@@ -71,6 +71,7 @@ fn configuration() -> String {
                        what belongs together; # and ! begin a comment; double quotes keep blanks. The whole file is \
                        refused if there is an error in it, and directord check FILE tells all of them.";
     heading(&mut out, "DESCRIPTION", description);
+    toml(&mut out);
     let places: BTreeSet<Place> = keywords::all().flat_map(|keyword| keyword.places).copied().collect();
     for place in places {
         let _ = writeln!(out, ".SH \"{}\"", section(place));
@@ -84,6 +85,52 @@ fn configuration() -> String {
     }
     heading(&mut out, "SEE ALSO", "directord(8)");
     out
+}
+
+/// A configuration as TOML.
+const EXAMPLE: &str = "[vrrp_instance.front]\ninterface = \"eth0\"\nvirtual_router_id = 51\nnopreempt = true\n\
+                       virtual_ipaddress = [\"192.0.2.10/24\"]\n\n\
+                       [virtual_server.\"192.0.2.10 80\"]\nprotocol = \"TCP\"\nlvs_sched = \"wlc\"\n\n\
+                       [virtual_server.\"192.0.2.10 80\".real_server.\"10.0.0.31 80\"]\nweight = 2\n\
+                       HTTP_GET = { url = [{ path = \"/health\", status_code = 200 }] }";
+
+/// The other form of the same configuration.
+fn toml(out: &mut String) {
+    let intro = "A file whose name ends with .toml holds the same configuration as TOML, with the same keywords. \
+                 `directord convert` turns one form into the other. Definitions, repetitions, conditions and `include` \
+                 belong to the first form only.";
+    heading(out, "TOML", intro);
+    let forms = [
+        (
+            "A block",
+            "is a table: `[global_defs]`. Several of one kind are an array of tables: `[[\u{2026}]]`.",
+        ),
+        (
+            "A block with words before it",
+            "is a table under those words: `[vrrp_instance.VI_1]`, `[virtual_server.\"192.0.2.10 80\"]`.",
+        ),
+        ("Nothing", "is a boolean: `nopreempt = true`; with false it is not said."),
+        ("On or off", "is a boolean, a number or seconds are a number, one word is a string."),
+        (
+            "Several words",
+            "are a string that is cut at its blanks as a line is, or an array of strings, one for each word. Where the \
+             words may be left out, true stands for none.",
+        ),
+        ("Lines in braces", "are an array of strings: `virtual_ipaddress = [\"192.0.2.10/24 dev eth0\"]`."),
+        (
+            "What is said several times",
+            "is an array of its values; of several words each, an array of arrays.",
+        ),
+    ];
+    for (what, how) in forms {
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, ".TP\n.B {}\n{}", plain(what), text(how));
+    }
+    let _ = writeln!(out, ".PP\n.nf");
+    for line in EXAMPLE.lines() {
+        let _ = writeln!(out, "{}", text(line));
+    }
+    out.push_str(".fi\n");
 }
 
 fn section(place: Place) -> String {
@@ -157,6 +204,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_good() {
+        let reading = crate::config::read_text("example.toml", EXAMPLE);
+        assert!(reading.config.is_some(), "{}", reading.render(crate::config::Colour::Never));
+    }
+
+    #[test]
     fn text_is_not_taken_for_requests() {
         assert_eq!(text(".x"), "\\&.x");
         assert_eq!(text("'x"), "\\&'x");
@@ -167,7 +220,18 @@ mod tests {
     fn the_program_has_every_command() {
         use clap::CommandFactory;
         let page = program(super::super::Cli::command());
-        for command in ["run", "status", "reload", "check", "replay", "help", "man", "completions"] {
+        for command in [
+            "run",
+            "status",
+            "reload",
+            "check",
+            "convert",
+            "show config",
+            "replay",
+            "help",
+            "man",
+            "completions",
+        ] {
             assert!(page.contains(&format!(".SS directord {command}\n")), "{command}");
         }
     }

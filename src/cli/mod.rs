@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who does it.
 
 mod check;
+mod convert;
 mod daemon;
 mod format;
 mod grammar;
@@ -121,6 +122,35 @@ enum Command {
         #[arg(long)]
         stdout: bool,
     },
+    /// Write a configuration in another form: keepalived's language as TOML, or TOML as keepalived's language
+    #[command(
+        after_help = "What comes out says the same as what went in, without what holds anyway. Comments are lost, \
+                            definitions and included files are replaced by what they stand for.\n\n\
+                            Exit status: 0 written; 1 it cannot be written; 2 the file is refused; 66 it cannot be read"
+    )]
+    Convert {
+        /// Into which form
+        #[arg(long, value_enum, value_name = "FORM")]
+        to: convert::Form,
+        /// The file; TOML if its name ends with .toml
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where to write it [default: the standard output]
+        #[arg(short, long, value_name = "OUT")]
+        output: Option<PathBuf>,
+        /// Read the file as keepalived does: what it ignores or replaces is not there in what comes out
+        #[arg(long)]
+        compat: bool,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+    },
+    /// Show what a configuration comes to: `directord show config`
+    #[command(disable_help_subcommand = true)]
+    Show {
+        #[command(subcommand)]
+        what: Show,
+    },
     /// Write a configuration from that of another program, and report what became of each line
     #[command(disable_help_subcommand = true)]
     Import {
@@ -158,6 +188,29 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Show {
+    /// The effective configuration in keepalived's language: names, repetitions and includes replaced
+    #[command(after_help = "Exit status: 0 shown; 2 the file is refused; 66 it cannot be read")]
+    Config {
+        /// The file
+        #[arg(value_name = "FILE", default_value = "/etc/directord/directord.conf")]
+        file: PathBuf,
+        /// Every value, also what holds without being said
+        #[arg(long)]
+        defaults: bool,
+        /// Behind each line where it is said, or that it is a default
+        #[arg(long)]
+        origin: bool,
+        /// Read the file as keepalived does
+        #[arg(long)]
+        compat: bool,
+        /// What `@ID` before a line of the configuration is compared with [default: the host's name up to its first dot]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+    },
+}
+
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
@@ -179,6 +232,12 @@ pub fn main() -> ExitCode {
                 _ => Target::File,
             };
             format::format(&files, target)
+        }
+        Command::Convert { to, file, output, compat, config_id } => {
+            convert::convert(&file, to, output.as_deref(), config_id.as_deref(), compat)
+        }
+        Command::Show { what: Show::Config { file, defaults, origin, compat, config_id } } => {
+            convert::show(&file, defaults, origin, config_id.as_deref(), compat)
         }
         Command::Import { from } => import::import(&from),
         Command::Replay { recording } => daemon::replay(&recording),

@@ -293,7 +293,6 @@ static INDEX: LazyLock<BTreeMap<&'static str, Vec<&'static Keyword>>> = LazyLock
 
 /// [`Keyword::since`] of what keepalived does not know at all.
 pub const DIRECTORD: &str = "directord";
-const DAY: i64 = 86_400;
 /// In microseconds.
 const SECOND: u64 = 1_000_000;
 const ANY: i64 = i32::MAX as i64;

@@ -47,6 +47,8 @@ pub struct Reading {
     pub sources: Sources,
     /// Where the configuration's things stand in the texts; empty without a configuration.
     pub spans: Spans,
+    /// The statements, expanded; empty unless the purpose is to show them.
+    pub tree: Tree,
     /// Whether the file itself, not one that it includes, could not be read.
     pub unreadable: bool,
     /// Whether it was read as keepalived reads it, because of a wish from outside or its own `compat`.
@@ -65,6 +67,8 @@ impl Reading {
 pub enum Purpose {
     /// For people who look at it: hints as well, which take a table of places to find.
     Check,
+    /// For people who want to see what comes of it: the statements are kept.
+    Show,
     /// For a daemon to run: errors and warnings, and no more work at the start than that.
     Run,
 }
@@ -146,10 +150,11 @@ pub fn read_fetched(
     let Fetched { path, text } = main;
     let is_toml = toml::is_one(&path);
     let unreadable = text.is_err();
+    let mut tree = Tree::default();
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
-            let tree = if is_toml {
+            tree = if is_toml {
                 toml::parse(file, &sources.text(file), &mut complaints)
             } else {
                 tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
@@ -160,7 +165,7 @@ pub fn read_fetched(
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower(&tree, manner, is_toml, &mut complaints))
+            (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints))
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);
@@ -180,19 +185,25 @@ pub fn read_fetched(
     }
     // The complaints tell by now where expanded text came from.
     sources.origins = Default::default();
-    Reading { config, complaints, sources, spans, unreadable, compat: manner.compat }
+    if manner.purpose != Purpose::Show {
+        tree = Tree::default();
+    }
+    Reading { config, complaints, sources, spans, tree, unreadable, compat: manner.compat }
 }
 
 /// Lowers the tree, in compatible reading as keepalived links it.
-fn lower(tree: &Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> (Config, Spans) {
-    if manner.compat {
-        let relinked = relink::relink(tree);
-        return lower::lower(relinked.as_ref().map_or(tree, |relinked| &relinked.tree), manner, complaints);
+fn lower(tree: &mut Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> (Config, Spans) {
+    // keepalived's way with braces is nothing to TOML.
+    let relink = |tree: &Tree| if is_toml { None } else { relink::relink(tree) };
+    if manner.compat
+        && let Some(relinked) = relink(tree)
+    {
+        *tree = relinked.tree;
     }
     let lowered = lower::lower(tree, manner, complaints);
     if complaints.has_errors()
-        && !is_toml
-        && let Some(relinked) = relink::relink(tree)
+        && !manner.compat
+        && let Some(relinked) = relink(tree)
     {
         for span in relinked.misread {
             let message = "keepalived does not read this line as it is meant: it ignores a `{` behind an unknown \

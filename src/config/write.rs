@@ -5,11 +5,13 @@
 //! in `lower`; which form the statements take on paper, keepalived's or TOML, is not known here.
 
 mod address;
+mod annotated;
 mod bfd;
 mod check;
 mod command;
 mod global;
 mod group;
+mod inherit;
 mod instance;
 mod root;
 mod script;
@@ -26,6 +28,7 @@ mod track_process;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use annotated::annotated;
 #[cfg(test)]
 pub(super) use command::command_line;
 pub use text::text;
@@ -63,7 +66,16 @@ pub fn lines(config: &Config) -> Vec<Line> {
     server_group::write(&config.server_groups, &mut out);
     tls::write(config.tls.as_ref(), &mut out);
     service::write(config, &mut out);
+    inherit::mark(&mut out.0);
     out.0
+}
+
+/// Only what differs from what would hold anyway.
+pub fn without_defaults(lines: Vec<Line>) -> Vec<Line> {
+    let said = lines.into_iter().filter(|line| !line.default);
+    let said = said.map(|line| Line { block: line.block.map(without_defaults), ..line });
+    // Of all blocks only this one means nothing when it is empty.
+    said.filter(|line| line.keyword != "global_defs" || line.block != Some(Vec::new())).collect()
 }
 
 /// Statements being put together.
@@ -92,6 +104,11 @@ impl Lines {
     pub fn unless<T: Value + PartialEq>(&mut self, keyword: &str, value: T, default: T) {
         let same = value == default;
         self.push(keyword, vec![value.word()], same, None, None);
+    }
+
+    /// A statement with one value, of which `global_defs` tells what holds if it is not said.
+    pub fn inherited(&mut self, keyword: &str, value: impl Value) {
+        self.push(keyword, vec![value.word()], true, None, None);
     }
 
     /// A keyword that stands alone, if it is meant.

@@ -3,7 +3,7 @@
 use super::Form::{Address, Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{AuthHmac, Authentication, Instance, SyncGroup};
 use super::Status::{Accepted, NotYet, Obsolete, Refused, SameAs, Works};
-use super::{ANY, DAY, Keyword, NOT_YET, SECOND, key};
+use super::{ANY, Keyword, NOT_YET, SECOND, key};
 
 const WIRE: &str = "adverts would look different from what the other directors expect";
 const NOT_RUN: &str = "the script is not run";
@@ -76,11 +76,11 @@ pub(super) const TABLE: &[Keyword] = &[
     key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
     key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
 
-    key("garp_master_delay", &[Instance], Whole(0, DAY), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
+    key("garp_master_delay", &[Instance], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
     key("garp_master_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a burst.").by_default("as `vrrp_garp_master_repeat`"),
-    key("garp_master_refresh", &[Instance], Whole(0, DAY), Works, "Seconds between refreshing bursts while master; 0 for none.").by_default("as `vrrp_garp_master_refresh`"),
+    key("garp_master_refresh", &[Instance], Whole(0, u32::MAX as i64), Works, "Seconds between refreshing bursts while master; 0 for none.").by_default("as `vrrp_garp_master_refresh`"),
     key("garp_master_refresh_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a refreshing burst.").by_default("as `vrrp_garp_master_refresh_repeat`"),
-    key("garp_lower_prio_delay", &[Instance], Whole(0, DAY), Works, "Seconds to the second burst after a lower priority was heard.").by_default("as `vrrp_garp_lower_prio_delay`"),
+    key("garp_lower_prio_delay", &[Instance], Whole(0, 4_294), Works, "Seconds to the second burst after a lower priority was heard.").by_default("as `vrrp_garp_lower_prio_delay`"),
     key("garp_lower_prio_repeat", &[Instance], Whole(0, 1_000), Works, "Messages in a burst after a lower priority was heard.").by_default("as `vrrp_garp_lower_prio_repeat`"),
     key("garp_extra_if", &[Instance], Words("[all] SECONDS"), NOT_YET, "Regular messages on other interfaces as well.").by_default("as `vrrp_garp_extra_if`"),
     key("vmac_garp_intvl", &[Instance], Words("[all] SECONDS"), SameAs("garp_extra_if"), "Older name of `garp_extra_if`.").by_default("as `vrrp_garp_extra_if`"),

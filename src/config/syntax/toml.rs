@@ -24,7 +24,7 @@ use crate::config::source::{FileId, Span};
 use place::Ruler;
 
 /// A TOML text of more bytes takes too much memory to read.
-const MAX_SIZE: usize = 16 << 20;
+const MAX_SIZE: usize = 8 << 20;
 /// In a text of more bytes only the first mistake is told.
 const SMALL: usize = 1 << 20;
 /// More mistakes than this help nobody.

@@ -15,8 +15,8 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
     for (name, instance) in config.instances.iter().chain(&config.idle) {
         let thing = Some(Thing::Instance(name.clone()));
         out.block("vrrp_instance", [name.clone()], thing, |lines| {
-            election(instance, lines);
             lines.value("interface", instance.interface.as_str());
+            election(instance, lines);
             device(&instance.device, lines);
             adverts(instance, lines);
             conduct(&instance.conduct, lines);
@@ -26,24 +26,32 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
             track::write(&instance.tracks, config, lines);
             lines.some("lvs_sync_daemon_interface", instance.sync_interface.as_ref());
             group::notify(&instance.notify, lines);
-            lines.value("smtp_alert", instance.alert);
+            lines.inherited("smtp_alert", instance.alert);
         });
     }
 }
 
 fn election(instance: &Instance, lines: &mut Lines) {
     let router = &instance.router;
-    let state = if router.wish == Role::Master { "MASTER" } else { "BACKUP" };
-    lines.value("state", state);
+    let is_backup = router.wish == Role::Backup;
+    let state = if is_backup { "BACKUP" } else { "MASTER" };
     lines.value("virtual_router_id", router.vrid);
-    lines.value("priority", router.priority);
-    lines.value("version", if router.version == Version::V2 { 2_u8 } else { 3 });
+    let owner = router.priority == vrrp::PRIORITY_OWNER;
+    lines.unless("state", state, if owner { "MASTER" } else { "BACKUP" });
+    lines.push(
+        "priority",
+        vec![router.priority.to_string()],
+        is_backup && router.priority == 100,
+        None,
+        None,
+    );
+    lines.inherited("version", if router.version == Version::V2 { 2_u8 } else { 3 });
     lines.unless("advert_int", router.interval, Duration::from_secs(1));
     lines.flag("nopreempt", !router.preempt);
     lines.unless("preempt_delay", router.preempt_delay, Duration::ZERO);
-    lines.value("down_timer_adverts", router.down_timer_adverts);
-    lines.value("lower_prio_no_advert", router.lower_prio_no_advert);
-    lines.value("higher_prio_send_advert", router.higher_prio_send_advert);
+    lines.inherited("down_timer_adverts", router.down_timer_adverts);
+    lines.inherited("lower_prio_no_advert", router.lower_prio_no_advert);
+    lines.inherited("higher_prio_send_advert", router.higher_prio_send_advert);
 }
 
 fn device(device: &Device, lines: &mut Lines) {
@@ -186,12 +194,12 @@ fn key(key: &HmacKey) -> String {
 
 fn announce(instance: &Instance, lines: &mut Lines) {
     let announce = &instance.router.announce;
-    lines.unless("garp_master_delay", announce.delay, Duration::from_secs(5));
-    lines.unless("garp_master_repeat", announce.repeat, 5);
-    lines.unless("garp_master_refresh", announce.refresh.unwrap_or_default(), Duration::ZERO);
-    lines.unless("garp_master_refresh_repeat", announce.refresh_repeat, 1);
-    lines.unless("garp_lower_prio_delay", announce.lower_delay, Duration::from_secs(5));
-    lines.unless("garp_lower_prio_repeat", announce.lower_repeat, 5);
+    lines.inherited("garp_master_delay", announce.delay);
+    lines.inherited("garp_master_repeat", announce.repeat);
+    lines.inherited("garp_master_refresh", announce.refresh.unwrap_or_default());
+    lines.inherited("garp_master_refresh_repeat", announce.refresh_repeat);
+    lines.inherited("garp_lower_prio_delay", announce.lower_delay);
+    lines.inherited("garp_lower_prio_repeat", announce.lower_repeat);
     if let Some(extra) = instance.extra_garp {
         let all = extra.all.then(|| "all".to_owned());
         lines.say("garp_extra_if", all.into_iter().chain([extra.every.to_string()]));

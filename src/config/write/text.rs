@@ -12,11 +12,11 @@ const INDENT: usize = 4;
 
 /// One line of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row<'a> {
+pub(super) struct Row {
     /// The text, with its blanks in front; empty between blocks.
     pub text: String,
-    /// The statement that begins here, and the block that it stands in.
-    pub line: Option<(&'a Line, Option<&'a Line>)>,
+    /// Whether a statement begins here.
+    pub begins: bool,
 }
 
 /// The statements as a file.
@@ -30,18 +30,18 @@ pub fn text(lines: &[Line]) -> String {
 }
 
 /// The same, line by line.
-pub(super) fn rows(lines: &[Line]) -> Vec<Row<'_>> {
+pub(super) fn rows(lines: &[Line]) -> Vec<Row> {
     let mut rows = Vec::new();
-    block(lines, None, 0, &mut rows);
+    block(lines, 0, &mut rows);
     rows
 }
 
-fn block<'a>(lines: &'a [Line], owner: Option<&'a Line>, depth: usize, rows: &mut Vec<Row<'a>>) {
+fn block(lines: &[Line], depth: usize, rows: &mut Vec<Row>) {
     let mut before: Option<&Line> = None;
     for line in lines {
         // Blocks stand apart, but not down in the details.
         if depth < 2 && before.is_some_and(|before| before.block.is_some() || line.block.is_some()) {
-            rows.push(Row { text: String::new(), line: None });
+            rows.push(Row { text: String::new(), begins: false });
         }
         before = Some(line);
         let mut text = " ".repeat(depth * INDENT);
@@ -53,10 +53,10 @@ fn block<'a>(lines: &'a [Line], owner: Option<&'a Line>, depth: usize, rows: &mu
         if line.block.is_some() {
             text.push_str(" {");
         }
-        rows.push(Row { text, line: Some((line, owner)) });
+        rows.push(Row { text, begins: true });
         if let Some(inside) = &line.block {
-            block(inside, Some(line), depth + 1, rows);
-            rows.push(Row { text: format!("{}}}", " ".repeat(depth * INDENT)), line: None });
+            block(inside, depth + 1, rows);
+            rows.push(Row { text: format!("{}}}", " ".repeat(depth * INDENT)), begins: false });
         }
     }
 }

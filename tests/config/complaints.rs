@@ -66,8 +66,6 @@ fn wrong_keywords_are_told() {
         case("net_namespace_ipvs x\n", Code::NotSupportedYet, 1, 1, "wrong network namespace"),
         case(service(SERVER).replace("10.0.0.9 80", "group G"), Code::UndefinedName, 1, 22, "no `virtual_server_group G`"),
         case(service(SERVER).replace("10.0.0.9 80", "group G") + "virtual_server_group G {\n10.0.0.1 80\n}\n", Code::NotSupportedYet, 1, 16, "missing"),
-        case(service(SERVER).replace("10.0.0.9 80", "group G"), Code::UndefinedName, 1, 22, "no `virtual_server_group G`"),
-        case(service(SERVER).replace("10.0.0.9 80", "group G") + "virtual_server_group G {\n10.0.0.1 80\n}\n", Code::NotSupportedYet, 1, 16, "missing"),
         case("global_defs {\nrouter_id\n}\n", Code::MissingValue, 2, 1, "a name"),
         case("global_defs {\nrouter_id a b\n}\n", Code::UnexpectedWord, 2, 13, "`b`"),
         case(both_on_one_line, Code::UnexpectedWord, 4, 33, "begin a new line before `auth_pass`"),

@@ -54,7 +54,7 @@ pub(super) fn everywhere(config: &Config) -> impl Iterator<Item = (Thing, Any<'_
 }
 
 /// Looks at the checks of each service, and says once what is found in them.
-pub(super) fn each<'a>(
+fn each<'a>(
     look: &mut Look<'_>,
     suggestion: &str,
     judge: impl Fn(Any<'_>, DestinationKey) -> Option<(&'a str, String)>,

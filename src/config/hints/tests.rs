@@ -54,8 +54,7 @@ fn http(url: &str) -> String {
 }
 
 fn misc(path: &str) -> String {
-    let safe = "global_defs {\nscript_user nobody\nenable_script_security\n}\n";
-    safe.to_owned() + &service("protocol TCP", "", &format!("MISC_CHECK {{\nmisc_path {path}\n}}"))
+    service("protocol TCP", "", &format!("MISC_CHECK {{\nuser nobody\nmisc_path {path}\n}}"))
 }
 
 fn ssl(files: &str, lines: &str) -> String {

@@ -5,7 +5,6 @@ use directord::config::{
     BfdCheck, Command, CommandCheck, Complaint, FileCheck, FileWeight, PlannedCheck, RealServer,
 };
 use healthcheck::{Check, Dns, Http, Pattern, PatternOption, RecordType, Schedule, Smtp, Sni, Tls, Udp};
-use proptest::prelude::*;
 
 use proptest::prelude::*;
 

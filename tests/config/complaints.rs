@@ -64,8 +64,6 @@ fn wrong_keywords_are_told() {
         case("// comment\n", Code::UnknownKeyword, 1, 1, "comments begin with"),
         case(instance("auth_hmac {\nkey 1 x\n}"), Code::NotSupportedYet, 4, 1, "drop our adverts"),
         case("net_namespace_ipvs x\n", Code::NotSupportedYet, 1, 1, "wrong network namespace"),
-        case(service(SERVER).replace("10.0.0.9 80", "group G"), Code::NotSupportedYet, 1, 16, "missing"),
-        case("net_namespace x\n", Code::NotSupportedYet, 1, 1, "wrong network namespace"),
         case(service(SERVER).replace("10.0.0.9 80", "group G"), Code::UndefinedName, 1, 22, "no `virtual_server_group G`"),
         case(service(SERVER).replace("10.0.0.9 80", "group G") + "virtual_server_group G {\n10.0.0.1 80\n}\n", Code::NotSupportedYet, 1, 16, "missing"),
         case("global_defs {\nrouter_id\n}\n", Code::MissingValue, 2, 1, "a name"),

@@ -54,7 +54,8 @@ fn http(url: &str) -> String {
 }
 
 fn misc(path: &str) -> String {
-    service("protocol TCP", "", &format!("MISC_CHECK {{\nmisc_path {path}\n}}"))
+    let safe = "global_defs {\nscript_user nobody\nenable_script_security\n}\n";
+    safe.to_owned() + &service("protocol TCP", "", &format!("MISC_CHECK {{\nmisc_path {path}\n}}"))
 }
 
 fn ssl(files: &str, lines: &str) -> String {
@@ -220,8 +221,8 @@ fn traps_of_pools_are_told_and_nothing_else() {
         (alpha("PING_CHECK {\n}"), &[]),
         (alpha(""), &[UncheckedServer, AlphaUnchecked]),
         (tcp("omega"), &[OmegaWithoutScripts]),
-        (tcp("omega\nquorum_down /bin/true"), &[]),
-        (tcp("omega").replacen("80 {\nTCP", "80 {\nnotify_down /bin/true\nTCP", 1), &[]),
+        (tcp("omega\nquorum_down /bin/true"), &[ScriptsAsRoot]),
+        (tcp("omega").replacen("80 {\nTCP", "80 {\nnotify_down /bin/true\nTCP", 1), &[ScriptsAsRoot]),
         (udp("ops"), &[]),
         (udp("ops\npersistence_timeout 60"), &[PersistentOps]),
         (tcp("persistence_timeout 60"), &[]),

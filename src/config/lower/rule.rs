@@ -204,8 +204,10 @@ impl Draft {
         let everywhere = |network: Option<Network>| {
             network.filter(|network| network.prefix > 0 || !is_zero(network.address))
         };
+        let ends = self.from.or(self.to).map(|network| network.address.is_ipv6());
         Some(Rule {
-            ipv6: self.ipv6.unwrap_or(false),
+            // The addresses decide, whatever was said behind them.
+            ipv6: ends.or(self.ipv6).unwrap_or(false),
             inverted: self.inverted,
             from: everywhere(self.from),
             to: everywhere(self.to),

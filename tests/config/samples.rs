@@ -153,6 +153,7 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn words(name: &str, place: Place) -> &'static [&'static str] {
     match (name, place) {
         // Blocks.

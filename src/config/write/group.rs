@@ -11,7 +11,7 @@ pub(super) fn write(config: &Config, out: &mut Lines) {
             lines.flag("sync_group_tracking_weight", group.weighted);
             track::write(&group.tracks, config, lines);
             notify(&group.notify, lines);
-            lines.value("smtp_alert", group.alert);
+            lines.inherited("smtp_alert", group.alert);
         });
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn write(
         }
         lines.unless("inhibit_on_failure", server.inhibit, false);
         lines.unless("alpha", server.alpha, around.alpha);
-        lines.value("smtp_alert", server.alert);
+        lines.inherited("smtp_alert", server.alert);
         lines.unless("uthreshold", *upper, 0);
         lines.unless("lthreshold", *lower, 0);
         lines.command("notify_up", notify_up.as_ref());

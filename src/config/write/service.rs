@@ -70,7 +70,7 @@ fn one(served: &Served, service: &VirtualServer, marked: bool, lines: &mut Lines
     lines.unless("hysteresis", *hysteresis, 0);
     lines.command("quorum_up", up.as_ref());
     lines.command("quorum_down", down.as_ref());
-    lines.value("smtp_alert", service.alert);
+    lines.inherited("smtp_alert", service.alert);
     lines.some("snmp_name", service.snmp_name.as_deref());
     if let Some(sorry) = &service.sorry {
         sorry_server(sorry, around, lines);

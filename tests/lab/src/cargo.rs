@@ -12,23 +12,41 @@ use std::sync::OnceLock;
 /// # Errors
 /// [`LabError::Program`] when it does not compile.
 pub fn build(package: &str, binary: &str) -> Result<PathBuf> {
+    made(package, &["--bin", binary], binary)
+}
+
+/// The library that stands between a guest's kernel and this machine's processor; see its own opening words.
+///
+/// # Errors
+/// As [`build`].
+pub fn registers() -> Result<PathBuf> {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = FOUND.get() {
+        return Ok(path.clone());
+    }
+    let path = made("lab-registers", &["--lib"], "liblab_registers.so")?;
+    Ok(FOUND.get_or_init(|| path).clone())
+}
+
+/// Builds a target of a package and returns the path of the `file` that comes of it.
+fn made(package: &str, target: &[&str], file: &str) -> Result<PathBuf> {
     let release = !cfg!(debug_assertions);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(packages::workspace()).args(["build", "--package", package, "--bin", binary]);
+    command.current_dir(packages::workspace()).args(["build", "--package", package]).args(target);
     if release {
         command.arg("--release");
     }
     let status = command.stdin(Stdio::null()).status().attempt("running cargo build")?;
     if !status.success() {
         return Err(LabError::Program {
-            program: format!("cargo build --package {package} --bin {binary}"),
+            program: format!("cargo build --package {package} {}", target.join(" ")),
             status: status.to_string(),
             stderr: "see its messages above".into(),
         });
     }
-    let path = packages::target_dir().join(if release { "release" } else { "debug" }).join(binary);
-    if path.is_file() { Ok(path) } else { Err(LabError::NoBinary { name: binary.into(), path }) }
+    let path = packages::target_dir().join(if release { "release" } else { "debug" }).join(file);
+    if path.is_file() { Ok(path) } else { Err(LabError::NoBinary { name: file.into(), path }) }
 }
 
 /// The `lab` program, which is also the guest's init: this very program, or built now (in a test's process).

@@ -18,6 +18,9 @@ use std::process::{Command, Stdio};
 /// The word that selects this part of the `lab` program.
 pub const WORD: &str = "guard-guest";
 
+/// Names the library that the kernel is to load first ([`crate::cargo::registers`]).
+pub(crate) const REGISTERS: &str = "LAB_REGISTERS";
+
 /// Adds the arguments that [`main`] reads; the kernel's own follow. Standard input must be a pipe that stays open
 /// as long as the guest may live; standard output and error become the guest's serial lines, descriptors 3 and 4.
 pub(crate) fn arguments(command: &mut Command, scratch: &Path, cpu: usize, kernel: &Path) {
@@ -47,6 +50,7 @@ pub fn main(arguments: &[String]) -> Result<std::convert::Infallible> {
         .stdin(Stdio::null())
         .stdout(console)
         .stderr(errors)
+        .envs(std::env::var_os(REGISTERS).map(|library| ("LD_PRELOAD", library)))
         .spawn()
         .attempt(format!("starting {kernel}"))?;
 

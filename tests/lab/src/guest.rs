@@ -102,6 +102,7 @@ impl Guest {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", &scratch.dir)
+            .env(guard::REGISTERS, cargo::registers()?)
             .env("TMPDIR", memory_dir(job.memory_mib).unwrap_or(&scratch.dir))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

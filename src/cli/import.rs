@@ -116,7 +116,7 @@ fn keepalived(file: &Path, config_id: Option<&str>, output: &Output) -> ExitCode
         eprint!("{}", reading.render(Colour::for_terminal(&std::io::stderr())));
         return if reading.unreadable { UNREADABLE } else { 2 }.into();
     };
-    let mut lines = config::write::lines(config);
+    let mut lines = config::write::without_defaults(config::write::lines(config));
     for globals in lines.iter_mut().filter(|line| line.keyword == "global_defs") {
         // What is written is clean: it needs no indulgence.
         globals.block.iter_mut().for_each(|block| block.retain(|line| line.keyword != "compat"));

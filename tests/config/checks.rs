@@ -264,7 +264,7 @@ fn mistakes_in_checks_are_told() {
     use super::complaints::{assert_cases, case};
     let misc = |line: &str| block("MISC_CHECK", &format!("misc_path /bin/x\n{line}"));
     assert_cases(Severity::Error, &[
-        case(block("HTTP_GET", ""), MissingKeyword, 7, 1, "`url`"),
+        case(block("HTTP_GET", ""), MissingKeyword, 9, 1, "`url`"),
         case(block("SSL_GET", "url {\n}"), MissingKeyword, 8, 1, "`path`"),
         case(page("status_code 200 2xx"), InvalidNumber, 10, 17, "2xx"),
         case(page("digest d41d"), InvalidText, 10, 8, "32"),
@@ -285,14 +285,14 @@ fn mistakes_in_checks_are_told() {
         case(block("UDP_CHECK", "require_reply on"), InvalidText, 8, 15, "hexadecimal"),
         case(block("UDP_CHECK", "min_reply_length 300"), Conflict, 8, 1, "none ever passes"),
         case(block("UDP_CHECK", "max_reply_length 70000"), OutOfRange, 8, 18, "65535"),
-        case(block("MISC_CHECK", ""), MissingKeyword, 7, 1, "`misc_path`"),
+        case(block("MISC_CHECK", ""), MissingKeyword, 9, 1, "`misc_path`"),
         case(block("MISC_CHECK", "misc_path /bin/x -v"), UnexpectedWord, 8, 18, "`-v`"),
         case(misc("misc_timeout 1.5"), InvalidNumber, 9, 14, "misc_timeout"),
         case(misc("user a b c"), UnexpectedWord, 9, 10, "`c`"),
         case(misc("connect_timeout 3"), MisplacedKeyword, 9, 1, "TCP_CHECK"),
-        case(block("FILE_CHECK", ""), MissingKeyword, 7, 1, "`track_file`"),
+        case(block("FILE_CHECK", ""), MissingKeyword, 9, 1, "`track_file`"),
         case(block("FILE_CHECK", "track_file f\nweight 3 backwards"), InvalidChoice, 9, 10, "reverse"),
-        case(block("BFD_CHECK", "alpha"), MissingKeyword, 7, 1, "`name`"),
+        case(block("BFD_CHECK", "alpha"), MissingKeyword, 9, 1, "`name`"),
         case(block("FILE_CHECK", "track_file g"), UndefinedName, 8, 12, "no `track_file` named `g`"),
         case(block("BFD_CHECK", "name c"), UndefinedName, 8, 6, "no `bfd_instance` named `c`"),
         case(block("BFD_CHECK", "name b").replace("neighbor_ip", "vrrp\nneighbor_ip"), UndefinedName, 8, 6, "add `checker`"),

@@ -150,7 +150,7 @@ fn wrong_services_are_told() {
         case(service("persistence_granularity 300"), Code::InvalidPrefix, 5, 25, "a netmask"),
         case(service("persistence_granularity 24"), Code::FamilyMismatch, 5, 1, "did you mean `255.255.255.0`?"),
         case(check("connect_port 0\nurl {\npath /\n}"), Code::InvalidPort, 7, 14, "1 to 65535"),
-        case(check(""), Code::MissingKeyword, 6, 1, "no `url`"),
+        case(check(""), Code::MissingKeyword, 8, 1, "no `url`"),
         case(check("url {\n}"), Code::MissingKeyword, 7, 1, "no `path`"),
         case(check("url {\npath index.html\n}"), Code::InvalidText, 8, 6, "did you mean `/index.html`?"),
         case(check("url {\npath /\nstatus_code 2xx\n}"), Code::InvalidNumber, 9, 13, "2xx"),

@@ -83,7 +83,7 @@ fn scripts_survive_as_with_keepalived() {
         (SCRIPT.replace("/bin/x", "<run/x"), InvalidText, 2, SCRIPT.replace("/bin/x", "</run/x")),
         (script("user a/b"), InvalidText, 3, String::new()),
         (SCRIPT.replace("/bin/x", "\"/bin/x 'a\""), UnclosedQuote, 2, String::new()),
-        (SCRIPT.replace("script /bin/x\n", "interval 2\n"), MissingKeyword, 1, String::new()),
+        (SCRIPT.replace("script /bin/x\n", "interval 2\n"), MissingKeyword, 3, String::new()),
         (SCRIPT.to_owned() + &script("weight 5"), DuplicateName, 4, SCRIPT.to_owned()),
     ]);
 }
@@ -102,7 +102,7 @@ fn files_survive_as_with_keepalived() {
         case("init_file 5 over", InvalidChoice, 3, "init_file 5"),
         case("init_file 99999999999 overwrite", InvalidChoice, 3, "init_file overwrite"),
         (file("").replace("/run", "run"), InvalidText, 2, file("")),
-        (file("").replace("file /run/f", "weight 2"), MissingKeyword, 1, String::new()),
+        (file("").replace("file /run/f", "weight 2"), MissingKeyword, 4, String::new()),
         (file("") + &file("weight 9"), DuplicateName, 5, file("")),
         (file("").replace("track_file", "vrrp_track_file") + &file("weight 9"), DuplicateName, 5, file("")),
     ]);
@@ -125,7 +125,7 @@ fn processes_survive_as_with_keepalived() {
         case("delay 2\nfork_delay 5000", OutOfRange, 4, "delay 2"),
         case("param_match foo", InvalidChoice, 3, ""),
         case("full_command x", UnexpectedWord, 3, "full_command"),
-        (process("").replace("process foo", "quorum 2"), MissingKeyword, 1, String::new()),
+        (process("").replace("process foo", "quorum 2"), MissingKeyword, 4, String::new()),
         (process("") + &process("quorum 2"), DuplicateName, 5, process("")),
     ]);
 }
@@ -158,7 +158,7 @@ fn neighbours_survive_as_with_keepalived() {
 fn a_neighbour_of_no_use_counts_as_down() {
     use Code::*;
     let cases = [
-        (bfd("").replace("neighbor_ip 192.0.2.1\n", "multiplier 3\n"), MissingKeyword, 1),
+        (bfd("").replace("neighbor_ip 192.0.2.1\n", "multiplier 3\n"), MissingKeyword, 4),
         (bfd("").replace("192.0.2.1", "192.0.2"), InvalidAddress, 2),
         (bfd("source_ip 2001:db8::1"), FamilyMismatch, 3),
         (bfd("").replace("e b", "e a") + &bfd(""), DuplicateAddress, 6),
@@ -247,7 +247,7 @@ fn a_definition_of_no_use_is_told_where_it_is_tracked_too() {
         .filter(|complaint| complaint.severity == Severity::Error)
         .map(|complaint| (complaint.code, complaint.line))
         .collect();
-    assert_eq!(errors, [(Code::MissingKeyword, 1), (Code::UndefinedName, 7)]);
+    assert_eq!(errors, [(Code::MissingKeyword, 2), (Code::UndefinedName, 7)]);
     let checker = format!("{}{}", bfd("checker"), instance("track_bfd {\nb\n}"));
     let reading = read_text("test.conf", &checker);
     let last = reading.complaints.last().expect("a complaint");

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// All of the program may take this much memory, in bytes.
 const MEMORY: u64 = 6 << 30;
 /// Whether every part of a configuration can be written, so that reading it gives the same.
-const WRITTEN_WHOLE: bool = false;
+const WRITTEN_WHOLE: bool = true;
 /// Texts that are kept for being used again.
 const MOST_KEPT: usize = 2000;
 
@@ -78,7 +78,7 @@ fn try_text(name: &str, text: &str, corpus: &Corpus) -> BTreeSet<(Severity, Code
                 format::format(written.as_bytes()).is_ok(),
                 "what is written can be formatted:\n{written}"
             );
-            let again = read("again", &written, corpus, false);
+            let again = read("again", &written, corpus, compat);
             if WRITTEN_WHOLE {
                 let shown = again.render(Colour::Never);
                 assert_eq!(

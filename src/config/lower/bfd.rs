@@ -40,7 +40,7 @@ pub(super) fn lower<'a>(
         }
         let draft = Draft::read(context, block);
         let place = draft.neighbor.map(|(_, span)| span);
-        let mut bfd = draft.finish(context, name, value_span(block));
+        let mut bfd = draft.finish(context, name, block.end());
         if let (Some(address), Some(place)) = (bfd.neighbor, place)
             && !watched.insert(address)
         {
@@ -117,10 +117,10 @@ impl Draft {
         }
     }
 
-    fn finish(self, context: &mut Context<'_>, name: &str, span: Span) -> Bfd {
+    fn finish(self, context: &mut Context<'_>, name: &str, end: Span) -> Bfd {
         if self.neighbor.is_none() {
             let message = format!("bfd_instance `{name}` has no `neighbor_ip`");
-            context.error_but(Code::MissingKeyword, span, message, None, nobody());
+            context.error_but(Code::MissingKeyword, end, message, None, nobody());
         }
         let mut neighbor = self.neighbor.and_then(|(address, _)| address);
         if let (Some(to), Some((from, place))) = (neighbor, self.source)

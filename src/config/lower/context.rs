@@ -54,6 +54,13 @@ impl<'a> Entry<'a> {
         self.statement.keyword.span
     }
 
+    /// Where its block ends, which is where something that is missing would have to stand; without a block, where the
+    /// keyword stands.
+    pub fn end(&self) -> Span {
+        let close = self.statement.block.as_ref().and_then(|block| block.close);
+        close.unwrap_or(self.statement.keyword.span)
+    }
+
     /// The words behind it.
     pub fn words(&self) -> &'a [Word] {
         &self.statement.words

@@ -175,10 +175,10 @@ fn garp_group(context: &mut Context<'_>, block: &Entry<'_>, groups: &mut Vec<Gar
     let left_out = || Reaction::goes_on("the group is left out");
     if group.garp_interval.is_none() && group.gna_interval.is_none() {
         let message = "`garp_group` has neither `garp_interval` nor `gna_interval`";
-        context.error_but(Code::MissingKeyword, block.span(), message, None, left_out());
+        context.error_but(Code::MissingKeyword, block.end(), message, None, left_out());
     } else if !named {
         let message = "`garp_group` names no interface: say `interface` or `interfaces`";
-        context.error_but(Code::MissingKeyword, block.span(), message, None, left_out());
+        context.error_but(Code::MissingKeyword, block.end(), message, None, left_out());
     } else if !group.interfaces.is_empty() {
         groups.push(group);
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::{Context, Entry, short};
-use super::instance::value_span;
 use super::track::{self, Defined, Kind};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
@@ -68,7 +67,7 @@ impl Draft {
 
     fn finish(self, context: &mut Context<'_>, name: &str, block: &Entry<'_>) -> Option<Script> {
         if !self.given {
-            track::incomplete(context, Kind::Script, name, "script", value_span(block));
+            track::incomplete(context, Kind::Script, name, "script", block.end());
         }
         let (user, group) = match self.user {
             Some(named) => named.map(|(user, group)| (Some(user), group))?,

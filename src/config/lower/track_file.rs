@@ -45,7 +45,7 @@ fn read(context: &mut Context<'_>, name: &str, block: &Entry<'_>) -> Option<Trac
         }
     }
     if !given {
-        track::incomplete(context, Kind::File, name, "file", value_span(block));
+        track::incomplete(context, Kind::File, name, "file", block.end());
     }
     Some(TrackFile { path: file?, weight, init })
 }

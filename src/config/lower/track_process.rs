@@ -98,7 +98,7 @@ impl Draft {
 
     fn finish(self, context: &mut Context<'_>, name: &str, block: &Entry<'_>) -> Option<TrackProcess> {
         if !self.given {
-            track::incomplete(context, Kind::Process, name, "process", value_span(block));
+            track::incomplete(context, Kind::Process, name, "process", block.end());
         }
         let process = self.process?;
         // Nobody need be there if nobody may.

@@ -56,7 +56,7 @@ pub(super) fn lower(
         let keepalived = Reaction::goes_on("the check is left out");
         let message =
             format!("`{}` has no `url`{}", block.name(), if any_url { " that can be used" } else { "" });
-        context.error_but(Code::MissingKeyword, block.span(), message, None, keepalived);
+        context.error_but(Code::MissingKeyword, block.end(), message, None, keepalived);
         return None;
     }
     for url in http.urls.iter_mut() {

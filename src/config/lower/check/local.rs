@@ -26,7 +26,7 @@ pub(super) fn lower(
 fn missing(context: &mut Context<'_>, block: &Entry<'_>, keyword: &str) {
     let keepalived = Reaction::goes_on("the check is left out");
     let message = format!("`{}` has no `{keyword}`", block.name());
-    context.error_but(Code::MissingKeyword, block.span(), message, None, keepalived);
+    context.error_but(Code::MissingKeyword, block.end(), message, None, keepalived);
 }
 
 fn misc(context: &mut Context<'_>, block: &Entry<'_>, inherited: &Inherited) -> Option<CommandCheck> {

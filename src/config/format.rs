@@ -243,7 +243,13 @@ impl<'a> Desk<'a> {
             self.end();
             self.depth.follow(row, unit)?;
             let include = unit.first().is_some_and(|word| INCLUDES.contains(&word.text.as_str()));
-            let movable = unit.iter().all(|piece| piece.is_word() && !piece.raw.contains('\''));
+            // A brace behind `${` would be taken for part of a name.
+            let open_name = |raw: &str| {
+                raw.rfind("${").is_some_and(|at| raw.get(at..).is_some_and(|rest| !rest.contains('}')))
+            };
+            let movable = unit
+                .iter()
+                .all(|piece| piece.is_word() && !piece.raw.contains('\'') && !open_name(piece.raw));
             if movable && row.gap && !include && unit.first().is_some_and(|word| !word.raw.contains('$')) {
                 self.joint = Some(Joint { start, pieces: unit.to_vec(), comment });
             }

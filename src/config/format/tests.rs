@@ -24,7 +24,6 @@ fn indentation_blanks_and_braces_are_tidied() {
         ("a", "a\n"),
         ("\u{feff}a  b\t c  \r\n\r\n\r\nd\r\n\r\n", "a b c\n\nd\n"),
         ("global_defs{\nrouter_id   X\n  }", "global_defs {\n    router_id X\n}\n"),
-        ("a ${ b\n{\n}", "a ${ b\n{\n}\n"),
         ("a b\n{\nc { d\n}}\n", "a b {\n    c {\n        d\n    }\n}\n"),
         ("a\n\n  { # x\nb } c\n", "a { # x\n    b\n}\nc\n"),
         ("a ${ b\n{\n}", "a ${ b\n{\n}\n"),

@@ -206,6 +206,8 @@ codes! {
     ShortDownTimer = "short-down-timer",
     /// A takeover is announced by one message only.
     AnnouncedOnce = "announced-once",
+    /// The file says that announcements are not repeated while this director is master.
+    RefreshOff = "refresh-off",
     /// A check that takes long in proportion to how often it is made.
     SlowCheck = "slow-check",
     /// A check that any answer passes.

@@ -62,6 +62,7 @@ pub const TRAPS: &[Trap] = &[
         instance::short_down_timer,
     ),
     trap(Code::AnnouncedOnce, "One gratuitous ARP per address, never repeated.", instance::announced_once),
+    trap(Code::RefreshOff, "`garp_master_refresh 0`: announcements are not repeated.", instance::refresh_off),
     trap(
         Code::SlowCheck,
         "An attempt may last longer than `delay_loop`, or all of them longer than that and 30 s.",

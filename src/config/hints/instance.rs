@@ -6,7 +6,7 @@ use std::time::Duration;
 use vrrp::{Role, Version};
 
 use super::{Look, seconds};
-use crate::config::{Thing, Transport};
+use crate::config::{Instance, Thing, Transport};
 
 /// Shorter pauses happen to every program now and then.
 const SHORT_SILENCE: Duration = Duration::from_millis(100);
@@ -85,13 +85,40 @@ pub(super) fn short_down_timer(look: &mut Look<'_>) {
 
 pub(super) fn announced_once(look: &mut Look<'_>) {
     for (name, instance) in &look.config.instances {
-        let announce = &instance.router.announce;
-        let has_addresses = !instance.addresses.is_empty();
-        if has_addresses && announce.repeat <= 1 && announce.delay.is_zero() && announce.refresh.is_none() {
+        if is_announced_once(instance) {
             let message = "a new master sends one gratuitous ARP for each address and never again: if it is lost, \
                            clients ask the old master until their entries expire";
             let suggestion = "add `garp_master_refresh 60`, or let `garp_master_delay` be above 0";
             look.hint(&Thing::Instance(name.clone()), "garp_master_repeat", message.to_owned(), suggestion);
         }
     }
+}
+
+fn is_announced_once(instance: &Instance) -> bool {
+    let announce = &instance.router.announce;
+    let has_addresses = !instance.addresses.is_empty();
+    has_addresses && announce.repeat <= 1 && announce.delay.is_zero() && announce.refresh.is_none()
+}
+
+/// Off is the default, and no trap for most; who switches it off in so many words should know what that means.
+pub(super) fn refresh_off(look: &mut Look<'_>) {
+    let off =
+        |instance: &Instance| instance.router.announce.refresh.is_none() && !is_announced_once(instance);
+    let mut found = Vec::new();
+    if look.spans.says(&Thing::Global, &["vrrp_garp_master_refresh"])
+        && look.config.instances.values().all(|instance| off(instance))
+    {
+        found.push((Thing::Global, "vrrp_garp_master_refresh"));
+    }
+    for (name, instance) in &look.config.instances {
+        let thing = Thing::Instance(name.clone());
+        if off(instance) && look.spans.says(&thing, &["garp_master_refresh"]) {
+            found.push((thing, "garp_master_refresh"));
+        }
+    }
+    let message = "the addresses are not announced again while this director is master: a switch that heard another \
+                   master for a moment keeps sending there";
+    let found: Vec<_> =
+        found.into_iter().map(|(thing, keyword)| (thing, keyword, message.to_owned())).collect();
+    look.hint_at_first(&found, "say `garp_master_refresh 60`, or nothing if the switches are trusted");
 }

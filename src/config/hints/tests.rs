@@ -89,6 +89,9 @@ fn traps_of_instances_are_told_and_nothing_else() {
         ("garp_master_repeat 1\ngarp_master_delay 0", &[AnnouncedOnce]),
         ("garp_master_repeat 1\ngarp_master_delay 0\ngarp_master_refresh 60", &[]),
         ("garp_master_repeat 1", &[]),
+        ("garp_master_refresh 0", &[RefreshOff]),
+        ("garp_master_refresh 60", &[]),
+        ("garp_master_repeat 1\ngarp_master_delay 0\ngarp_master_refresh 0", &[AnnouncedOnce]),
         ("garp_master_delay 0", &[]),
     ];
     for (lines, expected) in cases {

@@ -2,9 +2,22 @@
 
 use directord::config::keywords::{self, Form, Place};
 
+/// Keywords whose complaints keepalived 2.2.7 has and we do not, and why.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("compat", "it is our own"),
+    ("group", "a second list without anything in it says nothing"),
+    ("multihop", "newer than 2.2.7"),
+    ("no_virtual_ipaddress", "newer than 2.2.7"),
+    ("sni_name", "newer than 2.2.7"),
+    ("tls_compliant", "newer than 2.2.7"),
+    ("user", "who is a user of this machine is for `check --host` to say"),
+];
+
 /// One text.
 #[derive(Debug)]
 pub struct Text {
+    /// Whether each line that keepalived complains of must have a complaint.
+    pub alike: bool,
     /// What is odd about it: keyword, place and value.
     pub name: String,
     /// The configuration.
@@ -20,7 +33,8 @@ pub fn all() -> Vec<Text> {
                 let block = if keyword.has_block() { " {\n}" } else { "" };
                 let line = format!("{} {value}{block}", keyword.name);
                 let name = format!("{} {value:?} in {place}", keyword.name);
-                texts.extend(around(*place, &line).map(|text| Text { name, text }));
+                let alike = OTHERWISE.iter().all(|(name, _)| *name != keyword.name);
+                texts.extend(around(*place, &line).map(|text| Text { alike, name, text }));
             }
         }
     }

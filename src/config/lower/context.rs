@@ -1,5 +1,6 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
+use super::missing;
 use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
@@ -260,6 +261,10 @@ impl<'a> Context<'a> {
         match resolved {
             Status::Works | Status::SameAs(_) | Status::Accepted(_) => self.note_old_name(keyword, span),
             Status::Obsolete(why) => {
+                let entry = Entry { keyword, statement };
+                if keyword.form != Form::Flag && missing::reaction(&entry) == Reaction::Stops {
+                    self.first(&entry);
+                }
                 self.warning(Code::NoEffect, span, format!("`{name}` has no effect any more: {why}"));
                 return None;
             }

@@ -53,7 +53,9 @@ pub(super) fn lower(
         true
     });
     if !any_url || http.urls.is_empty() {
-        let keepalived = Reaction::goes_on("the check is left out");
+        // keepalived crashes over a check without any.
+        let left_out = Reaction::goes_on("the check is left out");
+        let keepalived = if any_url { left_out } else { Reaction::Stops };
         let message =
             format!("`{}` has no `url`{}", block.name(), if any_url { " that can be used" } else { "" });
         context.error_but(Code::MissingKeyword, block.end(), message, None, keepalived);

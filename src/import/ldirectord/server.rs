@@ -12,6 +12,9 @@ use crate::config::Code;
 use crate::import::statement::Statements;
 use crate::import::{Desk, Fate};
 
+/// Seconds that a check may take: keepalived counts microseconds in 32 bits. An hour and more is as good as never.
+const LONGEST: u32 = 4_294;
+
 /// The block of one server, whose port in the table is `port`.
 pub(super) fn server(
     real: &Real,
@@ -55,7 +58,7 @@ fn check_of(
         Kind::Ping => "PING_CHECK",
         Kind::Command(command) => {
             inside.value("misc_path", call(command, check.service, real, address));
-            inside.value("misc_timeout", check.timeout);
+            inside.value("misc_timeout", check.timeout.min(LONGEST));
             once(check, &mut inside);
             return out.block("MISC_CHECK", nothing, inside);
         }

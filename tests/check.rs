@@ -35,7 +35,7 @@ const INSTANCE: &str = "vrrp_instance A {\n  interface eth0\n  virtual_router_id
 fn the_exit_status_tells_the_worst() {
     let clean = file("exit", "clean.conf", INSTANCE);
     let hint = file("exit", "hint.conf", &INSTANCE.replace("eth0", "eth0\n  down_timer_adverts 1"));
-    let warning = file("exit", "warning.conf", &INSTANCE.replace("eth0", "eth0\n  debug"));
+    let warning = file("exit", "warning.conf", &INSTANCE.replace("eth0", "eth0\n  debug 1"));
     let error = file("exit", "error.conf", &INSTANCE.replace("interface", "interfaec"));
     let includes = file("exit", "includes.conf", "include nowhere.conf\n");
     let code = |files: &[&PathBuf]| {
@@ -54,12 +54,12 @@ fn the_exit_status_tells_the_worst() {
 
 #[test]
 fn text_shows_the_line_and_says_what_is_good() {
-    let path = file("text", "a.conf", &INSTANCE.replace("eth0", "eth0\n  debug"));
+    let path = file("text", "a.conf", &INSTANCE.replace("eth0", "eth0\n  debug 1"));
     let name = path.to_str().unwrap();
     let output = directord(&["check", name]);
     let expected = format!(
         "warning[no-effect]: `debug` has no effect any more: logging is chosen on the command line\n \
-         --> {name}:3:3\n  |\n3 |   debug\n  |   ^^^^^\n\n1 warning\n"
+         --> {name}:3:3\n  |\n3 |   debug 1\n  |   ^^^^^\n\n1 warning\n"
     );
     assert_eq!(err(&output), expected);
     assert_eq!(out(&output), format!("{name}: good: 1 vrrp_instances, 0 virtual_servers\n"));

@@ -349,7 +349,6 @@ fn keepaliveds_way_with_mistakes_is_known() {
     assert_eq!(urls("url {\n}\nurl {\npath /\n}"), 1);
     // Checks that are left out.
     for text in [
-        block("HTTP_GET", ""),
         block("MISC_CHECK", "user nobody"),
         block("FILE_CHECK", "weight 3"),
         block("BFD_CHECK", "name a b"),

@@ -139,7 +139,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         eprint!("{}", reading.render(Colour::for_terminal(&std::io::stderr())));
         return Err(Exit::Config);
     };
-    if let Some(sentence) = namespace::mismatch(&config.root) {
+    if let Err(sentence) = namespace::enter(&config.root) {
         error!("{sentence}");
         return Err(Exit::Config);
     }

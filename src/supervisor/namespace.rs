@@ -1,13 +1,34 @@
-//! Whether this process runs in the network namespace that the file names.
+//! The network namespace that the file names: entered at the start, and kept.
 //!
-//! The daemon does not change into another one by itself: it says so, and whoever starts it puts it there (`ip netns
-//! exec`, or systemd's `NetworkNamespacePath=`).
+//! Entering one needs `CAP_SYS_ADMIN`; without it, whoever starts the daemon can put it there (`ip netns exec`, or
+//! systemd's `NetworkNamespacePath=`). A reload that names another is refused: every socket is open by then.
 
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sched::{CloneFlags, setns};
+
 use crate::config::{IpvsNamespace, Root};
+
+/// Enters the namespace that the file names, before any thread or socket is made. Says why that could not be, or why
+/// the configuration must not be used there.
+pub(super) fn enter(root: &Root) -> Result<(), String> {
+    if let Some(name) = &root.namespace {
+        let path = Path::new("/run/netns").join(name);
+        if !is_this(&path) {
+            let entered = fs::File::open(&path).and_then(|file| Ok(setns(file, CloneFlags::CLONE_NEWNET)?));
+            entered.map_err(|error| {
+                format!(
+                    "cannot enter the network namespace `{name}` ({}): {error}; make it with `ip netns add {name}` and \
+                     start directord as root, or start it there, for example with `ip netns exec {name}`",
+                    path.display()
+                )
+            })?;
+        }
+    }
+    mismatch(root).map_or(Ok(()), Err)
+}
 
 /// Why the configuration must not be used here, if it names another namespace than this one.
 pub(super) fn mismatch(root: &Root) -> Option<String> {
@@ -47,6 +68,7 @@ mod tests {
         assert_eq!(mismatch(&Root::default()), None);
         let root = Root { namespace: Some("no-such-namespace".to_owned()), ..Root::default() };
         assert!(mismatch(&root).is_some_and(|sentence| sentence.contains("`no-such-namespace`")));
+        assert!(enter(&root).is_err_and(|sentence| sentence.contains("ip netns add no-such-namespace")));
         let root =
             Root { ipvs_namespace: IpvsNamespace::Named("no-such-namespace".to_owned()), ..Root::default() };
         assert!(mismatch(&root).is_some());

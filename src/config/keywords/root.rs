@@ -29,7 +29,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("linkbeat_interfaces", &[Root], Lines("", "INTERFACE [MII, ETHTOOL or IOCTL]"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
     key("linkbeat_use_polling", &[Root], Flag, NotYet("the state of links is taken from the kernel's reports"), "Poll the link state of every interface.").by_default("off"),
     key("interface_up_down_delays", &[Root], Lines("", "INTERFACE DOWN [UP]"), NotYet("what the kernel reports of a link counts at once"), "How long a link must be up or down before it counts."),
-    key("net_namespace", &[Root], Word("a network namespace"), Works, "The network namespace to run in; the daemon must be started there, and refuses to run elsewhere."),
+    key("net_namespace", &[Root], Word("a network namespace"), Works, "The network namespace to run in: the daemon enters it at its start, and a reload cannot name another."),
     key("net_namespace_ipvs", &[Root], Words("[NAME]"), Refused("services would be set up in the wrong network namespace"), "The network namespace whose IPVS table is used.").by_default("as `net_namespace`"),
     key("namespace_with_ipsets", &[Root], Flag, Obsolete("it concerns kernels before 3.13"), "Use ipsets in a namespace on very old kernels.").by_default("off"),
     key("instance", &[Root], Word("a name"), NotYet("use `--runtime-dir` to run several daemons side by side"), "Tells several daemons on one host apart."),

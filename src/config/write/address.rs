@@ -74,10 +74,12 @@ pub(super) fn route(route: &Route) -> Vec<String> {
     let place = Insertion::ALL.iter().find(|(_, place)| Some(*place) == route.place);
     words.0.extend(place.map(|(name, _)| (*name).to_owned()));
     words.watch(&route.watch);
-    // Everything behind `nexthop` might be taken for a word of it.
+    // `tos` and others behind `encap` would be taken for words of it, and everything behind `nexthop` for one of that.
+    encapsulation(&route.hop, &mut words);
     for way in &route.hops {
         words.flag("nexthop", true);
         hop(way, &mut words);
+        encapsulation(way, &mut words);
     }
     words.0
 }
@@ -88,6 +90,9 @@ fn hop(hop: &Hop, words: &mut Words) {
     words.pair("weight", hop.weight);
     words.flag("onlink", hop.on_link);
     words.pair("realms", hop.realms.as_ref());
+}
+
+fn encapsulation(hop: &Hop, words: &mut Words) {
     if !hop.encapsulation.is_empty() {
         words.flag("encap", true);
         words.0.extend(hop.encapsulation.iter().cloned());

@@ -319,7 +319,8 @@ impl<'a> Desk<'a> {
     /// The backslash and comment at the end of a line of a definition.
     fn cut_end(&mut self, cut: &row::Cut<'_>) {
         if cut.backslash {
-            if !matches!(self.out.last(), None | Some(b'=' | b' ' | b'\n')) {
+            // Behind another backslash a blank would be protected by it.
+            if !matches!(self.out.last(), None | Some(b'=' | b' ' | b'\n' | b'\\')) {
                 self.out.push(b' ');
             }
             self.out.push(b'\\');

@@ -189,7 +189,10 @@ impl<'a> Row<'a> {
             || !(left.is_empty() || left.starts_with(['#', '!']) && !expands)
             // A backslash would protect the blank behind it.
             || pieces.iter().any(|piece| piece.raw.ends_with('\\'));
-        let kind = if odd || (expands && !names.allow(rest, &pieces)) {
+        // Before a line is expanded its comment is cut off by double quotes alone: with single ones about, what is divided
+        // could be read in another way.
+        let unclear = expands && prefixes.is_empty() && code.contains(['\'', '#', '!']);
+        let kind = if odd || unclear || (expands && !names.allow(rest, &pieces)) {
             Kind::AsWritten(code)
         } else if !prefixes.is_empty() {
             Kind::OneLine

@@ -238,7 +238,7 @@ mod tests {
             "/bin/fine" => Program::There { writable: None },
             "/bin/open" => Program::There { writable: Some("/bin".to_owned()) },
             "/bin/text" => Program::NotExecutable,
-            "/root/secret" => Program::Unknown,
+            "/srv/secret" => Program::Unknown,
             _ => Program::Missing,
         };
         let links = [
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(codes("script /bin/text"), [Code::ScriptNotExecutable]);
         assert_eq!(codes("script /bin/open"), [Code::ScriptInsecure]);
         assert_eq!(codes("script /bin/open\nuser nobody"), []);
-        assert_eq!(codes("script /root/secret"), []);
+        assert_eq!(codes("script /srv/secret"), []);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub const WORD: &str = "guard-guest";
 pub(crate) const REGISTERS: &str = "LAB_REGISTERS";
 
 /// Adds the arguments that [`main`] reads; the kernel's own follow. Standard input must be a pipe that stays open
-/// as long as the guest may live; standard output and error become the guest's serial lines, descriptors 3 and 4.
+/// as long as the guest may live; standard output and error become the guest's serial lines.
 pub(crate) fn arguments(command: &mut Command, scratch: &Path, cpu: usize, kernel: &Path) {
     command.arg(WORD).arg(scratch).arg(cpu.to_string()).arg(kernel);
 }
@@ -38,15 +38,13 @@ pub fn main(arguments: &[String]) -> Result<std::convert::Infallible> {
     let mut set = CpuSet::new();
     set.set(cpu.parse().unwrap_or(0)).attempt(format!("choosing CPU {cpu}"))?;
     sched_setaffinity(Pid::from_raw(0), &set).attempt(format!("staying on CPU {cpu}"))?;
-    let lines = [leak(dup(std::io::stdout()))?, leak(dup(std::io::stderr()))?];
-    if lines != [3, 4] {
-        return Err(LabError::Failed(format!("the serial lines became descriptors {lines:?}, not 3 and 4")));
-    }
+    let [out, err] = [leak(dup(std::io::stdout()))?, leak(dup(std::io::stderr()))?];
     let console = Path::new(scratch).join("console");
     let console = File::create(&console).attempt(format!("creating {}", console.display()))?;
     let errors = console.try_clone().attempt("sharing the console's file")?;
     let mut kernel = Command::new(kernel)
         .args(rest)
+        .args([format!("ssl0=null,fd:{out}"), format!("ssl1=null,fd:{err}")])
         .stdin(Stdio::null())
         .stdout(console)
         .stderr(errors)

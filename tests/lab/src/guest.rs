@@ -157,8 +157,7 @@ fn read_lines(from: impl Read + Send + 'static, kind: fn(Vec<u8>) -> Line, to: S
     });
 }
 
-/// The kernel's command line. Descriptors: 1 is the console's file, 3 and 4 are the two serial lines
-/// (see [`guard`]). Words the kernel does not know become the environment of init.
+/// The kernel's command line. Descriptor 1 is the console's file; [`guard`] adds the two serial lines. Words the kernel does not know become the environment of init.
 fn kernel_arguments(job: &Job, scratch: &Scratch) -> Vec<String> {
     let dir = scratch.dir.display();
     vec![
@@ -174,8 +173,6 @@ fn kernel_arguments(job: &Job, scratch: &Scratch) -> Vec<String> {
         "con=null".into(),
         "con0=null,fd:1".into(),
         "ssl=null".into(),
-        "ssl0=null,fd:3".into(),
-        "ssl1=null,fd:4".into(),
         "umid=guest".into(),
         format!("uml_dir={dir}/"),
         format!("LAB_SCRATCH={dir}"),

@@ -52,6 +52,8 @@ enum Way {
 
 /// How long a daemon may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// From a namespace's end until nothing of it is left.
+const SETTLE: Duration = Duration::from_millis(500);
 /// Between two looks at the table's size.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -132,8 +134,8 @@ impl Inside {
         let mut samples: Vec<(Way, Samples)> = ways.iter().map(|way| (*way, Samples::default())).collect();
         for round in 1..=self.arguments.rounds {
             for (way, samples) in &mut samples {
+                self.empty_kernel()?;
                 samples.add_duration(self.once(*way)?);
-                self.clear()?;
             }
             // The other way round next time.
             samples.reverse();
@@ -215,9 +217,17 @@ impl Inside {
         }
     }
 
-    fn clear(&self) -> Result<()> {
-        let status = self.tools.command("ipvsadm").arg("--clear").status()?;
-        if status.success() { Ok(()) } else { Err("the table cannot be cleared".into()) }
+    /// A network namespace of its own for each measurement, since a cleared table is not an empty one: for two minutes
+    /// the kernel keeps each real server that was removed, and looks through all of them for each that is added.
+    fn empty_kernel(&mut self) -> Result<()> {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
+        if !self.tools.command("ip").args(["link", "set", "lo", "up"]).status()?.success() {
+            return Err("the loopback interface cannot be set up".into());
+        }
+        self.counter = Counter::new(self.arguments.services)?;
+        // The namespace before this one is taken down in the background.
+        std::thread::sleep(SETTLE);
+        Ok(())
     }
 
     fn report(&self, samples: &[(Way, Samples)]) {

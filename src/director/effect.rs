@@ -29,6 +29,8 @@ pub enum Effect {
     Announce(Announcement),
     /// Edge: make one attempt of a check.
     Probe(Attempt),
+    /// Edge: run the command of a `vrrp_script` once.
+    RunScript(ScriptRun),
     /// Edge: tell people.
     Notify(Notice),
     /// Edge: a line for the log.
@@ -105,4 +107,15 @@ pub struct Attempt {
     pub step: usize,
     /// What to do.
     pub spec: Arc<healthcheck::Check>,
+}
+
+/// One run of a `vrrp_script`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptRun {
+    /// Its name.
+    pub name: String,
+    /// The number of the run; the answer carries it back.
+    pub number: u64,
+    /// What to run, as whom, and how long it may take.
+    pub script: Arc<crate::config::Script>,
 }

@@ -52,12 +52,30 @@ pub enum Event {
         /// How it went.
         outcome: healthcheck::Outcome,
     },
+    /// A run of a `vrrp_script` came to its end.
+    ScriptDone {
+        /// Its name.
+        script: String,
+        /// The number of the run, as in the effect that asked for it.
+        run: u64,
+        /// How it went.
+        outcome: ScriptOutcome,
+    },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
     /// The daemon was asked to end: hand over and let go of everything.
     Stop,
+}
+
+/// How a run of a `vrrp_script` went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScriptOutcome {
+    /// Exit status 0.
+    Success,
+    /// Another exit status, a signal, a program that cannot be started, or no end in time; in words.
+    Failure(String),
 }
 
 /// What the owner of the IPVS table did with the level `serial`.

@@ -170,6 +170,8 @@ impl Director {
             }
             Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
+            // No script is asked for yet.
+            Event::ScriptDone { .. } => {}
             Event::TableApplied(report) => self.table_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
             Event::Stop => self.stop(now),

@@ -178,6 +178,8 @@ impl RunLoop {
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
+                // The brain asks for none yet.
+                Effect::RunScript(_) => {}
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
                 Effect::Stopped => self.stopped = true,

@@ -366,7 +366,7 @@ impl World {
                     assert!(self.preempt || !preempted, "a working master was preempted\n{}", self.tale());
                 }
                 Effect::Stopped => self.nodes[node].director = None,
-                Effect::Sockets(_) | Effect::Announce(_) | Effect::Notify(_) => {}
+                Effect::Sockets(_) | Effect::Announce(_) | Effect::RunScript(_) | Effect::Notify(_) => {}
             }
         }
     }

@@ -18,6 +18,7 @@ mod remembered;
 mod run_loop;
 mod sockets;
 mod table;
+mod watched;
 mod workers;
 
 use std::path::PathBuf;
@@ -201,6 +202,11 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         move || table::work(backend, our_services, &table_queue, &inbox)
     })?;
+    let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
+    spawn("watched", {
+        let inbox = inbox.clone();
+        move || watched::work(&watch_queue, &inbox)
+    })?;
     tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
     let mailer = tokio::spawn(mail::work(notice_queue, mail_settings));
     let desk = control::Desk {
@@ -212,7 +218,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
 
-    let workers = Workers { network: network_jobs.clone(), table: table_levels, probes, notices };
+    let workers = Workers { network: network_jobs.clone(), table: table_levels, probes, watch, notices };
     let brain = Director::new(birth);
     let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;

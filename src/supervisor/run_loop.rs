@@ -24,8 +24,8 @@ use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::workers::Workers;
 use crate::director::Director;
-use crate::director::effect::{Effect, Transmission};
-use crate::director::event::Event;
+use crate::director::effect::{Effect, ScriptRun, Transmission};
+use crate::director::event::{Event, ScriptOutcome};
 use crate::director::journal::{Entry, Severity};
 
 /// Facts taken from the queue in one round.
@@ -178,8 +178,12 @@ impl RunLoop {
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
-                // The brain asks for none yet.
-                Effect::RunScript(_) => {}
+                Effect::Watch(level) => self.workers.watch(level),
+                // Nobody runs scripts yet: they are taken to succeed.
+                Effect::RunScript(ScriptRun { name: script, number: run, .. }) => {
+                    let outcome = ScriptOutcome::Success;
+                    self.handle(Event::ScriptDone { script, run, outcome }, Instant::now());
+                }
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
                 Effect::Stopped => self.stopped = true,

@@ -4,6 +4,7 @@
 //! loop has an operating system thread of its own; probes, mail, control and reload share a multi-threaded runtime;
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
+mod command;
 mod host;
 pub(crate) mod inbox;
 mod links;
@@ -45,6 +46,7 @@ use reload::Reloader;
 use run_loop::RunLoop;
 use workers::Workers;
 
+pub use command::launched;
 pub(crate) use host::control_socket;
 pub use recorder::{Replay, replay};
 pub use table::Backend;

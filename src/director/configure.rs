@@ -81,7 +81,7 @@ impl Director {
         if let Some(mut instance) = self.instances.remove(name) {
             self.agenda.set(Owner::Instance(name.to_owned()), None);
             instance.router.handle_stop(now);
-            self.drain_stopped(name, &mut instance);
+            self.drain_stopped(name, &mut instance, now);
         }
     }
 

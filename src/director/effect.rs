@@ -13,6 +13,7 @@ use vrrp::AddressLevel;
 
 use super::event::CheckId;
 use super::journal::Entry;
+use crate::config::Command;
 
 /// One wish of the brain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Effect {
     Probe(Attempt),
     /// Edge: run the command of a `vrrp_script` once.
     RunScript(ScriptRun),
+    /// Edge: programs hear of a change of state.
+    Tell(Telling),
     /// Edge: tell people.
     Notify(Notice),
     /// Edge: a line for the log.
@@ -118,4 +121,13 @@ pub struct ScriptRun {
     pub number: u64,
     /// What to run, as whom, and how long it may take.
     pub script: Arc<crate::config::Script>,
+}
+
+/// A change of state that programs hear of: a line for named pipes, and commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// What happened.
+    pub change: notify::hook::Change,
+    /// What to run, in this order, complete with arguments.
+    pub commands: Vec<Command>,
 }

@@ -9,6 +9,7 @@
 //! call again.
 
 mod agenda;
+mod calls;
 mod configure;
 pub mod effect;
 pub mod event;
@@ -29,6 +30,7 @@ use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
+use calls::Calls;
 use effect::{Effect, Level, SocketKey, Transmission};
 use event::{CheckId, Event};
 use instance::Instance;
@@ -46,6 +48,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 enum Owner {
     Instance(String),
     Check(CheckId),
+    Calls,
     Stop,
 }
 
@@ -131,6 +134,7 @@ pub struct Director {
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
+    calls: Calls,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
 }
@@ -155,6 +159,7 @@ impl Director {
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
+            calls: Calls::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
         }
@@ -189,7 +194,11 @@ impl Director {
                     }
                 }
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
-                Owner::Stop => self.pending.push_back(Pending::Effect(Effect::Stopped)),
+                Owner::Calls => self.release_all_calls(),
+                Owner::Stop => {
+                    self.release_all_calls();
+                    self.effect(Effect::Stopped);
+                }
             }
         }
     }
@@ -260,6 +269,7 @@ impl Director {
                 self.drain_router(name, now);
             }
         }
+        self.tell_omega();
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
@@ -275,6 +285,7 @@ impl Director {
             self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
+            self.release_all_calls();
             self.effect(Effect::Stopped);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{AddressLevel, Links, Output, State, Wanted};
+use vrrp::{AddressLevel, Links, Note, Output, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
@@ -98,18 +98,23 @@ impl Director {
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
                     }
+                    self.tell_transition(name, from, to, &cause, now);
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
                 Output::Note(note) => {
+                    if matches!(note, Note::LowerPriorityMaster { .. }) {
+                        self.tell_lower_priority(name, &note.to_string(), now);
+                    }
                     self.log(Entry::InstanceNote { instance: name.to_owned(), note: note.to_string() });
                 }
             }
         }
+        self.tell_priority(name, now);
         self.agenda.set(Owner::Instance(name.to_owned()), deadline);
     }
 
     /// The last words of an instance that is no longer configured.
-    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance) {
+    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance, now: Instant) {
         while let Some(output) = instance.router.poll_output() {
             match output {
                 Output::Send(advert) => {
@@ -118,6 +123,8 @@ impl Director {
                     }
                 }
                 Output::Transition { from, to, .. } => {
+                    self.queue_addresses();
+                    self.tell_deleted(name, instance, from, now);
                     let cause = "removed from the configuration".to_owned();
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
@@ -157,6 +164,7 @@ impl Director {
 
     pub(super) fn addresses_applied(&mut self, report: AddressReport) {
         self.addresses.applied = report.serial;
+        self.release_calls();
         let news: Vec<String> =
             report.failures.iter().filter(|f| !self.addresses.failures.contains(f)).cloned().collect();
         self.addresses.failures = report.failures;

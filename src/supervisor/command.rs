@@ -112,7 +112,7 @@ impl Executor {
         }
     }
 
-    fn rules(&self) -> ScriptRules {
+    pub(super) fn rules(&self) -> ScriptRules {
         self.rules.read().map(|rules| rules.clone()).unwrap_or_default()
     }
 
@@ -218,6 +218,15 @@ fn by_shell(words: &[String]) -> Option<Vec<String>> {
 }
 
 impl Running {
+    /// Waits for its end, however long that takes.
+    pub(super) async fn forever(&mut self) -> Ending {
+        loop {
+            if let Some(ending) = self.wait(Duration::from_secs(3600)).await {
+                return ending;
+            }
+        }
+    }
+
     /// Waits for its end, not longer than `limit`; `None` if it goes on.
     pub(super) async fn wait(&mut self, limit: Duration) -> Option<Ending> {
         let status = timeout(limit, self.child.wait()).await.ok()?;
@@ -241,7 +250,9 @@ impl Running {
         let ended = timeout(GRACE, self.child.wait()).await.is_ok();
         let _ = killpg(group, Signal::SIGKILL);
         if !ended && timeout(GRACE, self.child.wait()).await.is_err() {
-            tracing::warn!("process {group} cannot be ended: it waits in the kernel, for a disk or a file server");
+            tracing::warn!(
+                "process {group} cannot be ended: it waits in the kernel, for a disk or a file server"
+            );
         }
     }
 }

@@ -60,7 +60,8 @@ fn lookup(name: &str) -> Result<Option<User>, String> {
 fn of(user: &User, gid: Gid, supplementary: bool) -> Result<Identity, String> {
     let mut groups = vec![gid.as_raw()];
     if supplementary {
-        let cannot = |error: &dyn std::fmt::Display| format!("the groups of `{}` cannot be read: {error}", user.name);
+        let cannot =
+            |error: &dyn std::fmt::Display| format!("the groups of `{}` cannot be read: {error}", user.name);
         let name = std::ffi::CString::new(user.name.as_str()).map_err(|e| cannot(&e))?;
         groups = getgrouplist(&name, gid).map_err(|e| cannot(&e))?.into_iter().map(Gid::as_raw).collect();
     }

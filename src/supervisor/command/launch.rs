@@ -66,7 +66,8 @@ pub fn launched() -> Option<ExitCode> {
 fn become_script(mut arguments: impl Iterator<Item = OsString>) -> String {
     let mut word = || arguments.next().unwrap_or_default().into_string().unwrap_or_default();
     let (uid, gid, groups, files, parent) = (word(), word(), word(), word(), word());
-    let (Ok(uid), Ok(gid), Ok(files), Ok(parent)) = (uid.parse(), gid.parse(), files.parse(), parent.parse()) else {
+    let (Ok(uid), Ok(gid), Ok(files), Ok(parent)) = (uid.parse(), gid.parse(), files.parse(), parent.parse())
+    else {
         return "this is no way to start directord".to_owned();
     };
     let groups = groups.split(',').filter_map(|group| group.parse().ok()).collect();
@@ -82,7 +83,9 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> String {
         Some(libc::ENOEXEC) => format!(
             "{program} is no program of this machine, and its first line does not name one: begin a script with #!/bin/sh"
         ),
-        Some(libc::ENOENT) => format!("the interpreter that the first line of {program} names does not exist"),
+        Some(libc::ENOENT) => {
+            format!("the interpreter that the first line of {program} names does not exist")
+        }
         _ => format!("{program} cannot be run: {error}"),
     }
 }

@@ -72,7 +72,9 @@ impl Drop for Said {
 
 /// Reads on for whoever still holds the pipe.
 fn linger(reader: JoinHandle<()>) {
-    if LINGERING.fetch_add(1, Ordering::Relaxed) >= MOST_LINGERING || tokio::runtime::Handle::try_current().is_err() {
+    if LINGERING.fetch_add(1, Ordering::Relaxed) >= MOST_LINGERING
+        || tokio::runtime::Handle::try_current().is_err()
+    {
         LINGERING.fetch_sub(1, Ordering::Relaxed);
         return reader.abort();
     }

@@ -44,7 +44,8 @@ pub(super) fn find(word: &str, who: &Identity, rules: &ScriptRules) -> Result<Pa
 fn search(name: &str, who: &Identity) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsStr::new(USUAL_PATH).to_owned());
     let candidates: Vec<PathBuf> = std::env::split_paths(&path).map(|folder| folder.join(name)).collect();
-    let usable = |path: &&PathBuf| fs::metadata(path).is_ok_and(|file| file.is_file() && may_execute(&file, who));
+    let usable =
+        |path: &&PathBuf| fs::metadata(path).is_ok_and(|file| file.is_file() && may_execute(&file, who));
     candidates
         .iter()
         .find(usable)

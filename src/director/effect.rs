@@ -13,7 +13,7 @@ use vrrp::AddressLevel;
 
 use super::event::CheckId;
 use super::journal::Entry;
-use crate::config::Command;
+use crate::config::{Command, Pace};
 
 /// One wish of the brain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub struct Neighbourhood {
     pub index: u32,
     /// The hardware address that the addresses are at.
     pub mac: [u8; 6],
+    /// How fast messages may follow each other.
+    pub pace: Pace,
     /// The addresses.
     pub addresses: Vec<IpAddr>,
 }

@@ -171,7 +171,7 @@ fn scripts_know_the_old_state_and_the_cause() {
         "say",
         &format!(
             "echo \"$DIRECTORD_OLD_STATE $DIRECTORD_STATE $DIRECTORD_KIND $DIRECTORD_NAME $DIRECTORD_INTERFACE \
-             $DIRECTORD_VRID $DIRECTORD_PRIORITY $DIRECTORD_ROUTER_ID: $DIRECTORD_CAUSE${{LD_PRELOAD-}}${{IFS-}}\" \
+             $DIRECTORD_VRID $DIRECTORD_PRIORITY $DIRECTORD_ROUTER_ID: $DIRECTORD_CAUSE${{LD_PRELOAD-}}\" \
              >> {}",
             told.display()
         ),

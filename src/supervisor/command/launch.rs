@@ -80,9 +80,7 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> String {
     let error = Command::new(&program).arg0(name).args(arguments).exec();
     let program = program.display();
     match error.raw_os_error() {
-        Some(libc::ENOEXEC) => format!(
-            "{program} is no program of this machine, and its first line does not name one: begin a script with #!/bin/sh"
-        ),
+        Some(libc::ENOEXEC) => format!("{program} is no program of this machine"),
         Some(libc::ENOENT) => {
             format!("the interpreter that the first line of {program} names does not exist")
         }

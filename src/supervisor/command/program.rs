@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -38,7 +39,22 @@ pub(super) fn find(word: &str, who: &Identity, rules: &ScriptRules) -> Result<Pa
         protected(&path)?;
         protected(&real)?;
     }
+    if names_no_interpreter(&real) {
+        return Err(format!(
+            "{shown} is no program, and its first line does not name one that reads it: begin a script with #!/bin/sh"
+        ));
+    }
     Ok(if rules.symlink_paths { path } else { real })
+}
+
+/// Whether the file is plain text that does not begin with `#!`. The C library would hand such a thing to a shell;
+/// keepalived does not run it.
+fn names_no_interpreter(path: &Path) -> bool {
+    let mut begin = [0; 128];
+    // What may be executed need not be readable.
+    let Ok(count) = fs::File::open(path).and_then(|mut file| file.read(&mut begin)) else { return false };
+    let begin = &begin[..count];
+    !begin.starts_with(b"#!") && !begin.contains(&0)
 }
 
 fn search(name: &str, who: &Identity) -> Result<PathBuf, String> {
@@ -140,6 +156,10 @@ mod tests {
         let plain = script("plain", 0o644);
         assert!(find(&plain).expect_err("mode 0644").contains("not executable"));
         fs::remove_file(plain).expect("it is ours");
+        let odd = script("odd", 0o755);
+        fs::write(&odd, "exit 0\n").expect("it is ours");
+        assert!(find(&odd).expect_err("no first line").contains("#!/bin/sh"));
+        fs::remove_file(odd).expect("it is ours");
         let bare = super::find("no-such-name-anywhere", &somebody(0), &rules);
         assert!(bare.expect_err("nowhere").contains("PATH"));
         assert!(super::find("sh", &somebody(0), &rules).expect("every system has it").is_absolute());

@@ -110,7 +110,7 @@ impl Director {
             self.agenda.set(Owner::Instance(name.to_owned()), None);
             self.agenda.set(Owner::Patience(name.to_owned()), None);
             instance.router.handle_stop(now);
-            self.drain_stopped(name, &mut instance);
+            self.drain_stopped(name, &mut instance, now);
         }
     }
 

@@ -13,7 +13,7 @@ use vrrp::AddressLevel;
 
 use super::event::CheckId;
 use super::journal::Entry;
-use crate::config::{TrackFile, TrackProcess};
+use crate::config::{Command, Pace, TrackFile, TrackProcess};
 
 /// One wish of the brain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum Effect {
     Watch(Arc<Watched>),
     /// Edge: run the command of a `vrrp_script` once.
     RunScript(ScriptRun),
+    /// Edge: programs hear of a change of state.
+    Tell(Telling),
     /// Edge: tell people.
     Notify(Notice),
     /// Edge: a line for the log.
@@ -95,6 +97,8 @@ pub struct Neighbourhood {
     pub index: u32,
     /// The hardware address that the addresses are at.
     pub mac: [u8; 6],
+    /// How fast messages may follow each other.
+    pub pace: Pace,
     /// The addresses.
     pub addresses: Vec<IpAddr>,
 }
@@ -130,4 +134,13 @@ pub struct Watched {
     pub files: BTreeMap<String, Arc<TrackFile>>,
     /// `vrrp_track_process`.
     pub processes: BTreeMap<String, Arc<TrackProcess>>,
+}
+
+/// A change of state that programs hear of: a line for named pipes, and commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// What happened.
+    pub change: notify::hook::Change,
+    /// What to run, in this order, complete with arguments.
+    pub commands: Vec<Command>,
 }

@@ -198,6 +198,7 @@ impl Director {
         if let Some(role) = told_role(to).filter(|_| alert) {
             self.notify(now, |heading| Notice::group(heading, name, role, &cause));
         }
+        self.tell_group(name, from, to, &cause, now);
         self.log(Entry::GroupTransition { group: name.to_owned(), from, to, cause });
     }
 }

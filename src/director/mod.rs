@@ -9,6 +9,7 @@
 //! call again.
 
 mod agenda;
+mod calls;
 mod configure;
 pub mod effect;
 pub mod event;
@@ -35,6 +36,7 @@ use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
+use calls::Calls;
 use effect::{Effect, Level, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
@@ -63,6 +65,7 @@ enum Owner {
     Process(String),
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
+    Calls,
     Stop,
 }
 
@@ -159,6 +162,7 @@ pub struct Director {
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
+    calls: Calls,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
 }
@@ -189,6 +193,7 @@ impl Director {
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
+            calls: Calls::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
         }
@@ -225,11 +230,15 @@ impl Director {
                     }
                 }
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
+                Owner::Calls => self.release_all_calls(),
                 Owner::Links => self.links_due(now),
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
                 Owner::Patience(name) => self.evaluate(&name, now),
-                Owner::Stop => self.pending.push_back(Pending::Effect(Effect::Stopped)),
+                Owner::Stop => {
+                    self.release_all_calls();
+                    self.effect(Effect::Stopped);
+                }
             }
         }
     }
@@ -304,6 +313,7 @@ impl Director {
                 }
             }
         });
+        self.tell_omega();
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
@@ -319,6 +329,7 @@ impl Director {
             self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
+            self.release_all_calls();
             self.effect(Effect::Stopped);
         }
     }

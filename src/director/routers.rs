@@ -9,7 +9,7 @@ use vrrp::{AddressLevel, Links, Note, Output, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
-use super::instance::Instance;
+use super::instance::{Among, Instance};
 use super::journal::Entry;
 use super::{Director, Owner, Pending};
 
@@ -102,13 +102,8 @@ impl Director {
                         self.adverts.push_back(transmission);
                     }
                 }
-                Output::Announce(repeat) => {
-                    if let Some(announcement) =
-                        self.instances.get(name).map(|i| i.announcement(repeat, &self.links))
-                    {
-                        self.effect(Effect::Announce(announcement));
-                    }
-                }
+                Output::Announce(repeat) => self.announce(name, repeat, Among::All),
+                Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {
                     self.queue_addresses();
                     if (from, to) == (State::Master, State::Backup)
@@ -120,6 +115,7 @@ impl Director {
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
                     }
+                    self.tell_transition(name, from, to, &cause, now);
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
                 Output::Note(note) => {
@@ -127,15 +123,19 @@ impl Director {
                     if let Some(instance) = self.instances.get_mut(name).filter(|_| rival) {
                         instance.met_rival = true;
                     }
+                    if matches!(note, Note::LowerPriorityMaster { .. }) {
+                        self.tell_lower_priority(name, &note.to_string(), now);
+                    }
                     self.log(Entry::InstanceNote { instance: name.to_owned(), note: note.to_string() });
                 }
             }
         }
+        self.tell_priority(name, now);
         self.agenda.set(Owner::Instance(name.to_owned()), deadline);
     }
 
     /// The last words of an instance that is no longer configured.
-    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance) {
+    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance, now: Instant) {
         while let Some(output) = instance.router.poll_output() {
             match output {
                 Output::Send(advert) => {
@@ -144,12 +144,26 @@ impl Director {
                     }
                 }
                 Output::Transition { from, to, .. } => {
+                    self.queue_addresses();
+                    self.tell_deleted(name, instance, from, now);
                     let cause = "removed from the configuration".to_owned();
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
-                Output::Announce(_) | Output::Note(_) => {}
+                Output::Announce(_) | Output::AnnounceElsewhere | Output::Note(_) => {}
             }
         }
+    }
+
+    /// Tells the neighbours where the instance's addresses are.
+    fn announce(&mut self, name: &str, repeat: u32, among: Among) {
+        let Some(instance) = self.instances.get(name) else { return };
+        // Without `all`, only interfaces that carry addresses by a virtual MAC address: there are none yet.
+        let extra = instance.config.extra_garp.or(self.config.global.vrrp.garp_extra_if);
+        if among == Among::Elsewhere && !extra.is_some_and(|extra| extra.all) {
+            return;
+        }
+        let announcement = instance.announcement(repeat, &self.links, |i| self.config.pace(i), among);
+        self.effect(Effect::Announce(announcement));
     }
 
     pub(super) fn publish_sockets(&mut self) {
@@ -183,6 +197,7 @@ impl Director {
 
     pub(super) fn addresses_applied(&mut self, report: AddressReport) {
         self.addresses.applied = report.serial;
+        self.release_calls();
         let news: Vec<String> =
             report.failures.iter().filter(|f| !self.addresses.failures.contains(f)).cloned().collect();
         self.addresses.failures = report.failures;

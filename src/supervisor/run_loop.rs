@@ -24,8 +24,8 @@ use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::workers::Workers;
 use crate::director::Director;
-use crate::director::effect::{Effect, ScriptRun, Transmission};
-use crate::director::event::{Event, ScriptOutcome};
+use crate::director::effect::{Effect, Transmission};
+use crate::director::event::Event;
 use crate::director::journal::{Entry, Severity};
 
 /// Facts taken from the queue in one round.
@@ -106,6 +106,9 @@ impl RunLoop {
     /// Lets the brain do what is due, and carries it out.
     fn meet_deadlines(&mut self) {
         let now = Instant::now();
+        if let Some(deadline) = self.director.deadline() {
+            priority::was_late(now.saturating_duration_since(deadline));
+        }
         if self.is_late(now) {
             if let Some(recorder) = &self.recorder {
                 recorder.timeout(now);
@@ -179,11 +182,8 @@ impl RunLoop {
                 Effect::Table(level) => self.workers.table(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),
-                // Nobody runs scripts yet: they are taken to succeed.
-                Effect::RunScript(ScriptRun { name: script, number: run, .. }) => {
-                    let outcome = ScriptOutcome::Success;
-                    self.handle(Event::ScriptDone { script, run, outcome }, Instant::now());
-                }
+                Effect::RunScript(run) => self.workers.run_script(run),
+                Effect::Tell(telling) => self.workers.tell(telling),
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
                 Effect::Stopped => self.stopped = true,

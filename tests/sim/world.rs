@@ -403,7 +403,11 @@ impl World {
                     let event = Event::ScriptDone { script, run, outcome };
                     self.later(delay, Happening::Fact { node, life, event });
                 }
-                Effect::Sockets(_) | Effect::Announce(_) | Effect::Watch(_) | Effect::Notify(_) => {}
+                Effect::Sockets(_)
+                | Effect::Announce(_)
+                | Effect::Watch(_)
+                | Effect::Tell(_)
+                | Effect::Notify(_) => {}
             }
         }
     }

@@ -100,6 +100,12 @@ impl fmt::Display for ErrorKind {
             ErrorKind::AddressList => "address_list",
             ErrorKind::Authentication => "authentication",
             ErrorKind::Interval => "interval",
+            ErrorKind::SignatureMissing => "signature_missing",
+            ErrorKind::SignatureMalformed => "signature_malformed",
+            ErrorKind::SignatureStale => "signature_stale",
+            ErrorKind::SignatureUnknownKey => "signature_unknown_key",
+            ErrorKind::SignatureInvalid => "signature_invalid",
+            ErrorKind::Replay => "replay",
         })
     }
 }
@@ -125,7 +131,7 @@ impl Counters {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 10] = [
+    pub const ALL: [ErrorKind; 16] = [
         ErrorKind::Length,
         ErrorKind::Version,
         ErrorKind::Type,
@@ -136,5 +142,11 @@ impl ErrorKind {
         ErrorKind::AddressList,
         ErrorKind::Authentication,
         ErrorKind::Interval,
+        ErrorKind::SignatureMissing,
+        ErrorKind::SignatureMalformed,
+        ErrorKind::SignatureStale,
+        ErrorKind::SignatureUnknownKey,
+        ErrorKind::SignatureInvalid,
+        ErrorKind::Replay,
     ];
 }

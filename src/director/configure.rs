@@ -70,7 +70,12 @@ impl Director {
             None => {
                 let mut instance = Instance::new(wanted.clone());
                 instance.observe(&self.links, &self.virtual_addresses, now);
-                instance.router.handle_start(now);
+                let start = self.birth.at + self.config.global.vrrp.startup_delay;
+                if now < start {
+                    instance.router.handle_start_at(start);
+                } else {
+                    instance.router.handle_start(now);
+                }
                 self.instances.insert(name.to_owned(), instance);
             }
         }
@@ -81,7 +86,7 @@ impl Director {
         if let Some(mut instance) = self.instances.remove(name) {
             self.agenda.set(Owner::Instance(name.to_owned()), None);
             instance.router.handle_stop(now);
-            self.drain_stopped(name, &mut instance);
+            self.drain_stopped(name, &mut instance, now);
         }
     }
 

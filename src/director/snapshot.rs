@@ -164,7 +164,7 @@ fn instance_status(name: &str, instance: &Instance, now: Instant) -> InstanceSta
         master: master.map(|(address, _)| address),
         master_priority: master.map(|(_, priority)| priority),
         addresses: instance.config.all_addresses().map(|a| format!("{}/{}", a.address, a.prefix)).collect(),
-        counters: instance.router.counters().by_name(),
+        counters: instance.counters(),
     }
 }
 

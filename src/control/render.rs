@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Status;
 use crate::config::Complaint;
-use crate::director::snapshot::{InstanceStatus, OwnerStatus, ServerStatus, ServiceStatus};
+use crate::director::snapshot::{InstanceStatus, NeighbourStatus, OwnerStatus, ServerStatus, ServiceStatus};
 
 /// Lays the state out as text. Colour only where a terminal reads it.
 pub fn render(status: &Status, colour: bool) -> String {
@@ -31,6 +31,16 @@ pub fn render(status: &Status, colour: bool) -> String {
         table(
             &mut out,
             &["INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "MASTER", "ADDRESSES", "WHY"],
+            rows,
+            &paint,
+        );
+    }
+    if !director.neighbours.is_empty() {
+        let rows = director.neighbours.iter().map(neighbour_row).collect();
+        out.push('\n');
+        table(
+            &mut out,
+            &["NEIGHBOUR", "STATE", "FOR", "ADDRESS", "PACKETS", "PATIENCE", "WHY"],
             rows,
             &paint,
         );
@@ -77,6 +87,19 @@ fn instance_row(instance: &InstanceStatus) -> Vec<String> {
         master,
         instance.addresses.join(" "),
         instance.cause.clone(),
+    ]
+}
+
+fn neighbour_row(neighbour: &NeighbourStatus) -> Vec<String> {
+    let milliseconds = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |s| format!("{} ms", s * 1e3));
+    vec![
+        neighbour.name.clone(),
+        neighbour.state.clone(),
+        duration(neighbour.for_seconds),
+        neighbour.neighbour.map_or("-".to_owned(), |address| address.to_string()),
+        milliseconds(neighbour.transmit_interval),
+        milliseconds(neighbour.detection_time),
+        neighbour.reason.clone(),
     ]
 }
 

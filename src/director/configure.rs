@@ -24,6 +24,8 @@ impl Director {
         self.config = config.clone();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        // Before those who track them: they start with what is known.
+        self.configure_neighbours(now);
         for name in &difference.instances.to_remove {
             self.remove_instance(name, now);
         }
@@ -41,6 +43,7 @@ impl Director {
         for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
             self.configure_pool(key, now);
         }
+        self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
@@ -69,6 +72,8 @@ impl Director {
             }
             None => {
                 let mut instance = Instance::new(wanted.clone());
+                let (faults, weight) = self.neighbour_effect(wanted);
+                instance.track(faults, weight, now);
                 instance.observe(&self.links, &self.virtual_addresses, now);
                 instance.router.handle_start(now);
                 self.instances.insert(name.to_owned(), instance);

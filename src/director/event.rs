@@ -43,6 +43,15 @@ pub enum Event {
         /// What is wrong with it.
         error: vrrp::AdvertError,
     },
+    /// A BFD packet arrived.
+    NeighbourHeard {
+        /// Its IP header.
+        envelope: vrrp::Envelope,
+        /// Whether it came to the port of neighbours some hops away.
+        multihop: bool,
+        /// What it says, or what is wrong with it.
+        packet: Result<vrrp::bfd::Packet, vrrp::bfd::PacketError>,
+    },
     /// A probe came to its end.
     ProbeDone {
         /// Which check.

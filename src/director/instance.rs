@@ -17,12 +17,16 @@ pub(super) struct Instance {
     pub(super) router: Router,
     /// The interface as it is now: its index and the source address of adverts.
     place: Option<(u32, IpAddr)>,
+    /// What is wrong with the interface.
+    observed: BTreeSet<Fault>,
+    /// What is wrong with the neighbours that it tracks.
+    tracked: BTreeSet<Fault>,
 }
 
 impl Instance {
     pub(super) fn new(config: Arc<config::Instance>) -> Self {
         let router = Router::new(config.router.clone());
-        Instance { config, router, place: None }
+        Instance { config, router, place: None, observed: BTreeSet::new(), tracked: BTreeSet::new() }
     }
 
     /// Takes over a changed configuration without losing the role.
@@ -65,6 +69,19 @@ impl Instance {
         if let Some((_, source)) = self.place {
             self.router.handle_source(source);
         }
+        self.observed = faults;
+        self.hand_in_faults(now);
+    }
+
+    /// What the neighbours that it tracks do to it.
+    pub(super) fn track(&mut self, faults: BTreeSet<Fault>, weight: i32, now: Instant) {
+        self.tracked = faults;
+        self.router.handle_weight(weight);
+        self.hand_in_faults(now);
+    }
+
+    fn hand_in_faults(&mut self, now: Instant) {
+        let faults: BTreeSet<Fault> = self.observed.union(&self.tracked).cloned().collect();
         self.router.handle_faults(&faults, now);
     }
 

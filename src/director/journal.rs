@@ -40,6 +40,15 @@ pub enum Entry {
         /// What was seen.
         note: String,
     },
+    /// A watched neighbour came or went.
+    Neighbour {
+        /// Its name.
+        name: String,
+        /// Whether it is up now.
+        up: bool,
+        /// Its address, and why it was lost.
+        words: String,
+    },
     /// A check failed or passed again.
     CheckFlipped {
         /// The virtual server.
@@ -102,6 +111,7 @@ impl Entry {
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
+            | Entry::Neighbour { up: false, .. }
             | Entry::InstanceNote { .. } => Severity::Warning,
             Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
             _ => Severity::Info,
@@ -116,6 +126,7 @@ impl fmt::Display for Entry {
                 write!(f, "vrrp_instance {instance}: {from} -> {to}: {cause}")
             }
             Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
+            Entry::Neighbour { name, words, .. } => write!(f, "bfd_instance {name}: {words}"),
             Entry::CheckFlipped { service, server, check, up, reason } => {
                 let word = if *up { "passes again" } else { "failed" };
                 write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")

@@ -14,6 +14,7 @@ pub mod effect;
 pub mod event;
 mod instance;
 pub mod journal;
+mod neighbours;
 mod pool;
 mod routers;
 mod services;
@@ -29,10 +30,11 @@ use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
-use effect::{Effect, Level, SocketKey, Transmission};
+use effect::{Effect, Level, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use instance::Instance;
 use journal::Entry;
+use neighbours::Neighbours;
 use pool::Pool;
 use snapshot::OwnerStatus;
 
@@ -45,6 +47,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Instance(String),
+    Neighbour(String),
     Check(CheckId),
     Stop,
 }
@@ -79,6 +82,7 @@ struct Place {
 enum Pending {
     Effect(Effect),
     Sockets,
+    NeighbourSockets,
     Addresses,
     Table,
 }
@@ -122,11 +126,14 @@ pub struct Director {
     instances: BTreeMap<String, Instance>,
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
+    neighbours: Neighbours,
     pools: BTreeMap<ServiceKey, Pool>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
     adverts: VecDeque<Transmission>,
+    /// Packets to watched neighbours: handed out right behind the adverts.
+    packets: VecDeque<NeighbourPacket>,
     pending: VecDeque<Pending>,
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
@@ -147,10 +154,12 @@ impl Director {
             virtual_addresses: BTreeSet::new(),
             instances: BTreeMap::new(),
             by_vrid: BTreeMap::new(),
+            neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
+            packets: VecDeque::new(),
             pending: VecDeque::new(),
             sockets: Arc::default(),
             addresses: Published::default(),
@@ -169,6 +178,9 @@ impl Director {
                 self.hear(&interface, &envelope, &advert, now);
             }
             Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
+            Event::NeighbourHeard { envelope, multihop, packet } => {
+                self.hear_neighbour(&envelope, multihop, packet, now);
+            }
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
             // No script is asked for yet.
             Event::ScriptDone { .. } => {}
@@ -188,6 +200,7 @@ impl Director {
                         self.drain_router(&name, now);
                     }
                 }
+                Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Stop => self.pending.push_back(Pending::Effect(Effect::Stopped)),
             }
@@ -199,9 +212,13 @@ impl Director {
         if let Some(transmission) = self.adverts.pop_front() {
             return Some(Effect::Send(transmission));
         }
+        if let Some(packet) = self.packets.pop_front() {
+            return Some(Effect::SendToNeighbour(packet));
+        }
         Some(match self.pending.pop_front()? {
             Pending::Effect(effect) => effect,
             Pending::Sockets => Effect::Sockets(self.sockets.clone()),
+            Pending::NeighbourSockets => Effect::NeighbourSockets(self.neighbours.sockets()),
             Pending::Addresses => {
                 self.addresses.value = Arc::new(self.wanted_addresses());
                 Effect::Addresses(self.addresses.take())
@@ -260,6 +277,7 @@ impl Director {
                 self.drain_router(name, now);
             }
         }
+        self.stop_neighbours(now);
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Director;
 use super::instance::Instance;
+use super::neighbours::Neighbour;
 use super::pool::{Pool, words};
 
 /// The brain's state at one instant.
@@ -20,6 +21,12 @@ pub struct Snapshot {
     pub generation: u64,
     /// `vrrp_instance`s by name.
     pub instances: Vec<InstanceStatus>,
+    /// `bfd_instance`s by name.
+    #[serde(default)]
+    pub neighbours: Vec<NeighbourStatus>,
+    /// BFD packets that no neighbour was there for, by kind.
+    #[serde(default)]
+    pub stray_packets: BTreeMap<String, u64>,
     /// `virtual_server`s.
     pub services: Vec<ServiceStatus>,
     /// The IPVS table's owner.
@@ -60,6 +67,27 @@ pub struct InstanceStatus {
     /// The virtual addresses.
     pub addresses: Vec<String>,
     /// Adverts and transitions, counted by kind.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// One watched neighbour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NeighbourStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address; none if nobody is watched.
+    pub neighbour: Option<IpAddr>,
+    /// `up`, `init`, `down` or `admin-down`.
+    pub state: String,
+    /// Seconds since the last change of state.
+    pub for_seconds: f64,
+    /// Why it is as it is.
+    pub reason: String,
+    /// Time between our packets, in seconds, before jitter.
+    pub transmit_interval: Option<f64>,
+    /// How long it may be silent, in seconds; none while it is not heard.
+    pub detection_time: Option<f64>,
+    /// Packets and changes of state, counted by kind.
     pub counters: BTreeMap<String, u64>,
 }
 
@@ -132,6 +160,8 @@ impl Director {
             router_id: self.router_id().to_owned(),
             generation: self.generation,
             instances: self.instances.iter().map(|(name, i)| instance_status(name, i, now)).collect(),
+            neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
+            stray_packets: self.neighbours.strays().clone(),
             services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
             ipvs: self.table.status(),
             addresses: self.addresses.status(),
@@ -168,6 +198,31 @@ fn instance_status(name: &str, instance: &Instance, now: Instant) -> InstanceSta
     }
 }
 
+fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> NeighbourStatus {
+    let session = neighbour.watched.as_ref().map(|(_, session)| session);
+    let counted = |session: &vrrp::bfd::Session| {
+        let counters = session.counters();
+        let named = [
+            ("sent", counters.sent),
+            ("received", counters.received),
+            ("ups", counters.ups),
+            ("downs", counters.downs),
+        ];
+        let dropped = counters.dropped.iter().map(|(kind, count)| (format!("dropped_{kind}"), *count));
+        named.map(|(name, count)| (name.to_owned(), count)).into_iter().chain(dropped).collect()
+    };
+    NeighbourStatus {
+        name: name.to_owned(),
+        neighbour: neighbour.config.neighbor,
+        state: session.map_or("down".to_owned(), |session| session.state().to_string()),
+        for_seconds: session.map_or(0.0, |session| seconds(session.since(), now)),
+        reason: neighbour.words(),
+        transmit_interval: session.map(|session| session.transmit_interval().as_secs_f64()),
+        detection_time: session.and_then(|s| s.detection_time()).map(|time| time.as_secs_f64()),
+        counters: session.map(counted).unwrap_or_default(),
+    }
+}
+
 fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
     let servers = pool
         .servers
@@ -188,6 +243,11 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
                     verdict: verdict_word(run.monitor.verdict()).to_owned(),
                     last: run.monitor.last().map(words),
                 })
+                .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
+                    check: format!("BFD_CHECK {name}"),
+                    verdict: verdict_word(check.verdict()).to_owned(),
+                    last: Some(check.words.clone()),
+                }))
                 .collect(),
         })
         .collect();

@@ -9,6 +9,7 @@ pub(crate) mod inbox;
 mod links;
 mod mail;
 mod namespace;
+mod neighbours;
 mod network;
 mod priority;
 mod probes;

@@ -74,7 +74,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
     key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Files whose number changes the priority.").by_default("the file's weight"),
     key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
-    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
+    key("track_bfd", &[SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
+    key("track_bfd", &[Instance], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
 
     key("garp_master_delay", &[Instance], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
     key("garp_master_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a burst.").by_default("as `vrrp_garp_master_repeat`"),

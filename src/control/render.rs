@@ -22,8 +22,16 @@ pub fn render(status: &Status, colour: bool) -> String {
         let _ = writeln!(out, "{}", reload.rendered.trim_end());
     }
     warnings(&mut out, &status.warnings);
-    for (owner, name) in [(&director.ipvs, "IPVS table"), (&director.addresses, "addresses")] {
+    let owners = [
+        (&director.ipvs, "IPVS table"),
+        (&director.sync, "sync daemons"),
+        (&director.addresses, "addresses"),
+    ];
+    for (owner, name) in owners {
         problems(&mut out, owner, name, &paint);
+    }
+    for (role, daemon) in &director.sync_daemons {
+        let _ = writeln!(out, "sync daemon: {role} on {}, id {}", daemon.interface, daemon.id);
     }
     if !director.instances.is_empty() {
         let rows = director.instances.iter().map(instance_row).collect();

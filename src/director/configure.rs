@@ -51,6 +51,7 @@ impl Director {
         self.publish_sockets();
         self.queue_addresses();
         self.publish_table();
+        self.publish_sync();
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {servers} real_servers",

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ipvs_backend::Table;
+use ipvs_backend::{SyncDaemons, Table};
 use notify::Notice;
 use vrrp::AddressLevel;
 
@@ -29,6 +29,8 @@ pub enum Effect {
     Addresses(Level<AddressLevel>),
     /// Level: the IPVS table.
     Table(Level<Table>),
+    /// Level: the connection synchronisation daemons that should run.
+    SyncDaemons(Level<SyncDaemons>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.
     Announce(Announcement),
     /// Edge: make one attempt of a check.

@@ -72,6 +72,8 @@ pub enum Event {
     },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
+    /// The owner of the connection synchronisation daemons finished with a level.
+    SyncApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
     /// The daemon was asked to end: hand over and let go of everything.
@@ -87,7 +89,7 @@ pub enum ScriptOutcome {
     Failure(String),
 }
 
-/// What the owner of the IPVS table did with the level `serial`.
+/// What the owner of the IPVS table, or of the sync daemons, did with the level `serial`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableReport {
     /// Number of the level that this answers.

@@ -97,6 +97,16 @@ pub enum Entry {
         /// Why not; `None` when it is back.
         unavailable: Option<String>,
     },
+    /// The connection synchronisation daemons were changed.
+    Synchronizing {
+        /// Those that run now, in words.
+        daemons: Vec<String>,
+    },
+    /// A connection synchronisation daemon does not run as it should.
+    SyncRefused {
+        /// What was refused, and why.
+        what: String,
+    },
     /// The daemon lets go of everything.
     Stopping,
 }
@@ -107,6 +117,7 @@ impl Entry {
         match self {
             Entry::Transition { to: vrrp::State::Fault, .. } => Severity::Error,
             Entry::Refused { .. }
+            | Entry::SyncRefused { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
@@ -154,6 +165,11 @@ impl fmt::Display for Entry {
             }
             Entry::Ipvs { unavailable: None } => {
                 write!(f, "virtual servers are served: the IPVS table is within reach")
+            }
+            Entry::Synchronizing { daemons } if daemons.is_empty() => write!(f, "lvs_sync_daemon: none runs"),
+            Entry::Synchronizing { daemons } => write!(f, "lvs_sync_daemon: {}", daemons.join("; ")),
+            Entry::SyncRefused { what } => {
+                write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

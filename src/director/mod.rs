@@ -19,13 +19,14 @@ mod pool;
 mod routers;
 mod services;
 pub mod snapshot;
+mod sync;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use ipvs_backend::{DestinationKey, ServiceKey, Table};
+use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
@@ -85,6 +86,7 @@ enum Pending {
     NeighbourSockets,
     Addresses,
     Table,
+    Sync,
 }
 
 /// A level and what its owner said of it.
@@ -138,6 +140,7 @@ pub struct Director {
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
+    sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
 }
@@ -164,6 +167,7 @@ impl Director {
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
+            sync: Published::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
         }
@@ -185,6 +189,7 @@ impl Director {
             // No script is asked for yet.
             Event::ScriptDone { .. } => {}
             Event::TableApplied(report) => self.table_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
             Event::Stop => self.stop(now),
         }
@@ -224,6 +229,7 @@ impl Director {
                 Effect::Addresses(self.addresses.take())
             }
             Pending::Table => Effect::Table(self.table.take()),
+            Pending::Sync => Effect::SyncDaemons(self.sync.take()),
         })
     }
 
@@ -285,12 +291,14 @@ impl Director {
         self.table.value = Arc::default();
         self.queue_addresses();
         self.publish_table();
+        self.publish_sync();
         self.agenda.set(Owner::Stop, Some(now + STOP_PATIENCE));
     }
 
     fn end_if_released(&mut self) {
-        let released =
-            self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
+        let released = self.table.applied >= self.table.serial
+            && self.sync.applied >= self.sync.serial
+            && self.addresses.applied >= self.addresses.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
             self.effect(Effect::Stopped);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::{DestinationKey, ServiceKey, SyncRole, SyncSettings};
 use serde::{Deserialize, Serialize};
 
 use super::Director;
@@ -31,6 +31,12 @@ pub struct Snapshot {
     pub services: Vec<ServiceStatus>,
     /// The IPVS table's owner.
     pub ipvs: OwnerStatus,
+    /// The owner of the connection synchronisation daemons.
+    #[serde(default)]
+    pub sync: OwnerStatus,
+    /// Those that should run.
+    #[serde(default)]
+    pub sync_daemons: BTreeMap<SyncRole, SyncSettings>,
     /// The addresses' owner.
     pub addresses: OwnerStatus,
     /// Adverts that no instance was there for, by kind.
@@ -164,6 +170,8 @@ impl Director {
             stray_packets: self.neighbours.strays().clone(),
             services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
             ipvs: self.table.status(),
+            sync: self.sync.status(),
+            sync_daemons: (*self.sync.value).clone(),
             addresses: self.addresses.status(),
             stray_adverts: self.stray_adverts.clone(),
         }

@@ -13,6 +13,7 @@ use super::{Birth, Director};
 use crate::config::{self, Config};
 
 mod neighbours;
+mod sync;
 
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {

@@ -18,6 +18,7 @@ pub(crate) mod reload;
 mod remembered;
 mod run_loop;
 mod sockets;
+mod sync;
 mod table;
 mod workers;
 
@@ -200,7 +201,8 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
-        move || table::work(backend, our_services, &table_queue, &inbox)
+        let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
+        move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
     let mailer = tokio::spawn(mail::work(notice_queue, mail_settings));

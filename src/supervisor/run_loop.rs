@@ -188,6 +188,7 @@ impl RunLoop {
                 Effect::Addresses(level) => self.workers.addresses(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
+                Effect::SyncDaemons(level) => self.workers.sync(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 // The brain asks for none yet.
                 Effect::RunScript(_) => {}

@@ -9,6 +9,7 @@ use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::network::Job;
+use super::table;
 use crate::director::effect::{Announcement, Attempt, Level};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
@@ -20,8 +21,8 @@ pub(super) const NOTICES: usize = 4096;
 pub(super) struct Workers {
     /// To the owner of addresses and announcements.
     pub(super) network: std_mpsc::Sender<Job>,
-    /// To the owner of the IPVS table.
-    pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
+    /// To the owner of the IPVS table and its sync daemons.
+    pub(super) table: std_mpsc::Sender<table::Job>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
     pub(super) probes: mpsc::UnboundedSender<Attempt>,
     /// To the mail worker.
@@ -39,7 +40,11 @@ impl Workers {
     }
 
     pub(super) fn table(&self, level: Level<ipvs_backend::Table>) {
-        let _ = self.table.send(level);
+        let _ = self.table.send(table::Job::Table(level));
+    }
+
+    pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
+        let _ = self.table.send(table::Job::Sync(level));
     }
 
     pub(super) fn probe(&self, attempt: Attempt) {

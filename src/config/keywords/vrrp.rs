@@ -51,7 +51,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("kernel_rx_buf_size", &[Instance], Whole(0, ANY), Obsolete("buffers grow by themselves"), "Size of the receive buffer.").by_default("as `vrrp_rx_bufs_policy`"),
     key("native_ipv6", &[Instance], Flag, Obsolete("the family follows from the addresses"), "An instance of IPv6."),
     key("linkbeat_use_polling", &[Instance], Flag, Obsolete("the state of links is taken from the kernel's reports"), "Poll the link state.").by_default("off"),
-    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), NotYet("connections are not synchronised"), "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
+    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), Works, "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
     key("debug", &[Instance], Words("LEVEL"), Obsolete("logging is chosen on the command line"), "How much is logged."),
 
     key("authentication", &[Instance], Block("", Authentication), Works, "A password in each advert (version 2 only).").by_default("none"),

@@ -27,6 +27,8 @@ pub struct Instance {
     pub tracks: Tracks,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
+    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
+    pub sync_interface: Option<String>,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
@@ -47,8 +49,6 @@ pub struct Instance {
     pub hmac: Option<Hmac>,
     /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
     pub extra_garp: Option<ExtraGarp>,
-    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
-    pub sync_interface: Option<String>,
 }
 
 impl Instance {

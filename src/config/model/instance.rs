@@ -30,14 +30,16 @@ pub struct Instance {
     pub alert: bool,
     /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
     pub extra_garp: Option<ExtraGarp>,
+    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
+    pub sync_interface: Option<String>,
+    /// Commands that hear of changes of state.
+    pub notify: Notify,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
     pub rules: Vec<Rule>,
-    /// Commands that hear of changes of state.
-    pub notify: Notify,
     /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
     pub device: Device,
     /// How adverts are sent and judged.
@@ -48,8 +50,6 @@ pub struct Instance {
     pub auth_header: Option<vrrp::Auth>,
     /// `auth_hmac`.
     pub hmac: Option<Hmac>,
-    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
-    pub sync_interface: Option<String>,
 }
 
 impl Instance {

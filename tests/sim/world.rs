@@ -22,9 +22,6 @@ mod demands;
 
 const INTERFACE: &str = "lan0";
 const SERVERS: u8 = 4;
-/// While faults may happen, and then until rest is demanded.
-const TROUBLE: Duration = Duration::from_secs(60);
-
 /// What happens at an instant.
 #[derive(Debug)]
 enum Happening {
@@ -55,8 +52,18 @@ struct Node {
     reconciler: Option<Reconciler<MemoryKernel>>,
 }
 
+/// How fast a cluster lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tempo {
+    /// A minute full of faults, intervals down to 10 ms.
+    Fast,
+    /// Hours with a fault every few minutes, intervals and checks as long as they are in the field, and longer.
+    Slow,
+}
+
 /// A cluster and all that surrounds it.
 pub struct World {
+    tempo: Tempo,
     seed: u64,
     chance: Chance,
     start: Instant,
@@ -80,15 +87,19 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    pub fn new(seed: u64, tempo: Tempo) -> World {
         let mut chance = Chance::new(seed);
         let version = if chance.percent(30) { Version::V2 } else { Version::V3 };
-        let interval = match version {
-            Version::V2 => Duration::from_secs(1),
-            Version::V3 => Duration::from_millis([10, 100, 250, 1000][chance.below(4) as usize]),
+        let choice = chance.below(4) as usize;
+        let interval = match (version, tempo) {
+            (Version::V2, Tempo::Fast) => Duration::from_secs(1),
+            (Version::V3, Tempo::Fast) => Duration::from_millis([10, 100, 250, 1000][choice]),
+            (Version::V2, Tempo::Slow) => Duration::from_secs([5, 10, 30, 120][choice]),
+            (Version::V3, Tempo::Slow) => Duration::from_millis([5_000, 7_770, 20_000, 40_950][choice]),
         };
         let start = Instant::now();
         let mut world = World {
+            tempo,
             seed,
             start,
             now: start,
@@ -119,10 +130,14 @@ impl World {
         world
     }
 
-    /// Lives through the trouble, then demands rest.
-    pub fn live(mut self) {
+    /// Lives through the trouble, then demands rest. Tells how long it was.
+    pub fn live(mut self) -> Duration {
         self.later(Duration::from_millis(500), Happening::Fate);
-        self.run_until(self.start + TROUBLE, true);
+        let trouble = match self.tempo {
+            Tempo::Fast => Duration::from_secs(60),
+            Tempo::Slow => Duration::from_secs(12 * 3600),
+        };
+        self.run_until(self.start + trouble, true);
         self.mend_everything();
         let settling = self.settling() + self.check_time() * 3;
         self.run_until(self.now + settling, false);
@@ -131,6 +146,7 @@ impl World {
         let master = self.masters();
         self.run_until(self.now + self.interval * 20, false);
         assert_eq!(self.masters(), master, "the master moved without a reason\n{}", self.tale());
+        self.now - self.start
     }
 
     fn add_node(&mut self, number: usize, priority: u8) {
@@ -172,7 +188,7 @@ impl World {
                 device: None,
                 mark: 0,
                 connect_timeout: Duration::from_secs(1),
-                schedule: Schedule { interval: Duration::from_secs(1), ..Schedule::default() },
+                schedule: Schedule { interval: self.check_interval(), ..Schedule::default() },
                 log_all_failures: None,
             };
             let server = RealServer {
@@ -354,7 +370,14 @@ impl World {
                 if trouble {
                     self.last_trouble = self.now;
                     self.go_wrong();
-                    let pause = Duration::from_millis(200 + self.chance.below(4000));
+                    let pause = match self.tempo {
+                        Tempo::Fast => Duration::from_millis(200 + self.chance.below(4000)),
+                        // Some on the heels of each other, others long after everything has settled.
+                        Tempo::Slow if self.chance.percent(30) => {
+                            Duration::from_millis(200 + self.chance.below(20_000))
+                        }
+                        Tempo::Slow => Duration::from_millis(60_000 + self.chance.below(2_000_000)),
+                    };
                     self.later(pause, Happening::Fate);
                 }
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipvs_backend::DestinationKey;
 use vrrp::State;
 
-use super::{Node, SERVERS, World, foreign_table, rip, second_vip, service_key, vip};
+use super::{Node, SERVERS, Tempo, World, foreign_table, rip, second_vip, service_key, vip};
 
 impl World {
     /// The longest takeover, and a few intervals for those who heard of it late.
@@ -16,7 +16,14 @@ impl World {
     }
 
     pub(super) fn check_time(&self) -> Duration {
-        Duration::from_secs(4)
+        self.check_interval() + Duration::from_secs(3)
+    }
+
+    pub(super) fn check_interval(&self) -> Duration {
+        match self.tempo {
+            Tempo::Fast => Duration::from_secs(1),
+            Tempo::Slow => Duration::from_secs(60),
+        }
     }
 
     pub(super) fn masters(&self) -> Vec<usize> {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use ipvs_backend::{Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, Table};
 
 use super::inbox::Sender;
+use super::priority;
 use super::remembered::Remembered;
 use crate::director::effect::Level;
 use crate::director::event::{Event, TableReport};
@@ -45,6 +46,7 @@ pub(super) fn work(
     levels: &Receiver<Level<Table>>,
     inbox: &Sender,
 ) {
+    priority::prefer(priority::CHECKS);
     let mut owner = Owner { backend, remembered, table: None };
     let mut level: Option<Level<Table>> = None;
     let mut again = false;

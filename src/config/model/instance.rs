@@ -30,14 +30,14 @@ pub struct Instance {
     pub alert: bool,
     /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
     pub extra_garp: Option<ExtraGarp>,
+    /// Commands that hear of changes of state.
+    pub notify: Notify,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
     pub rules: Vec<Rule>,
-    /// Commands that hear of changes of state.
-    pub notify: Notify,
     /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
     pub device: Device,
     /// How adverts are sent and judged.

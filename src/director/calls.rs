@@ -107,7 +107,6 @@ impl Director {
     }
 
     /// A sync group changed its state, after its members did.
-    #[allow(dead_code, reason = "sync groups have no state of their own yet")]
     pub(super) fn tell_group(&mut self, name: &str, from: State, to: State, cause: &str, now: Instant) {
         let Some(group) = self.config.groups.get(name) else { return };
         let notify = &group.notify;

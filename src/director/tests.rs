@@ -13,6 +13,8 @@ use super::{Birth, Director};
 use crate::config::{self, Config};
 
 mod calls;
+mod groups;
+mod trackers;
 
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {

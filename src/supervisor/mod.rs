@@ -26,6 +26,7 @@ mod scripts;
 mod shared;
 mod sockets;
 mod table;
+mod watched;
 mod workers;
 
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ use process::LongRuns;
 use recorder::Recorder;
 use reload::Reloader;
 use run_loop::RunLoop;
+use shared::Owners;
 
 pub use command::launched;
 pub(crate) use host::control_socket;
@@ -221,8 +223,13 @@ async fn serve(
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         move || table::work(backend, our_services, &table_queue, &inbox)
     })?;
-    let (workers, followers, last_words) =
-        shared::start(network_jobs.clone(), table_levels, &inbox, executor);
+    let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
+    spawn("watched", {
+        let inbox = inbox.clone();
+        move || watched::work(&watch_queue, &inbox)
+    })?;
+    let owners = Owners { network: network_jobs.clone(), table: table_levels, watch };
+    let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
@@ -251,14 +258,10 @@ async fn serve(
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
 
-    let mut long_runs = LongRuns::default();
     let exit = loop {
         tokio::select! {
             result = &mut end => break how_it_ended(result.ok(), &network_jobs),
-            wish = signals.next() => match wish {
-                Wish::Overrun => long_runs.happened(std::time::Instant::now()),
-                wish => obey(wish, &inbox, &requests).await,
-            },
+            wish = signals.next() => obey(wish, &inbox, &requests).await,
         }
     };
     drop(network_jobs);
@@ -313,6 +316,7 @@ struct Signals {
     user_1: Signal,
     user_2: Signal,
     overrun: Signal,
+    long_runs: LongRuns,
 }
 
 impl Signals {
@@ -324,10 +328,22 @@ impl Signals {
             user_1: signal(SignalKind::user_defined1())?,
             user_2: signal(SignalKind::user_defined2())?,
             overrun: signal(SignalKind::from_raw(libc::SIGXCPU))?,
+            long_runs: LongRuns::default(),
         })
     }
 
+    /// The next wish; long real-time runs, which are none, are told meanwhile.
     async fn next(&mut self) -> Wish {
+        loop {
+            let wish = self.any().await;
+            match wish {
+                Wish::Overrun => self.long_runs.happened(std::time::Instant::now()),
+                wish => return wish,
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Wish {
         tokio::select! {
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.interrupt.recv() => Wish::Stop,

@@ -181,6 +181,7 @@ impl RunLoop {
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
+                Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),
                 Effect::Tell(telling) => self.workers.tell(telling),
                 Effect::Notify(notice) => self.workers.notify(notice),

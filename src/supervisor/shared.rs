@@ -14,11 +14,19 @@ use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
-use super::{mail, probes, scripts};
+use super::{mail, probes, scripts, watched};
 use crate::director::effect::Level;
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
+
+/// The ways to the workers that have a thread each.
+#[derive(Debug)]
+pub(super) struct Owners {
+    pub(super) network: std_mpsc::Sender<Job>,
+    pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
+    pub(super) watch: watched::Sender,
+}
 
 /// Those who still have something to do when the brain has ended.
 #[derive(Debug)]
@@ -27,10 +35,9 @@ pub(super) struct LastWords {
     caller: JoinHandle<()>,
 }
 
-/// Starts them; what comes back leads to them, and to the owners of addresses and of the IPVS table, which run already.
+/// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    network: std_mpsc::Sender<Job>,
-    table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
+    Owners { network, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
 ) -> (Workers, Followers, LastWords) {
@@ -46,7 +53,7 @@ pub(super) fn start(
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
-    let workers = Workers { network, table, probes, scripts, tellings, notices };
+    let workers = Workers { network, table, probes, scripts, watch, tellings, notices };
     (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
 }
 

@@ -3,13 +3,15 @@
 //! Every method of [`Workers`] returns at once: it is called on the brain's thread. Levels may pile up for a moment;
 //! their owners take the newest and forget the rest.
 
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 
 use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::network::Job;
-use crate::director::effect::{Announcement, Attempt, Level, ScriptRun, Telling};
+use super::watched;
+use crate::director::effect::{Announcement, Attempt, Level, ScriptRun, Telling, Watched};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
@@ -28,6 +30,8 @@ pub(super) struct Workers {
     pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
     pub(super) probes: mpsc::UnboundedSender<Attempt>,
+    /// To the owner of track files and processes.
+    pub(super) watch: watched::Sender,
     /// To the runs of `vrrp_script`s: at most one of each is under way, which bounds this queue.
     pub(super) scripts: mpsc::UnboundedSender<ScriptRun>,
     /// To the caller of programs that hear of changes.
@@ -52,6 +56,10 @@ impl Workers {
 
     pub(super) fn probe(&self, attempt: Attempt) {
         let _ = self.probes.send(attempt);
+    }
+
+    pub(super) fn watch(&self, level: Arc<Watched>) {
+        self.watch.send(level);
     }
 
     pub(super) fn run_script(&self, run: ScriptRun) {

@@ -12,6 +12,8 @@ use super::event::Event;
 use super::{Birth, Director};
 use crate::config::{self, Config};
 
+mod wire;
+
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {
     delay_loop 5

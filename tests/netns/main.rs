@@ -12,6 +12,7 @@ mod interface;
 mod pair;
 mod refused;
 mod reload;
+mod signed;
 mod stall;
 
 /// How long a thing may take on a busy machine, beyond what the protocol asks for.

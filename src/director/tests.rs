@@ -12,6 +12,8 @@ use super::event::Event;
 use super::{Birth, Director};
 use crate::config::{self, Config};
 
+mod groups;
+mod trackers;
 mod wire;
 
 const SERVERS: &str = "

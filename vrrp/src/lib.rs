@@ -17,6 +17,7 @@ mod checksum;
 pub mod datagram;
 pub mod election;
 pub mod error;
+pub mod group;
 pub mod guard;
 pub mod header;
 #[cfg(feature = "io")]
@@ -27,6 +28,7 @@ pub mod secret;
 pub mod settings;
 mod stage;
 pub mod state;
+pub mod track;
 pub mod trailer;
 mod words;
 
@@ -44,3 +46,4 @@ pub use router::Router;
 pub use secret::Secret;
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+pub use track::Weight;

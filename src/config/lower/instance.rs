@@ -316,6 +316,7 @@ impl Draft {
             self.down_timer_adverts.or(defaults.down_timer_adverts).unwrap_or(router.down_timer_adverts);
         router.auth = auth;
         router.announce = self.garp.settings(&defaults.garp);
+        router.announce.elsewhere = self.extra_garp.or(defaults.extra_garp).map(ExtraGarp::period);
         router.lower_prio_no_advert =
             self.lower_prio_no_advert.or(defaults.lower_prio_no_advert).unwrap_or(false);
         router.higher_prio_send_advert =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub struct Instance {
     pub hmac: Option<Hmac>,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
+    /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
+    pub extra_garp: Option<ExtraGarp>,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
@@ -49,8 +52,6 @@ pub struct Instance {
     pub device: Device,
     /// How the router behaves, as written; what works of it is in the router's settings.
     pub conduct: Conduct,
-    /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
-    pub extra_garp: Option<ExtraGarp>,
     /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
     pub sync_interface: Option<String>,
 }
@@ -198,4 +199,11 @@ pub struct ExtraGarp {
     pub every: u32,
     /// `all`: on all other interfaces, not only on those with a virtual MAC address.
     pub all: bool,
+}
+
+impl ExtraGarp {
+    /// The time between two rounds; zero for none.
+    pub fn period(self) -> Duration {
+        Duration::from_secs(self.every.into())
+    }
 }

@@ -57,10 +57,6 @@ impl Desk {
         let snapshot = self.director.snapshot(self.now);
         snapshot.instances[0].counters.get(name).copied().unwrap_or_default()
     }
-
-    fn role(&self) -> String {
-        self.director.snapshot(self.now).instances[0].role.clone()
-    }
 }
 
 fn notes(effects: &[Effect]) -> Vec<String> {

@@ -44,7 +44,8 @@ const LINES: &[&[&str]] = &[
     &["timer_expired_backup", "timer_expired_backup 7"],
     &["down_timer_adverts 5"],
     &["accept", "no_accept", "no_accept off"],
-    &["strict_mode", "strict_mode off"],
+    // Strict mode itself refuses what others of these lines ask for.
+    &["strict_mode off"],
     &["owner_ignore_adverts", "owner_ignore_adverts off"],
     &["lower_prio_no_advert", "higher_prio_send_advert"],
     &["skip_check_adv_addr", "skip_check_adv_addr off"],

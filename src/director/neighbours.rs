@@ -1,7 +1,9 @@
 //! The neighbours that are watched by BFD (`bfd_instance`): their packets in; packets and, for those who track them,
 //! ups and downs out.
 //!
-//! Who is up follows from the session alone. Instances take a neighbour that was never up for down, as keepalived does.
+//! Who is up follows from the session, with one exception: a neighbour whose operator switched the session off
+//! (AdminDown) goes on counting as what it was, for that says nothing of the path (RFC 5882, 3.2; keepalived does the
+//! same). Instances take a neighbour that was never up for down, as keepalived does.
 //! Health checks without `alpha` have no opinion until it was up, or could have been: a server that never answers leaves
 //! the pool after as many idle intervals as it may miss packets.
 
@@ -42,24 +44,25 @@ pub(super) struct Neighbour {
     pub(super) config: Arc<Bfd>,
     /// Its address and session; `None` where nobody is watched, which counts as down.
     pub(super) watched: Option<(IpAddr, Session)>,
+    /// Whether those who track it take it for up.
+    pub(super) up: bool,
     /// Until when a session that was never up says nothing to health checks.
     patience: Option<Instant>,
 }
 
 impl Neighbour {
-    pub(super) fn is_up(&self) -> bool {
-        self.watched.as_ref().is_some_and(|(_, session)| session.is_up())
-    }
-
     /// What a health check makes of it: nothing while it had no time yet to come up.
     fn verdict(&self) -> Option<bool> {
-        if self.patience.is_some() { None } else { Some(self.is_up()) }
+        if self.patience.is_some() { None } else { Some(self.up) }
     }
 
     /// Why it is as it is, in words.
     pub(super) fn words(&self) -> String {
         let Some((address, session)) = &self.watched else { return "nobody is watched".to_owned() };
         match (session.is_up(), session.counters().ups) {
+            (false, _) if self.up => {
+                format!("{address} has switched the session off, and goes on counting as up")
+            }
             (true, _) => format!("{address} is up"),
             (false, 0) => format!("{address} has not come up yet"),
             (false, _) => format!("{address} is {}: {}", session.state(), session.diagnostic()),
@@ -102,7 +105,7 @@ impl Neighbours {
 impl Director {
     /// Whether the neighbour of this name is up; `None` if there is none of this name.
     pub(super) fn neighbour_up(&self, name: &str) -> Option<bool> {
-        self.neighbours.by_name.get(name).map(Neighbour::is_up)
+        self.neighbours.by_name.get(name).map(|neighbour| neighbour.up)
     }
 
     /// What a health check makes of it, and why.
@@ -170,7 +173,7 @@ impl Director {
             (address, Session::new(number, settings(bfd), self.birth.seed ^ u64::from(number.get()), now))
         });
         let patience = watched.as_ref().map(|_| now + bfd.idle_tx * u32::from(bfd.multiplier));
-        let neighbour = Neighbour { config: bfd.clone(), watched, patience };
+        let neighbour = Neighbour { config: bfd.clone(), watched, up: false, patience };
         self.neighbours.by_name.insert(name.to_owned(), neighbour);
     }
 
@@ -274,7 +277,7 @@ impl Director {
     /// Hands on what a session wants, and notes when it wants to be called again.
     fn drain_neighbour(&mut self, name: &str, now: Instant) {
         let Some(neighbour) = self.neighbours.by_name.get_mut(name) else { return };
-        let mut turned = None;
+        let (before, mut changed) = (neighbour.up, false);
         if let Some((address, session)) = &mut neighbour.watched {
             let destination = SocketAddr::new(*address, reach(&neighbour.config).port());
             while let Some(output) = session.poll_output() {
@@ -283,29 +286,28 @@ impl Director {
                         let neighbour = name.to_owned();
                         self.packets.push_back(NeighbourPacket { neighbour, destination, packet });
                     }
-                    // On purpose: who tracks it is configured anew in the same breath.
+                    // Our own end: who tracks it is configured anew in the same breath.
                     Output::Changed { to: State::AdminDown, .. } => {}
-                    Output::Changed { to: State::Up, .. } => turned = Some(true),
-                    Output::Changed { from: State::Up, .. } => turned = Some(false),
-                    Output::Changed { .. } => {}
+                    Output::Changed { from, to, .. } => {
+                        let switched_off = session.remote().0 == State::AdminDown;
+                        neighbour.up = to == State::Up || neighbour.up && (switched_off || to == State::Init);
+                        changed |= from == State::Up || to == State::Up;
+                    }
                 }
             }
         }
-        if turned == Some(true) {
+        if neighbour.up {
             neighbour.patience = None;
         }
-        let (deadline, words) = (neighbour.deadline(), neighbour.words());
+        let (deadline, words, up) = (neighbour.deadline(), neighbour.words(), neighbour.up);
         self.agenda.set(Owner::Neighbour(name.to_owned()), deadline);
-        if let Some(up) = turned {
+        if changed || up != before {
             self.log(Entry::Neighbour { name: name.to_owned(), up, words });
-            self.neighbour_turned(name, now);
         }
-    }
-
-    /// Tells everybody who tracks a neighbour that it came or went.
-    fn neighbour_turned(&mut self, name: &str, now: Instant) {
-        self.tell_neighbour_instances(name, now);
-        self.tell_neighbour_checks(name, now);
+        if up != before {
+            self.tell_neighbour_instances(name, now);
+            self.tell_neighbour_checks(name, now);
+        }
     }
 
     fn tell_neighbour_instances(&mut self, name: &str, now: Instant) {

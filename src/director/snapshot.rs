@@ -85,6 +85,8 @@ pub struct NeighbourStatus {
     pub neighbour: Option<IpAddr>,
     /// `up`, `init`, `down` or `admin-down`.
     pub state: String,
+    /// Whether those who track it take it for up.
+    pub counts_as_up: bool,
     /// Seconds since the last change of state.
     pub for_seconds: f64,
     /// Why it is as it is.
@@ -223,6 +225,7 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
         name: name.to_owned(),
         neighbour: neighbour.config.neighbor,
         state: session.map_or("down".to_owned(), |session| session.state().to_string()),
+        counts_as_up: neighbour.up,
         for_seconds: session.map_or(0.0, |session| seconds(session.since(), now)),
         reason: neighbour.words(),
         transmit_interval: session.map(|session| session.transmit_interval().as_secs_f64()),

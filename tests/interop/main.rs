@@ -10,6 +10,7 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net};
 
+mod bfd;
 mod pair;
 mod texts;
 mod verdict;

@@ -179,7 +179,7 @@ fn a_reload_keeps_the_session_and_asks_for_other_timers_by_a_poll() {
     assert_eq!(desk.director.snapshot(desk.now).neighbours[0].transmit_interval, Some(0.08));
     // Another address is another neighbour, and it is not up yet.
     let effects = desk.configure(&text(80).replace("10.0.0.9", "10.0.0.8"));
-    assert_eq!(packets(&effects)[0].packet.state, State::AdminDown);
+    assert_eq!(packets(&effects)[0].packet.state, State::Down);
     assert_eq!(desk.role(), "FAULT");
 }
 
@@ -290,8 +290,24 @@ fn a_stop_is_told_to_the_neighbour_and_takes_no_server_out() {
     let mut desk = Desk::new(&(bfd("") + &checked("")));
     desk.bring_up();
     let effects = desk.tell(Event::Stop);
-    assert_eq!(packets(&effects).last().map(|p| p.packet.state), Some(State::AdminDown));
+    assert_eq!(packets(&effects).last().map(|p| p.packet.state), Some(State::Down));
     assert!(!logged(&effects, "BFD_CHECK"), "{effects:?}");
+}
+
+#[test]
+fn a_neighbour_that_is_switched_off_goes_on_counting_as_up() {
+    let mut desk = Desk::new(&(bfd("") + &tracking("") + &checked("")));
+    desk.bring_up();
+    desk.pass_together(Duration::from_secs(4));
+    let effects = desk.hear_neighbour(State::AdminDown);
+    assert!(logged(&effects, "switched the session off"), "{effects:?}");
+    desk.pass(Duration::from_secs(60));
+    assert_eq!((desk.state().as_str(), desk.role().as_str(), weight(&desk)), ("down", "MASTER", Some(3)));
+    // It begins anew and falls silent: now it is lost.
+    desk.hear_packet(Packet { yours: None, ..desk.packet(State::Down) }, neighbour(), 255, false);
+    assert_eq!((desk.state().as_str(), desk.role().as_str()), ("init", "MASTER"));
+    desk.pass(Duration::from_secs(4));
+    assert_eq!((desk.role().as_str(), weight(&desk)), ("FAULT", None));
 }
 
 #[test]

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ipvs_backend::{DestinationKey, ServiceKey};
+use vrrp::Envelope;
 use vrrp::bfd::{Output, Packet, PacketError, Reach, Session, Settings, State, discriminator};
-use vrrp::{Envelope, Fault};
+use vrrp::track::Reading;
 
 use super::effect::{NeighbourPacket, NeighbourSockets, Speaker};
 use super::journal::Entry;
 use super::{Director, Owner, Pending};
-use crate::config::{Bfd, Instance, PlannedCheck};
+use crate::config::{Bfd, PlannedCheck};
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -103,11 +104,6 @@ impl Neighbours {
 }
 
 impl Director {
-    /// Whether the neighbour of this name is up; `None` if there is none of this name.
-    pub(super) fn neighbour_up(&self, name: &str) -> Option<bool> {
-        self.neighbours.by_name.get(name).map(|neighbour| neighbour.up)
-    }
-
     /// What a health check makes of it, and why.
     pub(super) fn neighbour_verdict(&self, name: &str) -> (Option<bool>, String) {
         match self.neighbours.by_name.get(name) {
@@ -116,24 +112,13 @@ impl Director {
         }
     }
 
-    /// What the neighbours that an instance tracks do to it: its faults, and what is added to its priority.
-    pub(super) fn neighbour_effect(&self, instance: &Instance) -> (BTreeSet<Fault>, i32) {
-        let (mut faults, mut sum) = (BTreeSet::new(), 0);
-        for (name, weight) in &instance.tracks.neighbours {
-            let up = self.neighbour_up(name).unwrap_or(false);
-            if weight.points == 0 && up == weight.reverse {
-                faults.insert(Fault::Tracked(format!("track_bfd {name}")));
-            }
-            sum += weight.change(up);
-        }
-        (faults, sum)
-    }
-
-    fn weigh_neighbours(&mut self, name: &str, now: Instant) {
-        let Some(config) = self.instances.get(name).map(|instance| instance.config.clone()) else { return };
-        let (faults, weight) = self.neighbour_effect(&config);
-        if let Some(instance) = self.instances.get_mut(name) {
-            instance.track(faults, weight, now);
+    /// What a tracker of it says, and why.
+    pub(super) fn neighbour_reading(&self, name: &str) -> (Reading, String) {
+        match self.neighbours.by_name.get(name) {
+            Some(neighbour) if neighbour.up => (Reading::Up, neighbour.words()),
+            Some(neighbour) => (Reading::Down, neighbour.words()),
+            // It was just removed, and so will be what tracks it.
+            None => (Reading::Unknown, "there is no such bfd_instance".to_owned()),
         }
     }
 
@@ -305,17 +290,8 @@ impl Director {
             self.log(Entry::Neighbour { name: name.to_owned(), up, words });
         }
         if up != before {
-            self.tell_neighbour_instances(name, now);
+            self.evaluate_trackers_of("track_bfd", name, now);
             self.tell_neighbour_checks(name, now);
-        }
-    }
-
-    fn tell_neighbour_instances(&mut self, name: &str, now: Instant) {
-        let tracking = self.instances.iter().filter(|(_, i)| i.config.tracks.neighbours.contains_key(name));
-        let names: Vec<String> = tracking.map(|(name, _)| name.clone()).collect();
-        for instance in names {
-            self.weigh_neighbours(&instance, now);
-            self.drain_router(&instance, now);
         }
     }
 
@@ -324,7 +300,7 @@ impl Director {
     pub(super) fn spread_neighbours(&mut self, now: Instant) {
         let names: Vec<String> = self.neighbours.by_name.keys().cloned().collect();
         for name in names {
-            self.tell_neighbour_instances(&name, now);
+            self.evaluate_trackers_of("track_bfd", &name, now);
         }
         self.find_neighbour_checks(now);
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 
 mod adverts;
+mod announce;
 mod checks;
 mod compatible;
 mod interface;
 mod pair;
+mod programs;
 mod refused;
 mod reload;
 mod stall;

@@ -50,6 +50,8 @@ pub(crate) struct Backup {
     pub(crate) heard: Option<(Heard, Respect)>,
     /// An owner that gave in to another owner; it counts as 254 while it is backup.
     pub(crate) conceded: bool,
+    /// Its time has come, and it waits for the consent of its group.
+    pub(crate) ready: bool,
 }
 
 /// What a backup waits for.
@@ -61,6 +63,8 @@ pub(crate) enum Wait {
     MasterDown,
     /// The master has resigned: the skew alone.
     Skew,
+    /// An owner in a group: only the others are waited for.
+    Nothing,
 }
 
 /// What a backup made of an advert.
@@ -83,12 +87,14 @@ impl Backup {
             tolerate_until: None,
             heard: None,
             conceded: false,
+            ready: false,
         }
     }
 
     pub(crate) fn restart(&mut self, now: Instant, wait: Wait) {
         self.timer_started = now;
         self.wait = wait;
+        self.ready = false;
     }
 
     /// When to take over.
@@ -97,6 +103,7 @@ impl Backup {
         let adverts = match self.wait {
             Wait::First => 1,
             Wait::MasterDown => settings.down_timer_adverts,
+            Wait::Nothing => return self.timer_started,
             Wait::Skew => return self.timer_started + skew(settings.version, priority, interval),
         };
         self.timer_started + master_down(settings.version, priority, interval, adverts)
@@ -121,6 +128,8 @@ pub(crate) struct Master {
     /// Second burst after another master was heard.
     pub(crate) lower_announce: Option<Instant>,
     pub(crate) refresh: Option<Instant>,
+    /// The periodic announcement on other interfaces.
+    pub(crate) elsewhere: Option<Instant>,
     /// Another router that says it is master too and has the lesser claim.
     pub(crate) rival: Option<Rival>,
 }
@@ -141,6 +150,7 @@ impl Master {
             second_announce: None,
             lower_announce: None,
             refresh: settings.announce.refresh.map(|every| now + every),
+            elsewhere: settings.announce.elsewhere.map(|every| now + every),
             rival: None,
         };
         master.plan_second_announce(now, settings);
@@ -161,6 +171,7 @@ impl Master {
             (self.second_announce, Reason::SecondAnnounce),
             (self.lower_announce, Reason::LowerAnnounce),
             (self.refresh, Reason::Refresh),
+            (self.elsewhere, Reason::Elsewhere),
         ];
         let planned = announcements.into_iter().filter_map(|(at, reason)| Some((at?, reason)));
         planned.fold((self.next_advert, Reason::Advert), |first, other| first.min(other))

@@ -37,7 +37,7 @@ pub enum Fault {
     DuplicateVrid,
     /// The settings cannot be used; the text says why.
     Configuration(String),
-    /// A tracked thing of weight zero is down; the text names it (`track_interface eth1`).
+    /// A tracked thing is at fault; the text names it and says why (`track_interface eth1 is down`).
     Tracked(String),
     /// A member of the same sync group is at fault; the text names it.
     Group(String),
@@ -52,6 +52,8 @@ pub enum Output {
     Send(Advert),
     /// Announce the addresses: this many messages for each.
     Announce(u32),
+    /// Announce once the addresses that are on other interfaces than the router's own.
+    AnnounceElsewhere,
     /// The state has changed.
     Transition {
         /// State before.
@@ -105,6 +107,11 @@ pub enum Cause {
     OwnerConflict {
         /// Its address.
         source: IpAddr,
+    },
+    /// Another member of the same sync group is master no more.
+    Sibling {
+        /// Its name.
+        member: String,
     },
     /// These faults were found.
     Faults(Vec<Fault>),
@@ -194,6 +201,8 @@ pub enum Reason {
     LowerAnnounce,
     /// Master: the periodic announcement.
     Refresh,
+    /// Master: the periodic announcement on other interfaces.
+    Elsewhere,
 }
 
 /// Counters since the router was made.

@@ -6,6 +6,7 @@ use std::time::Duration;
 mod dropped;
 mod election;
 mod reload;
+mod sync;
 
 use super::*;
 use crate::advert::Version;
@@ -264,6 +265,20 @@ fn a_refresh_comes_again_and_again() {
     };
     let mut bench = Bench::master(Settings { announce, ..settings(Version::V3) });
     assert_eq!(bench.bursts(2, 8 * SECOND), [millis(2_500), millis(5_000), millis(7_500)]);
+}
+
+#[test]
+fn other_interfaces_hear_of_the_addresses_again_and_again() {
+    let announce = AnnounceSettings { elsewhere: Some(millis(1_700)), ..AnnounceSettings::default() };
+    let mut bench = Bench::master(Settings { announce, ..settings(Version::V3) });
+    let start = bench.now;
+    let mut heard = Vec::new();
+    while bench.now < start + 4 * SECOND {
+        bench.pass();
+        let now = bench.now - start;
+        heard.extend(bench.outputs().iter().filter(|o| **o == Output::AnnounceElsewhere).map(|_| now));
+    }
+    assert_eq!(heard, [millis(1_700), millis(3_400)]);
 }
 
 #[test]

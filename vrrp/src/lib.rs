@@ -15,8 +15,10 @@ pub mod advert;
 pub mod auth;
 mod checksum;
 pub mod datagram;
+pub mod device;
 pub mod election;
 pub mod error;
+pub mod filter;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
@@ -30,7 +32,9 @@ pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, Add
 pub use advert::{Advert, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Version};
 pub use auth::{Auth, AuthKind};
 pub use datagram::{Envelope, datagram_v4, split_v4};
+pub use device::{Device, DeviceKind, DeviceLevel, IpvlanFlag};
 pub use error::{AdvertError, ErrorKind};
+pub use filter::FilterLevel;
 pub use link::{Link, LinkAddress, Links};
 pub use router::Router;
 pub use settings::{AnnounceSettings, Role, Settings};

@@ -24,6 +24,7 @@ impl Director {
         self.config = config.clone();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        self.name_devices();
         for name in &difference.instances.to_remove {
             self.remove_instance(name, now);
         }
@@ -46,6 +47,7 @@ impl Director {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
         }
         self.publish_sockets();
+        self.queue_host();
         self.queue_addresses();
         self.publish_table();
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
@@ -62,15 +64,21 @@ impl Director {
         if self.instances.get(name).is_some_and(|i| i.config.router.vrid != wanted.router.vrid) {
             self.remove_instance(name, now);
         }
+        let devices = self.devices_of(name, wanted);
         match self.instances.get_mut(name) {
             Some(instance) => {
+                instance.devices = devices;
                 instance.configure(wanted.clone(), now);
                 instance.observe(&self.links, &self.virtual_addresses, now);
             }
             None => {
                 let mut instance = Instance::new(wanted.clone());
+                instance.devices = devices;
                 instance.observe(&self.links, &self.virtual_addresses, now);
-                instance.router.handle_start(now);
+                instance.waiting = instance.lacks_device;
+                if !instance.waiting {
+                    instance.router.handle_start(now);
+                }
                 self.instances.insert(name.to_owned(), instance);
             }
         }

@@ -3,6 +3,7 @@
 //! Events are values without clocks or handles, so that they can be written to a recording and replayed on a desk;
 //! the instant at which each was handled travels beside it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,8 @@ pub enum Event {
     TableApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
+    /// The owner of the instances' interfaces finished with a level.
+    HostApplied(HostReport),
     /// The daemon was asked to end: hand over and let go of everything.
     Stop,
 }
@@ -100,6 +103,17 @@ pub struct AddressReport {
     pub added: Vec<vrrp::AddressKey>,
     /// Addresses taken off interfaces.
     pub removed: Vec<vrrp::AddressKey>,
+    /// What could not be done, in words.
+    pub failures: Vec<String>,
+}
+
+/// What the owner of the instances' interfaces did with the level `serial`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Number of the level that this answers.
+    pub serial: u64,
+    /// Interfaces that cannot be had.
+    pub refused: BTreeSet<String>,
     /// What could not be done, in words.
     pub failures: Vec<String>,
 }

@@ -10,6 +10,7 @@
 
 mod agenda;
 mod configure;
+mod devices;
 pub mod effect;
 pub mod event;
 mod instance;
@@ -29,7 +30,8 @@ use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
-use effect::{Effect, Level, SocketKey, Transmission};
+use devices::DeviceId;
+use effect::{Effect, HostLevel, Level, SocketKey, Transmission};
 use event::{CheckId, Event};
 use instance::Instance;
 use journal::Entry;
@@ -80,6 +82,7 @@ enum Pending {
     Effect(Effect),
     Sockets,
     Addresses,
+    Host,
     Table,
 }
 
@@ -131,6 +134,13 @@ pub struct Director {
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
+    host: Published<HostLevel>,
+    /// Whether any instance needs more of the host than addresses.
+    host_needed: bool,
+    /// Names of the instances' own interfaces.
+    device_names: BTreeMap<DeviceId, String>,
+    /// Those that cannot be had.
+    refused_devices: BTreeSet<String>,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
 }
@@ -155,6 +165,10 @@ impl Director {
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
+            host: Published::default(),
+            host_needed: false,
+            device_names: BTreeMap::new(),
+            refused_devices: BTreeSet::new(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
         }
@@ -174,6 +188,7 @@ impl Director {
             Event::ScriptDone { .. } => {}
             Event::TableApplied(report) => self.table_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
+            Event::HostApplied(report) => self.host_applied(report, now),
             Event::Stop => self.stop(now),
         }
     }
@@ -205,6 +220,10 @@ impl Director {
             Pending::Addresses => {
                 self.addresses.value = Arc::new(self.wanted_addresses());
                 Effect::Addresses(self.addresses.take())
+            }
+            Pending::Host => {
+                self.host.value = Arc::new(self.wanted_host());
+                Effect::Host(self.host.take())
             }
             Pending::Table => Effect::Table(self.table.take()),
         })
@@ -266,13 +285,15 @@ impl Director {
         self.pools.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
+        self.hold_host();
         self.publish_table();
         self.agenda.set(Owner::Stop, Some(now + STOP_PATIENCE));
     }
 
     fn end_if_released(&mut self) {
-        let released =
-            self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
+        let released = self.table.applied >= self.table.serial
+            && self.addresses.applied >= self.addresses.serial
+            && self.host.applied >= self.host.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
             self.effect(Effect::Stopped);

@@ -23,7 +23,9 @@ impl Director {
                 self.drain_router(&name, now);
             }
         }
+        self.begin_waiting(now);
         self.publish_sockets();
+        self.queue_host();
         // The owner tries again what failed while an interface was missing.
         self.queue_addresses();
     }
@@ -48,7 +50,7 @@ impl Director {
     }
 
     pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError, now: Instant) {
-        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, |i| i.config.interface == interface));
+        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, |i| i.advert_interface() == interface));
         match blamed.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
             Some((instance, name)) => {
                 instance.router.handle_error(error);
@@ -77,6 +79,7 @@ impl Director {
         }
         let deadline = instance.router.poll_timeout().map(|(at, _)| at);
         let alert = instance.config.alert;
+        let instance_is_silent = instance.devices.is_silent();
         for output in outputs {
             match output {
                 Output::Send(advert) => {
@@ -88,6 +91,10 @@ impl Director {
                 Output::Announce(repeat) => self.announce(name, repeat, Among::All),
                 Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {
+                    // What must not be heard is not heard from the first moment on.
+                    if instance_is_silent {
+                        self.queue_host();
+                    }
                     self.queue_addresses();
                     let cause = cause.to_string();
                     if let Some(role) = told_role(to).filter(|_| alert) {
@@ -124,11 +131,12 @@ impl Director {
     /// Tells the neighbours where the instance's addresses are.
     fn announce(&mut self, name: &str, repeat: u32, among: Among) {
         let Some(instance) = self.instances.get(name) else { return };
-        // Without `all`, only interfaces that carry addresses by a virtual MAC address: there are none yet.
+        // Without `all`, only interfaces that carry addresses by a virtual MAC address.
         let extra = instance.config.extra_garp.or(self.config.global.vrrp.garp_extra_if);
-        if among == Among::Elsewhere && !extra.is_some_and(|extra| extra.all) {
-            return;
-        }
+        let among = match among {
+            Among::Elsewhere if !extra.is_some_and(|extra| extra.all) => Among::OtherDevices,
+            among => among,
+        };
         let announcement = instance.announcement(repeat, &self.links, |i| self.config.pace(i), among);
         self.effect(Effect::Announce(announcement));
     }
@@ -169,6 +177,9 @@ impl Director {
         self.addresses.failures = report.failures;
         for what in news {
             self.log(Entry::Refused { what });
+        }
+        if self.stopping {
+            self.queue_host();
         }
         self.end_if_released();
     }

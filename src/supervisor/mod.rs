@@ -5,6 +5,7 @@
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
 mod announcements;
+mod devices;
 mod host;
 pub(crate) mod inbox;
 mod links;
@@ -36,8 +37,9 @@ use vrrp::io::{AddressTable, LinkMonitor};
 use crate::config::{self, Colour, Manner, Purpose, Reading};
 use crate::control;
 use crate::director::Director;
-use crate::director::effect::Level;
+use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
+use devices::Gate;
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
@@ -188,6 +190,10 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
+    let (host_levels, host_queue) = std_mpsc::channel();
+    let gate = Gate::default();
+    let owner = devices::Owner::new(runtime_dir.devices(), gate.clone(), options.compat)
+        .map_err(|e| cannot("read the network interfaces")(&e))?;
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
     let (mail_settings_in, mail_settings) = watch::channel(None);
@@ -195,8 +201,12 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let (requests, request_queue) = mpsc::channel(8);
 
     let network = spawn("network", {
+        let (inbox, gate) = (inbox.clone(), gate.clone());
+        move || network::work(addresses, our_addresses, &network_queue, &gate, &inbox)
+    })?;
+    let devices = spawn("devices", {
         let inbox = inbox.clone();
-        move || network::work(addresses, our_addresses, &network_queue, &inbox)
+        move || owner.work(&host_queue, &inbox)
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
@@ -213,7 +223,8 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
 
-    let workers = Workers { network: network_jobs.clone(), table: table_levels, probes, notices };
+    let host = (host_levels.clone(), gate);
+    let workers = Workers { network: network_jobs.clone(), host, table: table_levels, probes, notices };
     let brain = Director::new(birth);
     let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
@@ -235,13 +246,14 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 
     let exit = loop {
         tokio::select! {
-            result = &mut end => break how_it_ended(result.ok(), &network_jobs),
+            result = &mut end => break how_it_ended(result.ok(), &network_jobs, &host_levels),
             wish = signals.next() => obey(wish, &inbox, &requests).await,
         }
     };
-    drop(network_jobs);
+    drop((network_jobs, host_levels));
     join(brain);
     join(network);
+    join(devices);
     join(table);
     if tokio::time::timeout(LAST_MAIL, mailer).await.is_err() {
         warn!("mail that was still under way is given up");
@@ -250,7 +262,11 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 }
 
 /// What the end of the brain's thread means. After a fault its addresses are released here.
-fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_mpsc::Sender<Job>) -> Exit {
+fn how_it_ended(
+    result: Option<thread::Result<nix::Result<()>>>,
+    network: &std_mpsc::Sender<Job>,
+    host: &std_mpsc::Sender<Level<HostLevel>>,
+) -> Exit {
     let fault = match result {
         Some(Ok(Ok(()))) => return Exit::Stopped,
         Some(Ok(Err(errno))) => format!("the loop cannot wait for the kernel: {errno}"),
@@ -258,6 +274,7 @@ fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_m
     };
     error!("{fault}; releasing the addresses, the peer takes over. Please report this with the log");
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
+    let _ = host.send(Level { serial: u64::MAX, value: Default::default() });
     Exit::Broken
 }
 

@@ -175,6 +175,7 @@ impl RunLoop {
                 Effect::Send(transmission) => self.send(&transmission),
                 Effect::Sockets(level) => self.sockets.converge(&level, &self.epoll),
                 Effect::Addresses(level) => self.workers.addresses(level),
+                Effect::Host(level) => self.workers.host(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),

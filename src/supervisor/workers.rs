@@ -8,8 +8,9 @@ use std::sync::mpsc as std_mpsc;
 use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
+use super::devices::Gate;
 use super::network::Job;
-use crate::director::effect::{Announcement, Attempt, Level};
+use crate::director::effect::{Announcement, Attempt, HostLevel, Level};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
@@ -20,6 +21,8 @@ pub(super) const NOTICES: usize = 4096;
 pub(super) struct Workers {
     /// To the owner of addresses and announcements.
     pub(super) network: std_mpsc::Sender<Job>,
+    /// To the owner of the instances' interfaces, and where those wait that come after it.
+    pub(super) host: (std_mpsc::Sender<Level<HostLevel>>, Gate),
     /// To the owner of the IPVS table.
     pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
@@ -32,6 +35,12 @@ impl Workers {
     pub(super) fn addresses(&self, level: Level<vrrp::AddressLevel>) {
         // A worker that has ended was told so by a panic that ends the process; nothing to do here.
         let _ = self.network.send(Job::Addresses(level));
+    }
+
+    pub(super) fn host(&self, level: Level<HostLevel>) {
+        let (owner, gate) = &self.host;
+        gate.expect(level.serial);
+        let _ = owner.send(level);
     }
 
     pub(super) fn announce(&self, announcement: Announcement) {

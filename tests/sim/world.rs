@@ -366,7 +366,11 @@ impl World {
                     assert!(self.preempt || !preempted, "a working master was preempted\n{}", self.tale());
                 }
                 Effect::Stopped => self.nodes[node].director = None,
-                Effect::Sockets(_) | Effect::Announce(_) | Effect::RunScript(_) | Effect::Notify(_) => {}
+                Effect::Sockets(_)
+                | Effect::Host(_)
+                | Effect::Announce(_)
+                | Effect::RunScript(_)
+                | Effect::Notify(_) => {}
             }
         }
     }

@@ -219,8 +219,8 @@ pub fn settings(name: &str, device: &Device) -> BTreeMap<String, String> {
         set("ipv6", name, "disable_ipv6", 1);
     }
     if let DeviceKind::Macvlan(_) = device.kind {
-        set("ipv4", name, "rp_filter", 0);
         if device.ipv4 {
+            set("ipv4", name, "rp_filter", 0);
             set("ipv4", name, "arp_ignore", 1);
             set("ipv4", name, "accept_local", 1);
             set("ipv4", name, "promote_secondaries", 1);

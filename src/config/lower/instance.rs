@@ -383,8 +383,7 @@ impl Draft {
         let v3_checksum_as_v2 = adverts.v3_checksum_as_v2.or(defaults.v3_checksum_as_v2);
         let unicast = matches!(transport, Transport::Unicast(_));
         let usual_group = if ipv6 { IpAddr::V6(vrrp::GROUP_V6) } else { IpAddr::V4(vrrp::GROUP_V4) };
-        adverts.vrf.is_some()
-            || (!unicast && group.is_some_and(|group| group != usual_group))
+        (!unicast && group.is_some_and(|group| group != usual_group))
             || (unicast && adverts.old_checksum == OldChecksum::Old)
             || (!ipv6 && version == Version::V3 && v3_checksum_as_v2 == Some(true))
     }

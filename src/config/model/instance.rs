@@ -99,7 +99,7 @@ pub struct AdvertOptions {
     pub track_source: bool,
     /// `unicast_fault_no_peer`: having no peers is a fault.
     pub fault_without_peers: bool,
-    /// `vrf`: the routing domain.
+    /// `vrf`: the routing domain; adverts to peers go by it. An interface that is enslaved to one needs no word.
     pub vrf: Option<String>,
 }
 

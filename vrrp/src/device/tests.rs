@@ -47,7 +47,7 @@ fn the_switches_are_keepaliveds() {
         ]
     );
     let six = Device { ipv4: false, ipv6: true, ..macvlan("eth0", 51) };
-    assert_eq!(settings("vrrp.51", &six).into_keys().collect::<Vec<_>>(), ["ipv4/conf/vrrp.51/rp_filter"]);
+    assert!(settings("vrrp.51", &six).is_empty());
 }
 
 #[test]

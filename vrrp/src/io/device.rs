@@ -39,6 +39,9 @@ const IFLA_IPVLAN_MODE: u16 = 1;
 const IFLA_IPVLAN_FLAGS: u16 = 2;
 const IPVLAN_MODE_L2: u16 = 0;
 
+/// The group of interfaces that are about to be removed, for a moment: "gone" in ASCII. Nobody else may be in it.
+const REMOVAL_GROUP: u32 = 0x676f_6e65;
+
 /// Lifetime without end, `INFINITY_LIFE_TIME` of the kernel.
 const FOREVER: u32 = u32::MAX;
 
@@ -111,11 +114,9 @@ impl DeviceTable {
         }
         self.ours.retain(|name| self.held.contains_key(name));
         let operations = plan(&self.held, wanted, &self.ours);
-        let (later, now): (Vec<_>, Vec<_>) =
-            operations.into_iter().partition(|operation| matches!(operation, DeviceOperation::Raise { .. }));
-        drop(later);
-        for operation in now {
-            self.carry_out(&operation, wanted, &mut report);
+        self.remove_together(&operations, &mut report);
+        for operation in operations.iter().filter(|operation| !is_raise(operation)) {
+            self.carry_out(operation, wanted, &mut report);
         }
         if !report.made.is_empty() {
             self.refresh(wanted, &mut report);
@@ -127,7 +128,7 @@ impl DeviceTable {
             .collect();
         let mut level: BTreeMap<String, String> =
             there.iter().flat_map(|(name, device)| settings(name, device)).collect();
-        if there.values().any(|device| matches!(device.kind, DeviceKind::Macvlan(_))) {
+        if there.values().any(|device| device.ipv4 && device.kind.mac().is_some()) {
             let spared = there.keys().cloned().collect();
             let filter = self.switches.reverse_path_filter(&spared);
             level = filter.into_iter().chain(level).collect();
@@ -139,10 +140,8 @@ impl DeviceTable {
 
     /// The second step: switches on what is `wanted` and gives it its own addresses.
     pub fn raise(&mut self, wanted: &DeviceLevel, report: &mut DeviceReport) {
-        for operation in plan(&self.held, wanted, &self.ours) {
-            if let DeviceOperation::Raise { .. } = operation {
-                self.carry_out(&operation, wanted, report);
-            }
+        for operation in plan(&self.held, wanted, &self.ours).iter().filter(|operation| is_raise(operation)) {
+            self.carry_out(operation, wanted, report);
         }
         if wanted.values().any(|device| !device.addresses.is_empty()) || !self.addresses.is_empty() {
             self.give_addresses(wanted, report);
@@ -160,6 +159,33 @@ impl DeviceTable {
             }
         }
         true
+    }
+
+    /// Takes several interfaces away at once. For each single one the kernel waits for all processors, some tens of
+    /// milliseconds; for all that are in one group it does so once. What this does not do is done one by one after it.
+    fn remove_together(&mut self, operations: &[DeviceOperation], report: &mut DeviceReport) {
+        let removal = |operation: &DeviceOperation| match operation {
+            DeviceOperation::Remove { name } => Some((name.clone(), self.held.get(name)?.index)),
+            _ => None,
+        };
+        let removals: Vec<(String, u32)> = operations.iter().filter_map(removal).collect();
+        if removals.len() < 2 || self.held.values().any(|device| device.group == REMOVAL_GROUP) {
+            return;
+        }
+        for (_, index) in &removals {
+            let mut request = message(*index);
+            request.attributes.push(LinkAttribute::Group(REMOVAL_GROUP));
+            let _ = self.ask(RouteNetlinkMessage::SetLink(request), 0);
+        }
+        let mut request = message(0);
+        request.attributes.push(LinkAttribute::Group(REMOVAL_GROUP));
+        if self.ask(RouteNetlinkMessage::DelLink(request), 0).is_ok() {
+            for (name, _) in removals {
+                self.held.remove(&name);
+                self.ours.remove(&name);
+                report.removed.push(name);
+            }
+        }
     }
 
     fn carry_out(&mut self, operation: &DeviceOperation, wanted: &DeviceLevel, report: &mut DeviceReport) {
@@ -184,6 +210,8 @@ impl DeviceTable {
                     Ok(()) => {
                         self.ours.insert(name.clone());
                         report.made.push(name.clone());
+                        // Without IPv6 in the kernel there is nothing to switch off.
+                        let _ = self.ask(without_own_address(name), 0);
                         self.notify(device);
                     }
                     Err(refusal) => report.fail(name, cannot_make(device, &refusal)),
@@ -278,6 +306,10 @@ impl DeviceReport {
     }
 }
 
+fn is_raise(operation: &DeviceOperation) -> bool {
+    matches!(operation, DeviceOperation::Raise { .. })
+}
+
 fn holds(rows: &[AddressRow], index: u32, own: &(String, IpAddr, u8)) -> bool {
     rows.iter().any(|row| row.index == index && row.address == own.1 && row.prefix == own.2)
 }
@@ -288,8 +320,16 @@ fn message(index: u32) -> LinkMessage {
     message
 }
 
-/// The request that makes an interface. It makes up no IPv6 address of its own: nothing says who it is but the virtual
-/// router's addresses.
+/// Has an interface make up no IPv6 address of its own: nothing says who it is but the virtual router's addresses.
+fn without_own_address(name: &str) -> RouteNetlinkMessage {
+    let mut message = LinkMessage::default();
+    let mode = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    message.attributes =
+        vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::AfSpecUnspec(vec![mode])];
+    RouteNetlinkMessage::SetLink(message)
+}
+
+/// The request that makes an interface.
 fn create(name: &str, parent: u32, device: &Device) -> RouteNetlinkMessage {
     let mut message = LinkMessage::default();
     let (kind, data) = match device.kind {
@@ -310,9 +350,6 @@ fn create(name: &str, parent: u32, device: &Device) -> RouteNetlinkMessage {
         LinkAttribute::IfName(name.to_owned()),
         LinkAttribute::Link(parent),
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind), LinkInfo::Data(data)]),
-        LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
-            In6AddrGenMode::None,
-        )])]),
     ];
     message.attributes.extend(device.kind.mac().map(|mac| LinkAttribute::Address(mac.to_vec())));
     message.attributes.extend(device.group.map(LinkAttribute::Group));

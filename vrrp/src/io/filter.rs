@@ -299,13 +299,28 @@ fn make_set(key: &TableKey, set: &Set, number: u32) -> Message {
     let flags = if set.constant { CONSTANT } else { 0 } | if set.data.is_some() { MAP } else { 0 };
     body.number(3, flags);
     body.number(4, set.key.iter().fold(0, |all, kind| all << 6 | number_of(*kind)));
-    body.number(5, set.key.iter().map(|kind| padded_length(*kind)).sum::<u32>().min(length(set.key)));
+    body.number(5, length(set.key));
     if let Some(data) = set.data {
         body.number(6, number_of(data));
         body.number(7, length(&[data]));
     }
     body.number(10, number);
+    body.attribute(13, &byte_orders(set));
     message
+}
+
+/// A note to whoever lists the set, in the form that the program `nft` leaves and reads (libnftnl): indexes of
+/// interfaces are numbers of this host, in its own byte order.
+fn byte_orders(set: &Set) -> Vec<u8> {
+    const KEY: u8 = 0;
+    const DATA: u8 = 1;
+    const HOST: u32 = 1;
+    let note = |kind: u8| [&[kind, 4][..], &HOST.to_ne_bytes()].concat();
+    match (set.key, set.data) {
+        ([Kind::Index], None) => note(KEY),
+        ([Kind::Index], Some(_)) => [note(KEY), note(DATA)].concat(),
+        _ => Vec::new(),
+    }
 }
 
 fn make_chain(key: &TableKey, chain: &Chain) -> Message {

@@ -1,0 +1,426 @@
+//! The interfaces that instances bring along (`use_vmac`, `use_ipvlan`), and the packets that they do not want.
+//!
+//! What an instance needs follows from its configuration; the names of its interfaces are handed out here, once, so
+//! that a reload never renames what carries addresses. The whole of it is a level with one owner, like the addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vrrp::{Device, DeviceKind, DeviceLevel, FilterLevel, IpvlanFlag, Link, Links};
+
+use super::effect::HostLevel;
+use super::event::HostReport;
+use super::journal::Entry;
+use super::{Director, Pending};
+use crate::config::{self, Config, IpvlanMode, VirtualAddress};
+
+/// The identity of an interface of ours. Two instances never share one, except macvlans with the same MAC address on
+/// the same interface, of which the kernel allows only one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DeviceId {
+    parent: String,
+    kind: DeviceKind,
+    /// Whose it is, where several may be alike.
+    owner: Option<String>,
+}
+
+/// The interfaces of one instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Devices {
+    /// What takes the place of its interface.
+    main: Option<Main>,
+    /// Those on other interfaces, by the name of what they lie on.
+    others: BTreeMap<String, (String, DeviceKind)>,
+    /// Adverts to peers go by this routing domain.
+    vrf: Option<String>,
+    /// Packets to the virtual addresses are dropped while master.
+    silent: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Main {
+    name: String,
+    kind: DeviceKind,
+    /// Adverts go by the interface below.
+    adverts_below: bool,
+}
+
+/// What can carry adverts now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// This index.
+    Ready(u32),
+    /// An interface of ours is not made yet, or somebody changed it.
+    Missing,
+    /// An interface of ours is down.
+    Down,
+}
+
+impl Devices {
+    /// The interface that adverts leave and come by.
+    pub(super) fn advert_interface<'a>(&'a self, config: &'a config::Instance) -> &'a str {
+        match &self.main {
+            Some(main) if !main.adverts_below => &main.name,
+            _ => self.vrf.as_ref().unwrap_or(&config.interface),
+        }
+    }
+
+    /// Where adverts with this source address can leave, `below` being the instance's own interface.
+    pub(super) fn carrier(&self, links: &Links, below: &Link, source: IpAddr) -> Carrier {
+        let ground = match &self.vrf {
+            None => below.index,
+            Some(vrf) => match links.get(vrf) {
+                None => return Carrier::Missing,
+                Some(vrf) if !vrf.up => return Carrier::Down,
+                Some(vrf) => vrf.index,
+            },
+        };
+        let Some(main) = &self.main else { return Carrier::Ready(ground) };
+        let Some(link) = links.get(&main.name) else { return Carrier::Missing };
+        // The kernel lets IPv6 packets go by an interface only from an address that is there.
+        let lacks_source = source.is_ipv6() && !main.adverts_below && !link.holds(source);
+        if main.kind.mac().is_some_and(|mac| link.mac != Some(mac)) || lacks_source {
+            return Carrier::Missing;
+        }
+        if !link.up {
+            return Carrier::Down;
+        }
+        Carrier::Ready(if main.adverts_below { ground } else { link.index })
+    }
+
+    /// The interface that an address is put on.
+    pub(super) fn interface_of<'a>(
+        &'a self,
+        config: &'a config::Instance,
+        address: &'a VirtualAddress,
+    ) -> &'a str {
+        let main = self.main.as_ref().map(|main| main.name.as_str());
+        match &address.interface {
+            None if address.address.is_ipv6() == config.is_ipv6() => {
+                let other = || self.others.get(&config.interface).filter(|_| on_vmac(config, address));
+                main.or_else(|| other().map(|(name, _)| name.as_str())).unwrap_or(&config.interface)
+            }
+            None => &config.interface,
+            Some(interface) if on_vmac(config, address) => {
+                let own = main.filter(|_| *interface == config.interface);
+                own.or_else(|| Some(self.others.get(interface)?.0.as_str())).unwrap_or(interface)
+            }
+            Some(interface) => interface,
+        }
+    }
+
+    /// The address of an ipvlan's own, from which adverts come then.
+    pub(super) fn own_source(&self, config: &config::Instance) -> Option<IpAddr> {
+        match &config.device {
+            config::Device::Ipvlan(ipvlan) => {
+                ipvlan.address.map(|own| own.address).filter(|own| own.is_ipv6() == config.is_ipv6())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether packets to the addresses are dropped.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Whether an interface is one of these.
+    pub(super) fn contains(&self, interface: &str) -> bool {
+        self.main.as_ref().is_some_and(|main| main.name == interface)
+            || self.others.values().any(|(name, _)| name == interface)
+    }
+
+    /// The name of the interface that the instance lives on.
+    pub(super) fn home<'a>(&'a self, config: &'a config::Instance) -> &'a str {
+        self.main.as_ref().map_or(&config.interface, |main| &main.name)
+    }
+
+    /// Whether it has an interface of its own to wait for.
+    pub(super) fn has_main(&self) -> bool {
+        self.main.is_some()
+    }
+
+    fn is_needed(&self) -> bool {
+        self.main.is_some() || !self.others.is_empty() || self.silent
+    }
+}
+
+/// Whether an address shall be on an interface with the virtual MAC address that lies on its own.
+fn on_vmac(config: &config::Instance, address: &VirtualAddress) -> bool {
+    let said = address.options.as_ref().is_some_and(|options| options.on_vmac);
+    said || (config.conduct.vmac_everywhere && address.interface.is_some())
+}
+
+fn main_kind(instance: &config::Instance) -> Option<DeviceKind> {
+    match &instance.device {
+        config::Device::Interface => None,
+        config::Device::Vmac(_) => Some(macvlan(instance)),
+        config::Device::Ipvlan(ipvlan) => Some(DeviceKind::Ipvlan(match ipvlan.mode {
+            IpvlanMode::Bridge => IpvlanFlag::Bridge,
+            IpvlanMode::Private => IpvlanFlag::Private,
+            IpvlanMode::Vepa => IpvlanFlag::Vepa,
+        })),
+    }
+}
+
+fn macvlan(instance: &config::Instance) -> DeviceKind {
+    let given = match &instance.device {
+        config::Device::Vmac(vmac) => vmac.mac.as_deref(),
+        _ => None,
+    };
+    DeviceKind::macvlan(instance.router.vrid, instance.is_ipv6(), given)
+}
+
+/// The interfaces below those that an instance needs for single addresses.
+fn other_parents(instance: &config::Instance) -> BTreeSet<&String> {
+    let is_main =
+        |parent: &String| instance.device != config::Device::Interface && *parent == instance.interface;
+    let wanted = instance.all_addresses().filter(|address| on_vmac(instance, address));
+    let parents = wanted.map(|address| address.interface.as_ref().unwrap_or(&instance.interface));
+    parents.filter(|parent| !is_main(parent)).collect()
+}
+
+/// Whether the virtual addresses answer only if they are our own.
+fn is_silent(instance: &config::Instance, config: &Config) -> bool {
+    let strict = instance.conduct.strict.unwrap_or(config.global.vrrp.strict);
+    !instance.conduct.accept.unwrap_or(!strict) && !instance.router.is_owner()
+}
+
+impl Director {
+    /// Hands out the names of the interfaces that the configuration asks for. What has one keeps it.
+    pub(super) fn name_devices(&mut self) {
+        let config = self.config.clone();
+        let mut names = BTreeMap::new();
+        let instances = || config.instances.iter();
+        for (name, instance) in instances() {
+            if let Some((id, Some(given))) = main_id(name, instance) {
+                names.insert(id, given);
+            }
+        }
+        let v4_first =
+            instances().filter(|(_, i)| !i.is_ipv6()).chain(instances().filter(|(_, i)| i.is_ipv6()));
+        for (name, instance) in v4_first {
+            let prefix = config.global.vrrp.vmac_prefix.as_deref().unwrap_or("vrrp");
+            if let Some((id, None)) = main_id(name, instance) {
+                self.name_device(&mut names, id, prefix, instance);
+            }
+            let prefix = config.global.vrrp.vmac_addr_prefix.as_deref().unwrap_or(prefix);
+            for parent in other_parents(instance) {
+                let id = DeviceId { parent: parent.clone(), kind: macvlan(instance), owner: None };
+                self.name_device(&mut names, id, prefix, instance);
+            }
+        }
+        self.device_names = names;
+        let needed =
+            |(name, instance): (&String, &Arc<config::Instance>)| self.devices_of(name, instance).is_needed();
+        self.host_needed = config.instances.iter().any(needed);
+    }
+
+    /// Gives an interface the name that it had, or the first one that is free: `vrrp.51`, for IPv6 then `vrrp6.51`,
+    /// and `vrrp1.51` and so on.
+    fn name_device(
+        &self,
+        names: &mut BTreeMap<DeviceId, String>,
+        id: DeviceId,
+        prefix: &str,
+        instance: &config::Instance,
+    ) {
+        if names.contains_key(&id) {
+            return;
+        }
+        let vrid = instance.router.vrid;
+        let taken: BTreeSet<&String> = names.values().collect();
+        let begins = |name: &&String| name.starts_with(prefix) && !taken.contains(name);
+        let kept = self.device_names.get(&id).filter(begins).cloned();
+        let free = |name: &String| {
+            let is_other = |link: &Link| id.kind.mac().is_some_and(|mac| link.mac != Some(mac));
+            !taken.contains(name) && !self.links.get(name).is_some_and(is_other)
+        };
+        let six = instance.is_ipv6().then(|| format!("{prefix}6.{vrid}"));
+        let numbered =
+            (1..).filter(|number| *number != 6).map(|number: u32| format!("{prefix}{number}.{vrid}"));
+        let candidates = [format!("{prefix}.{vrid}")].into_iter().chain(six).chain(numbered);
+        if let Some(name) = kept.or_else(|| candidates.into_iter().find(free)) {
+            names.insert(id, name);
+        }
+    }
+
+    /// The interfaces of an instance, by the names that were handed out.
+    pub(super) fn devices_of(&self, name: &str, instance: &config::Instance) -> Devices {
+        let named = |id: &DeviceId| self.device_names.get(id).cloned();
+        let adverts_below = matches!(&instance.device, config::Device::Vmac(vmac) if vmac.adverts_below);
+        let main = main_id(name, instance)
+            .and_then(|(id, _)| Some(Main { name: named(&id)?, kind: id.kind, adverts_below }));
+        let other = |parent: &String| {
+            let id = DeviceId { parent: parent.clone(), kind: macvlan(instance), owner: None };
+            Some((parent.clone(), (named(&id)?, id.kind)))
+        };
+        let others = other_parents(instance).into_iter().filter_map(other).collect();
+        let unicast = matches!(instance.transport, config::Transport::Unicast(_));
+        let vrf = instance.adverts.vrf.clone().filter(|_| unicast);
+        Devices { main, others, vrf, silent: is_silent(instance, &self.config) }
+    }
+
+    /// Has interfaces and packet filter looked after: after a change of state, and when the outside may have changed.
+    pub(super) fn queue_host(&mut self) {
+        if !self.host_needed && *self.host.value == HostLevel::default() {
+            return;
+        }
+        self.host.serial += 1;
+        if !self.host.queued {
+            self.host.queued = true;
+            self.pending.push_back(Pending::Host);
+        }
+    }
+
+    /// The end waits for the interfaces to be taken away, which happens once the addresses are.
+    pub(super) fn hold_host(&mut self) {
+        if *self.host.value != HostLevel::default() {
+            self.host.serial += 1;
+        }
+    }
+
+    /// The interfaces of the instances, and the packets they do not want, as their states want it now.
+    pub(super) fn wanted_host(&self) -> HostLevel {
+        if self.stopping {
+            return HostLevel::default();
+        }
+        let mut level = HostLevel::default();
+        let filter = &self.config.global.filter;
+        level.filter = FilterLevel {
+            table: filter.nftables.clone().unwrap_or_default(),
+            priority: filter.priority,
+            counters: filter.counters,
+            by_name: filter.nftables.is_some() && !filter.by_index,
+            ..FilterLevel::default()
+        };
+        for instance in self.instances.values() {
+            let (config, devices) = (&instance.config, &instance.devices);
+            if let Some(main) = &devices.main {
+                add_device(&mut level.devices, &main.name, self.main_device(instance, main));
+            }
+            for (parent, (name, kind)) in &devices.others {
+                let device = Device {
+                    parent: parent.clone(),
+                    kind: *kind,
+                    group: None,
+                    notify: false,
+                    ipv4: !config.is_ipv6(),
+                    ipv6: config.is_ipv6(),
+                    addresses: BTreeSet::new(),
+                };
+                add_device(&mut level.devices, name, device);
+            }
+            if devices.silent && instance.router.is_master() {
+                for address in config.all_addresses() {
+                    match address.address {
+                        IpAddr::V6(own) if own.is_unicast_link_local() => {
+                            let place = devices.interface_of(config, address).to_owned();
+                            level.filter.silent_on.insert((own, place));
+                        }
+                        other => {
+                            level.filter.silent.insert(other);
+                        }
+                    }
+                }
+            }
+        }
+        level
+    }
+
+    fn main_device(&self, instance: &super::Instance, main: &Main) -> Device {
+        let config = &instance.config;
+        let mut addresses = BTreeSet::new();
+        let (group, notify) = match &config.device {
+            config::Device::Vmac(vmac) => (vmac.group, vmac.notify_kernel),
+            config::Device::Ipvlan(ipvlan) => {
+                addresses.extend(ipvlan.address.map(|own| (own.address, own.prefix)));
+                (ipvlan.group, false)
+            }
+            config::Device::Interface => (None, false),
+        };
+        // Over IPv6 adverts come from the link-local address of the interface below.
+        if let Some(below) =
+            self.links.get(&config.interface).filter(|_| config.is_ipv6() && !main.adverts_below)
+        {
+            let source = instance.own_source(below, &self.virtual_addresses);
+            let held = below.addresses.iter().find(|held| Some(held.address) == source);
+            addresses.extend(held.map(|held| (held.address, held.prefix)));
+        }
+        Device {
+            parent: config.interface.clone(),
+            kind: main.kind,
+            group,
+            notify,
+            ipv4: !config.is_ipv6(),
+            ipv6: config.is_ipv6() || !config.other_addresses.is_empty(),
+            addresses,
+        }
+    }
+
+    pub(super) fn host_applied(&mut self, report: HostReport, now: Instant) {
+        self.host.applied = report.serial;
+        let news: Vec<String> =
+            report.failures.iter().filter(|f| !self.host.failures.contains(f)).cloned().collect();
+        self.host.failures = report.failures;
+        for what in news {
+            self.log(Entry::Refused { what });
+        }
+        if self.refused_devices != report.refused {
+            self.refused_devices = report.refused;
+            self.begin_waiting(now);
+        }
+        self.end_if_released();
+    }
+
+    /// Starts the instances that waited for their interfaces, if those are there or will not come.
+    pub(super) fn begin_waiting(&mut self, now: Instant) {
+        let refused = &self.refused_devices;
+        let begins = |instance: &&mut super::Instance| {
+            let is_refused = instance.devices.main.as_ref().is_some_and(|main| refused.contains(&main.name));
+            instance.waiting && (!instance.lacks_device || is_refused)
+        };
+        let mut names = Vec::new();
+        for (name, instance) in &mut self.instances {
+            if begins(&instance) {
+                instance.waiting = false;
+                instance.router.handle_start(now);
+                names.push(name.clone());
+            }
+        }
+        for name in names {
+            self.drain_router(&name, now);
+        }
+    }
+}
+
+/// The identity of what takes the place of an instance's interface, and its name if the file says one.
+fn main_id(name: &str, instance: &config::Instance) -> Option<(DeviceId, Option<String>)> {
+    let kind = main_kind(instance)?;
+    let (given, owner) = match &instance.device {
+        config::Device::Vmac(vmac) => (vmac.name.clone(), None),
+        config::Device::Ipvlan(ipvlan) => (ipvlan.name.clone(), Some(name.to_owned())),
+        config::Device::Interface => return None,
+    };
+    Some((DeviceId { parent: instance.interface.clone(), kind, owner }, given))
+}
+
+/// Adds an interface, or what one that is there needs besides.
+fn add_device(level: &mut DeviceLevel, name: &str, device: Device) {
+    match level.get_mut(name) {
+        Some(there) if there.parent == device.parent && there.kind == device.kind => {
+            there.ipv4 |= device.ipv4;
+            there.ipv6 |= device.ipv6;
+            there.notify |= device.notify;
+            there.group = there.group.or(device.group);
+            there.addresses.extend(device.addresses);
+        }
+        // Two instances gave one name to different interfaces: the first one has it.
+        Some(_) => {}
+        None => {
+            level.insert(name.to_owned(), device);
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod configure;
 mod devices;
 pub mod effect;
 pub mod event;
+mod host;
 mod instance;
 pub mod journal;
 mod pool;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{AddressLevel, Links, Output, State, Wanted};
+use vrrp::{AddressLevel, Link, Links, Output, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
@@ -15,7 +15,7 @@ use super::{Director, Owner, Pending};
 
 impl Director {
     pub(super) fn observe_links(&mut self, links: Arc<Links>, now: Instant) {
-        self.links = links;
+        let before = std::mem::replace(&mut self.links, links);
         let names: Vec<String> = self.instances.keys().cloned().collect();
         for name in names {
             if let Some(instance) = self.instances.get_mut(&name) {
@@ -28,6 +28,26 @@ impl Director {
         self.queue_host();
         // The owner tries again what failed while an interface was missing.
         self.queue_addresses();
+        self.announce_changed(&before);
+    }
+
+    /// Tells the neighbours anew where addresses are whose interface came, came up or has another MAC address.
+    fn announce_changed(&mut self, before: &Links) {
+        let is_changed = |name: &str| {
+            let Some(link) = self.links.get(name).filter(|link| link.up) else { return false };
+            let same = |old: &Link| old.up && (old.index, old.mac) == (link.index, link.mac);
+            !before.get(name).is_some_and(same)
+        };
+        let concerned = |instance: &Instance| {
+            let mut addresses = instance.addresses();
+            instance.router.is_master() && addresses.any(|(key, _)| is_changed(&key.interface))
+        };
+        let masters = self.instances.iter().filter(|(_, instance)| concerned(instance));
+        let bursts: Vec<(String, u32)> =
+            masters.map(|(name, i)| (name.clone(), i.config.router.announce.repeat)).collect();
+        for (name, repeat) in bursts {
+            self.announce(&name, repeat, Among::All);
+        }
     }
 
     pub(super) fn hear(

@@ -100,10 +100,11 @@ impl Gate {
 }
 
 impl Owner {
-    /// `compat`: the packet filter's table has keepalived's name where the file gives none.
+    /// `compat`: the packet filter's table has keepalived's name where the file gives none, and no more switches are set
+    /// than keepalived sets.
     pub(super) fn new(memory: Memory, gate: Gate, compat: bool) -> std::io::Result<Self> {
         let predecessors = memory.devices.keys().iter().map(|name| name.0.clone()).collect();
-        let devices = DeviceTable::open(&predecessors, memory.switches.keys())?;
+        let devices = DeviceTable::open(&predecessors, memory.switches.keys(), !compat)?;
         let filter = FilterTable::new(memory.tables.keys());
         let table = if compat { "keepalived" } else { "directord" };
         Ok(Self { devices, filter, memory, gate, table, filter_told: None, switches_told: BTreeSet::new() })

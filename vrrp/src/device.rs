@@ -210,14 +210,16 @@ pub struct Switch {
 /// For IPv4 (`ip-sysctl` of the kernel's documentation): an interface answers ARP for its own addresses only
 /// (`arp_ignore`, on both), the one below only for what it would use itself (`arp_filter`); what comes from an address
 /// of this host, or over the other of the two, is not thrown away (`accept_local`, `rp_filter`).
-pub fn settings(name: &str, device: &Device) -> BTreeMap<String, String> {
+///
+/// `own_sender`: the interface below asks for its neighbours in its own name only (`arp_announce`). Otherwise, when this
+/// host answers from a virtual address and has to ask for the neighbour first, it asks by the interface below in the
+/// name of the virtual address, and the neighbour learns the wrong MAC address. keepalived leaves it at that.
+pub fn settings(name: &str, device: &Device, own_sender: bool) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     let mut set = |family: &str, interface: &str, key: &str, value: u8| {
         settings.insert(format!("{family}/conf/{interface}/{key}"), value.to_string());
     };
-    if !device.ipv6 {
-        set("ipv6", name, "disable_ipv6", 1);
-    }
+    set("ipv6", name, "disable_ipv6", u8::from(!device.ipv6));
     if let DeviceKind::Macvlan(_) = device.kind {
         if device.ipv4 {
             set("ipv4", name, "rp_filter", 0);
@@ -226,6 +228,9 @@ pub fn settings(name: &str, device: &Device) -> BTreeMap<String, String> {
             set("ipv4", name, "promote_secondaries", 1);
             set("ipv4", &device.parent, "arp_ignore", 1);
             set("ipv4", &device.parent, "arp_filter", 1);
+            if own_sender {
+                set("ipv4", &device.parent, "arp_announce", 2);
+            }
         }
     }
     settings

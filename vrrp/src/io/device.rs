@@ -52,7 +52,10 @@ pub struct DeviceTable {
     held: HeldDevices,
     /// Names of those that we made.
     ours: BTreeSet<String>,
+    /// Their indexes, as far as they were ever seen.
+    made: BTreeMap<String, u32>,
     switches: Switches,
+    own_sender: bool,
     /// Own addresses that we gave them.
     addresses: BTreeSet<(String, IpAddr, u8)>,
 }
@@ -72,17 +75,30 @@ pub struct DeviceReport {
 
 impl DeviceTable {
     /// Reads the kernel's interfaces. Those of `predecessors` that could be ours are taken over: the first level that
-    /// does not name them takes them away. `left` is what switches were before a predecessor changed them.
+    /// does not name them takes them away. `left` is what switches were before a predecessor changed them; `own_sender`
+    /// is explained at [`settings`].
     ///
     /// # Errors
     /// Whatever the netlink socket says. The missing right to change anything is no error here; each change will
     /// report it.
-    pub fn open(predecessors: &BTreeSet<String>, left: &BTreeSet<Switch>) -> io::Result<Self> {
+    pub fn open(
+        predecessors: &BTreeSet<String>,
+        left: &BTreeSet<Switch>,
+        own_sender: bool,
+    ) -> io::Result<Self> {
         let mut kernel = Netlink::open()?;
         let held = read(&mut kernel)?;
         let is_ours = |name: &&String| held.get(*name).is_some_and(|device| device.form != Form::Other);
         let ours = predecessors.iter().filter(is_ours).cloned().collect();
-        Ok(Self { kernel, held, ours, switches: Switches::new(left), addresses: BTreeSet::new() })
+        Ok(Self {
+            kernel,
+            held,
+            ours,
+            made: BTreeMap::new(),
+            switches: Switches::new(left),
+            own_sender,
+            addresses: BTreeSet::new(),
+        })
     }
 
     /// Names of the interfaces that we made.
@@ -112,7 +128,7 @@ impl DeviceTable {
         if !self.refresh(wanted, &mut report) {
             return report;
         }
-        self.ours.retain(|name| self.held.contains_key(name));
+        self.remove_renamed(&mut report);
         let operations = plan(&self.held, wanted, &self.ours);
         self.remove_together(&operations, &mut report);
         for operation in operations.iter().filter(|operation| !is_raise(operation)) {
@@ -121,13 +137,15 @@ impl DeviceTable {
         if !report.made.is_empty() {
             self.refresh(wanted, &mut report);
         }
+        let indexes = self.ours.iter().filter_map(|name| Some((name.clone(), self.held.get(name)?.index)));
+        self.made = indexes.collect();
         let there: DeviceLevel = wanted
             .iter()
             .filter(|(name, _)| self.held.contains_key(*name))
             .map(|(name, device)| (name.clone(), device.clone()))
             .collect();
         let mut level: BTreeMap<String, String> =
-            there.iter().flat_map(|(name, device)| settings(name, device)).collect();
+            there.iter().flat_map(|(name, device)| settings(name, device, self.own_sender)).collect();
         if there.values().any(|device| device.ipv4 && device.kind.mac().is_some()) {
             let spared = there.keys().cloned().collect();
             let filter = self.switches.reverse_path_filter(&spared);
@@ -159,6 +177,24 @@ impl DeviceTable {
             }
         }
         true
+    }
+
+    /// Forgets what of ours is gone; what somebody renamed is in the way of its successor, and is taken away.
+    fn remove_renamed(&mut self, report: &mut DeviceReport) {
+        let is_gone = |name: &&String| !self.held.contains_key(*name);
+        for name in self.ours.iter().filter(is_gone).cloned().collect::<Vec<_>>() {
+            self.ours.remove(&name);
+            let Some(index) = self.made.remove(&name) else { continue };
+            let renamed = |device: &HeldDevice| device.index == index && device.form != Form::Other;
+            let Some(now) = self.held.iter().find(|(_, device)| renamed(device)).map(|(now, _)| now.clone())
+            else {
+                continue;
+            };
+            if self.ask(RouteNetlinkMessage::DelLink(message(index)), 0).is_ok() {
+                self.held.remove(&now);
+                report.removed.push(now);
+            }
+        }
     }
 
     /// Takes several interfaces away at once. For each single one the kernel waits for all processors, some tens of

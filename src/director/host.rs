@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use vrrp::{Device, DeviceLevel, FilterLevel};
+use vrrp::{Device, DeviceLevel, FilterLevel, State};
 
 use super::devices::Main;
 use super::effect::HostLevel;
@@ -127,23 +127,24 @@ impl Director {
         self.end_if_released();
     }
 
+    /// Whether an interface that is being made is all that an instance lacks to start.
+    pub(super) fn waits_for_device(&self, name: &str) -> bool {
+        let Some(instance) = self.instances.get(name).filter(|instance| instance.lacks_device) else {
+            return false;
+        };
+        let refused = |name: &String| self.refused_devices.contains(name);
+        instance.router.state() == State::Initialize
+            && instance.devices.main.as_ref().is_some_and(|main| !refused(&main.name))
+    }
+
     /// Starts the instances that waited for their interfaces, if those are there or will not come.
     pub(super) fn begin_waiting(&mut self, now: Instant) {
-        let refused = &self.refused_devices;
-        let begins = |instance: &&mut Instance| {
-            let is_refused = instance.devices.main.as_ref().is_some_and(|main| refused.contains(&main.name));
-            instance.waiting && (!instance.lacks_device || is_refused)
-        };
-        let mut names = Vec::new();
-        for (name, instance) in &mut self.instances {
-            if begins(&instance) {
-                instance.waiting = false;
-                instance.router.handle_start(now);
-                names.push(name.clone());
-            }
-        }
+        let waiting =
+            |instance: &Instance| instance.devices.has_main() && instance.router.state() == State::Initialize;
+        let names: Vec<String> =
+            self.instances.iter().filter(|(_, i)| waiting(i)).map(|(name, _)| name.clone()).collect();
         for name in names {
-            self.drain_router(&name, now);
+            self.evaluate(&name, now);
         }
     }
 }

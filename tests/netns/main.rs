@@ -13,6 +13,7 @@ mod compatible;
 mod device;
 mod interface;
 mod pair;
+mod programs;
 mod refused;
 mod reload;
 mod stall;

@@ -19,6 +19,7 @@ pub mod device;
 pub mod election;
 pub mod error;
 pub mod filter;
+pub mod group;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
@@ -26,6 +27,7 @@ pub mod router;
 pub mod settings;
 mod stage;
 pub mod state;
+pub mod track;
 mod words;
 
 pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, Wanted};
@@ -39,3 +41,4 @@ pub use link::{Link, LinkAddress, Links};
 pub use router::Router;
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+pub use track::Weight;

@@ -71,6 +71,7 @@ impl Director {
         // Trackers and groups may be others, also of instances that are the same.
         let names: Vec<String> = self.instances.keys().cloned().collect();
         for name in &names {
+            self.renew_devices(name, now);
             let (tracks, member) = (self.counted_tracks(name), self.group_of(name).is_some());
             let Some(instance) = self.instances.get_mut(name) else { continue };
             instance.tracks = tracks;

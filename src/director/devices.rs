@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use vrrp::{DeviceKind, IpvlanFlag, Link, Links};
 
@@ -196,6 +197,16 @@ impl Director {
                 names.insert(id, given);
             }
         }
+        // What has a name keeps it, before anything new takes it.
+        for id in instances().flat_map(|(name, instance)| device_ids(name, instance)) {
+            if let (Some(kept), false) = (self.device_names.get(&id), names.contains_key(&id)) {
+                let prefixes = [&config.global.vrrp.vmac_prefix, &config.global.vrrp.vmac_addr_prefix];
+                let usual = |prefix: &Option<String>| kept.starts_with(prefix.as_deref().unwrap_or("vrrp"));
+                if prefixes.into_iter().any(usual) && !names.values().any(|name| name == kept) {
+                    names.insert(id, kept.clone());
+                }
+            }
+        }
         let v4_first =
             instances().filter(|(_, i)| !i.is_ipv6()).chain(instances().filter(|(_, i)| i.is_ipv6()));
         for (name, instance) in v4_first {
@@ -215,7 +226,7 @@ impl Director {
         self.host_needed = config.instances.iter().any(needed);
     }
 
-    /// Gives an interface the name that it had, or the first one that is free: `vrrp.51`, for IPv6 then `vrrp6.51`,
+    /// Gives an interface the first name that is free: `vrrp.51`, for IPv6 then `vrrp6.51`,
     /// and `vrrp1.51` and so on.
     fn name_device(
         &self,
@@ -229,8 +240,6 @@ impl Director {
         }
         let vrid = instance.router.vrid;
         let taken: BTreeSet<&String> = names.values().collect();
-        let begins = |name: &&String| name.starts_with(prefix) && !taken.contains(name);
-        let kept = self.device_names.get(&id).filter(begins).cloned();
         let free = |name: &String| {
             let is_other = |link: &Link| id.kind.mac().is_some_and(|mac| link.mac != Some(mac));
             !taken.contains(name) && !self.links.get(name).is_some_and(is_other)
@@ -239,8 +248,18 @@ impl Director {
         let numbered =
             (1..).filter(|number| *number != 6).map(|number: u32| format!("{prefix}{number}.{vrid}"));
         let candidates = [format!("{prefix}.{vrid}")].into_iter().chain(six).chain(numbered);
-        if let Some(name) = kept.or_else(|| candidates.into_iter().find(free)) {
+        if let Some(name) = candidates.into_iter().find(free) {
             names.insert(id, name);
+        }
+    }
+
+    /// Looks at an instance's interfaces again: what `global_defs` says of them may have changed.
+    pub(super) fn renew_devices(&mut self, name: &str, now: Instant) {
+        let Some(config) = self.instances.get(name).map(|instance| instance.config.clone()) else { return };
+        let devices = self.devices_of(name, &config);
+        if let Some(instance) = self.instances.get_mut(name).filter(|instance| instance.devices != devices) {
+            instance.devices = devices;
+            instance.observe(&self.links, &self.virtual_addresses, now);
         }
     }
 
@@ -259,6 +278,13 @@ impl Director {
         let vrf = instance.adverts.vrf.clone().filter(|_| unicast);
         Devices { main, others, vrf, silent: is_silent(instance, &self.config) }
     }
+}
+
+/// The identities of all interfaces that an instance brings along and that may be named freely.
+fn device_ids(name: &str, instance: &config::Instance) -> Vec<DeviceId> {
+    let main = main_id(name, instance).filter(|(_, given)| given.is_none()).map(|(id, _)| id);
+    let other = |parent: &String| DeviceId { parent: parent.clone(), kind: macvlan(instance), owner: None };
+    main.into_iter().chain(other_parents(instance).into_iter().map(other)).collect()
 }
 
 /// The identity of what takes the place of an instance's interface, and its name if the file says one.

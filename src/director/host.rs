@@ -122,7 +122,7 @@ impl Director {
         }
         if self.refused_devices != report.refused {
             self.refused_devices = report.refused;
-            self.begin_waiting(now);
+            self.together(now, |director| director.begin_waiting(now));
         }
         self.end_if_released();
     }

@@ -74,8 +74,8 @@ fn set_switch(host: &Host, path: &str, value: &str) {
         .expect("a switch of our own namespace");
 }
 
-/// Source MAC addresses of the adverts that arrive here from now on, for as long as `span`.
-fn advert_sources(host: &Host, span: Duration) -> BTreeSet<String> {
+/// What arrives here from now on, for as long as `span`: source MAC addresses and IP protocols.
+fn frames(host: &Host, span: Duration) -> BTreeSet<(String, u8)> {
     let mut found = BTreeSet::new();
     host.enter(|| {
         // ETH_P_ALL of <linux/if_ether.h>, in network order.
@@ -91,13 +91,16 @@ fn advert_sources(host: &Host, span: Duration) -> BTreeSet<String> {
                 ([0x86, 0xdd], 54..) => buffer[20],
                 _ => continue,
             };
-            if protocol == 112 {
-                let source: Vec<String> = buffer[6..12].iter().map(|byte| format!("{byte:02x}")).collect();
-                found.insert(source.join(":"));
-            }
+            let source: Vec<String> = buffer[6..12].iter().map(|byte| format!("{byte:02x}")).collect();
+            found.insert((source.join(":"), protocol));
         }
     });
     found
+}
+
+/// Source MAC addresses of the adverts among them.
+fn advert_sources(host: &Host, span: Duration) -> BTreeSet<String> {
+    frames(host, span).into_iter().filter(|(_, protocol)| *protocol == 112).map(|(mac, _)| mac).collect()
 }
 
 /// Waits until the only instance has taken over as slowly as its interval asks for.
@@ -184,6 +187,36 @@ fn a_virtual_mac_is_keepaliveds_in_version_2() {
 fn a_virtual_mac_is_keepaliveds_over_ipv6() {
     in_namespaces!();
     same_as_keepalived(&vmac(fast(100).v6()), VMAC_V6);
+}
+
+/// A backup that reported its groups with the virtual MAC address would draw the master's packets to itself.
+#[test]
+fn group_reports_do_not_carry_the_virtual_mac() {
+    in_namespaces!();
+    let net = Net::new(&["one", "client"]);
+    let (one, client) = (net.host("one"), net.host("client"));
+    let v6 = vmac(fast(100).v6()).to_string().replace("VI_1", "VI_6");
+    let text = format!("{}{v6}", vmac(fast(100)));
+    let seen = std::thread::scope(|scope| {
+        let capture = scope.spawn(|| frames(client, Duration::from_secs(3)));
+        std::thread::sleep(Duration::from_millis(100));
+        let daemon = start(one, &text);
+        let seen = capture.join().expect("a capture");
+        if daemon.log().contains("nftables:") {
+            lab::netns::skip("the kernel's nftables cannot do this");
+            return None;
+        }
+        Some(seen)
+    });
+    let Some(seen) = seen else { return };
+    let of =
+        |mac: &str| -> Vec<u8> { seen.iter().filter(|(from, _)| from == mac).map(|(_, p)| *p).collect() };
+    assert_eq!(of(VMAC), [112], "adverts and nothing else");
+    // IPv6 packets that begin with options for each hop (0) are group reports; ICMPv6 (58) is the announcement.
+    assert_eq!(of(VMAC_V6), [58, 112]);
+    let own: Value = serde_json::from_str(&one.ip("-j link show eth0")).expect("JSON");
+    let own = of(own[0]["address"].as_str().expect("a MAC address"));
+    assert!(own.contains(&2) && own.contains(&0), "they leave by the interface below: {own:?}");
 }
 
 #[test]

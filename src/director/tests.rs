@@ -12,8 +12,11 @@ use super::event::Event;
 use super::{Birth, Director};
 use crate::config::{self, Config};
 
+mod calls;
 mod devices;
 mod groups;
+mod neighbours;
+mod sync;
 mod trackers;
 
 const SERVERS: &str = "

@@ -19,7 +19,7 @@ impl Desk {
         self.tell(Event::Links(Arc::new(links)))
     }
 
-    fn state(&self, name: &str) -> vrrp::State {
+    fn state_of(&self, name: &str) -> vrrp::State {
         self.director.states().find(|(other, _)| *other == name).unwrap().1
     }
 }
@@ -41,9 +41,9 @@ fn an_instance_starts_once_its_interface_is_there() {
     let mut desk = Desk::new("");
     let effects = desk.configure(&instance(51, "use_vmac"));
     assert_eq!(names(&host(&effects).unwrap()), ["vrrp.51"]);
-    assert_eq!(desk.state("VI_1"), vrrp::State::Initialize);
+    assert_eq!(desk.state_of("VI_1"), vrrp::State::Initialize);
     desk.with_device("vrrp.51", true);
-    assert_eq!(desk.state("VI_1"), vrrp::State::Backup, "no fault was told of what was only being made");
+    assert_eq!(desk.state_of("VI_1"), vrrp::State::Backup, "no fault was told of what was only being made");
     let effects = desk.pass(Duration::from_secs(5));
     assert!(sent(&effects).iter().all(|t| (t.socket.interface.as_str(), t.socket.index) == ("vrrp.51", 9)));
     assert!(sent(&effects).iter().all(|t| t.source == own()), "the address is that of the interface below");
@@ -54,9 +54,9 @@ fn an_instance_starts_once_its_interface_is_there() {
     assert_eq!(announced, Some(MAC));
 
     desk.with_device("vrrp.51", false);
-    assert_eq!(desk.state("VI_1"), vrrp::State::Fault);
+    assert_eq!(desk.state_of("VI_1"), vrrp::State::Fault);
     desk.with_device("vrrp.51", true);
-    assert_eq!(desk.state("VI_1"), vrrp::State::Backup);
+    assert_eq!(desk.state_of("VI_1"), vrrp::State::Backup);
 }
 
 #[test]
@@ -65,14 +65,14 @@ fn an_interface_that_cannot_be_had_is_a_fault() {
     let refused =
         HostReport { serial: 1, refused: ["vrrp.51".to_owned()].into(), failures: vec!["no".into()] };
     let effects = desk.tell(Event::HostApplied(refused.clone()));
-    assert_eq!(desk.state("VI_1"), vrrp::State::Fault);
+    assert_eq!(desk.state_of("VI_1"), vrrp::State::Fault);
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Log(entry) if entry.to_string().contains("no")))
     );
     let again = desk.tell(Event::HostApplied(refused));
     assert_eq!(again, [], "it is told once");
     desk.with_device("vrrp.51", true);
-    assert_eq!(desk.state("VI_1"), vrrp::State::Backup);
+    assert_eq!(desk.state_of("VI_1"), vrrp::State::Backup);
 }
 
 #[test]
@@ -97,7 +97,8 @@ fn names_stay_through_reloads_and_follow_keepaliveds() {
         parents(&host(&effects).unwrap()),
         expected.map(|(name, on)| (name.to_owned(), on.to_owned()))
     );
-    let effects = desk.configure(&format!("global_defs {{\nvmac_prefix v\n}}\n{earlier}"));
+    let effects =
+        desk.configure(&format!("global_defs {{\nvmac_prefix v\nvmac_addr_prefix v\n}}\n{earlier}"));
     assert_eq!(names(&host(&effects).unwrap()), ["v.51"], "another prefix is another name");
 }
 

@@ -200,12 +200,11 @@ impl Director {
         // What has a name keeps it, before anything new takes it.
         for id in instances().flat_map(|(name, instance)| device_ids(name, instance)) {
             if let (Some(kept), false) = (self.device_names.get(&id), names.contains_key(&id)) {
-                let prefixes = [&config.global.vrrp.vmac_prefix, &config.global.vrrp.vmac_addr_prefix];
-                let usual = |prefix: &Option<String>| {
-                    let rest = kept.strip_prefix(prefix.as_deref().unwrap_or("vrrp"));
-                    rest.is_some_and(|rest| {
-                        rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.')
-                    })
+                let prefix = config.global.vrrp.vmac_prefix.as_deref().unwrap_or("vrrp");
+                let prefixes = [prefix, config.global.vrrp.vmac_addr_prefix.as_deref().unwrap_or(prefix)];
+                let usual = |prefix: &str| {
+                    let rest = kept.strip_prefix(prefix).unwrap_or_default();
+                    rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.')
                 };
                 if prefixes.into_iter().any(usual) && !names.values().any(|name| name == kept) {
                     names.insert(id, kept.clone());

@@ -217,20 +217,14 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
-    let (host_levels, host_queue) = std_mpsc::channel();
-    let gate = Gate::default();
-    let owner = devices::Owner::new(runtime_dir.devices(), gate.clone(), options.compat)
-        .map_err(|e| cannot("read the network interfaces")(&e))?;
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
+    let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
+    let (host_levels, gate) = host.clone();
     let network = spawn("network", {
-        let (inbox, gate) = (inbox.clone(), gate.clone());
-        move || network::work(addresses, our_addresses, &network_queue, &gate, &inbox)
-    })?;
-    let devices = spawn("devices", {
         let inbox = inbox.clone();
-        move || owner.work(&host_queue, &inbox)
+        move || network::work(addresses, our_addresses, &network_queue, &gate, &inbox)
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
@@ -242,7 +236,6 @@ async fn serve(
         let inbox = inbox.clone();
         move || watched::work(&watch_queue, &inbox)
     })?;
-    let host = (host_levels.clone(), gate);
     let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
@@ -280,12 +273,24 @@ async fn serve(
         }
     };
     drop((network_jobs, host_levels));
-    join(brain);
-    join(network);
-    join(devices);
-    join(table);
+    [brain, network, devices, table].into_iter().for_each(join);
     last_words.said().await;
     Ok(exit)
+}
+
+/// Starts the owner of the instances' interfaces; what comes back beside its thread leads to it.
+fn start_devices(
+    runtime_dir: &RuntimeDir,
+    compat: bool,
+    inbox: &Sender,
+) -> Result<(JoinHandle<()>, (std_mpsc::Sender<Level<HostLevel>>, Gate)), String> {
+    let (levels, queue) = std_mpsc::channel();
+    let gate = Gate::default();
+    let owner = devices::Owner::new(runtime_dir.devices(), gate.clone(), compat)
+        .map_err(|error| format!("cannot read the network interfaces: {error}"))?;
+    let inbox = inbox.clone();
+    let thread = spawn("devices", move || owner.work(&queue, &inbox))?;
+    Ok((thread, (levels, gate)))
 }
 
 /// What the end of the brain's thread means. After a fault its addresses are released here.

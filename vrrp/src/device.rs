@@ -220,17 +220,15 @@ pub fn settings(name: &str, device: &Device, own_sender: bool) -> BTreeMap<Strin
         settings.insert(format!("{family}/conf/{interface}/{key}"), value.to_string());
     };
     set("ipv6", name, "disable_ipv6", u8::from(!device.ipv6));
-    if let DeviceKind::Macvlan(_) = device.kind {
-        if device.ipv4 {
-            set("ipv4", name, "rp_filter", 0);
-            set("ipv4", name, "arp_ignore", 1);
-            set("ipv4", name, "accept_local", 1);
-            set("ipv4", name, "promote_secondaries", 1);
-            set("ipv4", &device.parent, "arp_ignore", 1);
-            set("ipv4", &device.parent, "arp_filter", 1);
-            if own_sender {
-                set("ipv4", &device.parent, "arp_announce", 2);
-            }
+    if device.ipv4 && device.kind.mac().is_some() {
+        set("ipv4", name, "rp_filter", 0);
+        set("ipv4", name, "arp_ignore", 1);
+        set("ipv4", name, "accept_local", 1);
+        set("ipv4", name, "promote_secondaries", 1);
+        set("ipv4", &device.parent, "arp_ignore", 1);
+        set("ipv4", &device.parent, "arp_filter", 1);
+        if own_sender {
+            set("ipv4", &device.parent, "arp_announce", 2);
         }
     }
     settings

@@ -97,8 +97,7 @@ fn names_stay_through_reloads_and_follow_keepaliveds() {
         parents(&host(&effects).unwrap()),
         expected.map(|(name, on)| (name.to_owned(), on.to_owned()))
     );
-    let effects =
-        desk.configure(&format!("global_defs {{\nvmac_prefix v\nvmac_addr_prefix v\n}}\n{earlier}"));
+    let effects = desk.configure(&format!("global_defs {{\nvmac_prefix v\n}}\n{earlier}"));
     assert_eq!(names(&host(&effects).unwrap()), ["v.51"], "another prefix is another name");
 }
 

@@ -57,7 +57,7 @@ pub struct Config {
     pub root: Root,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
-    /// Instances that this version cannot run yet, by name: their adverts must be made in a way that it does not know.
+    /// Instances that this version cannot run, by name; there is no reason for that left.
     /// The file was read compatibly, else there would be an error.
     pub idle: BTreeMap<String, Arc<Instance>>,
     /// `vrrp_sync_group` blocks by name.

@@ -24,6 +24,7 @@ impl Director {
         self.config = config.clone();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        self.name_devices();
         // Before those who track them: they start with what is known.
         self.configure_neighbours(now);
         self.link_filter.configure(&config, now);
@@ -49,6 +50,7 @@ impl Director {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
         }
         self.publish_sockets();
+        self.queue_host();
         self.queue_addresses();
         self.publish_table();
         self.publish_sync();
@@ -74,6 +76,7 @@ impl Director {
         // Trackers and groups may be others, also of instances that are the same.
         let names: Vec<String> = self.instances.keys().cloned().collect();
         for name in &names {
+            self.renew_devices(name, now);
             let (tracks, member) = (self.counted_tracks(name), self.group_of(name).is_some());
             let Some(instance) = self.instances.get_mut(name) else { continue };
             instance.tracks = tracks;
@@ -93,13 +96,16 @@ impl Director {
         if self.instances.get(name).is_some_and(|i| i.config.router.vrid != wanted.router.vrid) {
             self.remove_instance(name, now);
         }
+        let devices = self.devices_of(name, wanted);
         match self.instances.get_mut(name) {
             Some(instance) => {
+                instance.devices = devices;
                 instance.configure(wanted.clone(), now);
                 instance.observe(&self.links, &self.virtual_addresses, now);
             }
             None => {
                 let mut instance = Instance::new(wanted.clone(), now);
+                instance.devices = devices;
                 instance.tracks = tracks;
                 instance.router.handle_membership(member);
                 instance.observe(&self.links, &self.virtual_addresses, now);

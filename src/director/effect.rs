@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipvs_backend::{SyncDaemons, Table};
 use notify::Notice;
-use vrrp::AddressLevel;
+use vrrp::{AddressLevel, DeviceLevel, FilterLevel};
 
 use super::event::CheckId;
 use super::journal::Entry;
@@ -28,6 +28,8 @@ pub enum Effect {
     NeighbourSockets(Arc<NeighbourSockets>),
     /// Level: the addresses that should be on interfaces, and those that should not.
     Addresses(Level<AddressLevel>),
+    /// Level: the interfaces that instances bring along, and the packets that they do not want.
+    Host(Level<HostLevel>),
     /// Level: the IPVS table.
     Table(Level<Table>),
     /// Level: the connection synchronisation daemons that should run.
@@ -57,6 +59,15 @@ pub struct Level<T> {
     pub serial: u64,
     /// The whole value.
     pub value: Arc<T>,
+}
+
+/// What instances need of the host beside addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostLevel {
+    /// Interfaces.
+    pub devices: DeviceLevel,
+    /// The packet filter; without a name for its table, the owner's usual one.
+    pub filter: FilterLevel,
 }
 
 /// Which socket carries an instance's adverts. Instances on one interface share one.

@@ -3,6 +3,7 @@
 //! Events are values without clocks or handles, so that they can be written to a recording and replayed on a desk;
 //! the instant at which each was handled travels beside it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -108,6 +109,8 @@ pub enum Event {
     SyncApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
+    /// The owner of the instances' interfaces finished with a level.
+    HostApplied(HostReport),
     /// Somebody set the clock of this host, or it slept.
     ClockSet {
         /// The time of day now.
@@ -148,6 +151,17 @@ pub struct AddressReport {
     pub added: Vec<vrrp::AddressKey>,
     /// Addresses taken off interfaces.
     pub removed: Vec<vrrp::AddressKey>,
+    /// What could not be done, in words.
+    pub failures: Vec<String>,
+}
+
+/// What the owner of the instances' interfaces did with the level `serial`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Number of the level that this answers.
+    pub serial: u64,
+    /// Interfaces that cannot be had.
+    pub refused: BTreeSet<String>,
     /// What could not be done, in words.
     pub failures: Vec<String>,
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use vrrp::group::Member;
 use vrrp::{
     AddressKey, AddressSettings, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6,
-    Guard, Links, Proof, Router, Wanted,
+    Guard, Link, Links, Proof, Router, Wanted,
 };
 
+use super::devices::{Carrier, Devices};
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use crate::config::{self, OldChecksum, Pace, Tracks, Transport, VirtualAddress};
 
@@ -21,6 +22,8 @@ pub(super) enum Among {
     All,
     /// Those that the instance does not live on.
     Elsewhere,
+    /// Those of them that have the virtual MAC address.
+    OtherDevices,
 }
 
 /// One instance.
@@ -33,6 +36,10 @@ pub(super) struct Instance {
     old_checksum: bool,
     /// The interface as it is now: its index and the source address of adverts.
     place: Option<(u32, IpAddr)>,
+    /// The interfaces that it brings along.
+    pub(super) devices: Devices,
+    /// One of them is all that it lacks.
+    pub(super) lacks_device: bool,
     /// An operator's priority instead of the file's.
     priority: Option<u8>,
     /// What it tracks, its group's trackers included.
@@ -64,6 +71,8 @@ impl Instance {
             guard,
             old_checksum: false,
             place: None,
+            devices: Devices::default(),
+            lacks_device: false,
             priority: None,
             tracks: Tracks::default(),
             faults: BTreeSet::new(),
@@ -144,6 +153,7 @@ impl Instance {
     pub(super) fn observe(&mut self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>, now: Instant) {
         let mut faults = BTreeSet::new();
         self.place = None;
+        self.lacks_device = false;
         match links.get(&self.config.interface) {
             None => {
                 faults.insert(Fault::InterfaceMissing);
@@ -152,15 +162,18 @@ impl Instance {
                 if !link.up {
                     faults.insert(Fault::InterfaceDown);
                 }
-                // The owner's addresses are its own, and may be all it has.
-                let nothing = BTreeSet::new();
-                let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
-                let found = || match self.config.is_ipv6() {
-                    false => link.source_v4(excluded).map(IpAddr::V4),
-                    true => link.source_v6(excluded).map(IpAddr::V6),
-                };
-                match self.config.source.or_else(found) {
-                    Some(source) => self.place = Some((link.index, source)),
+                match self.own_source(link, virtual_addresses) {
+                    Some(source) => match self.devices.carrier(links, link, source) {
+                        Carrier::Ready(index) => self.place = Some((index, source)),
+                        Carrier::Down => {
+                            self.lacks_device = faults.is_empty() && self.devices.has_main();
+                            faults.insert(Fault::InterfaceDown);
+                        }
+                        Carrier::Missing => {
+                            self.lacks_device = faults.is_empty() && self.devices.has_main();
+                            faults.insert(Fault::InterfaceMissing);
+                        }
+                    },
                     None => {
                         faults.insert(Fault::NoSourceAddress);
                     }
@@ -174,6 +187,18 @@ impl Instance {
         self.apply_faults(now);
     }
 
+    /// The address that adverts come from, given the interface that the instance lives on.
+    pub(super) fn own_source(&self, link: &Link, virtual_addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+        // The owner's addresses are its own, and may be all it has.
+        let nothing = BTreeSet::new();
+        let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
+        let found = || match self.config.is_ipv6() {
+            false => link.source_v4(excluded).map(IpAddr::V4),
+            true => link.source_v6(excluded).map(IpAddr::V6),
+        };
+        self.config.source.or_else(|| self.devices.own_source(&self.config)).or_else(found)
+    }
+
     /// The socket that carries this instance's adverts, while its interface exists.
     pub(super) fn socket(&self) -> Option<SocketKey> {
         let (index, _) = self.place?;
@@ -181,8 +206,13 @@ impl Instance {
             Transport::Multicast => Some(self.group()),
             Transport::Unicast(_) => None,
         };
-        let (interface, header) = (self.config.interface.clone(), self.config.auth_header.is_some());
+        let (interface, header) = (self.advert_interface().to_owned(), self.config.auth_header.is_some());
         Some(SocketKey { interface, index, v6: self.config.is_ipv6(), group, header })
+    }
+
+    /// The interface that adverts leave and come by.
+    pub(super) fn advert_interface(&self) -> &str {
+        self.devices.advert_interface(&self.config)
     }
 
     /// All sockets that this instance listens on. One that expects authentication headers hears adverts without them
@@ -205,7 +235,7 @@ impl Instance {
     /// virtual routers of the two families are two routers, even with one VRID (RFC 9568, 5.2.3).
     pub(super) fn listens_to(&self, interface: &str, envelope: &vrrp::Envelope) -> bool {
         let multicast = envelope.is_multicast();
-        self.config.interface == interface
+        self.advert_interface() == interface
             && self.config.is_ipv6() == envelope.source.is_ipv6()
             && matches!(self.config.transport, Transport::Multicast) == multicast
     }
@@ -284,8 +314,8 @@ impl Instance {
         let master = self.router.is_master();
         let owner = self.config.router.is_owner();
         self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
-            let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
-            let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
+            let interface = self.devices.interface_of(&self.config, virtual_address).to_owned();
+            let key = AddressKey { interface, address: virtual_address.address };
             let VirtualAddress { prefix, label, .. } = virtual_address;
             let present = || Wanted::Present(AddressSettings { prefix: *prefix, label: label.clone() });
             (key, if master { present() } else { Wanted::Absent { prefix: *prefix } })
@@ -302,7 +332,13 @@ impl Instance {
     ) -> Announcement {
         let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
         for (key, _) in self.addresses() {
-            if among == Among::Elsewhere && key.interface == self.config.interface {
+            let elsewhere = key.interface != self.devices.home(&self.config);
+            let chosen = match among {
+                Among::All => true,
+                Among::Elsewhere => elsewhere,
+                Among::OtherDevices => elsewhere && self.devices.contains(&key.interface),
+            };
+            if !chosen {
                 continue;
             }
             by_interface.entry(key.interface).or_default().push(key.address);

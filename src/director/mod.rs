@@ -11,9 +11,11 @@
 mod agenda;
 mod calls;
 mod configure;
+mod devices;
 pub mod effect;
 pub mod event;
 mod groups;
+mod host;
 mod instance;
 pub mod journal;
 mod links;
@@ -39,7 +41,8 @@ use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
 use calls::Calls;
-use effect::{Effect, Level, NeighbourPacket, SocketKey, Transmission};
+use devices::DeviceId;
+use effect::{Effect, HostLevel, Level, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
@@ -105,6 +108,7 @@ enum Pending {
     Sockets,
     NeighbourSockets,
     Addresses,
+    Host,
     Table,
     Watched,
     Sync,
@@ -173,6 +177,13 @@ pub struct Director {
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
+    host: Published<HostLevel>,
+    /// Whether any instance needs more of the host than addresses.
+    host_needed: bool,
+    /// Names of the instances' own interfaces.
+    device_names: BTreeMap<DeviceId, String>,
+    /// Those that cannot be had.
+    refused_devices: BTreeSet<String>,
     calls: Calls,
     sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
@@ -208,6 +219,10 @@ impl Director {
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
+            host: Published::default(),
+            host_needed: false,
+            device_names: BTreeMap::new(),
+            refused_devices: BTreeSet::new(),
             calls: Calls::default(),
             sync: Published::default(),
             stray_adverts: BTreeMap::new(),
@@ -236,6 +251,7 @@ impl Director {
             Event::TableApplied(report) => self.table_applied(report),
             Event::SyncApplied(report) => self.sync_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
+            Event::HostApplied(report) => self.host_applied(report, now),
             Event::ClockSet { wall } => self.clock = (now, wall),
             Event::Stop => self.stop(now),
         }
@@ -281,6 +297,10 @@ impl Director {
             Pending::Addresses => {
                 self.addresses.value = Arc::new(self.wanted_addresses());
                 Effect::Addresses(self.addresses.take())
+            }
+            Pending::Host => {
+                self.host.value = Arc::new(self.wanted_host());
+                Effect::Host(self.host.take())
             }
             Pending::Table => Effect::Table(self.table.take()),
             Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
@@ -364,6 +384,7 @@ impl Director {
         self.pools.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
+        self.hold_host();
         self.publish_table();
         self.publish_sync();
         self.agenda.set(Owner::Stop, Some(now + STOP_PATIENCE));
@@ -372,7 +393,8 @@ impl Director {
     fn end_if_released(&mut self) {
         let released = self.table.applied >= self.table.serial
             && self.sync.applied >= self.sync.serial
-            && self.addresses.applied >= self.addresses.serial;
+            && self.addresses.applied >= self.addresses.serial
+            && self.host.applied >= self.host.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
             self.release_all_calls();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{AddressLevel, ChecksumForm, Links, Note, Output, Proof, Reception, State, Wanted};
+use vrrp::{AddressLevel, ChecksumForm, Link, Links, Note, Output, Proof, Reception, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
@@ -37,12 +37,34 @@ impl Director {
                     director.drain_router(&name, now);
                 }
             }
+            director.begin_waiting(now);
             director.links_read(&before, now);
         });
         self.publish_sockets();
+        self.queue_host();
         // The owner tries again what failed while an interface was missing.
         self.queue_addresses();
+        self.announce_changed(&before);
         self.retry_sync();
+    }
+
+    /// Tells the neighbours anew where addresses are whose interface came, came up or has another MAC address.
+    fn announce_changed(&mut self, before: &Links) {
+        let is_changed = |name: &str| {
+            let Some(link) = self.links.get(name).filter(|link| link.up) else { return false };
+            let same = |old: &Link| old.up && (old.index, old.mac) == (link.index, link.mac);
+            !before.get(name).is_some_and(same)
+        };
+        let concerned = |instance: &Instance| {
+            let mut addresses = instance.addresses();
+            instance.router.is_master() && addresses.any(|(key, _)| is_changed(&key.interface))
+        };
+        let masters = self.instances.iter().filter(|(_, instance)| concerned(instance));
+        let bursts: Vec<(String, u32)> =
+            masters.map(|(name, i)| (name.clone(), i.config.router.announce.repeat)).collect();
+        for (name, repeat) in bursts {
+            self.announce(&name, repeat, Among::All);
+        }
     }
 
     /// An advert whose bytes say nothing but what it says.
@@ -94,7 +116,7 @@ impl Director {
     }
 
     pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError, now: Instant) {
-        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, |i| i.config.interface == interface));
+        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, |i| i.advert_interface() == interface));
         match blamed.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
             Some((instance, name)) => {
                 instance.router.handle_error(error);
@@ -124,6 +146,7 @@ impl Director {
         }
         let deadline = instance.router.poll_timeout().map(|(at, _)| at);
         let alert = instance.config.alert;
+        let instance_is_silent = instance.devices.is_silent();
         for output in outputs {
             match output {
                 Output::Send(advert) => {
@@ -136,6 +159,10 @@ impl Director {
                 Output::Announce(repeat) => self.announce(name, repeat, Among::All),
                 Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {
+                    // What must not be heard is not heard from the first moment on.
+                    if instance_is_silent {
+                        self.queue_host();
+                    }
                     self.queue_addresses();
                     if (from, to) == (State::Master, State::Backup)
                         && let Some(instance) = self.instances.get_mut(name)
@@ -190,11 +217,12 @@ impl Director {
     /// Tells the neighbours where the instance's addresses are.
     fn announce(&mut self, name: &str, repeat: u32, among: Among) {
         let Some(instance) = self.instances.get(name) else { return };
-        // Without `all`, only interfaces that carry addresses by a virtual MAC address: there are none yet.
+        // Without `all`, only interfaces that carry addresses by a virtual MAC address.
         let extra = instance.config.extra_garp.or(self.config.global.vrrp.garp_extra_if);
-        if among == Among::Elsewhere && !extra.is_some_and(|extra| extra.all) {
-            return;
-        }
+        let among = match among {
+            Among::Elsewhere if !extra.is_some_and(|extra| extra.all) => Among::OtherDevices,
+            among => among,
+        };
         let announcement = instance.announcement(repeat, &self.links, |i| self.config.pace(i), among);
         self.effect(Effect::Announce(announcement));
     }
@@ -236,6 +264,9 @@ impl Director {
         self.addresses.failures = report.failures;
         for what in news {
             self.log(Entry::Refused { what });
+        }
+        if self.stopping {
+            self.queue_host();
         }
         self.end_if_released();
     }

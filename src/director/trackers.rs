@@ -287,6 +287,9 @@ impl Director {
                 awaits.get_or_insert_with(|| format!("waits for the first result of {kind} {tracker}"));
             }
         }
+        if self.waits_for_device(name) {
+            awaits.get_or_insert_with(|| "waits for the interface that it brings along".to_owned());
+        }
         let Some(instance) = self.instances.get_mut(name) else { return };
         let waiting = instance.router.state() == State::Initialize;
         let before = instance.router.effective_priority();

@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use notify::EmailSettings;
 use sd_notify::NotifyState;
 
+use super::devices::Memory;
 use super::remembered::Remembered;
 use crate::config::{Config, Global};
 use crate::director::Birth;
@@ -99,6 +100,11 @@ impl RuntimeDir {
     /// What the last run wrote down under this name.
     pub(super) fn remembered<K: Clone + Ord + Display + FromStr>(&self, name: &str) -> Remembered<K> {
         Remembered::load(&self.path, name)
+    }
+
+    /// What the last run wrote down of interfaces, switches and tables.
+    pub(super) fn devices(&self) -> Memory {
+        Memory::load(&self.path)
     }
 
     /// Where the control socket lies. One left by a daemon that died is removed: its lock is gone with it.

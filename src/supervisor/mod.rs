@@ -9,6 +9,7 @@ mod bookends;
 mod calls;
 mod clock;
 mod command;
+mod devices;
 mod fifo;
 mod host;
 pub(crate) mod inbox;
@@ -47,9 +48,10 @@ use vrrp::io::{AddressTable, LinkMonitor};
 use crate::config::{self, Colour, Manner, Purpose, Reading};
 use crate::control;
 use crate::director::Director;
-use crate::director::effect::Level;
+use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
 use command::Executor;
+use devices::Gate;
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
@@ -218,9 +220,11 @@ async fn serve(
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
+    let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
+    let (host_levels, gate) = host.clone();
     let network = spawn("network", {
         let inbox = inbox.clone();
-        move || network::work(addresses, our_addresses, &network_queue, &inbox)
+        move || network::work(addresses, our_addresses, &network_queue, &gate, &inbox)
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
@@ -232,7 +236,7 @@ async fn serve(
         let inbox = inbox.clone();
         move || watched::work(&watch_queue, &inbox)
     })?;
-    let owners = Owners { network: network_jobs.clone(), table: table_levels, watch };
+    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
@@ -264,20 +268,37 @@ async fn serve(
 
     let exit = loop {
         tokio::select! {
-            result = &mut end => break how_it_ended(result.ok(), &network_jobs),
+            result = &mut end => break how_it_ended(result.ok(), &network_jobs, &host_levels),
             wish = signals.next() => obey(wish, &inbox, &requests).await,
         }
     };
-    drop(network_jobs);
-    join(brain);
-    join(network);
-    join(table);
+    drop((network_jobs, host_levels));
+    [brain, network, devices, table].into_iter().for_each(join);
     last_words.said().await;
     Ok(exit)
 }
 
+/// Starts the owner of the instances' interfaces; what comes back beside its thread leads to it.
+fn start_devices(
+    runtime_dir: &RuntimeDir,
+    compat: bool,
+    inbox: &Sender,
+) -> Result<(JoinHandle<()>, (std_mpsc::Sender<Level<HostLevel>>, Gate)), String> {
+    let (levels, queue) = std_mpsc::channel();
+    let gate = Gate::default();
+    let owner = devices::Owner::new(runtime_dir.devices(), gate.clone(), compat)
+        .map_err(|error| format!("cannot read the network interfaces: {error}"))?;
+    let inbox = inbox.clone();
+    let thread = spawn("devices", move || owner.work(&queue, &inbox))?;
+    Ok((thread, (levels, gate)))
+}
+
 /// What the end of the brain's thread means. After a fault its addresses are released here.
-fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_mpsc::Sender<Job>) -> Exit {
+fn how_it_ended(
+    result: Option<thread::Result<nix::Result<()>>>,
+    network: &std_mpsc::Sender<Job>,
+    host: &std_mpsc::Sender<Level<HostLevel>>,
+) -> Exit {
     let fault = match result {
         Some(Ok(Ok(()))) => return Exit::Stopped,
         Some(Ok(Err(errno))) => format!("the loop cannot wait for the kernel: {errno}"),
@@ -285,6 +306,7 @@ fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_m
     };
     error!("{fault}; releasing the addresses, the peer takes over. Please report this with the log");
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
+    let _ = host.send(Level { serial: u64::MAX, value: Default::default() });
     Exit::Broken
 }
 

@@ -12,6 +12,7 @@ use vrrp::AddressKey;
 use vrrp::io::AddressTable;
 
 use super::announcements::Announcements;
+use super::devices::Gate;
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
@@ -32,6 +33,7 @@ pub(super) fn work(
     mut table: AddressTable,
     mut remembered: Remembered<AddressKey>,
     jobs: &Receiver<Job>,
+    gate: &Gate,
     inbox: &Sender,
 ) {
     priority::prefer(priority::ADDRESSES);
@@ -49,6 +51,7 @@ pub(super) fn work(
         let (level, bursts) = newest(first, jobs);
         // A take-over is told to the neighbours before anything is read back.
         let added = level.as_ref().map(|level| {
+            gate.wait();
             remembered.add(level.value.keys());
             table.add_missing(&level.value)
         });

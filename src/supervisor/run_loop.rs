@@ -201,6 +201,7 @@ impl RunLoop {
                 Effect::SendToNeighbour(packet) => self.neighbours.send(&packet),
                 Effect::NeighbourSockets(level) => self.neighbours.converge(&level, &self.epoll),
                 Effect::Addresses(level) => self.workers.addresses(level),
+                Effect::Host(level) => self.workers.host(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::SyncDaemons(level) => self.workers.sync(level),

@@ -9,12 +9,14 @@ use tracing::warn;
 
 use super::calls::{self, CallSettings};
 use super::command::Executor;
+use super::devices::Gate;
 use super::inbox::Sender;
 use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
 use super::{mail, probes, scripts, table, watched};
+use crate::director::effect::{HostLevel, Level};
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -23,6 +25,7 @@ const LAST_MAIL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Owners {
     pub(super) network: std_mpsc::Sender<Job>,
+    pub(super) host: (std_mpsc::Sender<Level<HostLevel>>, Gate),
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
 }
@@ -36,7 +39,7 @@ pub(super) struct LastWords {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, table, watch }: Owners,
+    Owners { network, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
 ) -> (Workers, Followers, LastWords) {
@@ -52,7 +55,7 @@ pub(super) fn start(
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
-    let workers = Workers { network, table, probes, scripts, watch, tellings, notices };
+    let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices };
     (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
 }
 

@@ -9,9 +9,10 @@ use std::sync::mpsc as std_mpsc;
 use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
+use super::devices::Gate;
 use super::network::Job;
 use super::{table, watched};
-use crate::director::effect::{Announcement, Attempt, Level, ScriptRun, Telling, Watched};
+use crate::director::effect::{Announcement, Attempt, HostLevel, Level, ScriptRun, Telling, Watched};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
@@ -26,6 +27,8 @@ pub(super) const TELLINGS: usize = 16_384;
 pub(super) struct Workers {
     /// To the owner of addresses and announcements.
     pub(super) network: std_mpsc::Sender<Job>,
+    /// To the owner of the instances' interfaces, and where those wait that come after it.
+    pub(super) host: (std_mpsc::Sender<Level<HostLevel>>, Gate),
     /// To the owner of the IPVS table and its sync daemons.
     pub(super) table: std_mpsc::Sender<table::Job>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
@@ -44,6 +47,12 @@ impl Workers {
     pub(super) fn addresses(&self, level: Level<vrrp::AddressLevel>) {
         // A worker that has ended was told so by a panic that ends the process; nothing to do here.
         let _ = self.network.send(Job::Addresses(level));
+    }
+
+    pub(super) fn host(&self, level: Level<HostLevel>) {
+        let (owner, gate) = &self.host;
+        gate.expect(level.serial);
+        let _ = owner.send(level);
     }
 
     pub(super) fn announce(&self, announcement: Announcement) {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 
+mod accept;
 mod adverts;
 mod announce;
 mod checks;
 mod compatible;
+mod device;
 mod interface;
 mod pair;
 mod programs;

@@ -7,7 +7,7 @@ use super::{ANY, DIRECTORD, Keyword, SECOND, key};
 
 const WITH_ADVERTS: &str =
     "BFD belongs to the thread that sends adverts, and what is said of that one counts";
-const NO_FILTER: &str = "no rules of the packet filter are needed yet";
+const BY_NFTABLES: &str = "the rules are made with nftables";
 const NO_DUMPS: &str = "ask for the state with `directord status`";
 /// What 32 bits of microseconds hold.
 const LONGEST: u64 = u32::MAX as u64;
@@ -77,21 +77,21 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_startup_delay", &[Global], Seconds(0, LONGEST), Works, "How long instances wait after the start.").by_default("0"),
     key("vrrp_delay_after_boot", &[Global], Seconds(0, LONGEST), NotYet("instances begin at once"), "How long instances wait after the system booted.").by_default("0").since("2.4.0"),
     key("log_unknown_vrids", &[Global], Flag, NotYet("such adverts are not logged"), "Log adverts of routers that are not configured.").by_default("off"),
-    key("vmac_prefix", &[Global], Word("a name"), NotYet("there are no virtual MAC interfaces yet"), "How names of virtual MAC interfaces begin.").by_default("vrrp"),
-    key("vmac_addr_prefix", &[Global], Word("a name"), NotYet("there are no virtual MAC interfaces yet"), "How names of virtual MAC interfaces for addresses begin.").by_default("as `vmac_prefix`"),
+    key("vmac_prefix", &[Global], Word("a name"), Works, "How names of virtual MAC interfaces begin.").by_default("vrrp"),
+    key("vmac_addr_prefix", &[Global], Word("a name"), Works, "How names of virtual MAC interfaces for addresses begin.").by_default("as `vmac_prefix`"),
     key("vrrp_notify_priority_changes", &[Global], Switch, Works, "Tell readers of pipes of changes of priority too.").by_default("off"),
     key("vrrp_rx_bufs_policy", &[Global], Words("MTU, ADVERT or BYTES"), Accepted(BUFFERS), "Size of receive buffers.").by_default("what the kernel gives"),
     key("vrrp_rx_bufs_multiplier", &[Global], Whole(1, u32::MAX as i64), Accepted(BUFFERS), "Size of receive buffers.").by_default("3"),
 
-    key("nftables", &[Global], Words("[TABLE]"), NotYet(NO_FILTER), "The nftables table that is used.").by_default("keepalived"),
-    key("nftables_priority", &[Global], Whole(i32::MIN as i64, ANY), NotYet(NO_FILTER), "Priority of the chains in that table.").by_default("-1"),
-    key("nftables_ifindex", &[Global], Flag, NotYet(NO_FILTER), "Match interfaces by index.").by_default("found out"),
-    key("nftables_counters", &[Global], Flag, NotYet(NO_FILTER), "Count in each rule.").by_default("off"),
+    key("nftables", &[Global], Words("[TABLE]"), Works, "The nftables table that is used, keepalived without a name.").by_default("directord, with --compat keepalived"),
+    key("nftables_priority", &[Global], Whole(i32::MIN as i64, ANY), Works, "Priority of the chains in that table.").by_default("-1"),
+    key("nftables_ifindex", &[Global], Flag, Works, "Match interfaces by index.").by_default("found out"),
+    key("nftables_counters", &[Global], Flag, Works, "Count in each rule.").by_default("off"),
     key("nftables_ipvs", &[Global], Words("[TABLE]"), NotYet("packets for server groups are not marked"), "Mark the packets of virtual server groups with nftables.").by_default("off; without a name keepalived_ipvs"),
     key("nftables_ipvs_priority", &[Global], Whole(i32::MIN as i64, ANY), NotYet("packets for server groups are not marked"), "Priority of the chains for virtual server groups.").by_default("-1"),
     key("nftables_ipvs_start_fwmark", &[Global], Whole(1, u32::MAX as i64), NotYet("packets for server groups are not marked"), "The first firewall mark that is used.").by_default("1000"),
-    key("vrrp_iptables", &[Global], Words("[IN-CHAIN [OUT-CHAIN]]"), NotYet(NO_FILTER), "The iptables chains that are used.").by_default("INPUT and OUTPUT, without names"),
-    key("vrrp_ipsets", &[Global], Words("[NAME…]"), NotYet(NO_FILTER), "The ipsets that are used.").by_default("keepalived, and names derived from it"),
+    key("vrrp_iptables", &[Global], Words("[IN-CHAIN [OUT-CHAIN]]"), Accepted(BY_NFTABLES), "The iptables chains that are used.").by_default("INPUT and OUTPUT, without names"),
+    key("vrrp_ipsets", &[Global], Words("[NAME…]"), Accepted(BY_NFTABLES), "The ipsets that are used.").by_default("keepalived, and names derived from it"),
 
     key("lvs_sync_daemon", &[Global], Words("INTERFACE [INSTANCE] [OPTIONS]"), Works, "Connections are told to the other director.").by_default("id: the instance's VRID, else 0; port 8848; group 224.0.0.81"),
     key("lvs_timeouts", &[Global], Words("tcp SECONDS tcpfin SECONDS udp SECONDS"), NotYet("the kernel's time-outs stay as they are"), "How long IPVS remembers connections.").by_default("unchanged"),

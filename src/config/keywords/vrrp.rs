@@ -2,10 +2,8 @@
 
 use super::Form::{Address, Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{AuthHmac, Authentication, Instance, SyncGroup};
-use super::Status::{Accepted, NotYet, Obsolete, Refused, SameAs, Works};
+use super::Status::{Accepted, NotYet, Obsolete, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, SECOND, key};
-
-const VIRTUAL_MAC: &str = "the interface's own MAC address is used";
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -21,8 +19,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("timer_expired_backup", &[Instance], Words("[PRIORITY]"), Works, "Fall back after the process was held up for long.").by_default("off; without a number 254").since("2.2.8"),
     key("thread_timer_expired", &[Instance], Words("[PRIORITY]"), SameAs("timer_expired_backup"), "Other name of `timer_expired_backup`.").by_default("off; without a number 254").since("2.2.8"),
     key("down_timer_adverts", &[Instance], Whole(1, 100), Works, "Adverts that may be missed before a backup takes over.").by_default("as `vrrp_down_timer_adverts`"),
-    key("accept", &[Instance], Switch, Accepted("virtual addresses always answer"), "The virtual addresses answer, though they are not our own.").by_default("on"),
-    key("no_accept", &[Instance], Switch, NotYet("virtual addresses do answer"), "The virtual addresses do not answer unless they are our own.").by_default("off"),
+    key("accept", &[Instance], Switch, Works, "The virtual addresses answer, though they are not our own.").by_default("on"),
+    key("no_accept", &[Instance], Switch, Works, "The virtual addresses do not answer unless they are our own.").by_default("off"),
     key("strict_mode", &[Instance], Switch, Works, "Keep strictly to the RFC.").by_default("as `vrrp_strict`"),
     key("owner_ignore_adverts", &[Instance], Switch, Works, "The owner of the addresses listens to nobody.").by_default("as `vrrp_owner_ignore_adverts`").since("2.3.3"),
     key("lower_prio_no_advert", &[Instance], Switch, Works, "As master, do not answer an advert of lower priority.").by_default("as `vrrp_lower_prio_no_advert`"),
@@ -39,12 +37,12 @@ pub(super) const TABLE: &[Keyword] = &[
     key("old_unicast_checksum", &[Instance], Words("[never]"), Works, "The checksum of very old versions.").by_default("found out"),
     key("v3_checksum_as_v2", &[Instance], Switch, Works, "Version 3 checksum without the pseudo-header.").by_default("as in `global_defs`").since("2.2.8"),
     key("mcast_dst_ip", &[Instance], Address, Works, "The group that adverts go to.").by_default("as `vrrp_mcast_group4`"),
-    key("vrf", &[Instance], Word("an interface"), Refused("adverts would go elsewhere"), "The routing domain that adverts go through."),
+    key("vrf", &[Instance], Word("an interface"), Works, "The routing domain that adverts go through."),
     key("dont_track_primary", &[Instance], Flag, NotYet("a fault of the interface is a fault of the instance"), "A fault of the interface does not matter.").by_default("off"),
-    key("use_vmac", &[Instance], Words("[NAME] [MAC] [OPTIONS]"), NotYet(VIRTUAL_MAC), "Put the addresses on an interface with the virtual router's MAC address.").by_default("named vrrp. and the VRID"),
-    key("use_vmac_addr", &[Instance], Flag, NotYet(VIRTUAL_MAC), "Do that for addresses on other interfaces too.").by_default("off"),
-    key("vmac_xmit_base", &[Instance], Flag, NotYet(VIRTUAL_MAC), "Send adverts through the interface below.").by_default("off"),
-    key("use_ipvlan", &[Instance], Words("[NAME] [OPTIONS]"), NotYet("the addresses are put on the interface itself"), "Put the addresses on an ipvlan interface.").by_default("bridge"),
+    key("use_vmac", &[Instance], Words("[NAME] [MAC] [OPTIONS]"), Works, "Put the addresses on an interface with the virtual router's MAC address.").by_default("named vrrp. and the VRID"),
+    key("use_vmac_addr", &[Instance], Flag, Works, "Do that for addresses on other interfaces too.").by_default("off"),
+    key("vmac_xmit_base", &[Instance], Flag, Works, "Send adverts through the interface below.").by_default("off"),
+    key("use_ipvlan", &[Instance], Words("[NAME] [OPTIONS]"), Works, "Put the addresses on an ipvlan interface.").by_default("bridge"),
     key("promote_secondaries", &[Instance], Flag, NOT_YET, "Removing an address does not take others of its network along.").by_default("off"),
     key("kernel_rx_buf_size", &[Instance], Whole(0, ANY), Obsolete("buffers grow by themselves"), "Size of the receive buffer.").by_default("as `vrrp_rx_bufs_policy`"),
     key("native_ipv6", &[Instance], Flag, Obsolete("the family follows from the addresses"), "An instance of IPv6."),

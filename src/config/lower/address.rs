@@ -116,7 +116,7 @@ impl Draft {
             }
             "use_vmac" if idle => unknown(context, word),
             option if self.flag(option) => {
-                if !idle {
+                if !idle && option != "use_vmac" {
                     not_yet(context, word);
                 }
             }

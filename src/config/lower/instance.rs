@@ -51,7 +51,7 @@ pub(super) fn lower<'a>(
         let draft = Draft::read(context, block);
         let vrid = draft.vrid.map_or(span, |(_, span)| span);
         let lowered = context.reacting(LEFT_OUT, |context| draft.finish(context, &name, span, defaults));
-        let Some((instance, waits)) = lowered else { continue };
+        let Some(instance) = lowered else { continue };
         let Instance { interface, router, .. } = &instance;
         let key = (interface.clone(), router.vrid, router.version == Version::V3, instance.is_ipv6());
         if let Some(other) = routers.get(&key) {
@@ -62,8 +62,7 @@ pub(super) fn lower<'a>(
             continue;
         }
         routers.insert(key, name.clone());
-        let place = if waits { &mut out.idle } else { &mut out.instances };
-        place.insert(name, Arc::new(instance));
+        out.instances.insert(name, Arc::new(instance));
     }
 }
 
@@ -267,14 +266,14 @@ impl Draft {
         self.peers = Some(peers);
     }
 
-    /// The instance, and whether it has to wait for a later version.
+    /// The instance.
     fn finish(
         mut self,
         context: &mut Context<'_>,
         name: &str,
         span: Span,
         defaults: &Defaults,
-    ) -> Option<(Instance, bool)> {
+    ) -> Option<Instance> {
         let owner = format!("instance `{name}`");
         let interface = self.interface.take().or_else(|| defaults.interface.clone());
         if interface.is_none() && !self.given.contains("interface") {
@@ -301,7 +300,6 @@ impl Draft {
         };
         let (auth, auth_header) = self.checked_auth(context, version);
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
-        let waits = self.adverts.vrf.is_some();
         let wire = self.wire(context, &transport, version, hmac.is_some(), defaults);
         let Addresses { advertised, all, other } = self.all_addresses(context);
         let (vrid, _) = self.vrid?;
@@ -352,7 +350,7 @@ impl Draft {
             extra_garp: self.extra_garp,
             sync_interface: self.sync_interface,
         };
-        Some((instance, waits))
+        Some(instance)
     }
 
     /// What means nothing without peers.

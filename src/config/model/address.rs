@@ -16,7 +16,7 @@ pub struct VirtualAddress {
     pub interface: Option<String>,
     /// `label`, below 16 characters; IPv4 only.
     pub label: Option<String>,
-    /// The rest, which few addresses have: not in effect yet.
+    /// The rest, which few addresses have: not in effect yet, but for `use_vmac`.
     pub options: Option<Box<AddressOptions>>,
 }
 

@@ -44,16 +44,16 @@ pub struct Instance {
     pub sync_interface: Option<String>,
     /// Commands that hear of changes of state.
     pub notify: Notify,
+    /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
+    pub device: Device,
+    /// How the router behaves, as written; most of what works of it is in the router's settings.
+    pub conduct: Conduct,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
     pub rules: Vec<Rule>,
-    /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
-    pub device: Device,
-    /// How the router behaves, as written; what works of it is in the router's settings.
-    pub conduct: Conduct,
 }
 
 impl Instance {
@@ -131,7 +131,7 @@ pub struct AdvertOptions {
     pub track_source: bool,
     /// `unicast_fault_no_peer`: having no peers is a fault.
     pub fault_without_peers: bool,
-    /// `vrf`: the routing domain.
+    /// `vrf`: the routing domain; adverts to peers go by it. An interface that is enslaved to one needs no word.
     pub vrf: Option<String>,
 }
 

@@ -170,7 +170,10 @@ impl AddressTable {
                 report.removed.push(key);
             }
             // Gone already, with its interface or by somebody else's hand.
-            (AddressOperation::Remove { .. }, Err(Refusal { code: libc::EADDRNOTAVAIL, .. })) => {}
+            (
+                AddressOperation::Remove { .. },
+                Err(Refusal { code: libc::EADDRNOTAVAIL | libc::ENODEV, .. }),
+            ) => {}
             (AddressOperation::Remove { key, prefix }, Err(refusal)) => {
                 let text = format!("cannot be removed as {}/{prefix}: {}", key.address, refusal.in_words());
                 report.failures.push((key, text));

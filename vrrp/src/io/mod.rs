@@ -7,7 +7,8 @@
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
 //! - [`BfdListener`] and [`BfdSpeaker`] hear and speak to watched neighbours (UDP);
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
-//! - [`AddressTable`] puts addresses on interfaces and takes them off again.
+//! - [`AddressTable`] puts addresses on interfaces and takes them off again;
+//! - [`DeviceTable`] makes the interfaces that virtual routers bring along (macvlan, ipvlan).
 //!
 //! Opening [`Socket`], [`SocketV6`] and [`Announcer`] needs the capability `CAP_NET_RAW`; changing addresses needs `CAP_NET_ADMIN`.
 //! An error whose `kind()` is [`PermissionDenied`](std::io::ErrorKind::PermissionDenied) means that it is missing, and
@@ -16,16 +17,21 @@
 mod address;
 mod announce;
 mod bfd;
+mod device;
+mod filter;
 mod link;
 mod netlink;
 mod socket;
 mod socket_v6;
+mod switch;
 
 use std::io;
 
 pub use address::{ADDRESS_PROTOCOL, AddressTable};
 pub use announce::{Announcer, gratuitous_arp_frame, unsolicited_advertisement_frame};
 pub use bfd::{BfdArrival, BfdListener, BfdSpeaker};
+pub use device::{DeviceReport, DeviceTable};
+pub use filter::{FilterError, FilterTable};
 pub use link::LinkMonitor;
 pub use socket::{Arrival, Socket};
 pub use socket_v6::{ArrivalV6, SocketV6};

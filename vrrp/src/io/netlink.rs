@@ -171,7 +171,8 @@ impl Netlink {
         Ok((0..count).map(|place| answers.remove(&place).unwrap_or(unsaid.clone())).collect())
     }
 
-    fn dump<Row>(
+    /// Every row of a table, as `decode` reads it from messages of this `kind`.
+    pub(super) fn dump<Row>(
         &mut self,
         request: RouteNetlinkMessage,
         kind: u16,
@@ -381,7 +382,8 @@ fn address_row(payload: &[u8]) -> Option<AddressRow> {
     })
 }
 
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+/// The attributes of a message or of a nest; what is malformed ends the list.
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
 }
 
@@ -392,7 +394,7 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// A string of the kernel, without the zero byte that ends it.
-fn text_of(bytes: &[u8]) -> String {
+pub(super) fn text_of(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 /// How the packet filter is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PacketFilter {
-    /// `nftables`: the table. `None`: `keepalived`, once a rule is needed.
+    /// `nftables`: the table. `None`: `directord`, with `--compat` `keepalived`, once a rule is needed.
     pub nftables: Option<String>,
     /// `nftables_priority` of the chains, -1 by default.
     pub priority: i32,
-    /// `nftables_ifindex`: match interfaces by index.
+    /// `nftables_ifindex`: match interfaces by index, as it is anyway if no table is named.
     pub by_index: bool,
     /// `nftables_counters`: count in each rule.
     pub counters: bool,
@@ -19,7 +19,7 @@ pub struct PacketFilter {
     pub ipvs_priority: i32,
     /// `nftables_ipvs_start_fwmark`: the first mark, 1000 by default.
     pub ipvs_first_mark: u32,
-    /// `vrrp_iptables`: the chains for packets that come in and go out, if iptables is used.
+    /// `vrrp_iptables`: the chains for packets that come in and go out, if iptables is used; nftables is.
     pub iptables: Option<Chains>,
     /// `vrrp_ipsets`: the sets used with iptables; none of them for no sets at all. `None`: `keepalived` and so on.
     pub ipsets: Option<Vec<String>>,

@@ -1,0 +1,203 @@
+//! How evenly adverts leave when there are many instances, and what that costs.
+//!
+//! directord and keepalived in turn, as a pair of the same program, the master with the higher priorities everywhere, in
+//! the same namespaces with the same configuration. Gaps are those between adverts of one instance that follow each
+//! other, from the kernel's time stamps on the wire; processor time is that of the master's process and its children.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use bench::cost::Cost;
+use bench::{Ratio, Samples};
+use clap::Parser;
+use lab::netns::{Daemon, Net, Program, enter_program};
+use lab::sniff::{Timeline, between};
+
+/// Gaps between adverts and their cost, directord and keepalived in turn.
+#[derive(Parser)]
+#[command(name = "bench-adverts")]
+struct Arguments {
+    /// Numbers of instances, up to 1000.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 500, 1000], value_parser = clap::value_parser!(u32).range(1..=1000))]
+    instances: Vec<u32>,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 12)]
+    seconds: u64,
+    /// Keep this many cores busy meanwhile.
+    #[arg(long, default_value_t = 0)]
+    busy: usize,
+}
+
+/// Instances on one interface: there are 255 VRIDs.
+const PER_INTERFACE: u32 = 250;
+const INTERVAL: Duration = Duration::from_millis(100);
+/// How long anything may take before the run is given up.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What was measured of one program, in milliseconds.
+struct Row {
+    gaps: Samples,
+    /// Adverts in the time measured, of those that there should be.
+    share: f64,
+    /// Processor seconds a second, of master and backup.
+    cpu: [f64; 2],
+    /// Memory of the master, in MiB.
+    memory: f64,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(code) = bench::with_directord() {
+        return code;
+    }
+    match enter_program() {
+        Ok(Some(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Ok(None) => {
+            for instances in &arguments.instances {
+                let programs = [bench::directord(), Program::Keepalived];
+                let rows = programs.map(|program| measure(&program, *instances, &arguments));
+                report(*instances, &arguments, &rows);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("bench-adverts: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The configuration of a host: the same number of instances on each interface, but for the last.
+fn configuration(instances: u32, priority: u8) -> String {
+    let mut text = String::new();
+    for n in 0..instances {
+        let (interface, vrid) = (n / PER_INTERFACE, n % PER_INTERFACE + 1);
+        let _ = write!(
+            text,
+            "vrrp_instance I{n} {{\n state BACKUP\n interface eth{interface}\n virtual_router_id {vrid}\n version 3\n \
+             priority {priority}\n advert_int 0.1\n garp_master_repeat 1\n garp_master_delay 0\n \
+             virtual_ipaddress {{\n  10.{interface}.1.{vrid}/24\n }}\n}}\n"
+        );
+    }
+    text
+}
+
+fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Row {
+    let net = Net::new(&["first", "second"]);
+    for n in 1..=instances.saturating_sub(1) / PER_INTERFACE {
+        net.widen(u8::try_from(n).expect("four at most"));
+    }
+    let sniffer = net.sniff();
+    let start = |host, priority| {
+        Daemon::start_with(program, net.host(host), &configuration(instances, priority), |_| ())
+    };
+    let master = start("first", 200);
+    let count = |from: SystemTime| -> usize {
+        per_instance(&sniffer.timeline(), "first", from, SystemTime::now()).len()
+    };
+    lab::netns::wait_until("every instance to be master", LIMIT, || {
+        std::thread::sleep(Duration::from_millis(500));
+        (count(SystemTime::now() - Duration::from_secs(1)) == instances as usize).then_some(())
+    });
+    let backup = start("second", 100);
+    // Until what comes with becoming master, or with the start, is over.
+    std::thread::sleep(Duration::from_secs(3));
+    let load = Load::start(arguments.busy);
+    let daemons = [&master, &backup];
+    let before = daemons.map(|daemon| Cost::of_group(daemon.id()));
+    let from = SystemTime::now();
+    std::thread::sleep(Duration::from_secs(arguments.seconds));
+    let until = SystemTime::now();
+    let after = daemons.map(|daemon| Cost::of_group(daemon.id()));
+    drop(load);
+    let timeline = sniffer.timeline();
+    assert_eq!(timeline.count_adverts("second", from, until), 0, "the backup took over");
+    let mut gaps = Samples::default();
+    let mut sent = 0;
+    for times in per_instance(&timeline, "first", from, until).values() {
+        sent += times.len();
+        gaps.extend(times.windows(2).map(|pair| between(pair[0], pair[1]).as_secs_f64() * 1e3));
+    }
+    let seconds = between(from, until).as_secs_f64();
+    let wanted = seconds / INTERVAL.as_secs_f64() * f64::from(instances);
+    let cpu = [0, 1].map(|n| (after[n].processor - before[n].processor).as_secs_f64() / seconds);
+    Row { gaps, share: sent as f64 / wanted, cpu, memory: after[0].memory_mib }
+}
+
+/// When a host sent adverts, by instance: its first address names it.
+fn per_instance(
+    timeline: &Timeline,
+    host: &str,
+    from: SystemTime,
+    until: SystemTime,
+) -> BTreeMap<Option<IpAddr>, Vec<SystemTime>> {
+    let mut times: BTreeMap<_, Vec<SystemTime>> = BTreeMap::new();
+    for (event, advert) in timeline.adverts().filter(|(e, _)| e.from == host && e.at >= from && e.at <= until) {
+        times.entry(advert.addresses.first().copied()).or_default().push(event.at);
+    }
+    times
+}
+
+fn report(instances: u32, arguments: &Arguments, rows: &[Row; 2]) {
+    println!(
+        "\n{instances} instances, version 3, advert_int 0.1 s, {} s, {} cores kept busy\n",
+        arguments.seconds, arguments.busy
+    );
+    println!(
+        "{:24}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>10}",
+        "", "gap sd ms", "p99 ms", "max ms", "adverts", "master CPU", "backup CPU", "MiB"
+    );
+    let figures = |row: &Row| {
+        let Row { gaps, share, cpu: [master, backup], memory } = row;
+        [gaps.deviation(), gaps.part(0.99), gaps.max(), *share, *master, *backup, *memory]
+    };
+    for (name, row) in ["directord", "keepalived"].iter().zip(rows) {
+        let [deviation, late, worst, share, master, backup, memory] = figures(row);
+        println!(
+            "{name:24}{deviation:>10.3}{late:>10.2}{worst:>10.2}{share:>10.4}{master:>12.4}{backup:>12.4}{memory:>10.1}"
+        );
+    }
+    let [ours, theirs] = rows.each_ref().map(figures);
+    let ratio = |n: usize| Ratio(ours[n] / theirs[n]);
+    println!(
+        "{:24}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>10}",
+        "directord / keepalived",
+        ratio(0),
+        ratio(1),
+        ratio(2),
+        ratio(3),
+        ratio(4),
+        ratio(5),
+        ratio(6)
+    );
+}
+
+/// Threads that never rest, until it is dropped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(threads: usize) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let spin = |stop: Arc<AtomicBool>| move || while !stop.load(Ordering::Relaxed) {};
+        let threads = (0..threads).map(|_| std::thread::spawn(spin(Arc::clone(&stop)))).collect();
+        Load { stop, threads }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -10,8 +10,7 @@ use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::network::Job;
-use super::table;
-use super::watched;
+use super::{table, watched};
 use crate::director::effect::{Announcement, Attempt, Level, ScriptRun, Telling, Watched};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail

@@ -53,6 +53,7 @@ impl Director {
         self.publish_table();
         self.publish_sync();
         self.note_missing_sync_instance();
+        self.repeat_states(now);
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {servers} real_servers",

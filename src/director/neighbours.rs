@@ -113,9 +113,13 @@ impl Director {
     }
 
     /// What a tracker of it says, and why.
-    pub(super) fn neighbour_reading(&self, name: &str) -> Option<(Reading, String)> {
-        let neighbour = self.neighbours.by_name.get(name)?;
-        Some((if neighbour.up { Reading::Up } else { Reading::Down }, neighbour.words()))
+    pub(super) fn neighbour_reading(&self, name: &str) -> (Reading, String) {
+        match self.neighbours.by_name.get(name) {
+            Some(neighbour) if neighbour.up => (Reading::Up, neighbour.words()),
+            Some(neighbour) => (Reading::Down, neighbour.words()),
+            // It was just removed, and so will be what tracks it.
+            None => (Reading::Unknown, "there is no such bfd_instance".to_owned()),
+        }
     }
 
     // ----- configuration -----

@@ -54,6 +54,7 @@ impl Director {
         self.queue_addresses();
         self.publish_table();
         self.publish_sync();
+        self.note_missing_sync_instance();
         self.repeat_states(now);
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
         let summary = format!(

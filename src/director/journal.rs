@@ -141,6 +141,11 @@ pub enum Entry {
         /// Those that run now, in words.
         daemons: Vec<String>,
     },
+    /// The connection synchronisation daemons are tied to an instance that is not there.
+    NobodyToFollow {
+        /// Its name.
+        instance: String,
+    },
     /// A connection synchronisation daemon does not run as it should.
     SyncRefused {
         /// What was refused, and why.
@@ -158,6 +163,7 @@ impl Entry {
             | Entry::GroupTransition { to: vrrp::State::Fault, .. } => Severity::Error,
             Entry::Refused { .. }
             | Entry::SyncRefused { .. }
+            | Entry::NobodyToFollow { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
@@ -223,6 +229,12 @@ impl fmt::Display for Entry {
             }
             Entry::Synchronizing { daemons } if daemons.is_empty() => write!(f, "lvs_sync_daemon: none runs"),
             Entry::Synchronizing { daemons } => write!(f, "lvs_sync_daemon: {}", daemons.join("; ")),
+            Entry::NobodyToFollow { instance } => {
+                write!(
+                    f,
+                    "lvs_sync_daemon: connections are not synchronised: there is no vrrp_instance {instance}"
+                )
+            }
             Entry::SyncRefused { what } => {
                 write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
             }

@@ -1,7 +1,7 @@
 //! The connection synchronisation daemons (`lvs_sync_daemon`): which of them should run, as a function of the state.
 //!
 //! Tied to an instance, the master daemon runs while that instance is master, the backup daemon in every other state;
-//! without an instance both run all the time. An instance that is not there runs none, as with keepalived.
+//! without an instance both run all the time. An instance that is not there runs none, which the log tells.
 
 use std::sync::Arc;
 
@@ -47,6 +47,14 @@ impl Director {
                 let role = if instance.router.is_master() { SyncRole::Master } else { SyncRole::Backup };
                 SyncDaemons::from([(role, settings(&daemon, instance.config.router.vrid))])
             }
+        }
+    }
+
+    /// After a configuration: says so if it names an instance that is not there.
+    pub(super) fn note_missing_sync_instance(&mut self) {
+        let named = configured(&self.config).and_then(|daemon| daemon.instance);
+        if let Some(instance) = named.filter(|name| !self.instances.contains_key(name)) {
+            self.log(Entry::NobodyToFollow { instance });
         }
     }
 

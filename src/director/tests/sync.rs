@@ -78,7 +78,10 @@ fn a_reload_changes_them_and_nothing_else_does() {
 #[test]
 fn an_instance_that_is_not_there_runs_none() {
     let mut desk = Desk::new("");
-    assert_eq!(daemons(&desk.configure(&(global("eth1 VI_9") + &instance(51, "")))), None);
+    let effects = desk.configure(&(global("eth1 VI_9") + &instance(51, "")));
+    assert_eq!(daemons(&effects), None);
+    let told = |entry: &Effect| matches!(entry, Effect::Log(entry) if entry.to_string().contains("no vrrp_instance VI_9"));
+    assert!(effects.iter().any(told), "{effects:?}");
 }
 
 #[test]

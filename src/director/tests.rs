@@ -14,6 +14,8 @@ use crate::config::{self, Config};
 
 mod calls;
 mod groups;
+mod neighbours;
+mod sync;
 mod trackers;
 
 const SERVERS: &str = "

@@ -7,6 +7,7 @@
 mod announcements;
 mod bookends;
 mod calls;
+mod clock;
 mod command;
 mod fifo;
 mod host;
@@ -14,6 +15,7 @@ pub(crate) mod inbox;
 mod links;
 mod mail;
 mod namespace;
+mod neighbours;
 mod network;
 mod priority;
 mod probes;
@@ -25,6 +27,7 @@ mod run_loop;
 mod scripts;
 mod shared;
 mod sockets;
+mod sync;
 mod table;
 mod watched;
 mod workers;
@@ -221,7 +224,8 @@ async fn serve(
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
-        move || table::work(backend, our_services, &table_queue, &inbox)
+        let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
+        move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
     spawn("watched", {

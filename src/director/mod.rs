@@ -336,6 +336,7 @@ impl Director {
                 }
             }
         });
+        self.stop_neighbours(now);
         self.tell_omega();
         self.stop_neighbours(now);
         self.log(Entry::Stopping);

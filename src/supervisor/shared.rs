@@ -14,8 +14,7 @@ use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
-use super::{mail, probes, scripts, watched};
-use crate::director::effect::Level;
+use super::{mail, probes, scripts, table, watched};
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -24,7 +23,7 @@ const LAST_MAIL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Owners {
     pub(super) network: std_mpsc::Sender<Job>,
-    pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
+    pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
 }
 

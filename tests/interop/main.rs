@@ -11,6 +11,7 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
+mod bfd;
 mod pair;
 mod programs;
 mod texts;

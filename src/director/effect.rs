@@ -70,6 +70,8 @@ pub struct SocketKey {
     pub v6: bool,
     /// The group joined, or `None` for adverts between named peers.
     pub group: Option<IpAddr>,
+    /// Whether it is for adverts with an authentication header before them (IP protocol 51).
+    pub header: bool,
 }
 
 /// One advert and where it goes.
@@ -83,6 +85,12 @@ pub struct Transmission {
     pub destinations: Vec<IpAddr>,
     /// What to say.
     pub advert: vrrp::Advert,
+    /// Time to live, or hop limit.
+    pub ttl: u8,
+    /// How its checksum is made.
+    pub checksum: vrrp::ChecksumForm,
+    /// What proves it, made once for all destinations.
+    pub seal: Option<vrrp::Seal>,
 }
 
 /// The sockets for watched neighbours.

@@ -4,6 +4,7 @@
 //! the instant at which each was handled travels beside it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,14 @@ pub enum Event {
         envelope: vrrp::Envelope,
         /// What it says.
         advert: vrrp::Advert,
+    },
+    /// The same with more in its bytes than the advert itself: an authentication header, a signature, or a checksum in
+    /// an old form.
+    Reception {
+        /// The interface it came in by.
+        interface: String,
+        /// All that was found.
+        reception: Box<vrrp::Reception>,
     },
     /// Something arrived that is no usable advert.
     BadAdvert {
@@ -99,6 +108,11 @@ pub enum Event {
     SyncApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
+    /// Somebody set the clock of this host, or it slept.
+    ClockSet {
+        /// The time of day now.
+        wall: SystemTime,
+    },
     /// The daemon was asked to end: hand over and let go of everything.
     Stop,
 }

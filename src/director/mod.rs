@@ -141,6 +141,8 @@ impl<T> Published<T> {
 #[derive(Debug)]
 pub struct Director {
     birth: Birth,
+    /// An instant and what the wall clock said then.
+    clock: (Instant, SystemTime),
     next_check: u64,
     generation: u64,
     config: Arc<Config>,
@@ -181,6 +183,7 @@ impl Director {
     /// A brain without a configuration.
     pub fn new(birth: Birth) -> Self {
         Director {
+            clock: (birth.at, birth.wall),
             birth,
             next_check: 0,
             generation: 0,
@@ -220,6 +223,7 @@ impl Director {
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
             }
+            Event::Reception { interface, reception } => self.hear_reception(&interface, &reception, now),
             Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
             Event::NeighbourHeard { envelope, multihop, packet } => {
                 self.hear_neighbour(&envelope, multihop, packet, now);
@@ -232,6 +236,7 @@ impl Director {
             Event::TableApplied(report) => self.table_applied(report),
             Event::SyncApplied(report) => self.sync_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
+            Event::ClockSet { wall } => self.clock = (now, wall),
             Event::Stop => self.stop(now),
         }
     }
@@ -303,6 +308,21 @@ impl Director {
         self.config.global.router_id.as_deref().unwrap_or(&self.birth.host_name)
     }
 
+    /// The time of day at an instant.
+    fn wall(&self, now: Instant) -> SystemTime {
+        let (at, wall) = self.clock;
+        match now.checked_duration_since(at) {
+            Some(later) => wall + later,
+            // Adverts carry the instant of their arrival, which may lie before that of the last event.
+            None => wall.checked_sub(at.saturating_duration_since(now)).unwrap_or(wall),
+        }
+    }
+
+    /// The same in seconds since 1970.
+    fn since_1970(&self, now: Instant) -> Duration {
+        self.wall(now).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
     fn effect(&mut self, effect: Effect) {
         self.pending.push_back(Pending::Effect(effect));
     }
@@ -313,7 +333,7 @@ impl Director {
 
     fn notify(&mut self, now: Instant, notice: impl FnOnce(Heading<'_>) -> Notice) {
         if self.config.global.email.is_some() {
-            let at = self.birth.wall + now.saturating_duration_since(self.birth.at);
+            let at = self.wall(now);
             let notice = notice(Heading { router_id: self.router_id(), at });
             self.effect(Effect::Notify(notice));
         }

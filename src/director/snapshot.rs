@@ -272,7 +272,7 @@ impl Director {
                 .all_addresses()
                 .map(|a| format!("{}/{}", a.address, a.prefix))
                 .collect(),
-            counters: instance.router.counters().by_name(),
+            counters: instance.counters(),
         }
     }
 

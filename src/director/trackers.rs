@@ -296,7 +296,12 @@ impl Director {
         instance.apply_faults(now);
         instance.awaits = awaits;
         if waiting && instance.awaits.is_none() && !self.stopping {
-            instance.router.handle_start(now);
+            let start = self.birth.at + self.config.global.vrrp.startup_delay;
+            if now < start {
+                instance.router.handle_start_at(start);
+            } else {
+                instance.router.handle_start(now);
+            }
             self.agenda.set(Owner::Patience(name.to_owned()), None);
         }
         if before != after {

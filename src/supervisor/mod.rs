@@ -7,6 +7,7 @@
 mod announcements;
 mod bookends;
 mod calls;
+mod clock;
 mod command;
 mod fifo;
 mod host;

@@ -3,6 +3,7 @@
 //! It lives on a thread of its own and waits in one place only, for the kernel to say that something happened.
 //! In this order, each round:
 //!
+//! 0. whether the clock was set: adverts that are signed tell the time of day,
 //! 1. adverts that arrived: whoever was held up must hear what was said meanwhile before it believes in a silence,
 //! 2. deadlines that have come (an advert that is due, a master that fell silent),
 //! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes.
@@ -18,6 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tracing::{debug, error, info, warn};
 
+use super::clock::ClockWatch;
 use super::inbox::{Inbox, Input};
 use super::neighbours::Neighbours;
 use super::priority;
@@ -34,7 +36,8 @@ const FACTS_PER_ROUND: usize = 256;
 
 const TIMER: u64 = 0;
 const INBOX: u64 = 1;
-const FIRST_SOCKET: u64 = 2;
+const CLOCK: u64 = 2;
+const FIRST_SOCKET: u64 = 3;
 /// Beyond all sockets for adverts, however often they are opened anew.
 const FIRST_NEIGHBOUR_SOCKET: u64 = 1 << 48;
 
@@ -48,6 +51,7 @@ pub(super) struct RunLoop {
     neighbours: Neighbours,
     timer: TimerFd,
     armed: Option<Instant>,
+    clock: ClockWatch,
     epoll: Epoll,
     stopped: bool,
     /// Refusals to send, told once until sending works again.
@@ -64,9 +68,11 @@ impl RunLoop {
         let timer =
             TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let clock = ClockWatch::new()?;
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         epoll.add(&timer, readable(TIMER))?;
         epoll.add(&inbox, readable(INBOX))?;
+        epoll.add(&clock, readable(CLOCK))?;
         Ok(RunLoop {
             director,
             inbox,
@@ -76,6 +82,7 @@ impl RunLoop {
             neighbours: Neighbours::new(FIRST_NEIGHBOUR_SOCKET),
             timer,
             armed: None,
+            clock,
             epoll,
             stopped: false,
             silenced: BTreeMap::new(),
@@ -95,6 +102,10 @@ impl RunLoop {
                 Err(errno) => return Err(errno),
             };
             let tokens = || ready.iter().take(count).map(EpollEvent::data);
+            if tokens().any(|token| token == CLOCK) {
+                let wall = self.clock.rearm()?;
+                self.handle(Event::ClockSet { wall }, Instant::now());
+            }
             for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
                 self.read_socket(token);
             }

@@ -48,14 +48,30 @@ fn password(instance: Instance) -> Instance {
     Instance { password: Some("opensesm".into()), ..instance }
 }
 
+/// The same with an authentication header before each advert.
+fn header(instance: Instance) -> Instance {
+    Instance { more: "authentication {\nauth_type AH\nauth_pass opensesm\n}".into(), ..instance }
+}
+
+/// The same in another group.
+fn other_group(instance: Instance) -> Instance {
+    Instance { more: "mcast_dst_ip 224.0.0.77".into(), ..instance }
+}
+
+/// The same by unicast, with the checksum of very old versions.
+fn old_checksum(instance: Instance) -> Instance {
+    Instance { more: "old_unicast_checksum".into(), ..unicast(instance) }
+}
+
 /// Runs one case on several instances at once: with whole seconds between adverts each is mostly waiting.
 fn each(case: fn(&Instance), instances: &[Instance]) {
     std::thread::scope(|s| {
         for instance in instances {
             let cast = if instance.unicast.is_some() { "unicast" } else { "multicast" };
-            let with = instance.password.as_ref().map_or("", |_| ", password");
+            let with = instance.password.as_ref().map_or(String::new(), |_| ", password".into());
+            let more = instance.more.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
             let family = if instance.vip().is_ipv6() { "IPv6" } else { "IPv4" };
-            let name = format!("version {}, {family}, {cast}{with}", instance.version);
+            let name = format!("version {}, {family}, {cast}{with} {more}", instance.version);
             let case = move || case(instance);
             std::thread::Builder::new()
                 .name(name)
@@ -68,13 +84,13 @@ fn each(case: fn(&Instance), instances: &[Instance]) {
 #[test]
 fn backup_v2() {
     in_namespaces!();
-    each(pair::as_backup, &[v2(), unicast(v2()), password(v2())]);
+    each(pair::as_backup, &[v2(), unicast(v2()), password(v2()), header(v2()), unicast(header(v2()))]);
 }
 
 #[test]
 fn master_v2() {
     in_namespaces!();
-    each(pair::as_master, &[v2(), unicast(v2()), password(v2())]);
+    each(pair::as_master, &[v2(), unicast(v2()), password(v2()), header(v2()), unicast(header(v2()))]);
 }
 
 #[test]
@@ -111,6 +127,25 @@ fn backup_ipv6() {
 fn master_ipv6() {
     in_namespaces!();
     each(pair::as_master, &[v3().v6(), unicast_v6(v3())]);
+}
+
+#[test]
+fn other_groups_and_checksums() {
+    in_namespaces!();
+    each(pair::as_backup, &[other_group(v3()), old_checksum(v3())]);
+    each(pair::as_master, &[other_group(v3()), old_checksum(v3())]);
+}
+
+#[test]
+fn a_peer_with_the_old_checksum_is_answered_in_kind() {
+    in_namespaces!();
+    pair::old_checksum_found_out(&unicast(v3()));
+}
+
+#[test]
+fn a_wrong_header_is_no_master() {
+    in_namespaces!();
+    pair::wrong_header(&header(v2()));
 }
 
 #[test]

@@ -230,11 +230,7 @@ async fn serve(
             table::work(backend, our_services, sync, &table_queue, &inbox);
         }
     })?;
-    let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
-    spawn("watched", {
-        let inbox = inbox.clone();
-        move || watched::work(&watch_queue, &inbox)
-    })?;
+    let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), table: table_levels, watch };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
@@ -289,6 +285,13 @@ fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_m
     error!("{fault}; releasing the addresses, the peer takes over. Please report this with the log");
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
     Exit::Broken
+}
+
+/// Starts the owner of track files and processes.
+fn start_watching(inbox: Sender) -> Result<watched::Sender, String> {
+    let (watch, queue) = watched::channel().map_err(|error| format!("cannot make an eventfd: {error}"))?;
+    spawn("watched", move || watched::work(&queue, &inbox))?;
+    Ok(watch)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

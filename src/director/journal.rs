@@ -41,15 +41,6 @@ pub enum Entry {
         /// What was seen.
         note: String,
     },
-    /// A watched neighbour came or went.
-    Neighbour {
-        /// Its name.
-        name: String,
-        /// Whether it is up now.
-        up: bool,
-        /// Its address, and why it was lost.
-        words: String,
-    },
     /// A sync group changed its state.
     GroupTransition {
         /// Its name.
@@ -87,6 +78,15 @@ pub enum Entry {
         to: u8,
         /// The base and what is added.
         why: String,
+    },
+    /// A watched neighbour came or went.
+    Neighbour {
+        /// Its name.
+        name: String,
+        /// Whether it is up now.
+        up: bool,
+        /// Its address, and why it was lost.
+        words: String,
     },
     /// A check failed or passed again.
     CheckFlipped {
@@ -162,7 +162,6 @@ impl Entry {
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
-            | Entry::Neighbour { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
             | Entry::Tracker { reading: Reading::Down, .. } => Severity::Warning,

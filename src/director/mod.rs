@@ -358,7 +358,6 @@ impl Director {
         });
         self.stop_neighbours(now);
         self.tell_omega();
-        self.stop_neighbours(now);
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);

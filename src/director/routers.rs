@@ -137,12 +137,12 @@ impl Director {
                 Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {
                     self.queue_addresses();
-                    self.publish_sync();
                     if (from, to) == (State::Master, State::Backup)
                         && let Some(instance) = self.instances.get_mut(name)
                     {
                         instance.left_master = true;
                     }
+                    self.publish_sync();
                     let cause = cause.to_string();
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));

@@ -17,6 +17,7 @@ mod groups;
 mod neighbours;
 mod sync;
 mod trackers;
+mod wire;
 
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {

@@ -296,6 +296,7 @@ impl Director {
         instance.apply_faults(now);
         instance.awaits = awaits;
         if waiting && instance.awaits.is_none() && !self.stopping {
+            // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
             let start = self.birth.at + self.config.global.vrrp.startup_delay;
             if now < start {
                 instance.router.handle_start_at(start);

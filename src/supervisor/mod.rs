@@ -225,10 +225,7 @@ async fn serve(
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
-        move || {
-            priority::prefer(priority::CHECKS);
-            table::work(backend, our_services, sync, &table_queue, &inbox);
-        }
+        move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), table: table_levels, watch };

@@ -12,6 +12,7 @@ use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
 mod bfd;
+mod frr;
 mod pair;
 mod programs;
 mod texts;

@@ -85,10 +85,6 @@ impl Desk {
         effects
     }
 
-    fn first_role(&self) -> String {
-        self.director.snapshot(self.now).instances[0].role.clone()
-    }
-
     fn state(&self) -> String {
         self.director.snapshot(self.now).neighbours[0].state.clone()
     }

@@ -170,7 +170,6 @@ impl Entry {
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
-            | Entry::Neighbour { up: false, .. }
             | Entry::Tracker { reading: Reading::Down, .. } => Severity::Warning,
             Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
             _ => Severity::Info,

@@ -231,11 +231,7 @@ async fn serve(
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
         move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
-    let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
-    spawn("watched", {
-        let inbox = inbox.clone();
-        move || watched::work(&watch_queue, &inbox)
-    })?;
+    let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
@@ -308,6 +304,13 @@ fn how_it_ended(
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
     let _ = host.send(Level { serial: u64::MAX, value: Default::default() });
     Exit::Broken
+}
+
+/// Starts the owner of track files and processes.
+fn start_watching(inbox: Sender) -> Result<watched::Sender, String> {
+    let (watch, queue) = watched::channel().map_err(|error| format!("cannot make an eventfd: {error}"))?;
+    spawn("watched", move || watched::work(&queue, &inbox))?;
+    Ok(watch)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

@@ -52,6 +52,15 @@ pub enum Event {
         /// What is wrong with it.
         error: vrrp::AdvertError,
     },
+    /// A BFD packet arrived.
+    NeighbourHeard {
+        /// Its IP header.
+        envelope: vrrp::Envelope,
+        /// Whether it came to the port of neighbours some hops away.
+        multihop: bool,
+        /// What it says, or what is wrong with it.
+        packet: Result<vrrp::bfd::Packet, vrrp::bfd::PacketError>,
+    },
     /// A probe came to its end.
     ProbeDone {
         /// Which check.
@@ -95,6 +104,8 @@ pub enum Event {
     },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
+    /// The owner of the connection synchronisation daemons finished with a level.
+    SyncApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
     /// Somebody set the clock of this host, or it slept.
@@ -115,7 +126,7 @@ pub enum ScriptOutcome {
     Failure(String),
 }
 
-/// What the owner of the IPVS table did with the level `serial`.
+/// What the owner of the IPVS table, or of the sync daemons, did with the level `serial`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableReport {
     /// Number of the level that this answers.

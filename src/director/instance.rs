@@ -79,8 +79,8 @@ impl Instance {
 
     /// Takes over a changed configuration without losing the role.
     pub(super) fn configure(&mut self, config: Arc<config::Instance>, now: Instant) {
-        self.guard.configure(config.protection());
         let before = self.settings();
+        self.guard.configure(config.protection());
         self.config = config;
         let after = self.settings();
         if before != after {

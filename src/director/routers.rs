@@ -42,6 +42,7 @@ impl Director {
         self.publish_sockets();
         // The owner tries again what failed while an interface was missing.
         self.queue_addresses();
+        self.retry_sync();
     }
 
     /// An advert whose bytes say nothing but what it says.
@@ -141,6 +142,7 @@ impl Director {
                     {
                         instance.left_master = true;
                     }
+                    self.publish_sync();
                     let cause = cause.to_string();
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));

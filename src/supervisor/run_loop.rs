@@ -21,6 +21,7 @@ use tracing::{debug, error, info, warn};
 
 use super::clock::ClockWatch;
 use super::inbox::{Inbox, Input};
+use super::neighbours::Neighbours;
 use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
@@ -37,6 +38,8 @@ const TIMER: u64 = 0;
 const INBOX: u64 = 1;
 const CLOCK: u64 = 2;
 const FIRST_SOCKET: u64 = 3;
+/// Beyond all sockets for adverts, however often they are opened anew.
+const FIRST_NEIGHBOUR_SOCKET: u64 = 1 << 48;
 
 /// The loop and everything that it alone owns.
 pub(super) struct RunLoop {
@@ -45,6 +48,7 @@ pub(super) struct RunLoop {
     workers: Workers,
     recorder: Option<Recorder>,
     sockets: Sockets,
+    neighbours: Neighbours,
     timer: TimerFd,
     armed: Option<Instant>,
     clock: ClockWatch,
@@ -75,6 +79,7 @@ impl RunLoop {
             workers,
             recorder,
             sockets: Sockets::new(FIRST_SOCKET),
+            neighbours: Neighbours::new(FIRST_NEIGHBOUR_SOCKET),
             timer,
             armed: None,
             clock,
@@ -152,7 +157,11 @@ impl RunLoop {
     }
 
     fn read_socket(&mut self, token: u64) {
-        for (event, arrived) in self.sockets.read(token) {
+        let heard = match token {
+            FIRST_NEIGHBOUR_SOCKET.. => self.neighbours.read(token),
+            _ => self.sockets.read(token),
+        };
+        for (event, arrived) in heard {
             self.handle(event, arrived);
         }
     }
@@ -189,9 +198,12 @@ impl RunLoop {
             match effect {
                 Effect::Send(transmission) => self.send(&transmission),
                 Effect::Sockets(level) => self.sockets.converge(&level, &self.epoll),
+                Effect::SendToNeighbour(packet) => self.neighbours.send(&packet),
+                Effect::NeighbourSockets(level) => self.neighbours.converge(&level, &self.epoll),
                 Effect::Addresses(level) => self.workers.addresses(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
+                Effect::SyncDaemons(level) => self.workers.sync(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),

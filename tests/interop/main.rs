@@ -14,6 +14,7 @@ use lab::netns::{Instance, Net, Program};
 mod pair;
 mod programs;
 mod texts;
+mod tracked;
 mod verdict;
 
 const WE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -156,6 +157,24 @@ fn nopreempt_is_kept() {
 fn a_wrong_password_is_no_master() {
     in_namespaces!();
     pair::wrong_password(&password(v2()));
+}
+
+#[test]
+fn a_sync_group_follows_the_interface_that_one_member_tracks() {
+    in_namespaces!();
+    tracked::interface();
+}
+
+#[test]
+fn a_sync_group_follows_a_file_a_script_and_an_operator() {
+    in_namespaces!();
+    tracked::file_script_and_operator();
+}
+
+#[test]
+fn a_sync_group_follows_a_process() {
+    in_namespaces!();
+    tracked::process();
 }
 
 #[test]

@@ -13,6 +13,7 @@
 pub mod address;
 pub mod advert;
 pub mod auth;
+pub mod bfd;
 mod checksum;
 pub mod datagram;
 pub mod election;

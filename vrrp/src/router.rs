@@ -346,12 +346,12 @@ impl Router {
                     master.refresh = announce.refresh.map(|every| next(deadline, every, now));
                     self.announce(announce.refresh_repeat);
                 }
-                Reason::MasterDown | Reason::Start => {
-                    unreachable!("a master waits for no master and no start")
-                }
                 Reason::Elsewhere => {
                     master.elsewhere = announce.elsewhere.map(|every| next(deadline, every, now));
                     self.outputs.push_back(Output::AnnounceElsewhere);
+                }
+                Reason::MasterDown | Reason::Start => {
+                    unreachable!("a master waits for no master and no start")
                 }
             }
         }

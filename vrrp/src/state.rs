@@ -108,6 +108,11 @@ pub enum Cause {
         /// Its address.
         source: IpAddr,
     },
+    /// Another member of the same sync group is master no more.
+    Sibling {
+        /// Its name.
+        member: String,
+    },
     /// This process was held up for so long that the other router took over, as it should.
     Succeeded {
         /// Its address.
@@ -117,11 +122,6 @@ pub enum Cause {
     },
     /// This process was held up for so long that somebody must have taken over (`timer_expired_backup`).
     HeldUp,
-    /// Another member of the same sync group is master no more.
-    Sibling {
-        /// Its name.
-        member: String,
-    },
     /// These faults were found.
     Faults(Vec<Fault>),
     /// The last fault is gone.

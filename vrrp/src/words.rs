@@ -52,11 +52,11 @@ impl fmt::Display for Cause {
                 write!(f, "{source} (priority {priority}) has the better claim")
             }
             Cause::OwnerConflict { source } => write!(f, "{source} claims to own the addresses too"),
+            Cause::Sibling { member } => write!(f, "{member} of the same sync group is master no more"),
             Cause::Succeeded { source, priority } => {
                 write!(f, "this process was held up, and {source} (priority {priority}) has taken over")
             }
             Cause::HeldUp => f.write_str("this process was held up for longer than a backup waits"),
-            Cause::Sibling { member } => write!(f, "{member} of the same sync group is master no more"),
             Cause::Faults(faults) => {
                 let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&words.join("; "))

@@ -93,7 +93,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_iptables", &[Global], Words("[IN-CHAIN [OUT-CHAIN]]"), NotYet(NO_FILTER), "The iptables chains that are used.").by_default("INPUT and OUTPUT, without names"),
     key("vrrp_ipsets", &[Global], Words("[NAME…]"), NotYet(NO_FILTER), "The ipsets that are used.").by_default("keepalived, and names derived from it"),
 
-    key("lvs_sync_daemon", &[Global], Words("INTERFACE [INSTANCE] [OPTIONS]"), NotYet("connections are not synchronised"), "Connections are told to the other director.").by_default("id: the instance's VRID, else 0; port 8848; group 224.0.0.81"),
+    key("lvs_sync_daemon", &[Global], Words("INTERFACE [INSTANCE] [OPTIONS]"), Works, "Connections are told to the other director.").by_default("id: the instance's VRID, else 0; port 8848; group 224.0.0.81"),
     key("lvs_timeouts", &[Global], Words("tcp SECONDS tcpfin SECONDS udp SECONDS"), NotYet("the kernel's time-outs stay as they are"), "How long IPVS remembers connections.").by_default("unchanged"),
     key("lvs_flush", &[Global], Flag, NotYet("nothing foreign in the IPVS table is touched"), "Empty the IPVS table at start.").by_default("off"),
     key("lvs_flush_on_stop", &[Global], Words("[VS]"), NotYet("only our own services are removed"), "Empty the IPVS table at the end.").by_default("off"),

@@ -49,7 +49,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("kernel_rx_buf_size", &[Instance], Whole(0, ANY), Obsolete("buffers grow by themselves"), "Size of the receive buffer.").by_default("as `vrrp_rx_bufs_policy`"),
     key("native_ipv6", &[Instance], Flag, Obsolete("the family follows from the addresses"), "An instance of IPv6."),
     key("linkbeat_use_polling", &[Instance], Flag, Obsolete("the state of links is taken from the kernel's reports"), "Poll the link state.").by_default("off"),
-    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), NotYet("connections are not synchronised"), "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
+    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), Works, "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
     key("debug", &[Instance], Words("LEVEL"), Obsolete("logging is chosen on the command line"), "How much is logged."),
 
     key("authentication", &[Instance], Block("", Authentication), Works, "A password for adverts (version 2 only).").by_default("none"),
@@ -69,10 +69,10 @@ pub(super) const TABLE: &[Keyword] = &[
     key("virtual_rules", &[Instance], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there while master."),
 
     key("track_interface", &[Instance, SyncGroup], Lines("", "INTERFACE [weight NUMBER [reverse|noreverse]]"), Works, "Interfaces whose loss changes the priority or is a fault.").by_default("weight 0: a loss is a fault"),
-    key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
+    key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
     key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Files whose number changes the priority.").by_default("the file's weight"),
     key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
-    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
+    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
 
     key("garp_master_delay", &[Instance], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
     key("garp_master_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a burst.").by_default("as `vrrp_garp_master_repeat`"),

@@ -40,20 +40,20 @@ pub struct Instance {
     pub alert: bool,
     /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
     pub extra_garp: Option<ExtraGarp>,
+    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
+    pub sync_interface: Option<String>,
+    /// Commands that hear of changes of state.
+    pub notify: Notify,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
     pub rules: Vec<Rule>,
-    /// Commands that hear of changes of state.
-    pub notify: Notify,
     /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
     pub device: Device,
     /// How the router behaves, as written; what works of it is in the router's settings.
     pub conduct: Conduct,
-    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
-    pub sync_interface: Option<String>,
 }
 
 impl Instance {

@@ -11,6 +11,8 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
+mod bfd;
+mod frr;
 mod pair;
 mod programs;
 mod texts;

@@ -175,7 +175,7 @@ fn instance(name: &'static str, vrid: u8) -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_instance_is_written_as_it_was_meant(one in instance("A", 1), two in instance("\"b c\"", 2)) {
@@ -232,7 +232,7 @@ fn text_of(config: &Config) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever compatible reading makes of nonsense, it is written so that strict reading makes the same of it.
     #[test]

@@ -3,9 +3,6 @@
 //!
 //! A file holds the key itself, or `hex:` and its digits; one end of line behind it does not count.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +10,7 @@ use vrrp::Secret;
 
 use super::complaint::{Code, Complaint, Severity};
 use super::lower::hmac::{LENGTHS, hexadecimal, wrong_length};
-use super::source::Span;
+use super::source::{self, Span};
 use super::{Config, HmacKey, Instance, Reading};
 
 /// Longer files hold no key: 64 bytes in hexadecimal, `hex:` and an end of line.
@@ -76,15 +73,7 @@ fn fill(config: &mut Config, place: &mut impl FnMut(&str) -> Option<Secret>) {
 
 /// The key in a file, and whether others than its owner may read it.
 fn read(path: &Path) -> Result<(Secret, bool), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    // Enough at once: a buffer that grows leaves copies behind.
-    let mut bytes = Vec::with_capacity(LONGEST as usize + 2);
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    let bytes = Secret::new(bytes);
+    let (bytes, readable_by_others) = source::secret(path, LONGEST)?;
     let text = bytes.reveal();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -96,7 +85,7 @@ fn read(path: &Path) -> Result<(Secret, bool), String> {
     if !LENGTHS.contains(&key.reveal().len()) {
         return Err(wrong_length(&key));
     }
-    Ok((key, metadata.mode() & 0o077 != 0))
+    Ok((key, readable_by_others))
 }
 
 fn complaint(

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
+use vrrp::Secret;
 
 use super::complaint::Code;
 use super::origin::{OriginId, Origins};
@@ -220,6 +221,19 @@ fn read(path: &Path) -> Result<String, Refusal> {
         return refuse(Code::FileTooLarge, message);
     }
     Ok(decode(bytes))
+}
+
+/// What a file with a secret holds, up to one byte more than `longest`, and whether others than its owner may read it.
+pub(super) fn secret(path: &Path, longest: u64) -> Result<(Secret, bool), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    // Enough at once: a buffer that grows leaves copies of the secret behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(longest).unwrap_or(0) + 64);
+    file.take(longest + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok((Secret::new(bytes), metadata.permissions().mode() & 0o077 != 0))
 }
 
 /// Bytes that are not UTF-8 become U+FFFD: harmless in comments, complained of elsewhere.

@@ -71,12 +71,15 @@ impl HeaderProof {
     }
 }
 
+/// What [`split_header_v4`] gives: what surrounds the advert, what is to prove it, and its bytes.
+pub type Proven<'packet> = (Envelope, HeaderProof, &'packet [u8]);
+
 /// Splits what a raw socket for protocol 51 delivers into the IP header's facts, the proof and the advert's bytes.
 /// `None` for packets that are not about VRRP: other hosts may well use the header for other things.
 ///
 /// # Errors
 /// [`AdvertError::Truncated`] where a packet about VRRP ends too early, or its lengths do not fit each other.
-pub fn split_header_v4(packet: &[u8]) -> Result<Option<(Envelope, HeaderProof, &[u8])>, AdvertError> {
+pub fn split_header_v4(packet: &[u8]) -> Result<Option<Proven<'_>>, AdvertError> {
     let truncated = |expected| AdvertError::Truncated { found: packet.len(), expected };
     let header = packet.first_chunk::<IP_HEADER>().ok_or(truncated(IP_HEADER))?;
     let &[first, _, l0, l1, _, _, _, _, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;

@@ -156,7 +156,7 @@ fn advert() {
             let again = read.emit(envelope.source, envelope.destination);
             assert_eq!(Advert::parse(&again, &envelope), Ok(read), "what is read can be said again");
         }
-        if let IpAddr::V4(_) = envelope.source {
+        if envelope.source.is_ipv4() {
             let mut packet = datagram_v4(&envelope, 1, &payload);
             chance.change(&mut packet);
             if let Ok((envelope, payload)) = split_v4(&packet) {

@@ -294,9 +294,9 @@ impl Draft {
         let interval = self.interval(context, version);
         let (preempt, preempt_delay) = self.preemption(context, role);
         let transport = self.transport(context, span);
-        let source = match transport {
-            Transport::Multicast => self.multicast_source.or(self.unicast_source),
-            Transport::Unicast(_) => self.unicast_source.or(self.multicast_source),
+        let (first, second) = match transport {
+            Transport::Multicast => (self.multicast_source, self.unicast_source),
+            Transport::Unicast(_) => (self.unicast_source, self.multicast_source),
         };
         let (auth, auth_header) = self.checked_auth(context, version);
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
@@ -315,15 +315,7 @@ impl Draft {
         router.auth = auth;
         router.announce = self.garp.settings(&defaults.garp);
         router.announce.elsewhere = self.extra_garp.or(defaults.extra_garp).map(ExtraGarp::period);
-        router.lower_prio_no_advert =
-            self.lower_prio_no_advert.or(defaults.lower_prio_no_advert).unwrap_or(false);
-        router.higher_prio_send_advert =
-            self.higher_prio_send_advert.or(defaults.higher_prio_send_advert).unwrap_or(false);
-        router.owner_ignores = self.conduct.owner_ignores.or(defaults.owner_ignores).unwrap_or(false);
-        router.expired_backup = self.conduct.expired_backup;
-        if self.conduct.strict.unwrap_or(defaults.strict) {
-            self.enforce(context, &mut router, defaults, &owner, span)?;
-        }
+        self.behave(context, &mut router, defaults, &owner, span)?;
         let strict_auth = router.auth.clone();
         let unicast = matches!(transport, Transport::Unicast(_));
         self.only_to_peers(context, unicast);
@@ -332,7 +324,7 @@ impl Draft {
             interface: interface?,
             router,
             transport,
-            source,
+            source: first.or(second),
             addresses: all,
             tracks: self.tracks,
             alert: self.alert.unwrap_or(defaults.alert_vrrp()),

@@ -7,8 +7,28 @@ use super::{Context, Defaults, Draft, Span};
 use crate::config::complaint::Code;
 
 impl Draft {
+    /// How the router behaves, as written or as `global_defs` says. `None`: as strict mode does not allow.
+    pub(super) fn behave(
+        &self,
+        context: &mut Context<'_>,
+        router: &mut Settings,
+        defaults: &Defaults,
+        owner: &str,
+        span: Span,
+    ) -> Option<()> {
+        let said = |own: Option<bool>, global: Option<bool>| own.or(global).unwrap_or(false);
+        router.lower_prio_no_advert = said(self.lower_prio_no_advert, defaults.lower_prio_no_advert);
+        router.higher_prio_send_advert = said(self.higher_prio_send_advert, defaults.higher_prio_send_advert);
+        router.owner_ignores = said(self.conduct.owner_ignores, defaults.owner_ignores);
+        router.expired_backup = self.conduct.expired_backup;
+        match self.conduct.strict.unwrap_or(defaults.strict) {
+            true => self.enforce(context, router, defaults, owner, span),
+            false => Some(()),
+        }
+    }
+
     /// Makes the settings such that they keep to the RFC. `None`: they cannot.
-    pub(super) fn enforce(
+    fn enforce(
         &self,
         context: &mut Context<'_>,
         router: &mut Settings,

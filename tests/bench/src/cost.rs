@@ -40,7 +40,9 @@ fn group_and_ticks(stat: &str) -> Option<(u32, u64)> {
 }
 
 fn resident_kib(status: &str) -> Option<f64> {
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -1,9 +1,44 @@
 //! Benchmarks beside keepalived and ipvsadm, each in one run on one machine: only the ratios mean anything.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use lab::netns::Program;
+
+pub mod cost;
 pub mod count;
+
+/// Handed to the inner run, which cannot build: there is no network in there.
+const DIRECTORD: &str = "BENCH_DIRECTORD";
+
+/// Builds directord where this run does not know where it is, and starts this program again knowing it: how that ended.
+pub fn with_directord() -> Option<ExitCode> {
+    if std::env::var_os(DIRECTORD).is_some() {
+        return None;
+    }
+    let again = |path: PathBuf| {
+        let program = std::env::current_exe()?;
+        Command::new(program).args(std::env::args_os().skip(1)).env(DIRECTORD, path).status()
+    };
+    let code = match lab::cargo::build("directord", "directord") {
+        Ok(path) => again(path).map(lab::netns::exit_code).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match code {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// The directord that [`with_directord`] found.
+pub fn directord() -> Program {
+    Program::Directord(std::env::var_os(DIRECTORD).unwrap_or_else(|| "directord".into()).into())
+}
 
 /// Measurements of one kind.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +49,25 @@ impl Samples {
     pub fn add(&mut self, milliseconds: f64) {
         let at = self.0.partition_point(|x| *x < milliseconds);
         self.0.insert(at, milliseconds);
+    }
+
+    /// Takes many in.
+    pub fn extend(&mut self, milliseconds: impl IntoIterator<Item = f64>) {
+        self.0.extend(milliseconds);
+        self.0.sort_by(f64::total_cmp);
+    }
+
+    /// The standard deviation; NaN if there are none.
+    pub fn deviation(&self) -> f64 {
+        let n = self.0.len() as f64;
+        let mean = self.0.iter().sum::<f64>() / n;
+        (self.0.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt()
+    }
+
+    /// The value that this part of all, 0 to 1, do not exceed; NaN if there are none.
+    pub fn part(&self, part: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1) as f64;
+        self.0.get((last * part).round() as usize).copied().unwrap_or(f64::NAN)
     }
 
     /// Takes a duration in.
@@ -68,5 +122,9 @@ mod tests {
         assert_eq!((samples.min(), samples.median(), samples.max()), (1.0, 3.0, 10.0));
         samples.add(4.0);
         assert_eq!(samples.median(), 3.5);
+        assert_eq!((samples.part(0.0), samples.part(0.7), samples.part(1.0)), (1.0, 4.0, 10.0));
+        let mut even = Samples::default();
+        even.extend([4.0, 2.0, 4.0, 2.0]);
+        assert_eq!((even.deviation(), even.min()), (1.0, 2.0));
     }
 }

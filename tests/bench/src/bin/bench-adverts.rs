@@ -138,7 +138,8 @@ fn per_instance(
     until: SystemTime,
 ) -> BTreeMap<Option<IpAddr>, Vec<SystemTime>> {
     let mut times: BTreeMap<_, Vec<SystemTime>> = BTreeMap::new();
-    for (event, advert) in timeline.adverts().filter(|(e, _)| e.from == host && e.at >= from && e.at <= until) {
+    for (event, advert) in timeline.adverts().filter(|(e, _)| e.from == host && e.at >= from && e.at <= until)
+    {
         times.entry(advert.addresses.first().copied()).or_default().push(event.at);
     }
     times

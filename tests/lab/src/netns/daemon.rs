@@ -101,6 +101,11 @@ impl<'a> Daemon<'a> {
         self.host
     }
 
+    /// The number of its process, which is also that of its process group.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// When it was started.
     pub fn started(&self) -> SystemTime {
         self.started

@@ -120,9 +120,30 @@ impl Net {
         h.ip("link set dev eth0 up");
     }
 
+    /// Makes a further segment of its own with the same hosts: their interface `ethN` with 10.N.0.1, 10.N.0.2 and so on.
+    pub fn widen(&self, n: u8) {
+        self.switch
+            .ip(&format!("link add name br{n} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0"));
+        for (number, host) in (1..).zip(&self.hosts) {
+            let cable = Net::further_cable(&host.name, n);
+            host.connect(&self.switch, &format!("eth{n}"), &cable);
+            self.switch.ip(&format!("link set dev {cable} master br{n} up"));
+            host.ip(&format!("addr add 10.{n}.0.{number}/24 brd + dev eth{n}"));
+            host.ip(&format!("link set dev eth{n} up"));
+        }
+    }
+
+    fn further_cable(host: &str, n: u8) -> String {
+        format!("to{n}-{host}")
+    }
+
     /// Starts to capture all that the hosts send, each frame once, as it comes into the switch.
     pub fn sniff(&self) -> Sniffer {
-        let ports: Vec<_> = self.hosts.iter().map(|h| (Net::cable(&h.name), h.name.clone())).collect();
+        let further =
+            |h: &Host| (1..=u8::MAX).map(|n| (Net::further_cable(&h.name, n), h.name.clone())).collect();
+        let further = self.hosts.iter().flat_map(|h| -> Vec<(String, String)> { further(h) });
+        let ports = self.hosts.iter().map(|h| (Net::cable(&h.name), h.name.clone()));
+        let ports: Vec<_> = ports.chain(further).collect();
         self.switch.enter(|| Sniffer::start(&ports)).expect("root of a network namespace may capture")
     }
 }
@@ -149,6 +170,10 @@ impl Host {
 
     /// Makes `eth0` here, joined to a new interface `port` in the switch.
     fn join(&self, switch: &Host, port: &str) {
+        self.connect(switch, "eth0", port);
+    }
+
+    fn connect(&self, switch: &Host, interface: &str, port: &str) {
         let switch_ns = switch.ns.try_clone().expect("descriptors are not that scarce");
         // `ip` opens what has a slash in it as a file: our own descriptor, handed down as its standard input.
         let mut ip = tool("ip");
@@ -156,7 +181,7 @@ impl Host {
             "link",
             "add",
             "name",
-            "eth0",
+            interface,
             "type",
             "veth",
             "peer",

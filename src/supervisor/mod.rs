@@ -279,7 +279,7 @@ fn start_devices(
     runtime_dir: &RuntimeDir,
     compat: bool,
     inbox: &Sender,
-) -> Result<(JoinHandle<()>, (std_mpsc::Sender<Level<HostLevel>>, Gate)), String> {
+) -> Result<(JoinHandle<()>, workers::Host), String> {
     let (levels, queue) = std_mpsc::channel();
     let gate = Gate::default();
     let owner = devices::Owner::new(runtime_dir.devices(), gate.clone(), compat)

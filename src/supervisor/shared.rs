@@ -9,14 +9,12 @@ use tracing::warn;
 
 use super::calls::{self, CallSettings};
 use super::command::Executor;
-use super::devices::Gate;
 use super::inbox::Sender;
 use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
 use super::{mail, probes, scripts, table, watched};
-use crate::director::effect::{HostLevel, Level};
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -25,7 +23,7 @@ const LAST_MAIL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Owners {
     pub(super) network: std_mpsc::Sender<Job>,
-    pub(super) host: (std_mpsc::Sender<Level<HostLevel>>, Gate),
+    pub(super) host: workers::Host,
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
 }

@@ -22,13 +22,16 @@ pub(super) const NOTICES: usize = 4096;
 /// stands still; they are then dropped, each with a line in the log.
 pub(super) const TELLINGS: usize = 16_384;
 
+/// The way to the owner of the instances' interfaces, and where those wait that come after it.
+pub(super) type Host = (std_mpsc::Sender<Level<HostLevel>>, Gate);
+
 /// The ways to all workers.
 #[derive(Debug)]
 pub(super) struct Workers {
     /// To the owner of addresses and announcements.
     pub(super) network: std_mpsc::Sender<Job>,
     /// To the owner of the instances' interfaces, and where those wait that come after it.
-    pub(super) host: (std_mpsc::Sender<Level<HostLevel>>, Gate),
+    pub(super) host: Host,
     /// To the owner of the IPVS table and its sync daemons.
     pub(super) table: std_mpsc::Sender<table::Job>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.

@@ -11,27 +11,36 @@
 //! the feature of that name.
 
 pub mod address;
+pub mod address_settings;
 pub mod advert;
 pub mod auth;
 mod checksum;
+pub mod custody;
 pub mod datagram;
 pub mod election;
 pub mod error;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
+pub mod marked;
+pub mod route;
 pub mod router;
+pub mod rule;
 pub mod settings;
 mod stage;
 pub mod state;
 mod words;
 
-pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, Wanted};
+pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, Wanted};
+pub use address_settings::{AddressDetails, AddressSettings};
 pub use advert::{Advert, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Version};
 pub use auth::{Auth, AuthKind};
+pub use custody::{Custody, Loss};
 pub use datagram::{Envelope, datagram_v4, split_v4};
 pub use error::{AdvertError, ErrorKind};
 pub use link::{Link, LinkAddress, Links};
+pub use route::{RouteKey, RouteLevel, RouteSettings};
 pub use router::Router;
+pub use rule::{RuleKey, RuleLevel, RuleSettings};
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};

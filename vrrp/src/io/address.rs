@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
@@ -18,9 +18,9 @@ use nix::net::if_::if_nametoindex;
 
 use super::netlink::{AddressRow, Netlink, Refusal};
 use crate::address::{
-    AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, HeldAddresses, OwnAddresses,
-    plan,
+    AddressKey, AddressLevel, AddressOperation, AddressReport, HeldAddresses, OwnAddresses, plan,
 };
+use crate::address_settings::{AddressDetails, AddressSettings};
 
 /// Our mark on addresses (`IFA_PROTO`, `<linux/if_addr.h>`): VRRP's protocol number. `ip address` shows it as
 /// `proto 112`.
@@ -108,7 +108,13 @@ impl AddressTable {
         let indexes = indexes(wanted.keys().chain(self.ours.keys()));
         let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
         let held = held_addresses(&self.rows, &names);
-        self.ours.retain(|key, own| holds(&held, key, own.prefix));
+        self.ours.retain(|key, own| {
+            let there = holds(&held, key, own.prefix);
+            if !there {
+                report.lost.push(key.clone());
+            }
+            there
+        });
         let mut operations = plan(&held, wanted, &self.ours);
         operations.retain(|operation| match indexes.contains_key(&operation.key().interface) {
             true => true,
@@ -165,14 +171,21 @@ impl AddressTable {
                     format!("cannot be added as {}/{}: {}", key.address, settings.prefix, refusal.in_words());
                 report.failures.push((key, text));
             }
-            (AddressOperation::Remove { key, prefix }, Ok(())) => {
-                self.ours.retain(|own, settings| *own != key || settings.prefix != prefix);
+            (AddressOperation::Remove { key, settings }, Ok(())) => {
+                if self.ours.get(&key).is_some_and(|own| own.prefix == settings.prefix) {
+                    self.ours.remove(&key);
+                }
                 report.removed.push(key);
             }
             // Gone already, with its interface or by somebody else's hand.
             (AddressOperation::Remove { .. }, Err(Refusal { code: libc::EADDRNOTAVAIL, .. })) => {}
-            (AddressOperation::Remove { key, prefix }, Err(refusal)) => {
-                let text = format!("cannot be removed as {}/{prefix}: {}", key.address, refusal.in_words());
+            (AddressOperation::Remove { key, settings }, Err(refusal)) => {
+                let text = format!(
+                    "cannot be removed as {}/{}: {}",
+                    key.address,
+                    settings.prefix,
+                    refusal.in_words()
+                );
                 report.failures.push((key, text));
             }
         }
@@ -195,7 +208,7 @@ fn held_addresses<'a>(
     for row in rows {
         if let Some(name) = names.get(&row.index) {
             let label = row.label.clone().filter(|label| label != name);
-            let settings = AddressSettings { prefix: row.prefix, label };
+            let settings = AddressSettings { prefix: row.prefix, label, details: row.details.clone() };
             held.entry(AddressKey::new(name.clone(), row.address)).or_default().push(settings);
         }
     }
@@ -210,41 +223,46 @@ fn holds(held: &HeldAddresses, key: &AddressKey, prefix: u8) -> bool {
 fn request(operation: &AddressOperation, index: u32) -> (RouteNetlinkMessage, u16) {
     match operation {
         AddressOperation::Add { key, settings } => {
-            let mut message = message(key.address, settings.prefix, index);
+            let mut message = message(key.address, settings, index);
             message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(ADDRESS_PROTOCOL)));
-            match (key.address, &settings.label) {
-                (IpAddr::V4(_), Some(label)) => {
-                    message.attributes.push(AddressAttribute::Label(label.clone()))
-                }
-                (IpAddr::V4(_), None) => {}
-                (IpAddr::V6(_), _) => message.attributes.extend(attributes_v6(settings.prefix)),
-            }
+            message.attributes.extend(attributes(key.address, settings));
+            message.header.scope = AddressScope::from(settings.details.scope);
             (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
         }
-        AddressOperation::Remove { key, prefix } => {
-            (RouteNetlinkMessage::DelAddress(message(key.address, *prefix, index)), 0)
+        AddressOperation::Remove { key, settings } => {
+            (RouteNetlinkMessage::DelAddress(message(key.address, settings, index)), 0)
         }
     }
 }
 
-fn message(address: IpAddr, prefix: u8, index: u32) -> AddressMessage {
+/// What names the address: the kernel matches IPv4 addresses by the other end and prefix length too.
+fn message(address: IpAddr, settings: &AddressSettings, index: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.prefix_len = prefix;
+    message.header.prefix_len = settings.prefix;
     message.header.index = index;
     message.attributes.push(AddressAttribute::Local(address));
-    message.attributes.push(AddressAttribute::Address(address));
+    message.attributes.push(AddressAttribute::Address(settings.details.peer.unwrap_or(address)));
     message
 }
 
-/// A virtual IPv6 address answers at once, without asking for duplicates first (the peer that held it until now may
-/// still answer), and one alone in its subnet is never chosen as a source address (it is deprecated from the start).
-fn attributes_v6(prefix: u8) -> Vec<AddressAttribute> {
-    let mut attributes = vec![AddressAttribute::Flags(AddressFlags::Nodad)];
-    if prefix == 128 {
+/// What else is said of an address.
+fn attributes(address: IpAddr, settings: &AddressSettings) -> Vec<AddressAttribute> {
+    let AddressDetails { broadcast, preferred, flags, .. } = &settings.details;
+    let mut attributes = Vec::new();
+    if let (IpAddr::V4(_), Some(label)) = (address, &settings.label) {
+        attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    if let (IpAddr::V4(_), Some(broadcast)) = (address, broadcast) {
+        attributes.push(AddressAttribute::Broadcast(*broadcast));
+    }
+    if *flags != 0 {
+        attributes.push(AddressAttribute::Flags(AddressFlags::from_bits_retain(*flags)));
+    }
+    if let Some(seconds) = preferred {
         let mut lifetimes = CacheInfo::default();
         lifetimes.ifa_valid = FOREVER;
-        lifetimes.ifa_preferred = 0;
+        lifetimes.ifa_preferred = *seconds;
         attributes.push(AddressAttribute::CacheInfo(lifetimes));
     }
     attributes
@@ -262,9 +280,9 @@ mod tests {
         let settings = AddressSettings::host(key.address);
         let mut report = AddressReport::default();
         let refusal = |code| Err(Refusal { code, text: None });
-        let add = AddressOperation::Add { key: key.clone(), settings };
+        let add = AddressOperation::Add { key: key.clone(), settings: settings.clone() };
         table.settle(add.clone(), refusal(libc::EEXIST), &mut report);
-        let remove = AddressOperation::Remove { key: key.clone(), prefix: 32 };
+        let remove = AddressOperation::Remove { key: key.clone(), settings: settings.clone() };
         table.settle(remove, refusal(libc::EADDRNOTAVAIL), &mut report);
         assert_eq!(report, AddressReport::default());
         assert!(!table.ours().contains_key(&key));

@@ -6,7 +6,8 @@
 //! - [`Socket`] and [`SocketV6`] send and receive adverts (raw IP, protocol 112);
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
-//! - [`AddressTable`] puts addresses on interfaces and takes them off again.
+//! - [`AddressTable`] puts addresses on interfaces and takes them off again;
+//! - [`RouteTable`] and [`RuleTable`] do the same with routes and routing rules.
 //!
 //! Opening [`Socket`], [`SocketV6`] and [`Announcer`] needs the capability `CAP_NET_RAW`; changing addresses needs `CAP_NET_ADMIN`.
 //! An error whose `kind()` is [`PermissionDenied`](std::io::ErrorKind::PermissionDenied) means that it is missing, and
@@ -15,15 +16,22 @@
 mod address;
 mod announce;
 mod link;
+mod marked;
 mod netlink;
+mod route;
+mod route_message;
+mod rule;
 mod socket;
 mod socket_v6;
+mod wire;
 
 use std::io;
 
 pub use address::{ADDRESS_PROTOCOL, AddressTable};
 pub use announce::{Announcer, gratuitous_arp_frame, unsolicited_advertisement_frame};
 pub use link::LinkMonitor;
+pub use route::RouteTable;
+pub use rule::RuleTable;
 pub use socket::{Arrival, Socket};
 pub use socket_v6::{ArrivalV6, SocketV6};
 

@@ -14,6 +14,7 @@ mod model;
 pub mod origin;
 mod relink;
 pub mod render;
+pub mod resolve;
 pub mod source;
 pub mod spans;
 pub mod syntax;

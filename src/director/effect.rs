@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipvs_backend::Table;
 use notify::Notice;
-use vrrp::AddressLevel;
+use vrrp::NetworkLevel;
 
 use super::event::CheckId;
 use super::journal::Entry;
@@ -22,8 +22,8 @@ pub enum Effect {
     Send(Transmission),
     /// Level: the sockets that should be open.
     Sockets(Arc<BTreeSet<SocketKey>>),
-    /// Level: the addresses that should be on interfaces, and those that should not.
-    Addresses(Level<AddressLevel>),
+    /// Level: the addresses, routes and rules that should be there, and those that should not.
+    Addresses(Level<NetworkLevel>),
     /// Level: the IPVS table.
     Table(Level<Table>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.

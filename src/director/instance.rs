@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, Wanted};
+use vrrp::{AddressKey, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
-use crate::config::{self, Pace, Transport, VirtualAddress};
+use super::meaning;
+use super::statics::Paths;
+use crate::config::{self, Pace, Transport};
 
 /// On which interfaces addresses are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub(super) enum Among {
 pub(super) struct Instance {
     pub(super) config: Arc<config::Instance>,
     pub(super) router: Router,
+    /// Routes and rules that are there while it is master.
+    pub(super) paths: Paths,
+    /// Static things that are missing and whose loss is a fault of this instance.
+    pub(super) lacks: BTreeSet<vrrp::Thing>,
     /// The interface as it is now: its index and the source address of adverts.
     place: Option<(u32, IpAddr)>,
 }
@@ -31,7 +37,7 @@ pub(super) struct Instance {
 impl Instance {
     pub(super) fn new(config: Arc<config::Instance>) -> Self {
         let router = Router::new(config.router.clone());
-        Instance { config, router, place: None }
+        Instance { config, router, paths: Paths::default(), lacks: BTreeSet::new(), place: None }
     }
 
     /// Takes over a changed configuration without losing the role.
@@ -46,7 +52,8 @@ impl Instance {
     ///
     /// `virtual_addresses` are never a source: they may be on the interface today and gone tomorrow.
     pub(super) fn observe(&mut self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>, now: Instant) {
-        let mut faults = BTreeSet::new();
+        let missing = |thing: &vrrp::Thing| Fault::Tracked(format!("static {thing}"));
+        let mut faults: BTreeSet<Fault> = self.lacks.iter().map(missing).collect();
         self.place = None;
         match links.get(&self.config.interface) {
             None => {
@@ -135,9 +142,8 @@ impl Instance {
         self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
             let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
             let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
-            let VirtualAddress { prefix, label, .. } = virtual_address;
-            let present = || Wanted::Present(AddressSettings { prefix: *prefix, label: label.clone() });
-            (key, if master { present() } else { Wanted::Absent { prefix: *prefix } })
+            let present = || Wanted::Present(meaning::address(virtual_address));
+            (key, if master { present() } else { Wanted::Absent { prefix: virtual_address.prefix } })
         })
     }
 

@@ -88,6 +88,22 @@ pub enum Entry {
         /// Why not; `None` when it is back.
         unavailable: Option<String>,
     },
+    /// A line of the configuration that cannot be done.
+    LeftOut {
+        /// Which, and why.
+        what: String,
+    },
+    /// Somebody else took away what we had put there.
+    Taken {
+        /// Addresses, routes, rules.
+        what: String,
+        /// The process that did it, if known.
+        by: Option<String>,
+        /// Whether it has happened again and again.
+        quarrel: bool,
+        /// What was done about it.
+        outcome: String,
+    },
     /// The daemon lets go of everything.
     Stopping,
 }
@@ -100,7 +116,10 @@ impl Entry {
             Entry::Refused { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
-            Entry::CheckFlipped { up: false, .. }
+            Entry::Taken { quarrel: true, .. } => Severity::Error,
+            Entry::Taken { .. }
+            | Entry::LeftOut { .. }
+            | Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. } => Severity::Warning,
             Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
@@ -143,6 +162,18 @@ impl fmt::Display for Entry {
             }
             Entry::Ipvs { unavailable: None } => {
                 write!(f, "virtual servers are served: the IPVS table is within reach")
+            }
+            Entry::LeftOut { what } => f.write_str(what),
+            Entry::Taken { what, by, quarrel, outcome } => {
+                let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+                match quarrel {
+                    false => write!(f, "{what}: taken away{by}, {outcome}"),
+                    true => write!(
+                        f,
+                        "{what}: taken away again and again{by}, and put back more and more slowly; \
+                         whatever does this must be told to leave it alone"
+                    ),
+                }
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

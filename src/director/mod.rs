@@ -14,10 +14,13 @@ pub mod effect;
 pub mod event;
 mod instance;
 pub mod journal;
+mod meaning;
 mod pool;
 mod routers;
 mod services;
 pub mod snapshot;
+mod statics;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -26,7 +29,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipvs_backend::{DestinationKey, ServiceKey, Table};
 use notify::{Heading, Notice};
-use vrrp::{AddressLevel, Links};
+use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use effect::{Effect, Level, SocketKey, Transmission};
@@ -35,6 +38,8 @@ use instance::Instance;
 use journal::Entry;
 use pool::Pool;
 use snapshot::OwnerStatus;
+use statics::Statics;
+use taken::Thefts;
 
 use crate::config::Config;
 
@@ -129,7 +134,11 @@ pub struct Director {
     adverts: VecDeque<Transmission>,
     pending: VecDeque<Pending>,
     sockets: Arc<BTreeSet<SocketKey>>,
-    addresses: Published<AddressLevel>,
+    addresses: Published<NetworkLevel>,
+    statics: Statics,
+    /// Lines of routes, rules and static addresses that cannot be done, and why.
+    left_out: Vec<String>,
+    thefts: Thefts,
     table: Published<Table>,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
@@ -154,6 +163,9 @@ impl Director {
             pending: VecDeque::new(),
             sockets: Arc::default(),
             addresses: Published::default(),
+            statics: Statics::default(),
+            left_out: Vec::new(),
+            thefts: Thefts::default(),
             table: Published::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
@@ -173,7 +185,8 @@ impl Director {
             // No script is asked for yet.
             Event::ScriptDone { .. } => {}
             Event::TableApplied(report) => self.table_applied(report),
-            Event::AddressesApplied(report) => self.addresses_applied(report),
+            Event::AddressesApplied(report) => self.addresses_applied(report, now),
+            Event::Taken(things) => self.things_taken(things, now),
             Event::Stop => self.stop(now),
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Director;
 use super::instance::Instance;
 use super::pool::{Pool, words};
+pub use super::taken::TakenStatus;
 
 /// The brain's state at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,8 +25,14 @@ pub struct Snapshot {
     pub services: Vec<ServiceStatus>,
     /// The IPVS table's owner.
     pub ipvs: OwnerStatus,
-    /// The addresses' owner.
+    /// The owner of addresses, routes and rules.
     pub addresses: OwnerStatus,
+    /// Addresses, routes and rules of ours that somebody else took away.
+    #[serde(default)]
+    pub taken: Vec<TakenStatus>,
+    /// How often that happened since the start.
+    #[serde(default)]
+    pub taken_total: u64,
     /// Adverts that no instance was there for, by kind.
     pub stray_adverts: BTreeMap<String, u64>,
 }
@@ -128,13 +135,18 @@ pub struct OwnerStatus {
 impl Director {
     /// The state at this instant.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut addresses = self.addresses.status();
+        addresses.failures.extend(self.left_out.iter().cloned());
+        let (taken, taken_total) = self.taken_status(now);
         Snapshot {
+            taken,
+            taken_total,
             router_id: self.router_id().to_owned(),
             generation: self.generation,
             instances: self.instances.iter().map(|(name, i)| instance_status(name, i, now)).collect(),
             services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
             ipvs: self.table.status(),
-            addresses: self.addresses.status(),
+            addresses,
             stray_adverts: self.stray_adverts.clone(),
         }
     }

@@ -5,12 +5,17 @@
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
 mod announcements;
+mod culprit;
+mod holdings;
 mod host;
 pub(crate) mod inbox;
+mod lent;
 mod links;
 mod mail;
+mod names;
 mod namespace;
 mod network;
+mod onlooker;
 mod priority;
 mod probes;
 mod recorder;
@@ -31,13 +36,14 @@ use ipvs_backend::KernelError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
-use vrrp::io::{AddressTable, LinkMonitor};
+use vrrp::io::{LinkMonitor, TableWatch};
 
 use crate::config::{self, Colour, Manner, Purpose, Reading};
 use crate::control;
 use crate::director::Director;
 use crate::director::effect::Level;
 use crate::director::event::Event;
+use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
@@ -177,10 +183,11 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
-    let (our_addresses, our_services) =
-        (runtime_dir.remembered("addresses"), runtime_dir.remembered("services"));
-    let addresses = AddressTable::open(our_addresses.keys())
-        .map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
+    let our_services = runtime_dir.remembered("services");
+    let holdings =
+        Holdings::open(runtime_dir).map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
+    let table_watch =
+        TableWatch::open(holdings.ports()).map_err(|e| cannot("hear of changes of addresses")(&e))?;
     let birth = host::birth();
     let recorder = options.record.as_ref().map(|path| Recorder::create(path, &birth)).transpose();
     let recorder = recorder.map_err(|e| cannot("record")(&e))?;
@@ -196,7 +203,11 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
 
     let network = spawn("network", {
         let inbox = inbox.clone();
-        move || network::work(addresses, our_addresses, &network_queue, &inbox)
+        move || network::work(holdings, &network_queue, &inbox)
+    })?;
+    spawn("onlooker", {
+        let jobs = network_jobs.clone();
+        move || onlooker::work(table_watch, &jobs)
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
@@ -239,8 +250,8 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
             wish = signals.next() => obey(wish, &inbox, &requests).await,
         }
     };
-    drop(network_jobs);
     join(brain);
+    let _ = network_jobs.send(Job::End);
     join(network);
     join(table);
     if tokio::time::timeout(LAST_MAIL, mailer).await.is_err() {

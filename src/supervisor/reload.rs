@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::Options;
 use super::host;
 use super::inbox::Sender;
+use super::names;
 use super::namespace;
 use crate::config::{self, Colour, Complaint, Config, Difference, Manner, Reading};
 use crate::director::event::Event;
@@ -102,7 +103,8 @@ impl Reloader {
 
     async fn take_over(&mut self, reading: Reading) -> ReloadOutcome {
         let rendered = reading.render(Colour::Never);
-        let Some(config) = reading.config else {
+        let compat = reading.compat;
+        let Some(mut config) = reading.config else {
             error!("the configuration is refused and the running one goes on:\n{rendered}");
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
@@ -114,6 +116,8 @@ impl Reloader {
         if !rendered.is_empty() {
             warn!("the configuration is taken over with complaints:\n{rendered}");
         }
+        config.global.compat |= compat;
+        names::look_up(&mut config);
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);
         let summary = summary(&difference);

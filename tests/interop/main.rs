@@ -10,6 +10,7 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net};
 
+mod kernel;
 mod pair;
 mod texts;
 mod verdict;
@@ -59,6 +60,12 @@ fn each(case: fn(&Instance), instances: &[Instance]) {
                 .expect("threads are not that scarce");
         }
     });
+}
+
+#[test]
+fn the_kernel_holds_the_same_addresses_routes_and_rules() {
+    in_namespaces!();
+    kernel::the_kernel_holds_the_same();
 }
 
 #[test]

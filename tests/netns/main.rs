@@ -14,6 +14,7 @@ mod pair;
 mod refused;
 mod reload;
 mod stall;
+mod taken;
 
 /// How long a thing may take on a busy machine, beyond what the protocol asks for.
 const SLACK: Duration = Duration::from_secs(2);

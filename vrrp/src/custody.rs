@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Losses that are made good at once; those that follow in the same episode are made good after a pause.
 pub const AT_ONCE: u32 = 4;
 
@@ -34,7 +36,7 @@ struct Episode {
 }
 
 /// What a loss means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loss {
     /// The first of an episode.
     First,
@@ -81,9 +83,9 @@ impl<K: Ord + Clone> Custody<K> {
         self.episodes.remove(key);
     }
 
-    /// Whether nothing is going on.
-    pub fn is_empty(&self) -> bool {
-        self.episodes.is_empty()
+    /// What has an episode.
+    pub fn held(&self) -> impl Iterator<Item = &K> {
+        self.episodes.keys()
     }
 
     /// When something that is held back may be put back.
@@ -146,6 +148,6 @@ mod tests {
         }
         assert!(custody.holds_back(&1, now));
         custody.pardon(&1);
-        assert!(!custody.holds_back(&1, now) && custody.is_empty());
+        assert!(!custody.holds_back(&1, now) && custody.held().next().is_none());
     }
 }

@@ -29,6 +29,7 @@ pub mod rule;
 pub mod settings;
 mod stage;
 pub mod state;
+pub mod thing;
 mod words;
 
 pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, Wanted};
@@ -44,3 +45,4 @@ pub use router::Router;
 pub use rule::{RuleKey, RuleLevel, RuleSettings};
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+pub use thing::{NetworkLevel, Thing};

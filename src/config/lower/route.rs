@@ -1,5 +1,6 @@
 //! Lines of `virtual_routes` and `static_routes`, in iproute2's words.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
@@ -136,7 +137,7 @@ struct Parts {
     scope: Option<Id>,
     mtu: Option<(u32, bool)>,
     place: Option<Insertion>,
-    others: std::collections::BTreeMap<String, Vec<String>>,
+    others: BTreeMap<String, Vec<String>>,
     watch: Watch,
 }
 
@@ -308,6 +309,10 @@ impl Draft {
             );
             others.remove("expires");
         }
+        for what in unsupported(&hop, &hops, &others) {
+            let message = format!("`{what}` of a route is not supported yet");
+            context.error(Code::NotSupportedYet, span, message);
+        }
         let own =
             |words: &Vec<String>| words.first().is_some_and(|name| name == "keepalived" || name == "18");
         if watch != Watch::Off && others.get("protocol").is_some_and(|words| !own(words)) {
@@ -337,6 +342,15 @@ impl Draft {
             watch,
         })
     }
+}
+
+/// Words of a route that nothing can be done about yet, and without which packets would go elsewhere.
+fn unsupported(hop: &Hop, hops: &[Hop], others: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let wrapped = hops.iter().chain([hop]).filter_map(|hop| hop.encapsulation.first());
+    let mut found: Vec<String> =
+        wrapped.filter(|kind| *kind == "ila").map(|kind| format!("encap {kind}")).collect();
+    found.extend(others.get_key_value("vrf").map(|(name, _)| name.clone()));
+    found
 }
 
 /// The attribute of that name, under its current name.

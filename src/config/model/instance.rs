@@ -30,12 +30,12 @@ pub struct Instance {
     pub alert: bool,
     /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
     pub extra_garp: Option<ExtraGarp>,
-
-    // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
     pub rules: Vec<Rule>,
+
+    // Nothing of the rest is in effect yet.
     /// Commands that hear of changes of state.
     pub notify: Notify,
     /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
@@ -139,7 +139,7 @@ pub struct Conduct {
     pub ignore_interface: bool,
     /// `use_vmac_addr`: addresses on other interfaces get one with a virtual MAC address too.
     pub vmac_everywhere: bool,
-    /// `promote_secondaries`.
+    /// `promote_secondaries`, which is in effect.
     pub promote_secondaries: bool,
 }
 

@@ -70,6 +70,11 @@ impl AddressTable {
         Ok(())
     }
 
+    /// The netlink port that this table's changes are made by.
+    pub fn port(&self) -> u32 {
+        self.kernel.port()
+    }
+
     /// The addresses that are ours, as we put them there.
     pub fn ours(&self) -> &OwnAddresses {
         &self.ours
@@ -81,8 +86,8 @@ impl AddressTable {
     pub fn add_missing(&mut self, wanted: &AddressLevel) -> Vec<AddressKey> {
         let mut report = AddressReport::default();
         let indexes = indexes(wanted.keys());
-        let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
-        let mut operations = plan(&held_addresses(&self.rows, &names), wanted, &self.ours);
+        let held = held_addresses(&self.rows, &by_index(&indexes));
+        let mut operations = plan(&held, wanted, &self.ours);
         let is_addition = |operation: &AddressOperation| {
             matches!(operation, AddressOperation::Add { .. })
                 && indexes.contains_key(&operation.key().interface)
@@ -99,22 +104,40 @@ impl AddressTable {
     /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
     /// tried again at the next call.
     pub fn converge(&mut self, wanted: &AddressLevel) -> AddressReport {
-        let mut report = AddressReport::default();
-        if let Err(error) = self.refresh() {
-            let text = format!("the kernel's addresses cannot be read: {error}");
-            report.failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
-            return report;
+        match self.examine() {
+            Ok(lost) => AddressReport { lost, ..self.apply(wanted) },
+            Err(error) => {
+                let text = format!("the kernel's addresses cannot be read: {error}");
+                let failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
+                AddressReport { failures, ..AddressReport::default() }
+            }
         }
-        let indexes = indexes(wanted.keys().chain(self.ours.keys()));
-        let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
+    }
+
+    /// The first half of [`converge`](Self::converge): reads the kernel's addresses and tells which of ours are gone.
+    ///
+    /// # Errors
+    /// Whatever the netlink socket says.
+    pub fn examine(&mut self) -> io::Result<Vec<AddressKey>> {
+        self.refresh()?;
+        let names = by_index(&indexes(self.ours.keys()));
         let held = held_addresses(&self.rows, &names);
+        let mut lost = Vec::new();
         self.ours.retain(|key, own| {
             let there = holds(&held, key, own.prefix);
             if !there {
-                report.lost.push(key.clone());
+                lost.push(key.clone());
             }
             there
         });
+        Ok(lost)
+    }
+
+    /// The second half: carries out what is missing to the `wanted` level, as the kernel was when it was last read.
+    pub fn apply(&mut self, wanted: &AddressLevel) -> AddressReport {
+        let mut report = AddressReport::default();
+        let indexes = indexes(wanted.keys().chain(self.ours.keys()));
+        let held = held_addresses(&self.rows, &by_index(&indexes));
         let mut operations = plan(&held, wanted, &self.ours);
         operations.retain(|operation| match indexes.contains_key(&operation.key().interface) {
             true => true,
@@ -197,6 +220,10 @@ fn indexes<'a>(keys: impl Iterator<Item = &'a AddressKey>) -> BTreeMap<String, u
     let names: BTreeSet<&String> = keys.map(|key| &key.interface).collect();
     let index = |name: &String| -> Result<u32, Errno> { if_nametoindex(name.as_str()) };
     names.into_iter().filter_map(|name| Some((name.clone(), index(name).ok()?))).collect()
+}
+
+fn by_index(indexes: &BTreeMap<String, u32>) -> BTreeMap<u32, String> {
+    indexes.iter().map(|(name, index)| (*index, name.clone())).collect()
 }
 
 /// Addresses on the interfaces named, by key.

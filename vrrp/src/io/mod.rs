@@ -7,7 +7,8 @@
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
 //! - [`AddressTable`] puts addresses on interfaces and takes them off again;
-//! - [`RouteTable`] and [`RuleTable`] do the same with routes and routing rules.
+//! - [`RouteTable`] and [`RuleTable`] do the same with routes and routing rules;
+//! - [`TableWatch`] hears when somebody else takes away what they made.
 //!
 //! Opening [`Socket`], [`SocketV6`] and [`Announcer`] needs the capability `CAP_NET_RAW`; changing addresses needs `CAP_NET_ADMIN`.
 //! An error whose `kind()` is [`PermissionDenied`](std::io::ErrorKind::PermissionDenied) means that it is missing, and
@@ -23,6 +24,7 @@ mod route_message;
 mod rule;
 mod socket;
 mod socket_v6;
+mod watch;
 mod wire;
 
 use std::io;
@@ -34,6 +36,7 @@ pub use route::RouteTable;
 pub use rule::RuleTable;
 pub use socket::{Arrival, Socket};
 pub use socket_v6::{ArrivalV6, SocketV6};
+pub use watch::{Rumour, TableWatch};
 
 /// Says in an error's text which step failed, keeping its kind, and names the capability that a refusal asks for.
 fn at_step(step: impl std::fmt::Display, capability: &str, error: io::Error) -> io::Error {

@@ -34,7 +34,7 @@ const BATCH: usize = 64;
 const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Room for one datagram of the kernel, bytes; dumps come in pieces of at most 32 KiB.
-const DATAGRAM: usize = 64 << 10;
+pub(super) const DATAGRAM: usize = 64 << 10;
 
 /// How often a dump is repeated when the table changed meanwhile.
 const DUMP_ATTEMPTS: usize = 8;
@@ -273,6 +273,16 @@ impl Subscription {
         Ok(Self(socket))
     }
 
+    /// The next datagram, whole.
+    pub(super) fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Heard> {
+        match receive(&self.0, buffer) {
+            Ok(()) => Ok(Heard::Datagram),
+            Err(error) if is_overrun(&error) => Ok(Heard::Overrun),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Heard::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads away everything that waits and says whether there was anything. An overrun counts: something was said,
     /// we only missed what.
     pub(super) fn drain(&self) -> io::Result<bool> {
@@ -288,6 +298,17 @@ impl Subscription {
             }
         }
     }
+}
+
+/// What a subscription has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A datagram, now in the buffer.
+    Datagram,
+    /// More was said than there was room for.
+    Overrun,
+    /// Nothing waits.
+    Nothing,
 }
 
 impl AsFd for Subscription {
@@ -333,7 +354,7 @@ fn is_overrun(error: &io::Error) -> bool {
 }
 
 /// The messages of one datagram; what is malformed ends the list.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let message = NetlinkBuffer::new_checked(rest).ok()?;
@@ -377,7 +398,7 @@ fn link_row(payload: &[u8]) -> Option<LinkRow> {
     })
 }
 
-fn address_row(payload: &[u8]) -> Option<AddressRow> {
+pub(super) fn address_row(payload: &[u8]) -> Option<AddressRow> {
     let header = AddressHeader::parse(payload).ok()?;
     let (mut local, mut address, mut label, mut protocol) = (None, None, None, 0);
     let mut details = AddressDetails { scope: u8::from(header.scope), ..AddressDetails::default() };

@@ -25,6 +25,8 @@ const RTM_NEWROUTE: u16 = 24;
 pub struct RouteTable {
     kernel: Netlink,
     ours: OwnRoutes,
+    /// Routes with our marks, as last read.
+    held: Vec<RouteKey>,
 }
 
 impl RouteTable {
@@ -34,10 +36,14 @@ impl RouteTable {
     /// Whatever the netlink socket says. The missing right to change routes is no error here; each change will report
     /// it.
     pub fn open(predecessors: OwnRoutes) -> io::Result<Self> {
-        let mut table = Self { kernel: Netlink::open_strict()?, ours: predecessors };
-        let held = table.read(&table.protocols(&RouteLevel::new()))?;
-        note_losses(&mut table.ours, |key| is_held(&held, key), &mut RouteReport::default());
+        let mut table = Self { kernel: Netlink::open_strict()?, ours: predecessors, held: Vec::new() };
+        table.examine(&RouteLevel::new())?;
         Ok(table)
+    }
+
+    /// The netlink port that this table's changes are made by.
+    pub fn port(&self) -> u32 {
+        self.kernel.port()
     }
 
     /// The routes that are ours, as we made them.
@@ -48,20 +54,31 @@ impl RouteTable {
     /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
     /// tried again at the next call. Nothing is asked of the kernel where nothing is wanted and nothing is ours.
     pub fn converge(&mut self, wanted: &RouteLevel) -> RouteReport {
-        let mut report = RouteReport::default();
-        if wanted.is_empty() && self.ours.is_empty() {
-            return report;
-        }
-        let held = match self.read(&self.protocols(wanted)) {
-            Ok(held) => held,
+        match self.examine(wanted) {
+            Ok(lost) => RouteReport { lost, ..self.apply(wanted) },
             Err(error) => {
                 let text = format!("the kernel's routes cannot be read: {error}");
-                report.failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
-                return report;
+                let failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
+                RouteReport { failures, ..RouteReport::default() }
             }
-        };
-        note_losses(&mut self.ours, |key| is_held(&held, key), &mut report);
-        let mut changes = plan(|key| is_held(&held, key), wanted, &self.ours);
+        }
+    }
+
+    /// The first half of [`converge`](Self::converge): reads the kernel's routes and tells which of ours are gone.
+    ///
+    /// # Errors
+    /// Whatever the netlink socket says.
+    pub fn examine(&mut self, wanted: &RouteLevel) -> io::Result<Vec<RouteKey>> {
+        let mut report = RouteReport::default();
+        self.held = self.read(&self.protocols(wanted))?;
+        note_losses(&mut self.ours, |key| is_held(&self.held, key), &mut report);
+        Ok(report.lost)
+    }
+
+    /// The second half: carries out what is missing to the `wanted` level, as the kernel was when it was last read.
+    pub fn apply(&mut self, wanted: &RouteLevel) -> RouteReport {
+        let mut report = RouteReport::default();
+        let mut changes = plan(|key| is_held(&self.held, key), wanted, &self.ours);
         order(&mut changes);
         // No such process: there is no such route. The others: its interface or its network is gone.
         let gone = [libc::ESRCH, libc::ENODEV, libc::ENETDOWN, libc::ENETUNREACH, libc::EHOSTUNREACH];

@@ -35,8 +35,8 @@ const SCOPE_HOST: u8 = 254;
 const SCOPE_NOWHERE: u8 = 255;
 
 // Kinds: `RTN_…`.
-const UNICAST: u8 = 1;
 const LOCAL: u8 = 2;
+const BROADCAST: u8 = 3;
 const MULTICAST: u8 = 5;
 const NAT: u8 = 10;
 
@@ -90,14 +90,12 @@ pub(super) fn message(key: &RouteKey, settings: Option<&RouteSettings>) -> Resul
     Ok(message)
 }
 
-/// As far as a route of its kind reaches, unless something else is said; as iproute2 has it.
+/// As far as a route of its kind reaches, unless something else is said.
 fn scope(key: &RouteKey, settings: &RouteSettings) -> u8 {
-    let direct = || key.ways.iter().all(|way| way.gateway.is_none());
     match (settings.scope, key.kind) {
         (Some(scope), _) => scope,
         (None, LOCAL | NAT) => SCOPE_HOST,
-        (None, 3..=MULTICAST) => SCOPE_LINK,
-        (None, UNICAST) if direct() && key.destination.is_ipv4() => SCOPE_LINK,
+        (None, BROADCAST..=MULTICAST) => SCOPE_LINK,
         (None, _) => SCOPE_UNIVERSE,
     }
 }

@@ -1,6 +1,7 @@
 //! The one owner of the routing rules we make, and rules in the kernel's own form: `struct fib_rule_hdr` and
 //! attributes, as in `<linux/fib_rules.h>`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -44,6 +45,8 @@ const HEADER: usize = 12;
 pub struct RuleTable {
     kernel: Netlink,
     ours: OwnRules,
+    /// All rules, as last read.
+    held: BTreeSet<RuleKey>,
 }
 
 impl RuleTable {
@@ -53,12 +56,15 @@ impl RuleTable {
     /// Whatever the netlink socket says. The missing right to change rules is no error here; each change will report
     /// it.
     pub fn open(predecessors: OwnRules) -> io::Result<Self> {
-        let mut table = Self { kernel: Netlink::open_strict()?, ours: predecessors };
-        if !table.ours.is_empty() {
-            let held = table.read()?;
-            note_losses(&mut table.ours, |key| held.contains(key), &mut RuleReport::default());
-        }
+        let kernel = Netlink::open_strict()?;
+        let mut table = Self { kernel, ours: predecessors, held: BTreeSet::new() };
+        table.examine(&RuleLevel::new())?;
         Ok(table)
+    }
+
+    /// The netlink port that this table's changes are made by.
+    pub fn port(&self) -> u32 {
+        self.kernel.port()
     }
 
     /// The rules that are ours.
@@ -69,20 +75,34 @@ impl RuleTable {
     /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
     /// tried again at the next call. Nothing is asked of the kernel where nothing is wanted and nothing is ours.
     pub fn converge(&mut self, wanted: &RuleLevel) -> RuleReport {
-        let mut report = RuleReport::default();
-        if wanted.is_empty() && self.ours.is_empty() {
-            return report;
-        }
-        let held = match self.read() {
-            Ok(held) => held,
+        match self.examine(wanted) {
+            Ok(lost) => RuleReport { lost, ..self.apply(wanted) },
             Err(error) => {
                 let text = format!("the kernel's rules cannot be read: {error}");
-                report.failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
-                return report;
+                let failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
+                RuleReport { failures, ..RuleReport::default() }
             }
-        };
-        note_losses(&mut self.ours, |key| held.contains(key), &mut report);
-        let mut changes = plan(|key| held.contains(key), wanted, &self.ours);
+        }
+    }
+
+    /// The first half of [`converge`](Self::converge): reads the kernel's rules and tells which of ours are gone.
+    ///
+    /// # Errors
+    /// Whatever the netlink socket says.
+    pub fn examine(&mut self, wanted: &RuleLevel) -> io::Result<Vec<RuleKey>> {
+        if wanted.is_empty() && self.ours.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut report = RuleReport::default();
+        self.held = self.read()?.into_iter().collect();
+        note_losses(&mut self.ours, |key| self.held.contains(key), &mut report);
+        Ok(report.lost)
+    }
+
+    /// The second half: carries out what is missing to the `wanted` level, as the kernel was when it was last read.
+    pub fn apply(&mut self, wanted: &RuleLevel) -> RuleReport {
+        let mut report = RuleReport::default();
+        let mut changes = plan(|key| self.held.contains(key), wanted, &self.ours);
         order(&mut changes);
         carry_out(&mut self.kernel, &mut self.ours, changes, request, &[libc::ENOENT], &mut report);
         report
@@ -193,7 +213,7 @@ fn number_of(action: Action) -> u8 {
 }
 
 /// Reads a rule.
-fn held_rule(payload: &[u8]) -> Option<RuleKey> {
+pub(super) fn held_rule(payload: &[u8]) -> Option<RuleKey> {
     let &[family, to_length, from_length, tos, table, _, _, action, f0, f1, f2, f3] =
         payload.get(..HEADER)?
     else {

@@ -5,13 +5,15 @@
 //! is a mistake in the case.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use lab::in_namespaces;
-use lab::netns::{Instance, Net};
+use lab::netns::{Instance, Net, Program};
 
 mod kernel;
 mod pair;
+mod programs;
 mod texts;
 mod verdict;
 
@@ -126,6 +128,22 @@ fn nopreempt_is_kept() {
 fn a_wrong_password_is_no_master() {
     in_namespaces!();
     pair::wrong_password(&password(v2()));
+}
+
+#[test]
+fn programs_are_told_what_keepalived_tells_them() {
+    in_namespaces!();
+    let ours = Program::Directord(Path::new(env!("CARGO_BIN_EXE_directord")).to_owned());
+    let (ours, mut theirs) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| programs::life(&Program::Keepalived));
+        (programs::life(&ours), theirs.join().expect("it lived"))
+    });
+    for (_, lines) in theirs.iter_mut().filter(|(diary, _)| diary == "pipe") {
+        if lines.last().is_some_and(|line| line != programs::UNREAD) {
+            lines.push(programs::UNREAD.to_owned());
+        }
+    }
+    assert_eq!(ours, theirs);
 }
 
 #[test]

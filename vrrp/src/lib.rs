@@ -19,6 +19,7 @@ pub mod custody;
 pub mod datagram;
 pub mod election;
 pub mod error;
+pub mod group;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
@@ -30,6 +31,7 @@ pub mod settings;
 mod stage;
 pub mod state;
 pub mod thing;
+pub mod track;
 mod words;
 
 pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, Wanted};
@@ -46,3 +48,4 @@ pub use rule::{RuleKey, RuleLevel, RuleSettings};
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
 pub use thing::{NetworkLevel, Thing};
+pub use track::Weight;

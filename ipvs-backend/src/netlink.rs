@@ -22,6 +22,7 @@ use crate::codec::{self, Body, Info, Malformed, Messages, Request};
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::ServiceKey;
 use crate::model::{Service, Table};
+use crate::sync::{SyncChange, SyncDaemons};
 use crate::{KernelError, Operation};
 
 /// Changes per send: at most 54 KiB of them (a change takes at most 212 bytes), below the 64 KiB that any
@@ -270,6 +271,47 @@ impl Kernel for NetlinkKernel {
             self.apply_batch(batch, number * BATCH, &mut rejections)?;
         }
         Ok(rejections)
+    }
+
+    fn daemons(&mut self) -> Result<SyncDaemons, KernelError> {
+        for _ in 0..DUMPS {
+            let mut daemons = SyncDaemons::new();
+            let outcome = self.exchange(Request::Daemons, |item| {
+                daemons.extend(codec::decode_daemon(item)?);
+                Ok(())
+            })?;
+            match outcome {
+                Outcome::Complete => return Ok(daemons),
+                Outcome::Interrupted => {}
+                Outcome::Refused(Errno::ENOENT) => self.family = self.resolve()?,
+                Outcome::Refused(errno) => return Err(unexpected("reading the sync daemons", errno)),
+            }
+        }
+        Err(KernelError::Unsettled)
+    }
+
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
+        // The kernel does not acknowledge the stop of a daemon that was started a moment ago and never ran, so a
+        // question that is always answered goes right behind: requests are worked off in order.
+        let first = self.take_sequences(2);
+        self.outgoing.clear();
+        codec::request(&mut self.outgoing, self.family, first, Request::Daemon(change));
+        codec::request(&mut self.outgoing, self.family, first.wrapping_add(1), Request::Info);
+        send(&self.socket, &self.outgoing)?;
+        let mut refused = None;
+        loop {
+            let datagram = receive(&self.socket, &mut self.incoming)?;
+            for answer in Messages::new(datagram) {
+                let answer = answer.map_err(malformed)?;
+                match (answer.sequence.wrapping_sub(first), answer.body) {
+                    (0 | 1, Body::Overrun) => return Err(KernelError::Overrun),
+                    (0, Body::Refused { errno: Errno::EPERM, .. }) => return Err(KernelError::NoPrivilege),
+                    (0, Body::Refused { errno, .. }) => refused = Some(errno),
+                    (1, Body::Refused { .. } | Body::Acknowledged | Body::Done) => return Ok(refused),
+                    _ => {}
+                }
+            }
+        }
     }
 }
 

@@ -101,11 +101,12 @@ impl Config {
         !(self.static_addresses.is_empty() && self.static_routes.is_empty() && self.static_rules.is_empty())
     }
 
-    /// Whether nothing is asked for: no instance, no virtual server, and nothing static.
+    /// Whether nothing is asked for: no instance, no watched neighbour, no virtual server, and nothing static.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
             && !self.has_statics()
             && self.idle.is_empty()
+            && self.neighbours.is_empty()
             && self.services.is_empty()
             && self.group_services.is_empty()
     }

@@ -79,6 +79,15 @@ pub enum Entry {
         /// The base and what is added.
         why: String,
     },
+    /// A watched neighbour came or went.
+    Neighbour {
+        /// Its name.
+        name: String,
+        /// Whether it is up now.
+        up: bool,
+        /// Its address, and why it was lost.
+        words: String,
+    },
     /// A check failed or passed again.
     CheckFlipped {
         /// The virtual server.
@@ -143,6 +152,16 @@ pub enum Entry {
         /// What was done about it.
         outcome: String,
     },
+    /// The connection synchronisation daemons were changed.
+    Synchronizing {
+        /// Those that run now, in words.
+        daemons: Vec<String>,
+    },
+    /// A connection synchronisation daemon does not run as it should.
+    SyncRefused {
+        /// What was refused, and why.
+        what: String,
+    },
     /// The daemon lets go of everything.
     Stopping,
 }
@@ -154,6 +173,7 @@ impl Entry {
             Entry::Transition { to: vrrp::State::Fault, .. }
             | Entry::GroupTransition { to: vrrp::State::Fault, .. } => Severity::Error,
             Entry::Refused { .. }
+            | Entry::SyncRefused { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::Taken { quarrel: true, .. } => Severity::Error,
@@ -163,6 +183,7 @@ impl Entry {
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
+            | Entry::Neighbour { up: false, .. }
             | Entry::Tracker { reading: Reading::Down, .. } => Severity::Warning,
             Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
             _ => Severity::Info,
@@ -190,6 +211,7 @@ impl fmt::Display for Entry {
                 write!(f, "vrrp_instance {instance}: priority {from} -> {to}: {why}")
             }
             Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
+            Entry::Neighbour { name, words, .. } => write!(f, "bfd_instance {name}: {words}"),
             Entry::CheckFlipped { service, server, check, up, reason } => {
                 let word = if *up { "passes again" } else { "failed" };
                 write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
@@ -229,6 +251,11 @@ impl fmt::Display for Entry {
                          whatever does this must be told to leave it alone"
                     ),
                 }
+            }
+            Entry::Synchronizing { daemons } if daemons.is_empty() => write!(f, "lvs_sync_daemon: none runs"),
+            Entry::Synchronizing { daemons } => write!(f, "lvs_sync_daemon: {}", daemons.join("; ")),
+            Entry::SyncRefused { what } => {
+                write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

@@ -11,10 +11,13 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
+mod bfd;
+mod frr;
 mod kernel;
 mod pair;
 mod programs;
 mod texts;
+mod tracked;
 mod verdict;
 
 const WE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -47,14 +50,30 @@ fn password(instance: Instance) -> Instance {
     Instance { password: Some("opensesm".into()), ..instance }
 }
 
+/// The same with an authentication header before each advert.
+fn header(instance: Instance) -> Instance {
+    Instance { more: "authentication {\nauth_type AH\nauth_pass opensesm\n}".into(), ..instance }
+}
+
+/// The same in another group.
+fn other_group(instance: Instance) -> Instance {
+    Instance { more: "mcast_dst_ip 224.0.0.77".into(), ..instance }
+}
+
+/// The same by unicast, with the checksum of very old versions.
+fn old_checksum(instance: Instance) -> Instance {
+    Instance { more: "old_unicast_checksum".into(), ..unicast(instance) }
+}
+
 /// Runs one case on several instances at once: with whole seconds between adverts each is mostly waiting.
 fn each(case: fn(&Instance), instances: &[Instance]) {
     std::thread::scope(|s| {
         for instance in instances {
             let cast = if instance.unicast.is_some() { "unicast" } else { "multicast" };
-            let with = instance.password.as_ref().map_or("", |_| ", password");
+            let with = instance.password.as_ref().map_or(String::new(), |_| ", password".into());
+            let more = instance.more.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
             let family = if instance.vip().is_ipv6() { "IPv6" } else { "IPv4" };
-            let name = format!("version {}, {family}, {cast}{with}", instance.version);
+            let name = format!("version {}, {family}, {cast}{with} {more}", instance.version);
             let case = move || case(instance);
             std::thread::Builder::new()
                 .name(name)
@@ -73,13 +92,13 @@ fn the_kernel_holds_the_same_addresses_routes_and_rules() {
 #[test]
 fn backup_v2() {
     in_namespaces!();
-    each(pair::as_backup, &[v2(), unicast(v2()), password(v2())]);
+    each(pair::as_backup, &[v2(), unicast(v2()), password(v2()), header(v2()), unicast(header(v2()))]);
 }
 
 #[test]
 fn master_v2() {
     in_namespaces!();
-    each(pair::as_master, &[v2(), unicast(v2()), password(v2())]);
+    each(pair::as_master, &[v2(), unicast(v2()), password(v2()), header(v2()), unicast(header(v2()))]);
 }
 
 #[test]
@@ -119,6 +138,25 @@ fn master_ipv6() {
 }
 
 #[test]
+fn other_groups_and_checksums() {
+    in_namespaces!();
+    each(pair::as_backup, &[other_group(v3()), old_checksum(v3())]);
+    each(pair::as_master, &[other_group(v3()), old_checksum(v3())]);
+}
+
+#[test]
+fn a_peer_with_the_old_checksum_is_answered_in_kind() {
+    in_namespaces!();
+    pair::old_checksum_found_out(&unicast(v3()));
+}
+
+#[test]
+fn a_wrong_header_is_no_master() {
+    in_namespaces!();
+    pair::wrong_header(&header(v2()));
+}
+
+#[test]
 fn nopreempt_is_kept() {
     in_namespaces!();
     each(pair::nopreempt, &[v2(), v3(), v3().v6()]);
@@ -128,6 +166,24 @@ fn nopreempt_is_kept() {
 fn a_wrong_password_is_no_master() {
     in_namespaces!();
     pair::wrong_password(&password(v2()));
+}
+
+#[test]
+fn a_sync_group_follows_the_interface_that_one_member_tracks() {
+    in_namespaces!();
+    tracked::interface();
+}
+
+#[test]
+fn a_sync_group_follows_a_file_a_script_and_an_operator() {
+    in_namespaces!();
+    tracked::file_script_and_operator();
+}
+
+#[test]
+fn a_sync_group_follows_a_process() {
+    in_namespaces!();
+    tracked::process();
 }
 
 #[test]

@@ -238,3 +238,37 @@ pub fn wrong_password(instance: &Instance) {
         assert!(counters["dropped_authentication"].as_u64() > Some(0), "not counted: {counters}");
     }
 }
+
+/// The same with an authentication header: nothing but the password differs.
+pub fn wrong_header(instance: &Instance) {
+    let net = Net::new(&["we", "peer"]);
+    let pair = Pair::new(&net, instance);
+    let theirs = pair.theirs(200);
+    let theirs = Instance { more: theirs.more.replace("opensesm", "abrakada"), ..theirs };
+    let other = Daemon::start(&Program::Keepalived, pair.peer(), &theirs.to_string());
+    pair.wait_start(&other, 200);
+    let ours = pair.start_us(100);
+    pair.wait_start(&ours, 100);
+    if ours.status().is_some() {
+        wait_until("dropped adverts counted", instance.interval * 3 + SLACK, || {
+            let counters = &ours.status()?["instances"][0]["counters"];
+            (counters["dropped_authentication"].as_u64() > Some(0)).then_some(())
+        });
+        assert!(ours.log().contains("wrong check value in the authentication header"), "{}", ours.log());
+    }
+}
+
+/// The peer makes checksums as keepalived before 1.3.7 did, and believes no other: nobody told us, and we find out.
+pub fn old_checksum_found_out(instance: &Instance) {
+    let net = Net::new(&["we", "peer"]);
+    let pair = Pair::new(&net, instance);
+    let theirs =
+        |priority| Instance { more: "old_unicast_checksum".into(), ..pair.theirs(priority) }.to_string();
+    let mut other = Daemon::start(&Program::Keepalived, pair.peer(), &theirs(100));
+    pair.wait_start(&other, 100);
+    let ours = pair.start_us(200);
+    let back = pair.wait_start(&ours, 200);
+    // It steps down only for a checksum that it takes for right.
+    pair.expect_handover(pair.peer(), pair.we(), &back);
+    assert!(other.is_running(), "{}", other.log());
+}

@@ -14,6 +14,7 @@ mod pair;
 mod programs;
 mod refused;
 mod reload;
+mod signed;
 mod stall;
 mod taken;
 

@@ -5,6 +5,7 @@
 //!
 //! - [`Socket`] and [`SocketV6`] send and receive adverts (raw IP, protocol 112);
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
+//! - [`BfdListener`] and [`BfdSpeaker`] hear and speak to watched neighbours (UDP);
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
 //! - [`AddressTable`] puts addresses on interfaces and takes them off again;
 //! - [`RouteTable`] and [`RuleTable`] do the same with routes and routing rules;
@@ -16,6 +17,7 @@
 
 mod address;
 mod announce;
+mod bfd;
 mod link;
 mod marked;
 mod netlink;
@@ -31,6 +33,7 @@ use std::io;
 
 pub use address::{ADDRESS_PROTOCOL, AddressTable};
 pub use announce::{Announcer, gratuitous_arp_frame, unsolicited_advertisement_frame};
+pub use bfd::{BfdArrival, BfdListener, BfdSpeaker};
 pub use link::LinkMonitor;
 pub use route::RouteTable;
 pub use rule::RuleTable;

@@ -194,11 +194,11 @@ mod tests {
     }
 
     fn level(effects: &[Effect]) -> Arc<NetworkLevel> {
-        let levels = effects.iter().filter_map(|effect| match effect {
+        let mut levels = effects.iter().filter_map(|effect| match effect {
             Effect::Addresses(level) => Some(level.value.clone()),
             _ => None,
         });
-        levels.last().expect("a level")
+        levels.next_back().expect("a level")
     }
 
     fn logged(effects: &[Effect], words: &str) -> usize {

@@ -211,10 +211,6 @@ async fn serve(
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
     let our_services = runtime_dir.remembered("services");
-    let holdings =
-        Holdings::open(runtime_dir).map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
-    let table_watch =
-        TableWatch::open(holdings.ports()).map_err(|e| cannot("hear of changes of addresses")(&e))?;
     let birth = host::birth(reading.config.as_ref().and_then(|config| config.global.random_seed));
     let recorder = options.record.as_ref().map(|path| Recorder::create(path, &birth)).transpose();
     let recorder = recorder.map_err(|e| cannot("record")(&e))?;
@@ -225,14 +221,7 @@ async fn serve(
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
-    let network = spawn("network", {
-        let inbox = inbox.clone();
-        move || network::work(holdings, &network_queue, &inbox)
-    })?;
-    spawn("onlooker", {
-        let jobs = network_jobs.clone();
-        move || onlooker::work(table_watch, &jobs)
-    })?;
+    let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, inbox.clone())?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
@@ -297,6 +286,21 @@ fn how_it_ended(result: Option<thread::Result<nix::Result<()>>>, network: &std_m
     error!("{fault}; releasing the addresses, the peer takes over. Please report this with the log");
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
     Exit::Broken
+}
+
+/// Starts the owner of addresses, routes and rules, and the thread that tells it what others do to them.
+fn spawn_network(
+    runtime_dir: &RuntimeDir,
+    jobs: std_mpsc::Sender<Job>,
+    queue: std_mpsc::Receiver<Job>,
+    inbox: Sender,
+) -> Result<JoinHandle<()>, String> {
+    let holdings = Holdings::open(runtime_dir)
+        .map_err(|error| format!("cannot read the addresses of the interfaces: {error}"))?;
+    let heard = TableWatch::open(holdings.ports())
+        .map_err(|error| format!("cannot hear of changes of addresses: {error}"))?;
+    spawn("onlooker", move || onlooker::work(heard, &jobs))?;
+    spawn("network", move || network::work(holdings, &queue, &inbox))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

@@ -309,10 +309,7 @@ impl Draft {
             );
             others.remove("expires");
         }
-        for what in unsupported(&hop, &hops, &others) {
-            let message = format!("`{what}` of a route is not supported yet");
-            context.error(Code::NotSupportedYet, span, message);
-        }
+        refuse_unsupported(context, span, hops.iter().chain([&hop]), &others);
         let own =
             |words: &Vec<String>| words.first().is_some_and(|name| name == "keepalived" || name == "18");
         if watch != Watch::Off && others.get("protocol").is_some_and(|words| !own(words)) {
@@ -345,12 +342,19 @@ impl Draft {
 }
 
 /// Words of a route that nothing can be done about yet, and without which packets would go elsewhere.
-fn unsupported(hop: &Hop, hops: &[Hop], others: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let wrapped = hops.iter().chain([hop]).filter_map(|hop| hop.encapsulation.first());
-    let mut found: Vec<String> =
-        wrapped.filter(|kind| *kind == "ila").map(|kind| format!("encap {kind}")).collect();
-    found.extend(others.get_key_value("vrf").map(|(name, _)| name.clone()));
-    found
+fn refuse_unsupported<'a>(
+    context: &mut Context<'_>,
+    span: Span,
+    hops: impl Iterator<Item = &'a Hop>,
+    others: &BTreeMap<String, Vec<String>>,
+) {
+    let ila = hops.filter_map(|hop| hop.encapsulation.first()).any(|kind| kind == "ila");
+    for (what, found) in [("encap ila", ila), ("vrf", others.contains_key("vrf"))] {
+        if found {
+            let message = format!("`{what}` of a route is not supported yet");
+            context.error(Code::NotSupportedYet, span, message);
+        }
+    }
 }
 
 /// The attribute of that name, under its current name.

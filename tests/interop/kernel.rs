@@ -63,8 +63,6 @@ vrrp_instance VI_1 {
         2001:db8:31::/48 dev eth0 metric 50
         prohibit 10.34.0.0/16
         throw 10.35.0.0/16
-        local 10.36.0.0/16 dev eth0
-        broadcast 10.37.0.0/16 dev eth0
         10.38.0.0/16 via 10.0.0.254
     }
     virtual_rules {

@@ -83,9 +83,10 @@ advert_int: Time between two adverts.
     fn what_is_not_in_effect_says_so_and_since_when_it_exists() {
         let text = explain(keywords::named("no_virtual_ipaddress")[0]);
         assert!(text.contains("  since:   keepalived 2.2.8\n"), "{text}");
+        let text = explain(keywords::named("snmp_name")[0]);
+        assert!(text.contains("  status:  not in effect yet: it has no effect\n"), "{text}");
         let text = explain(keywords::named("virtual_routes")[0]);
         assert!(text.contains("  value:   { routes }\n"), "{text}");
-        assert!(text.contains("  status:  not in effect yet: these routes are not set up\n"), "{text}");
         let text = explain(keywords::named("lb_algo")[0]);
         assert!(text.contains("  status:  replaced by `lvs_sched`"), "{text}");
     }

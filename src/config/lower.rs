@@ -58,6 +58,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     track_file::lower(&mut context, blocks("track_file"), &mut config.files);
     track_process::lower(&mut context, blocks("vrrp_track_process"), &mut config.processes);
     bfd::lower(&mut context, blocks("bfd_instance"), &mut config.neighbours);
+    rule::number_all(&mut context, &entries);
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
     group::lower(&mut context, &entries, &defaults, &mut config);
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);

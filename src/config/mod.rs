@@ -15,6 +15,7 @@ mod model;
 pub mod origin;
 mod relink;
 pub mod render;
+pub mod resolve;
 pub mod source;
 pub mod spans;
 pub mod syntax;

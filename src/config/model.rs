@@ -62,7 +62,7 @@ pub struct Config {
     pub idle: BTreeMap<String, Arc<Instance>>,
     /// `vrrp_sync_group` blocks by name.
     pub groups: BTreeMap<String, Arc<Group>>,
-    /// `static_ipaddress`. Not in effect yet, as the following.
+    /// `static_ipaddress`.
     pub static_addresses: Vec<VirtualAddress>,
     /// `static_routes`.
     pub static_routes: Vec<Route>,
@@ -96,9 +96,15 @@ impl Config {
         services.chain(of_groups.map(|(key, service)| (Served::Group(key.clone()), service)))
     }
 
-    /// Whether nothing is asked for: no instance, no watched neighbour and no virtual server.
+    /// Whether there are addresses, routes or rules that are there in every state.
+    pub fn has_statics(&self) -> bool {
+        !(self.static_addresses.is_empty() && self.static_routes.is_empty() && self.static_rules.is_empty())
+    }
+
+    /// Whether nothing is asked for: no instance, no watched neighbour, no virtual server, and nothing static.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
+            && !self.has_statics()
             && self.idle.is_empty()
             && self.neighbours.is_empty()
             && self.services.is_empty()

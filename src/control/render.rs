@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::Status;
 use crate::config::Complaint;
 use crate::director::snapshot::{
-    GroupStatus, InstanceStatus, NeighbourStatus, OwnerStatus, ServerStatus, ServiceStatus, TrackerStatus,
+    GroupStatus, InstanceStatus, NeighbourStatus, OwnerStatus, ServerStatus, ServiceStatus, Snapshot,
+    TakenStatus, TrackerStatus,
 };
 
 /// Lays the state out as text. Colour only where a terminal reads it.
@@ -24,17 +25,15 @@ pub fn render(status: &Status, colour: bool) -> String {
         let _ = writeln!(out, "{}", reload.rendered.trim_end());
     }
     warnings(&mut out, &status.warnings);
-    let owners = [
-        (&director.ipvs, "IPVS table"),
-        (&director.sync, "sync daemons"),
-        (&director.addresses, "addresses"),
-    ];
+    let owners =
+        [(&director.ipvs, "IPVS table"), (&director.sync, "sync daemons"), (&director.addresses, "kernel")];
     for (owner, name) in owners {
         problems(&mut out, owner, name, &paint);
     }
     for (role, daemon) in &director.sync_daemons {
         let _ = writeln!(out, "sync daemon: {role} on {}, id {}", daemon.interface, daemon.id);
     }
+    thefts(&mut out, director, &paint);
     if !director.instances.is_empty() {
         let rows = director.instances.iter().map(instance_row).collect();
         out.push('\n');
@@ -72,6 +71,22 @@ pub fn render(status: &Status, colour: bool) -> String {
         table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
     }
     out
+}
+
+/// What somebody else took away, that which happened last first.
+fn thefts(out: &mut String, director: &Snapshot, paint: &Paint) {
+    const SHOWN: usize = 5;
+    let mut taken: Vec<_> = director.taken.iter().collect();
+    taken.sort_by(|one, other| one.for_seconds.total_cmp(&other.for_seconds));
+    for TakenStatus { what, by, times, for_seconds, outcome } in taken.iter().copied().take(SHOWN) {
+        let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+        let ago = for_seconds.round();
+        let line = format!("{what}: taken away{by} {ago} s ago, {times} times in all; {outcome}");
+        let _ = writeln!(out, "{}", paint.bad(&line));
+    }
+    if taken.len() > SHOWN {
+        let _ = writeln!(out, "and {} more: see `directord status --json`", taken.len() - SHOWN);
+    }
 }
 
 /// What was said of the running configuration, a line for each, so that it is not forgotten.

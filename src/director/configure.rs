@@ -12,6 +12,7 @@ use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
 use super::pool::{CheckRun, Pool, rhythm};
+use super::statics::{self, Paths, Statics};
 use super::{Director, Owner, Place};
 use crate::config::{self, Config, Difference};
 
@@ -34,6 +35,7 @@ impl Director {
         self.configure_groups();
         self.configure_trackers(now);
         self.together(now, |director| director.configure_instances(difference, now));
+        self.lay_paths();
         for key in &difference.services.to_remove {
             if let Some(pool) = self.pools.remove(key) {
                 let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
@@ -63,6 +65,22 @@ impl Director {
             config.services.len()
         );
         self.log(Entry::Configured { summary });
+    }
+
+    /// Finds out what all lines of routes, rules and static addresses mean; those that cannot be done are told.
+    fn lay_paths(&mut self) {
+        let mut left_out = Vec::new();
+        self.statics = Statics::of(&self.config, &mut left_out);
+        let mark = statics::mark(&self.config);
+        for (name, instance) in &mut self.instances {
+            instance.paths = Paths::of(name, &instance.config, mark, &mut left_out);
+        }
+        let news: Vec<String> =
+            left_out.iter().filter(|what| !self.left_out.contains(what)).cloned().collect();
+        self.left_out = left_out;
+        for what in news {
+            self.log(Entry::LeftOut { what });
+        }
     }
 
     fn configure_instances(&mut self, difference: &Difference, now: Instant) {

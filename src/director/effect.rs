@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipvs_backend::{SyncDaemons, Table};
 use notify::Notice;
-use vrrp::{AddressLevel, DeviceLevel, FilterLevel};
+use vrrp::{DeviceLevel, FilterLevel, NetworkLevel};
 
 use super::event::CheckId;
 use super::journal::Entry;
@@ -26,8 +26,8 @@ pub enum Effect {
     SendToNeighbour(NeighbourPacket),
     /// Level: the sockets for watched neighbours that should be open.
     NeighbourSockets(Arc<NeighbourSockets>),
-    /// Level: the addresses that should be on interfaces, and those that should not.
-    Addresses(Level<AddressLevel>),
+    /// Level: the addresses, routes and rules that should be there, and those that should not.
+    Addresses(Level<NetworkLevel>),
     /// Level: the interfaces that instances bring along, and the packets that they do not want.
     Host(Level<HostLevel>),
     /// Level: the IPVS table.

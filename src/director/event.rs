@@ -105,10 +105,12 @@ pub enum Event {
     },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
+    /// The owner of addresses, routes and rules finished with a level.
+    AddressesApplied(AddressReport),
+    /// Somebody else took away what we had put there.
+    Taken(Vec<Taken>),
     /// The owner of the connection synchronisation daemons finished with a level.
     SyncApplied(TableReport),
-    /// The owner of the addresses finished with a level.
-    AddressesApplied(AddressReport),
     /// The owner of the instances' interfaces finished with a level.
     HostApplied(HostReport),
     /// Somebody set the clock of this host, or it slept.
@@ -142,7 +144,35 @@ pub struct TableReport {
     pub unavailable: Option<String>,
 }
 
-/// What the owner of the addresses did with the level `serial`.
+/// Something of ours that somebody else took away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// What.
+    pub what: vrrp::Thing,
+    /// The process that did it, if it could be found out.
+    pub by: Option<String>,
+    /// Whether it happens for the first time.
+    pub loss: vrrp::Loss,
+    /// What was done about it.
+    pub outcome: Outcome,
+}
+
+/// What was done about a thing that was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It is there again.
+    PutBack,
+    /// It was taken away so often that it is put back after a pause.
+    Later,
+    /// Nothing, as asked for (`no_track`).
+    Untracked,
+    /// It could not be put back, and is tried again; why, in words.
+    Failed(String),
+}
+
+/// What the owner of addresses, routes and rules did with the level `serial`.
+///
+/// Between two levels it reports again with the same number when anything about what is missing changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressReport {
     /// Number of the level that this answers.
@@ -153,6 +183,9 @@ pub struct AddressReport {
     pub removed: Vec<vrrp::AddressKey>,
     /// What could not be done, in words.
     pub failures: Vec<String>,
+    /// What should be there and is not.
+    #[serde(default)]
+    pub missing: Vec<vrrp::Thing>,
 }
 
 /// What the owner of the instances' interfaces did with the level `serial`.

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use vrrp::group::Member;
 use vrrp::{
-    AddressKey, AddressSettings, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6,
-    Guard, Link, Links, Proof, Router, Wanted,
+    AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Link, Links,
+    Proof, Router, Wanted,
 };
 
 use super::devices::{Carrier, Devices};
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
-use crate::config::{self, OldChecksum, Pace, Tracks, Transport, VirtualAddress};
+use super::meaning;
+use super::statics::Paths;
+use crate::config::{self, OldChecksum, Pace, Tracks, Transport};
 
 /// On which interfaces addresses are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,10 @@ pub(super) enum Among {
 pub(super) struct Instance {
     pub(super) config: Arc<config::Instance>,
     pub(super) router: Router,
+    /// Routes and rules that are there while it is master.
+    pub(super) paths: Paths,
+    /// Static things that are missing and whose loss is a fault of this instance.
+    pub(super) lacks: BTreeSet<vrrp::Thing>,
     guard: Guard,
     /// A peer still makes checksums as keepalived before 1.3.7 did, and expects the same of us.
     old_checksum: bool,
@@ -68,6 +74,8 @@ impl Instance {
         Instance {
             config,
             router,
+            paths: Paths::default(),
+            lacks: BTreeSet::new(),
             guard,
             old_checksum: false,
             place: None,
@@ -151,7 +159,8 @@ impl Instance {
     ///
     /// `virtual_addresses` are never a source: they may be on the interface today and gone tomorrow.
     pub(super) fn observe(&mut self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>, now: Instant) {
-        let mut faults = BTreeSet::new();
+        let missing = |thing: &vrrp::Thing| Fault::Tracked(format!("static {thing}"));
+        let mut faults: BTreeSet<Fault> = self.lacks.iter().map(missing).collect();
         self.place = None;
         self.lacks_device = false;
         match links.get(&self.config.interface) {
@@ -316,9 +325,8 @@ impl Instance {
         self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
             let interface = self.devices.interface_of(&self.config, virtual_address).to_owned();
             let key = AddressKey { interface, address: virtual_address.address };
-            let VirtualAddress { prefix, label, .. } = virtual_address;
-            let present = || Wanted::Present(AddressSettings { prefix: *prefix, label: label.clone() });
-            (key, if master { present() } else { Wanted::Absent { prefix: *prefix } })
+            let present = || Wanted::Present(meaning::address(virtual_address));
+            (key, if master { present() } else { Wanted::Absent { prefix: virtual_address.prefix } })
         })
     }
 

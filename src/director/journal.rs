@@ -136,6 +136,22 @@ pub enum Entry {
         /// Why not; `None` when it is back.
         unavailable: Option<String>,
     },
+    /// A line of the configuration that cannot be done.
+    LeftOut {
+        /// Which, and why.
+        what: String,
+    },
+    /// Somebody else took away what we had put there.
+    Taken {
+        /// Addresses, routes, rules.
+        what: String,
+        /// The process that did it, if known.
+        by: Option<String>,
+        /// Whether it has happened again and again.
+        quarrel: bool,
+        /// What was done about it.
+        outcome: String,
+    },
     /// The connection synchronisation daemons were changed.
     Synchronizing {
         /// Those that run now, in words.
@@ -166,7 +182,10 @@ impl Entry {
             | Entry::NobodyToFollow { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
-            Entry::CheckFlipped { up: false, .. }
+            Entry::Taken { quarrel: true, .. } => Severity::Error,
+            Entry::Taken { .. }
+            | Entry::LeftOut { .. }
+            | Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
@@ -225,6 +244,18 @@ impl fmt::Display for Entry {
             }
             Entry::Ipvs { unavailable: None } => {
                 write!(f, "virtual servers are served: the IPVS table is within reach")
+            }
+            Entry::LeftOut { what } => f.write_str(what),
+            Entry::Taken { what, by, quarrel, outcome } => {
+                let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+                match quarrel {
+                    false => write!(f, "{what}: taken away{by}, {outcome}"),
+                    true => write!(
+                        f,
+                        "{what}: taken away again and again{by}, and put back more and more slowly; \
+                         whatever does this must be told to leave it alone"
+                    ),
+                }
             }
             Entry::Synchronizing { daemons } if daemons.is_empty() => write!(f, "lvs_sync_daemon: none runs"),
             Entry::Synchronizing { daemons } => write!(f, "lvs_sync_daemon: {}", daemons.join("; ")),

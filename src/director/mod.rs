@@ -19,6 +19,7 @@ mod host;
 mod instance;
 pub mod journal;
 mod links;
+mod meaning;
 mod neighbours;
 mod overrides;
 mod pool;
@@ -27,7 +28,9 @@ mod routers;
 mod script;
 mod services;
 pub mod snapshot;
+mod statics;
 mod sync;
+mod taken;
 mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -37,7 +40,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
-use vrrp::{AddressLevel, Links};
+use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use calls::Calls;
@@ -51,6 +54,8 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
 use snapshot::OwnerStatus;
+use statics::Statics;
+use taken::Thefts;
 use trackers::Trackers;
 
 use crate::config::Config;
@@ -175,7 +180,11 @@ pub struct Director {
     packets: VecDeque<NeighbourPacket>,
     pending: VecDeque<Pending>,
     sockets: Arc<BTreeSet<SocketKey>>,
-    addresses: Published<AddressLevel>,
+    addresses: Published<NetworkLevel>,
+    statics: Statics,
+    /// Lines of routes, rules and static addresses that cannot be done, and why.
+    left_out: Vec<String>,
+    thefts: Thefts,
     table: Published<Table>,
     host: Published<HostLevel>,
     /// Whether any instance needs more of the host than addresses.
@@ -218,6 +227,9 @@ impl Director {
             pending: VecDeque::new(),
             sockets: Arc::default(),
             addresses: Published::default(),
+            statics: Statics::default(),
+            left_out: Vec::new(),
+            thefts: Thefts::default(),
             table: Published::default(),
             host: Published::default(),
             host_needed: false,
@@ -249,8 +261,9 @@ impl Director {
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
             Event::TableApplied(report) => self.table_applied(report),
+            Event::AddressesApplied(report) => self.addresses_applied(report, now),
+            Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report),
-            Event::AddressesApplied(report) => self.addresses_applied(report),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::ClockSet { wall } => self.clock = (now, wall),
             Event::Stop => self.stop(now),

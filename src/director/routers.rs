@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{AddressLevel, ChecksumForm, Link, Links, Note, Output, Proof, Reception, State, Wanted};
+use vrrp::{ChecksumForm, Link, Links, NetworkLevel, Note, Output, Proof, Reception, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
 use super::instance::{Among, Instance};
 use super::journal::Entry;
 use super::{Director, Owner, Pending};
+
+/// Refusals of the kernel that are logged of one level.
+const REFUSALS: usize = 5;
 
 impl Director {
     pub(super) fn observe_links(&mut self, links: Arc<Links>, now: Instant) {
@@ -235,16 +238,25 @@ impl Director {
         }
     }
 
-    /// The addresses as the instances' states want them now.
-    pub(super) fn wanted_addresses(&self) -> AddressLevel {
-        let mut wanted = AddressLevel::new();
-        for (key, state) in self.instances.values().flat_map(Instance::addresses) {
-            // The same address in two instances is there while either is master.
-            if matches!(state, Wanted::Present(_)) || !wanted.contains_key(&key) {
-                wanted.insert(key, state);
-            }
+    /// Addresses, routes and rules as the instances' states want them now. At the end nothing is wanted any more.
+    pub(super) fn wanted_addresses(&self) -> NetworkLevel {
+        let mut level = NetworkLevel::default();
+        if !self.stopping {
+            self.statics.show(&mut level);
         }
-        wanted
+        for instance in self.instances.values() {
+            for (key, state) in instance.addresses() {
+                // The same address in two instances is there while either is master, a static one always.
+                if matches!(state, Wanted::Present(_)) || !level.addresses.contains_key(&key) {
+                    level.addresses.insert(key, state);
+                }
+            }
+            if instance.config.conduct.promote_secondaries && !self.stopping {
+                level.promote.insert(instance.config.interface.clone());
+            }
+            instance.paths.show(instance.router.is_master(), &mut level);
+        }
+        level
     }
 
     /// Has the addresses handed out anew: after a change of state, and when the outside may have changed.
@@ -256,19 +268,48 @@ impl Director {
         }
     }
 
-    pub(super) fn addresses_applied(&mut self, report: AddressReport) {
+    pub(super) fn addresses_applied(&mut self, report: AddressReport, now: Instant) {
+        self.miss(report.missing.iter().cloned().collect(), now);
         self.addresses.applied = report.serial;
         self.release_calls();
         let news: Vec<String> =
             report.failures.iter().filter(|f| !self.addresses.failures.contains(f)).cloned().collect();
         self.addresses.failures = report.failures;
-        for what in news {
+        let more = news.len().saturating_sub(REFUSALS);
+        for what in news.into_iter().take(REFUSALS) {
             self.log(Entry::Refused { what });
+        }
+        if more > 0 {
+            self.log(Entry::Refused { what: format!("{more} more; `directord status` tells which") });
         }
         if self.stopping {
             self.queue_host();
         }
         self.end_if_released();
+    }
+
+    /// Instances fail while a static thing is missing that they are in the `track_group` of.
+    fn miss(&mut self, missing: BTreeSet<vrrp::Thing>, now: Instant) {
+        let mut lacks = self.statics.lacks(&missing);
+        let mut changed = Vec::new();
+        for (name, instance) in &mut self.instances {
+            let lacks = lacks.remove(name).unwrap_or_default();
+            if instance.lacks != lacks {
+                instance.lacks = lacks;
+                changed.push(name.clone());
+            }
+        }
+        if changed.is_empty() {
+            return;
+        }
+        self.together(now, |director| {
+            for name in changed {
+                if let Some(instance) = director.instances.get_mut(&name) {
+                    instance.observe(&director.links, &director.virtual_addresses, now);
+                }
+                director.drain_router(&name, now);
+            }
+        });
     }
 }
 

@@ -12,6 +12,7 @@ use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
 use super::pool::{Pool, words};
+pub use super::taken::TakenStatus;
 
 /// The brain's state at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,8 +41,14 @@ pub struct Snapshot {
     /// Those that should run.
     #[serde(default)]
     pub sync_daemons: BTreeMap<SyncRole, SyncSettings>,
-    /// The addresses' owner.
+    /// The owner of addresses, routes and rules.
     pub addresses: OwnerStatus,
+    /// Addresses, routes and rules of ours that somebody else took away.
+    #[serde(default)]
+    pub taken: Vec<TakenStatus>,
+    /// How often that happened since the start.
+    #[serde(default)]
+    pub taken_total: u64,
     /// Adverts that no instance was there for, by kind.
     pub stray_adverts: BTreeMap<String, u64>,
 }
@@ -211,7 +218,12 @@ pub struct OwnerStatus {
 impl Director {
     /// The state at this instant.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut addresses = self.addresses.status();
+        addresses.failures.extend(self.left_out.iter().cloned());
+        let (taken, taken_total) = self.taken_status(now);
         Snapshot {
+            taken,
+            taken_total,
             router_id: self.router_id().to_owned(),
             generation: self.generation,
             instances: self.instances.iter().map(|(name, i)| self.instance_status(name, i, now)).collect(),
@@ -222,7 +234,7 @@ impl Director {
             ipvs: self.table.status(),
             sync: self.sync.status(),
             sync_daemons: (*self.sync.value).clone(),
-            addresses: self.addresses.status(),
+            addresses,
             stray_adverts: self.stray_adverts.clone(),
         }
     }

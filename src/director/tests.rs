@@ -141,7 +141,7 @@ fn sent(effects: &[Effect]) -> Vec<&Transmission> {
 fn holds(effects: &[Effect]) -> Option<bool> {
     let key = AddressKey::new("eth0", vip());
     effects.iter().rev().find_map(|effect| match effect {
-        Effect::Addresses(level) => Some(matches!(level.value.get(&key), Some(Wanted::Present(_)))),
+        Effect::Addresses(level) => Some(matches!(level.value.addresses.get(&key), Some(Wanted::Present(_)))),
         _ => None,
     })
 }
@@ -183,7 +183,7 @@ fn a_removed_instance_says_farewell_and_its_address_goes() {
         Effect::Addresses(level) => Some(level.value.clone()),
         _ => None,
     });
-    assert!(level.is_some_and(|level| level.is_empty()), "{effects:?}");
+    assert!(level.is_some_and(|level| level.addresses.is_empty()), "{effects:?}");
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn an_owner_speaks_from_its_own_address_and_keeps_it() {
     let level =
         effects.iter().find_map(|e| if let Effect::Addresses(level) = e { Some(level) } else { None });
     assert!(
-        level.unwrap().value.is_empty(),
+        level.unwrap().value.addresses.is_empty(),
         "what we added leaves with the level, what the machine had stays"
     );
 }

@@ -9,15 +9,20 @@ mod bookends;
 mod calls;
 mod clock;
 mod command;
+mod culprit;
 mod devices;
 mod fifo;
+mod holdings;
 mod host;
 pub(crate) mod inbox;
+mod lent;
 mod links;
 mod mail;
+mod names;
 mod namespace;
 mod neighbours;
 mod network;
+mod onlooker;
 mod priority;
 mod probes;
 mod process;
@@ -43,7 +48,7 @@ use ipvs_backend::KernelError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
-use vrrp::io::{AddressTable, LinkMonitor};
+use vrrp::io::{LinkMonitor, TableWatch};
 
 use crate::config::{self, Colour, Manner, Purpose, Reading};
 use crate::control;
@@ -52,6 +57,7 @@ use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
 use command::Executor;
 use devices::Gate;
+use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
@@ -206,10 +212,7 @@ async fn serve(
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
-    let (our_addresses, our_services) =
-        (runtime_dir.remembered("addresses"), runtime_dir.remembered("services"));
-    let addresses = AddressTable::open(our_addresses.keys())
-        .map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
+    let our_services = runtime_dir.remembered("services");
     let birth = host::birth(reading.config.as_ref().and_then(|config| config.global.random_seed));
     let recorder = options.record.as_ref().map(|path| Recorder::create(path, &birth)).transpose();
     let recorder = recorder.map_err(|e| cannot("record")(&e))?;
@@ -222,10 +225,7 @@ async fn serve(
 
     let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
-    let network = spawn("network", {
-        let inbox = inbox.clone();
-        move || network::work(addresses, our_addresses, &network_queue, &gate, &inbox)
-    })?;
+    let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, gate, inbox.clone())?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
@@ -268,8 +268,10 @@ async fn serve(
             wish = signals.next() => obey(wish, &inbox, &requests).await,
         }
     };
-    drop((network_jobs, host_levels));
-    [brain, network, devices, table].into_iter().for_each(join);
+    join(brain);
+    let _ = network_jobs.send(Job::End);
+    drop(host_levels);
+    [network, devices, table].into_iter().for_each(join);
     last_words.said().await;
     Ok(exit)
 }
@@ -311,6 +313,22 @@ fn start_watching(inbox: Sender) -> Result<watched::Sender, String> {
     let (watch, queue) = watched::channel().map_err(|error| format!("cannot make an eventfd: {error}"))?;
     spawn("watched", move || watched::work(&queue, &inbox))?;
     Ok(watch)
+}
+
+/// Starts the owner of addresses, routes and rules, and the thread that tells it what others do to them.
+fn spawn_network(
+    runtime_dir: &RuntimeDir,
+    jobs: std_mpsc::Sender<Job>,
+    queue: std_mpsc::Receiver<Job>,
+    gate: Gate,
+    inbox: Sender,
+) -> Result<JoinHandle<()>, String> {
+    let holdings = Holdings::open(runtime_dir)
+        .map_err(|error| format!("cannot read the addresses of the interfaces: {error}"))?;
+    let heard = TableWatch::open(holdings.ports())
+        .map_err(|error| format!("cannot hear of changes of addresses: {error}"))?;
+    spawn("onlooker", move || onlooker::work(heard, &jobs))?;
+    spawn("network", move || network::work(holdings, &queue, &gate, &inbox))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

@@ -1,74 +1,99 @@
-//! The owner of the addresses that this daemon puts on interfaces, and of the announcements that follow: gratuitous ARP,
+//! The owner of the addresses, routes and rules of this daemon, and of the announcements that follow: gratuitous ARP,
 //! for IPv6 unsolicited neighbour advertisements.
 //!
 //! One thread, so that an announcement never overtakes the address it announces, and so that a thousand addresses
 //! never delay an advert.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use vrrp::AddressKey;
-use vrrp::io::AddressTable;
+use vrrp::NetworkLevel;
 
 use super::announcements::Announcements;
 use super::devices::Gate;
+use super::holdings::{Hearsay, Holdings};
 use super::inbox::Sender;
 use super::priority;
-use super::remembered::Remembered;
 use crate::director::effect::{Announcement, Level};
-use crate::director::event::{AddressReport, Event};
+use crate::director::event::Event;
 
 /// What the owner can be asked.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// The addresses should be like this.
-    Addresses(Level<vrrp::AddressLevel>),
+    /// Addresses, routes and rules should be like this.
+    Addresses(Level<NetworkLevel>),
     /// Tell the neighbours.
     Announce(Announcement),
+    /// Somebody else changed something: look whether all is there.
+    Rumours(Vec<Hearsay>),
+    /// There is nothing more to do.
+    End,
 }
 
-/// Works until the brain's end of the queue is gone.
-pub(super) fn work(
-    mut table: AddressTable,
-    mut remembered: Remembered<AddressKey>,
-    jobs: &Receiver<Job>,
-    gate: &Gate,
-    inbox: &Sender,
-) {
+/// What waited, put together.
+#[derive(Debug, Default)]
+struct Work {
+    /// Of the levels only the newest.
+    level: Option<Level<NetworkLevel>>,
+    announcements: Vec<Announcement>,
+    /// `None`: nothing was heard.
+    rumours: Option<Vec<Hearsay>>,
+    end: bool,
+}
+
+/// Works until it is told to end, or the brain's end of the queue is gone.
+pub(super) fn work(mut holdings: Holdings, jobs: &Receiver<Job>, gate: &Gate, inbox: &Sender) {
     priority::prefer(priority::ADDRESSES);
     let mut announcements = Announcements::default();
-    let mut wanted = Arc::new(vrrp::AddressLevel::new());
     loop {
-        let first = match next(jobs, announcements.next()) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                announcements.go_on(&wanted, Instant::now());
-                continue;
-            }
+        let now = Instant::now();
+        let due = holdings.due(now);
+        let until = [announcements.next(), holdings.telling(), due].into_iter().flatten().min();
+        let work = match next(jobs, until) {
+            Ok(first) => Work::gather(first, jobs),
+            Err(RecvTimeoutError::Timeout) => Work::default(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let (level, bursts) = newest(first, jobs);
-        // A take-over is told to the neighbours before anything is read back.
-        let added = level.as_ref().map(|level| {
+        if work.level.is_some() {
             gate.wait();
-            remembered.add(level.value.keys());
-            table.add_missing(&level.value)
-        });
-        for burst in bursts {
-            announcements.announce(&burst, Instant::now());
         }
-        if let (Some(level), Some(added)) = (level, added) {
-            wanted = level.value.clone();
-            let mut report = converge(&mut table, &level);
-            report.added.extend(added);
-            remembered.keep(level.value.keys().chain(table.ours().keys()).cloned().collect());
-            inbox.blocking_event(Event::AddressesApplied(report));
+        let look = work.rumours.is_some() || due.is_some_and(|at| at <= Instant::now());
+        let end = work.end;
+        carry_out(work, look, &mut holdings, &mut announcements, inbox);
+        if end {
+            return;
         }
     }
 }
 
-/// The next thing to do, or the time at which an announcement may leave.
+fn carry_out(
+    work: Work,
+    look: bool,
+    holdings: &mut Holdings,
+    announcements: &mut Announcements,
+    inbox: &Sender,
+) {
+    if let Some(rumours) = work.rumours {
+        holdings.hear(rumours, Instant::now());
+    }
+    // A take-over is told to the neighbours before anything is read back.
+    let added = work.level.map(|level| holdings.take(level));
+    for burst in work.announcements {
+        announcements.announce(&burst, Instant::now());
+    }
+    announcements.go_on(&holdings.wanted().addresses, Instant::now());
+    if (added.is_some() || look)
+        && let Some(report) = holdings.settle(added, Instant::now())
+    {
+        inbox.blocking_event(Event::AddressesApplied(report));
+    }
+    let taken = holdings.tell(Instant::now());
+    if !taken.is_empty() {
+        inbox.blocking_event(Event::Taken(taken));
+    }
+}
+
+/// The next thing to do, or the time at which something else is due.
 fn next(jobs: &Receiver<Job>, until: Option<Instant>) -> Result<Job, RecvTimeoutError> {
     match until {
         None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -76,25 +101,18 @@ fn next(jobs: &Receiver<Job>, until: Option<Instant>) -> Result<Job, RecvTimeout
     }
 }
 
-/// Everything that waits: of the levels only the newest, of the announcements all.
-fn newest(first: Job, jobs: &Receiver<Job>) -> (Option<Level<vrrp::AddressLevel>>, Vec<Announcement>) {
-    let (mut level, mut announcements) = (None, Vec::new());
-    for job in std::iter::once(first).chain(jobs.try_iter()) {
-        match job {
-            Job::Addresses(newer) => level = Some(newer),
-            Job::Announce(announcement) => announcements.push(announcement),
+impl Work {
+    /// Everything that waits.
+    fn gather(first: Job, jobs: &Receiver<Job>) -> Self {
+        let mut work = Work::default();
+        for job in std::iter::once(first).chain(jobs.try_iter()) {
+            match job {
+                Job::Addresses(newer) => work.level = Some(newer),
+                Job::Announce(announcement) => work.announcements.push(announcement),
+                Job::Rumours(rumours) => work.rumours.get_or_insert_default().extend(rumours),
+                Job::End => work.end = true,
+            }
         }
-    }
-    (level, announcements)
-}
-
-fn converge(table: &mut AddressTable, level: &Level<vrrp::AddressLevel>) -> AddressReport {
-    let report = table.converge(&level.value);
-    let failures = report.failures.iter().map(|(key, why)| format!("{key}: {why}"));
-    AddressReport {
-        serial: level.serial,
-        failures: failures.collect(),
-        added: report.added,
-        removed: report.removed,
+        work
     }
 }

@@ -14,6 +14,7 @@ use super::calls::CallSettings;
 use super::command::Executor;
 use super::host;
 use super::inbox::Sender;
+use super::names;
 use super::namespace;
 use super::priority;
 use super::process::Process;
@@ -136,7 +137,8 @@ impl Reloader {
 
     async fn take_over(&mut self, reading: Reading) -> ReloadOutcome {
         let rendered = reading.render(Colour::Never);
-        let Some(config) = reading.config else {
+        let compat = reading.compat;
+        let Some(mut config) = reading.config else {
             error!("the configuration is refused and the running one goes on:\n{rendered}");
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
@@ -148,6 +150,8 @@ impl Reloader {
         if !rendered.is_empty() {
             warn!("the configuration is taken over with complaints:\n{rendered}");
         }
+        config.global.compat |= compat;
+        names::look_up(&mut config);
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);
         let summary = summary(&difference);

@@ -5,13 +5,33 @@
 //! the keys of everything that may be put into the kernel are written down before it is put there.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tracing::warn;
+
+/// A key with what belongs to it, as one line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Noted<K, S>(pub(super) K, pub(super) S);
+
+impl<K: Serialize, S: Serialize> fmt::Display for Noted<K, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl<K: DeserializeOwned, S: DeserializeOwned> FromStr for Noted<K, S> {
+    type Err = serde_json::Error;
+
+    fn from_str(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+}
 
 /// A set of keys and the file it is kept in, one key a line.
 #[derive(Debug)]

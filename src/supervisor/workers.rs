@@ -47,7 +47,7 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn addresses(&self, level: Level<vrrp::AddressLevel>) {
+    pub(super) fn addresses(&self, level: Level<vrrp::NetworkLevel>) {
         // A worker that has ended was told so by a panic that ends the process; nothing to do here.
         let _ = self.network.send(Job::Addresses(level));
     }

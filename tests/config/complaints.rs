@@ -187,8 +187,6 @@ fn what_is_used_in_another_way_is_a_warning() {
         case(instance("unicast_peer {\n}"), Code::DefaultUsed, 1, 15, "multicast"),
         case(vip(""), Code::MissingKeyword, 1, 15, "no `virtual_ipaddress`"),
         case(vip("10.0.0.9\n10.0.0.9"), Code::DuplicateAddress, 7, 1, "used once"),
-        case(vip("10.0.0.9 no_track"), Code::NotSupportedYet, 6, 10, "no_track"),
-        case(vip("10.0.0.9 scope link"), Code::NotSupportedYet, 6, 16, "scope `link`"),
         case(instance("priority 1\npriority 2"), Code::RepeatedKeyword, 5, 1, "after line 4; the last one counts"),
         case(without("protocol TCP"), Code::DefaultUsed, 1, 16, "the service is UDP"),
         case(without("lvs_sched rr"), Code::DefaultUsed, 1, 16, "wlc"),

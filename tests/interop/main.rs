@@ -13,6 +13,7 @@ use lab::netns::{Instance, Net, Program};
 
 mod bfd;
 mod frr;
+mod kernel;
 mod pair;
 mod programs;
 mod texts;
@@ -80,6 +81,12 @@ fn each(case: fn(&Instance), instances: &[Instance]) {
                 .expect("threads are not that scarce");
         }
     });
+}
+
+#[test]
+fn the_kernel_holds_the_same_addresses_routes_and_rules() {
+    in_namespaces!();
+    kernel::the_kernel_holds_the_same();
 }
 
 #[test]

@@ -28,7 +28,7 @@ enum Happening {
     /// A fact reaches a brain, unless the brain that it was for has died since.
     Fact { node: usize, life: u64, event: Event },
     /// The owner of the addresses gets to work.
-    Addresses { node: usize, life: u64, level: Level<vrrp::AddressLevel> },
+    Addresses { node: usize, life: u64, level: Level<vrrp::NetworkLevel> },
     /// The owner of the table gets to work.
     Table { node: usize, life: u64, level: Level<Table> },
     /// Something goes wrong, or is mended.
@@ -332,7 +332,7 @@ impl World {
                 if self.nodes[node].life == life && level.serial >= self.nodes[node].newest.0 =>
             {
                 self.nodes[node].newest.0 = level.serial;
-                for (key, wanted) in level.value.iter() {
+                for (key, wanted) in level.value.addresses.iter() {
                     match wanted {
                         Wanted::Present(_) => self.nodes[node].held.insert(key.address),
                         Wanted::Absent { .. } => self.nodes[node].held.remove(&key.address),

@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address_settings::AddressSettings;
+
 /// How the addresses of this host shall be.
 pub type AddressLevel = BTreeMap<AddressKey, Wanted>;
 
@@ -47,15 +49,6 @@ pub enum Wanted {
     },
 }
 
-/// How an address is put on its interface; always with global scope and, for IPv4, without a broadcast address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AddressSettings {
-    /// Length of the network prefix in bits, 0 to 32 or 0 to 128.
-    pub prefix: u8,
-    /// IPv4 only: the label shown by `ip address` (`IFA_LABEL`), at most 15 bytes. `None` means the interface's name.
-    pub label: Option<String>,
-}
-
 /// One change of the kernel's addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddressOperation {
@@ -70,8 +63,8 @@ pub enum AddressOperation {
     Remove {
         /// Which address.
         key: AddressKey,
-        /// The prefix length under which it is held, in bits.
-        prefix: u8,
+        /// How it is held: prefix length and peer name it to the kernel.
+        settings: AddressSettings,
     },
 }
 
@@ -82,6 +75,8 @@ pub struct AddressReport {
     pub added: Vec<AddressKey>,
     /// Addresses that were there and no longer are.
     pub removed: Vec<AddressKey>,
+    /// Addresses that we had put there and that were found gone.
+    pub lost: Vec<AddressKey>,
     /// What could not be done, and why, in words. It is tried again the next time.
     pub failures: Vec<(AddressKey, String)>,
 }
@@ -95,19 +90,24 @@ pub fn plan(current: &HeldAddresses, wanted: &AddressLevel, ours: &OwnAddresses)
     let mut additions = Vec::new();
     for (key, held) in current {
         let own = ours.get(key).filter(|own| held.iter().any(|one| one.prefix == own.prefix));
-        let remove = |prefix: u8| AddressOperation::Remove { key: key.clone(), prefix };
+        let remove = |settings: &AddressSettings| AddressOperation::Remove {
+            key: key.clone(),
+            settings: settings.clone(),
+        };
         match (wanted.get(key), own) {
             (Some(Wanted::Absent { prefix }), own) => {
                 let leaves = |one: &&AddressSettings| {
                     one.prefix == *prefix || own.is_some_and(|own| own.prefix == one.prefix)
                 };
-                removals.extend(held.iter().filter(leaves).map(|one| remove(one.prefix)));
+                removals.extend(held.iter().filter(leaves).map(remove));
             }
-            (Some(Wanted::Present(settings)), Some(own)) if !same(key, own, settings) => {
-                removals.push(remove(own.prefix));
+            (Some(Wanted::Present(settings)), Some(own))
+                if !own.same(settings, &key.interface, key.address) =>
+            {
+                removals.push(remove(own));
                 additions.push(AddressOperation::Add { key: key.clone(), settings: settings.clone() });
             }
-            (None, Some(own)) => removals.push(remove(own.prefix)),
+            (None, Some(own)) => removals.push(remove(own)),
             (Some(Wanted::Present(_)) | None, _) => {}
         }
     }
@@ -134,13 +134,6 @@ impl AddressKey {
     /// The key of `address` on `interface`.
     pub fn new(interface: impl Into<String>, address: IpAddr) -> Self {
         Self { interface: interface.into(), address }
-    }
-}
-
-impl AddressSettings {
-    /// The usual settings of a virtual address: alone in its subnet (/32 or /128), without a label.
-    pub fn host(address: IpAddr) -> Self {
-        Self { prefix: if address.is_ipv4() { 32 } else { 128 }, label: None }
     }
 }
 
@@ -178,15 +171,6 @@ impl FromStr for AddressKey {
     }
 }
 
-/// Whether two settings are the same to the kernel: IPv6 addresses have no label, and for IPv4 the interface's name is
-/// the label of an address without one.
-fn same(key: &AddressKey, one: &AddressSettings, other: &AddressSettings) -> bool {
-    let label = |settings: &AddressSettings| {
-        settings.label.clone().filter(|label| key.address.is_ipv4() && *label != key.interface)
-    };
-    one.prefix == other.prefix && label(one) == label(other)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -198,11 +182,11 @@ mod tests {
     }
 
     fn settings(prefix: u8) -> AddressSettings {
-        AddressSettings { prefix, label: None }
+        AddressSettings { prefix, label: None, details: Default::default() }
     }
 
     fn labelled(prefix: u8, label: &str) -> AddressSettings {
-        AddressSettings { prefix, label: Some(label.into()) }
+        AddressSettings { label: Some(label.into()), ..settings(prefix) }
     }
 
     fn add(text: &str, settings: AddressSettings) -> AddressOperation {
@@ -210,7 +194,7 @@ mod tests {
     }
 
     fn remove(text: &str, prefix: u8) -> AddressOperation {
-        AddressOperation::Remove { key: key(text), prefix }
+        AddressOperation::Remove { key: key(text), settings: settings(prefix) }
     }
 
     const VIP: &str = "192.0.2.1 dev eth0";
@@ -293,6 +277,30 @@ mod tests {
     }
 
     #[test]
+    fn the_other_end_goes_along_with_the_removal() {
+        let mut own = settings(32);
+        own.details.peer = Some([192, 0, 2, 9].into());
+        let held = one_held(vec![own.clone()]);
+        let removal = [AddressOperation::Remove { key: key(VIP), settings: own.clone() }];
+        assert_eq!(plan(&held, &AddressLevel::new(), &one_own(own)), removal);
+        assert_eq!(plan(&held, &one_wanted(Wanted::Absent { prefix: 32 }), &OwnAddresses::new()), removal);
+    }
+
+    #[test]
+    fn a_lifetime_that_counts_down_is_no_change() {
+        let with = |preferred| {
+            let mut settings = settings(32);
+            settings.details.preferred = preferred;
+            settings
+        };
+        let same = |one: Option<u32>, other: Option<u32>| {
+            with(one).same(&with(other), "eth0", [192, 0, 2, 1].into())
+        };
+        assert!(same(Some(30), Some(600)) && same(None, None));
+        assert!(!same(Some(30), None) && !same(Some(0), Some(600)) && !same(Some(0), None));
+    }
+
+    #[test]
     fn removals_come_before_additions() {
         let wanted = AddressLevel::from([
             (key(VIP), Wanted::Present(settings(32))),
@@ -321,7 +329,7 @@ mod tests {
                     held.push(settings.clone());
                     ours.insert(key, settings);
                 }
-                AddressOperation::Remove { key, prefix } => {
+                AddressOperation::Remove { key, settings: AddressSettings { prefix, .. } } => {
                     let held = current.get_mut(&key).expect("only what is there is removed");
                     let before = held.len();
                     held.retain(|one| one.prefix != prefix);
@@ -342,7 +350,7 @@ mod tests {
 
     fn any_settings() -> impl Strategy<Value = AddressSettings> {
         (prop_oneof![Just(24_u8), Just(32)], proptest::option::of(Just("eth0:1".to_owned())))
-            .prop_map(|(prefix, label)| AddressSettings { prefix, label })
+            .prop_map(|(prefix, label)| AddressSettings { label, ..settings(prefix) })
     }
 
     fn any_level() -> impl Strategy<Value = AddressLevel> {

@@ -11,10 +11,12 @@
 //! the feature of that name.
 
 pub mod address;
+pub mod address_settings;
 pub mod advert;
 pub mod auth;
 pub mod bfd;
 mod checksum;
+pub mod custody;
 pub mod datagram;
 pub mod device;
 pub mod election;
@@ -26,20 +28,26 @@ pub mod header;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
+pub mod marked;
+pub mod route;
 pub mod router;
+pub mod rule;
 pub mod secret;
 pub mod settings;
 mod stage;
 pub mod state;
+pub mod thing;
 pub mod track;
 pub mod trailer;
 mod words;
 
-pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, Wanted};
+pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, Wanted};
+pub use address_settings::{AddressDetails, AddressSettings};
 pub use advert::{
     Advert, ChecksumForm, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Version,
 };
 pub use auth::{Auth, AuthKind};
+pub use custody::{Custody, Loss};
 pub use datagram::{Envelope, datagram_v4, split_v4};
 pub use device::{Device, DeviceKind, DeviceLevel, IpvlanFlag};
 pub use error::{AdvertError, ErrorKind};
@@ -47,8 +55,11 @@ pub use filter::FilterLevel;
 pub use guard::{Guard, HmacSettings, Mode, Proof, Protection, Reception, Replay, Seal};
 pub use header::{PROTOCOL_HEADER, header_datagram_v4, split_header_v4};
 pub use link::{Link, LinkAddress, Links};
+pub use route::{RouteKey, RouteLevel, RouteSettings};
 pub use router::Router;
+pub use rule::{RuleKey, RuleLevel, RuleSettings};
 pub use secret::Secret;
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+pub use thing::{NetworkLevel, Thing};
 pub use track::Weight;

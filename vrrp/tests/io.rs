@@ -325,7 +325,10 @@ fn an_overrun_of_events_does_no_harm() {
 }
 
 fn present(interface: &str, address: [u8; 4], prefix: u8) -> (AddressKey, Wanted) {
-    (AddressKey::new(interface, address.into()), Wanted::Present(AddressSettings { prefix, label: None }))
+    (
+        AddressKey::new(interface, address.into()),
+        Wanted::Present(AddressSettings { prefix, label: None, details: Default::default() }),
+    )
 }
 
 fn absent(interface: &str, address: [u8; 4]) -> (AddressKey, Wanted) {
@@ -344,7 +347,7 @@ fn addresses_converge() {
     assert!(table.ours().is_empty());
     let v6 = AddressKey::new("va", "2001:db8::64".parse().unwrap());
     let labelled = AddressKey::new("va", [192, 0, 2, 101].into());
-    let label = AddressSettings { prefix: 24, label: Some("va:vip".into()) };
+    let label = AddressSettings { prefix: 24, label: Some("va:vip".into()), details: Default::default() };
     let mut level = AddressLevel::from([
         present("va", [192, 0, 2, 1], 32),
         present("va", [192, 0, 2, 100], 32),
@@ -378,7 +381,10 @@ fn addresses_converge() {
     // The missing interface appears, somebody takes an address away, and settings change.
     ip("link add nowhere type veth peer name elsewhere");
     ip("address delete 192.0.2.100/32 dev va");
-    level.extend([(labelled.clone(), Wanted::Present(AddressSettings { prefix: 24, label: None }))]);
+    level.extend([(
+        labelled.clone(),
+        Wanted::Present(AddressSettings { prefix: 24, label: None, details: Default::default() }),
+    )]);
     let report = table.converge(&level);
     assert_eq!(
         report.added,

@@ -21,10 +21,10 @@ pub(super) const TABLE: &[Keyword] = &[
     key("virtual_server", &[Root], Block("ADDRESS [PORT], fwmark NUMBER or group NAME", Place::VirtualServer), Works, "One service that clients use, and the servers behind it."),
     key("virtual_server_group", &[Root], Lines("NAME", "ADDRESS [PORT], ADDRESS-END [PORT], NETWORK/LENGTH [PORT] or fwmark NUMBER [inet|inet6]"), NotYet("virtual servers of groups are left out"), "Several addresses that one virtual server serves."),
     key("SSL", &[Root], Block("", Tls), NOT_YET, "Key and certificates that TLS checks use."),
-    key("static_ipaddress", &[Root], Lines("", "addresses"), NotYet("these addresses are not set up"), "Addresses that are there in every state."),
-    key("static_routes", &[Root], Lines("", "routes"), NotYet("these routes are not set up"), "Routes that are there in every state."),
-    key("static_rules", &[Root], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there in every state."),
-    key("track_group", &[Root], Block("NAME", TrackGroup), NOT_YET, "Instances that fail when a static address, route or rule is lost."),
+    key("static_ipaddress", &[Root], Lines("", "addresses"), Works, "Addresses that are there in every state."),
+    key("static_routes", &[Root], Lines("", "routes"), Works, "Routes that are there in every state."),
+    key("static_rules", &[Root], Lines("", "routing rules"), Works, "Routing rules that are there in every state."),
+    key("track_group", &[Root], Block("NAME", TrackGroup), Works, "Instances that fail when a static address, route or rule is lost."),
     key("garp_group", &[Root], Block("", GarpGroup), Works, "Pace of gratuitous ARP on chosen interfaces."),
     key("linkbeat_interfaces", &[Root], Lines("", "INTERFACE [MII, ETHTOOL or IOCTL]"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
     key("linkbeat_use_polling", &[Root], Flag, NotYet("the state of links is taken from the kernel's reports"), "Poll the link state of every interface.").by_default("off"),
@@ -75,7 +75,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp", &[Bfd], Flag, Works, "Only instances hear of this neighbour.").by_default("both hear of it"),
     key("checker", &[Bfd], Flag, Works, "Only health checks hear of this neighbour.").by_default("both hear of it"),
 
-    key("group", &[TrackGroup], Lines("", "instances"), NOT_YET, "The instances."),
+    key("group", &[TrackGroup], Lines("", "instances"), Works, "The instances."),
 
     key("garp_interval", &[GarpGroup], Seconds(0, LONGEST), Works, "Time between two gratuitous ARP messages.").by_default("as `vrrp_garp_interval`"),
     key("gna_interval", &[GarpGroup], Seconds(0, LONGEST), Works, "Time between two unsolicited neighbour adverts.").by_default("as `vrrp_gna_interval`"),

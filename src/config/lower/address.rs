@@ -36,7 +36,7 @@ const IGNORED: &str = "the word is ignored";
 pub(super) type Placed = (VirtualAddress, Span);
 
 /// The addresses of a block, without those that are wrong. `groups`: names that `track_group` may say, for what is
-/// static; nothing of that is in effect yet, and that has been said.
+/// static.
 pub(super) fn lower(context: &mut Context<'_>, entry: &Entry<'_>, groups: Groups<'_>) -> Vec<Placed> {
     context.at_most(entry, 0);
     let line = |statement| context.reacting(LEFT_OUT, |context| line(context, statement, groups));
@@ -53,8 +53,13 @@ fn line(context: &mut Context<'_>, statement: &Statement, groups: Groups<'_>) ->
         return None;
     }
     let address = virtual_address(context, word)?;
-    let mut draft =
-        Draft { address, idle: groups.is_some(), interface: None, label: None, options: Default::default() };
+    let mut draft = Draft {
+        address,
+        is_static: groups.is_some(),
+        interface: None,
+        label: None,
+        options: Default::default(),
+    };
     while let Some(word) = line.next() {
         draft.take(context, word, &mut line, groups);
     }
@@ -66,8 +71,8 @@ fn line(context: &mut Context<'_>, statement: &Statement, groups: Groups<'_>) ->
 
 struct Draft {
     address: (IpAddr, u8),
-    /// Whether nothing of this is in effect yet, and that has been said.
-    idle: bool,
+    /// Whether it is there in every state.
+    is_static: bool,
     interface: Option<String>,
     label: Option<String>,
     options: AddressOptions,
@@ -81,7 +86,7 @@ impl Draft {
         line: &mut Line<'a>,
         groups: Groups<'_>,
     ) {
-        let idle = self.idle;
+        let is_static = self.is_static;
         match word.text.as_str() {
             "dev" => {
                 let Some(name) = line.value(context, word) else { return };
@@ -105,21 +110,14 @@ impl Draft {
                 }
             }
             "peer" | "preferred_lft" => {
-                if !idle {
-                    not_yet(context, word);
-                }
                 let Some(value) = line.value(context, word) else { return };
                 context.reacting(IGNORED, |context| self.value(context, word, value));
             }
-            "track_group" if idle => {
+            "track_group" if is_static => {
                 self.options.watch = track_group(context, word, line, groups);
             }
-            "use_vmac" if idle => unknown(context, word),
-            option if self.flag(option) => {
-                if !idle && option != "use_vmac" {
-                    not_yet(context, word);
-                }
-            }
+            "use_vmac" if is_static => unknown(context, word),
+            option if self.flag(option) => {}
             _ => unknown(context, word),
         }
     }
@@ -175,13 +173,7 @@ impl Draft {
             Id::Name(name) if !known(name) => {
                 context.invalid_choice("`scope`", value, &["global", "nowhere", "host", "link", "site"]);
             }
-            Id::Name(name) if name == "global" => {}
-            Id::Number(0) => {}
-            _ if self.idle => {}
-            _ => {
-                let message = format!("scope `{}` is not in effect yet: the scope is global", value.text);
-                context.warning(Code::NotSupportedYet, value.span, message);
-            }
+            _ => {}
         }
         Some(scope)
     }
@@ -231,11 +223,6 @@ fn unknown(context: &mut Context<'_>, word: &Word) {
         context.invalid_choice("an option of an address", word, &OPTIONS);
         None
     });
-}
-
-fn not_yet(context: &mut Context<'_>, word: &Word) {
-    let message = format!("`{}` of an address is not in effect yet", word.text);
-    context.warning(Code::NotSupportedYet, word.span, message);
 }
 
 /// `192.0.2.1/24`; by default the address is alone in its network.

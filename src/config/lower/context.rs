@@ -1,5 +1,7 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
+use std::collections::BTreeMap;
+
 use super::missing;
 use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
@@ -84,6 +86,8 @@ pub(super) struct Context<'a> {
     pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
     idle: bool,
+    /// The preference of each rule that names none, by where it stands.
+    pub preferences: BTreeMap<Span, u32>,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
     suggestions: usize,
 }
@@ -96,6 +100,7 @@ impl<'a> Context<'a> {
             spans: Spans::default(),
             trackers: Known::default(),
             idle: false,
+            preferences: BTreeMap::new(),
             suggestions: 200,
         }
     }

@@ -1,5 +1,6 @@
 //! Lines of `virtual_routes` and `static_routes`, in iproute2's words.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
@@ -136,7 +137,7 @@ struct Parts {
     scope: Option<Id>,
     mtu: Option<(u32, bool)>,
     place: Option<Insertion>,
-    others: std::collections::BTreeMap<String, Vec<String>>,
+    others: BTreeMap<String, Vec<String>>,
     watch: Watch,
 }
 
@@ -308,6 +309,7 @@ impl Draft {
             );
             others.remove("expires");
         }
+        refuse_unsupported(context, span, hops.iter().chain([&hop]), &others);
         let own =
             |words: &Vec<String>| words.first().is_some_and(|name| name == "keepalived" || name == "18");
         if watch != Watch::Off && others.get("protocol").is_some_and(|words| !own(words)) {
@@ -336,6 +338,22 @@ impl Draft {
             others,
             watch,
         })
+    }
+}
+
+/// Words of a route that nothing can be done about yet, and without which packets would go elsewhere.
+fn refuse_unsupported<'a>(
+    context: &mut Context<'_>,
+    span: Span,
+    hops: impl Iterator<Item = &'a Hop>,
+    others: &BTreeMap<String, Vec<String>>,
+) {
+    let ila = hops.filter_map(|hop| hop.encapsulation.first()).any(|kind| kind == "ila");
+    for (what, found) in [("encap ila", ila), ("vrf", others.contains_key("vrf"))] {
+        if found {
+            let message = format!("`{what}` of a route is not supported yet");
+            context.error(Code::NotSupportedYet, span, message);
+        }
     }
 }
 

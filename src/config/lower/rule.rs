@@ -52,6 +52,36 @@ const WORDS: &[&str] = &[
     "track_group",
 ];
 
+/// The preference of the first rule that names none.
+const FIRST: u32 = 16_384;
+
+/// Gives each rule that names no preference one: they count down in the order of the file, each family by itself, so
+/// that a later rule is tried first.
+pub(super) fn number_all(context: &mut Context<'_>, entries: &[Entry<'_>]) {
+    let mut next = [FIRST; 2];
+    let inside = |statement: &'_ Statement| statement.block.clone().map_or_else(Vec::new, |b| b.statements);
+    for entry in entries {
+        let lines: Vec<Statement> = match entry.name() {
+            "static_rules" => inside(entry.statement),
+            "vrrp_instance" => {
+                let blocks = inside(entry.statement);
+                blocks.iter().filter(|block| block.keyword.text == "virtual_rules").flat_map(inside).collect()
+            }
+            _ => continue,
+        };
+        for line in lines {
+            let mut words = std::iter::once(&line.keyword).chain(&line.words).map(|word| word.text.as_str());
+            if words.clone().any(|word| matches!(word, "preference" | "order" | "priority")) {
+                continue;
+            }
+            let ipv6 = words.any(|word| word == "inet6" || word.contains(':'));
+            let place = &mut next[usize::from(ipv6)];
+            context.preferences.insert(line.keyword.span, *place);
+            *place = place.saturating_sub(1);
+        }
+    }
+}
+
 /// The rules of a block, without those that are wrong. `groups`: names that `track_group` may
 /// say, for what is static.
 pub(super) fn lower(context: &mut Context<'_>, entry: &Entry<'_>, groups: Groups<'_>) -> Vec<Rule> {
@@ -196,25 +226,28 @@ impl Draft {
             let message = format!("`goto {target}` goes back: the rule itself has preference {preference}");
             context.error(Code::Conflict, span, message);
         }
-        if self.preference.is_none() {
-            let message = "this rule has no `preference`: one is assigned".to_owned();
-            let suggestion = "add `preference` with the place of the rule among the others";
-            context.warning_with(Code::DefaultUsed, span, message, suggestion);
-        }
         let everywhere = |network: Option<Network>| {
             network.filter(|network| network.prefix > 0 || !is_zero(network.address))
         };
         let ends = self.from.or(self.to).map(|network| network.address.is_ipv6());
+        let ipv6 = ends.or(self.ipv6).unwrap_or(false);
+        let preference = self.preference.unwrap_or_else(|| {
+            let assigned = context.preferences.get(&span).copied().unwrap_or(FIRST);
+            let message = format!("this rule has no `preference`: {assigned} is assigned");
+            let suggestion = "add `preference` with the place of the rule among the others";
+            context.warning_with(Code::DefaultUsed, span, message, suggestion);
+            assigned
+        });
         Some(Rule {
             // The addresses decide, whatever was said behind them.
-            ipv6: ends.or(self.ipv6).unwrap_or(false),
+            ipv6,
             inverted: self.inverted,
             from: everywhere(self.from),
             to: everywhere(self.to),
             input: self.input,
             output: self.output,
             mark: self.mark,
-            preference: self.preference,
+            preference: Some(preference),
             action,
             others: self.others,
             watch: self.watch,

@@ -16,7 +16,7 @@ pub struct VirtualAddress {
     pub interface: Option<String>,
     /// `label`, below 16 characters; IPv4 only.
     pub label: Option<String>,
-    /// The rest, which few addresses have: not in effect yet, but for `use_vmac`.
+    /// The rest, which few addresses have.
     pub options: Option<Box<AddressOptions>>,
 }
 
@@ -41,7 +41,7 @@ pub struct AddressOptions {
     pub no_prefix_route: bool,
     /// `autojoin`.
     pub auto_join: bool,
-    /// `use_vmac`: on the interface with the virtual MAC address that lies on `dev`.
+    /// `use_vmac`, not in effect yet: on the interface with the virtual MAC address that lies on `dev`.
     pub on_vmac: bool,
     /// `no_track`, `track_group`.
     pub watch: Watch,
@@ -50,7 +50,7 @@ pub struct AddressOptions {
 /// What follows when an address, route or rule is taken away by somebody else.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Watch {
-    /// What is virtual is a fault of the instance; what is static is put back.
+    /// It is put back at once, and told.
     #[default]
     Usual,
     /// `no_track`: nothing.

@@ -48,8 +48,6 @@ pub struct Instance {
     pub device: Device,
     /// How the router behaves, as written; most of what works of it is in the router's settings.
     pub conduct: Conduct,
-
-    // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
@@ -188,7 +186,7 @@ pub struct Conduct {
     pub ignore_interface: bool,
     /// `use_vmac_addr`: addresses on other interfaces get one with a virtual MAC address too.
     pub vmac_everywhere: bool,
-    /// `promote_secondaries`.
+    /// `promote_secondaries`, which is in effect.
     pub promote_secondaries: bool,
 }
 

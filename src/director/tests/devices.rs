@@ -112,7 +112,7 @@ fn single_addresses_go_where_they_are_told() {
         Effect::Addresses(level) => Some(level.value.clone()),
         _ => None,
     });
-    let keys: Vec<String> = level.unwrap().keys().map(ToString::to_string).collect();
+    let keys: Vec<String> = level.unwrap().addresses.keys().map(ToString::to_string).collect();
     assert_eq!(keys, ["10.1.0.2 dev eth1", "10.0.0.100 dev vrrp.51", "10.1.0.1 dev vrrp1.51"]);
 }
 

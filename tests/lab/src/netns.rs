@@ -23,7 +23,7 @@ mod tests;
 
 pub use daemon::{Daemon, Program};
 pub use instance::Instance;
-pub use segment::{Address, Host, Net};
+pub use segment::{Address, Host, Monitor, Net};
 
 /// Set in the environment of the second run; its value says nothing.
 const INSIDE: &str = "LAB_INSIDE_NAMESPACES";

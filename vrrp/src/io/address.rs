@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
@@ -18,9 +18,9 @@ use nix::net::if_::if_nametoindex;
 
 use super::netlink::{AddressRow, Netlink, Refusal};
 use crate::address::{
-    AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, HeldAddresses, OwnAddresses,
-    plan,
+    AddressKey, AddressLevel, AddressOperation, AddressReport, HeldAddresses, OwnAddresses, plan,
 };
+use crate::address_settings::{AddressDetails, AddressSettings};
 
 /// Our mark on addresses (`IFA_PROTO`, `<linux/if_addr.h>`): VRRP's protocol number. `ip address` shows it as
 /// `proto 112`.
@@ -70,6 +70,11 @@ impl AddressTable {
         Ok(())
     }
 
+    /// The netlink port that this table's changes are made by.
+    pub fn port(&self) -> u32 {
+        self.kernel.port()
+    }
+
     /// The addresses that are ours, as we put them there.
     pub fn ours(&self) -> &OwnAddresses {
         &self.ours
@@ -81,8 +86,8 @@ impl AddressTable {
     pub fn add_missing(&mut self, wanted: &AddressLevel) -> Vec<AddressKey> {
         let mut report = AddressReport::default();
         let indexes = indexes(wanted.keys());
-        let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
-        let mut operations = plan(&held_addresses(&self.rows, &names), wanted, &self.ours);
+        let held = held_addresses(&self.rows, &by_index(&indexes));
+        let mut operations = plan(&held, wanted, &self.ours);
         let is_addition = |operation: &AddressOperation| {
             matches!(operation, AddressOperation::Add { .. })
                 && indexes.contains_key(&operation.key().interface)
@@ -99,16 +104,40 @@ impl AddressTable {
     /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
     /// tried again at the next call.
     pub fn converge(&mut self, wanted: &AddressLevel) -> AddressReport {
-        let mut report = AddressReport::default();
-        if let Err(error) = self.refresh() {
-            let text = format!("the kernel's addresses cannot be read: {error}");
-            report.failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
-            return report;
+        match self.examine() {
+            Ok(lost) => AddressReport { lost, ..self.apply(wanted) },
+            Err(error) => {
+                let text = format!("the kernel's addresses cannot be read: {error}");
+                let failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
+                AddressReport { failures, ..AddressReport::default() }
+            }
         }
-        let indexes = indexes(wanted.keys().chain(self.ours.keys()));
-        let names = indexes.iter().map(|(name, index)| (*index, name.clone())).collect();
+    }
+
+    /// The first half of [`converge`](Self::converge): reads the kernel's addresses and tells which of ours are gone.
+    ///
+    /// # Errors
+    /// Whatever the netlink socket says.
+    pub fn examine(&mut self) -> io::Result<Vec<AddressKey>> {
+        self.refresh()?;
+        let names = by_index(&indexes(self.ours.keys()));
         let held = held_addresses(&self.rows, &names);
-        self.ours.retain(|key, own| holds(&held, key, own.prefix));
+        let mut lost = Vec::new();
+        self.ours.retain(|key, own| {
+            let there = holds(&held, key, own.prefix);
+            if !there {
+                lost.push(key.clone());
+            }
+            there
+        });
+        Ok(lost)
+    }
+
+    /// The second half: carries out what is missing to the `wanted` level, as the kernel was when it was last read.
+    pub fn apply(&mut self, wanted: &AddressLevel) -> AddressReport {
+        let mut report = AddressReport::default();
+        let indexes = indexes(wanted.keys().chain(self.ours.keys()));
+        let held = held_addresses(&self.rows, &by_index(&indexes));
         let mut operations = plan(&held, wanted, &self.ours);
         operations.retain(|operation| match indexes.contains_key(&operation.key().interface) {
             true => true,
@@ -165,8 +194,10 @@ impl AddressTable {
                     format!("cannot be added as {}/{}: {}", key.address, settings.prefix, refusal.in_words());
                 report.failures.push((key, text));
             }
-            (AddressOperation::Remove { key, prefix }, Ok(())) => {
-                self.ours.retain(|own, settings| *own != key || settings.prefix != prefix);
+            (AddressOperation::Remove { key, settings }, Ok(())) => {
+                if self.ours.get(&key).is_some_and(|own| own.prefix == settings.prefix) {
+                    self.ours.remove(&key);
+                }
                 report.removed.push(key);
             }
             // Gone already, with its interface or by somebody else's hand.
@@ -174,8 +205,13 @@ impl AddressTable {
                 AddressOperation::Remove { .. },
                 Err(Refusal { code: libc::EADDRNOTAVAIL | libc::ENODEV, .. }),
             ) => {}
-            (AddressOperation::Remove { key, prefix }, Err(refusal)) => {
-                let text = format!("cannot be removed as {}/{prefix}: {}", key.address, refusal.in_words());
+            (AddressOperation::Remove { key, settings }, Err(refusal)) => {
+                let text = format!(
+                    "cannot be removed as {}/{}: {}",
+                    key.address,
+                    settings.prefix,
+                    refusal.in_words()
+                );
                 report.failures.push((key, text));
             }
         }
@@ -189,6 +225,10 @@ fn indexes<'a>(keys: impl Iterator<Item = &'a AddressKey>) -> BTreeMap<String, u
     names.into_iter().filter_map(|name| Some((name.clone(), index(name).ok()?))).collect()
 }
 
+fn by_index(indexes: &BTreeMap<String, u32>) -> BTreeMap<u32, String> {
+    indexes.iter().map(|(name, index)| (*index, name.clone())).collect()
+}
+
 /// Addresses on the interfaces named, by key.
 fn held_addresses<'a>(
     rows: impl IntoIterator<Item = &'a AddressRow>,
@@ -198,7 +238,7 @@ fn held_addresses<'a>(
     for row in rows {
         if let Some(name) = names.get(&row.index) {
             let label = row.label.clone().filter(|label| label != name);
-            let settings = AddressSettings { prefix: row.prefix, label };
+            let settings = AddressSettings { prefix: row.prefix, label, details: row.details.clone() };
             held.entry(AddressKey::new(name.clone(), row.address)).or_default().push(settings);
         }
     }
@@ -213,41 +253,46 @@ fn holds(held: &HeldAddresses, key: &AddressKey, prefix: u8) -> bool {
 fn request(operation: &AddressOperation, index: u32) -> (RouteNetlinkMessage, u16) {
     match operation {
         AddressOperation::Add { key, settings } => {
-            let mut message = message(key.address, settings.prefix, index);
+            let mut message = message(key.address, settings, index);
             message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(ADDRESS_PROTOCOL)));
-            match (key.address, &settings.label) {
-                (IpAddr::V4(_), Some(label)) => {
-                    message.attributes.push(AddressAttribute::Label(label.clone()))
-                }
-                (IpAddr::V4(_), None) => {}
-                (IpAddr::V6(_), _) => message.attributes.extend(attributes_v6(settings.prefix)),
-            }
+            message.attributes.extend(attributes(key.address, settings));
+            message.header.scope = AddressScope::from(settings.details.scope);
             (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
         }
-        AddressOperation::Remove { key, prefix } => {
-            (RouteNetlinkMessage::DelAddress(message(key.address, *prefix, index)), 0)
+        AddressOperation::Remove { key, settings } => {
+            (RouteNetlinkMessage::DelAddress(message(key.address, settings, index)), 0)
         }
     }
 }
 
-fn message(address: IpAddr, prefix: u8, index: u32) -> AddressMessage {
+/// What names the address: the kernel matches IPv4 addresses by the other end and prefix length too.
+fn message(address: IpAddr, settings: &AddressSettings, index: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.prefix_len = prefix;
+    message.header.prefix_len = settings.prefix;
     message.header.index = index;
     message.attributes.push(AddressAttribute::Local(address));
-    message.attributes.push(AddressAttribute::Address(address));
+    message.attributes.push(AddressAttribute::Address(settings.details.peer.unwrap_or(address)));
     message
 }
 
-/// A virtual IPv6 address answers at once, without asking for duplicates first (the peer that held it until now may
-/// still answer), and one alone in its subnet is never chosen as a source address (it is deprecated from the start).
-fn attributes_v6(prefix: u8) -> Vec<AddressAttribute> {
-    let mut attributes = vec![AddressAttribute::Flags(AddressFlags::Nodad)];
-    if prefix == 128 {
+/// What else is said of an address.
+fn attributes(address: IpAddr, settings: &AddressSettings) -> Vec<AddressAttribute> {
+    let AddressDetails { broadcast, preferred, flags, .. } = &settings.details;
+    let mut attributes = Vec::new();
+    if let (IpAddr::V4(_), Some(label)) = (address, &settings.label) {
+        attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    if let (IpAddr::V4(_), Some(broadcast)) = (address, broadcast) {
+        attributes.push(AddressAttribute::Broadcast(*broadcast));
+    }
+    if *flags != 0 {
+        attributes.push(AddressAttribute::Flags(AddressFlags::from_bits_retain(*flags)));
+    }
+    if let Some(seconds) = preferred {
         let mut lifetimes = CacheInfo::default();
         lifetimes.ifa_valid = FOREVER;
-        lifetimes.ifa_preferred = 0;
+        lifetimes.ifa_preferred = *seconds;
         attributes.push(AddressAttribute::CacheInfo(lifetimes));
     }
     attributes
@@ -265,9 +310,9 @@ mod tests {
         let settings = AddressSettings::host(key.address);
         let mut report = AddressReport::default();
         let refusal = |code| Err(Refusal { code, text: None });
-        let add = AddressOperation::Add { key: key.clone(), settings };
+        let add = AddressOperation::Add { key: key.clone(), settings: settings.clone() };
         table.settle(add.clone(), refusal(libc::EEXIST), &mut report);
-        let remove = AddressOperation::Remove { key: key.clone(), prefix: 32 };
+        let remove = AddressOperation::Remove { key: key.clone(), settings: settings.clone() };
         table.settle(remove, refusal(libc::EADDRNOTAVAIL), &mut report);
         assert_eq!(report, AddressReport::default());
         assert!(!table.ours().contains_key(&key));

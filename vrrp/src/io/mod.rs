@@ -9,6 +9,8 @@
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
 //! - [`AddressTable`] puts addresses on interfaces and takes them off again;
 //! - [`DeviceTable`] makes the interfaces that virtual routers bring along (macvlan, ipvlan).
+//! - [`RouteTable`] and [`RuleTable`] do the same with routes and routing rules;
+//! - [`TableWatch`] hears when somebody else takes away what they made.
 //!
 //! Opening [`Socket`], [`SocketV6`] and [`Announcer`] needs the capability `CAP_NET_RAW`; changing addresses needs `CAP_NET_ADMIN`.
 //! An error whose `kind()` is [`PermissionDenied`](std::io::ErrorKind::PermissionDenied) means that it is missing, and
@@ -20,10 +22,16 @@ mod bfd;
 mod device;
 mod filter;
 mod link;
+mod marked;
 mod netlink;
+mod route;
+mod route_message;
+mod rule;
 mod socket;
 mod socket_v6;
 mod switch;
+mod watch;
+mod wire;
 
 use std::io;
 
@@ -33,8 +41,11 @@ pub use bfd::{BfdArrival, BfdListener, BfdSpeaker};
 pub use device::{DeviceReport, DeviceTable};
 pub use filter::{FilterError, FilterTable};
 pub use link::LinkMonitor;
+pub use route::RouteTable;
+pub use rule::RuleTable;
 pub use socket::{Arrival, Socket};
 pub use socket_v6::{ArrivalV6, SocketV6};
+pub use watch::{Rumour, TableWatch};
 
 /// Says in an error's text which step failed, keeping its kind, and names the capability that a refusal asks for.
 fn at_step(step: impl std::fmt::Display, capability: &str, error: io::Error) -> io::Error {

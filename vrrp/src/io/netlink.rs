@@ -23,6 +23,10 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
+use crate::address_settings::{
+    AUTO_JOIN, AddressDetails, HOME, MANAGE_TEMPORARY, NO_DETECTION, NO_PREFIX_ROUTE,
+};
+
 /// Requests per send. More would not be faster, and a default receive buffer loses acknowledgements above 256.
 const BATCH: usize = 64;
 
@@ -30,7 +34,7 @@ const BATCH: usize = 64;
 const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Room for one datagram of the kernel, bytes; dumps come in pieces of at most 32 KiB.
-const DATAGRAM: usize = 64 << 10;
+pub(super) const DATAGRAM: usize = 64 << 10;
 
 /// How often a dump is repeated when the table changed meanwhile.
 const DUMP_ATTEMPTS: usize = 8;
@@ -56,6 +60,8 @@ const IFLA_IFNAME: u16 = 3;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_LABEL: u16 = 3;
+const IFA_BROADCAST: u16 = 4;
+const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
 const IFA_PROTO: u16 = 11;
 const IFA_F_SECONDARY: u32 = 1;
@@ -90,6 +96,7 @@ pub(super) struct AddressRow {
     pub(super) tentative: bool,
     pub(super) label: Option<String>,
     pub(super) protocol: u8,
+    pub(super) details: AddressDetails,
 }
 
 /// The kernel's "no" to one request.
@@ -109,6 +116,21 @@ impl Netlink {
         let _ = socket.set_cap_ack(true);
         let _ = socket.set_ext_ack(true);
         Ok(Self { socket, sequence: 0 })
+    }
+
+    /// A socket whose dumps the kernel itself reduces to what the request names (since Linux 4.20; before, everything
+    /// comes).
+    pub(super) fn open_strict() -> io::Result<Self> {
+        let opened = Self::open()?;
+        let _ = opened.socket.set_netlink_get_strict_chk(true);
+        Ok(opened)
+    }
+
+    /// The number that the kernel knows this socket by.
+    pub(super) fn port(&self) -> u32 {
+        let mut address = SocketAddr::new(0, 0);
+        let found = self.socket.get_address(&mut address);
+        found.map_or(0, |()| address.port_number())
     }
 
     /// Every interface of the namespace.
@@ -171,7 +193,7 @@ impl Netlink {
         Ok((0..count).map(|place| answers.remove(&place).unwrap_or(unsaid.clone())).collect())
     }
 
-    /// Every row of a table, as `decode` reads it from messages of this `kind`.
+    /// All rows of a table that the `request` asks for, as far as `decode` understands them.
     pub(super) fn dump<Row>(
         &mut self,
         request: RouteNetlinkMessage,
@@ -251,6 +273,16 @@ impl Subscription {
         Ok(Self(socket))
     }
 
+    /// The next datagram, whole.
+    pub(super) fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Heard> {
+        match receive(&self.0, buffer) {
+            Ok(()) => Ok(Heard::Datagram),
+            Err(error) if is_overrun(&error) => Ok(Heard::Overrun),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Heard::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads away everything that waits and says whether there was anything. An overrun counts: something was said,
     /// we only missed what.
     pub(super) fn drain(&self) -> io::Result<bool> {
@@ -266,6 +298,17 @@ impl Subscription {
             }
         }
     }
+}
+
+/// What a subscription has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A datagram, now in the buffer.
+    Datagram,
+    /// More was said than there was room for.
+    Overrun,
+    /// Nothing waits.
+    Nothing,
 }
 
 impl AsFd for Subscription {
@@ -311,7 +354,7 @@ fn is_overrun(error: &io::Error) -> bool {
 }
 
 /// The messages of one datagram; what is malformed ends the list.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let message = NetlinkBuffer::new_checked(rest).ok()?;
@@ -355,9 +398,10 @@ fn link_row(payload: &[u8]) -> Option<LinkRow> {
     })
 }
 
-fn address_row(payload: &[u8]) -> Option<AddressRow> {
+pub(super) fn address_row(payload: &[u8]) -> Option<AddressRow> {
     let header = AddressHeader::parse(payload).ok()?;
     let (mut local, mut address, mut label, mut protocol) = (None, None, None, 0);
+    let mut details = AddressDetails { scope: u8::from(header.scope), ..AddressDetails::default() };
     let mut flags = u32::from(header.flags.bits());
     for attribute in attributes(payload.get(ADDRESS_HEADER..)?) {
         let value = attribute.value();
@@ -367,18 +411,31 @@ fn address_row(payload: &[u8]) -> Option<AddressRow> {
             IFA_ADDRESS => address = ip_address(value),
             IFA_LABEL => label = Some(text_of(value)),
             IFA_FLAGS => flags = value.try_into().map(u32::from_ne_bytes).unwrap_or(flags),
+            IFA_BROADCAST => details.broadcast = <[u8; 4]>::try_from(value).ok().map(Into::into),
+            // `struct ifa_cacheinfo`: the preferred lifetime comes first.
+            IFA_CACHEINFO => {
+                let preferred = value.first_chunk().map(|seconds| u32::from_ne_bytes(*seconds));
+                details.preferred = preferred.filter(|seconds| *seconds != u32::MAX);
+            }
             IFA_PROTO => protocol = value.first().copied().unwrap_or(0),
             _ => {}
         }
     }
+    let own = local.or(address)?;
+    details.peer = address.filter(|peer| *peer != own);
+    details.flags = flags & (NO_DETECTION | HOME | MANAGE_TEMPORARY | NO_PREFIX_ROUTE | AUTO_JOIN);
+    if own.is_ipv6() {
+        details.scope = 0;
+    }
     Some(AddressRow {
         index: header.index,
-        address: local.or(address)?,
+        address: own,
         prefix: header.prefix_len,
         secondary: flags & IFA_F_SECONDARY != 0,
         tentative: flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0,
         label,
         protocol,
+        details,
     })
 }
 
@@ -387,7 +444,7 @@ pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>>
     NlasIterator::new(bytes).map_while(Result::ok)
 }
 
-fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = || Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?));
     let v6 = || Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?));
     v4().or_else(v6)
@@ -430,6 +487,7 @@ mod tests {
             tentative: false,
             label: Some("eth0:1".into()),
             protocol: 112,
+            details: AddressDetails { peer: Some([192, 0, 2, 9].into()), ..AddressDetails::default() },
         };
         assert_eq!(address_row(&payload), Some(row));
         for length in 0..payload.len() {

@@ -42,6 +42,25 @@ pub struct Address {
     pub label: String,
 }
 
+/// A running `ip monitor`.
+pub struct Monitor {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Monitor {
+    /// What was seen until now; nothing is from here on.
+    pub fn end(&mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.said()
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap_or_default()
+    }
+}
+
 impl Net {
     /// Builds a segment with these hosts, in order 10.0.0.1 and fe80::1, 10.0.0.2 and fe80::2, and so on. Names: at most 8 letters or digits.
     ///
@@ -246,6 +265,26 @@ impl Host {
         let output = self.output(&mut ip).expect("ip runs");
         expect_success(&ip, &output);
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Starts to write down what changes of its addresses.
+    ///
+    /// # Panics
+    /// If `ip monitor` cannot be started.
+    pub fn monitor(&self) -> Monitor {
+        let path = self.dir.join("monitor");
+        let out = File::create(&path).expect("/run is ours");
+        let mut ip = tool("ip");
+        ip.args(["monitor", "address"]).stdin(Stdio::null()).stdout(out);
+        let child = self.spawn(&mut ip).expect("ip runs");
+        let monitor = Monitor { child, path };
+        // It listens once it has told of a change.
+        super::wait_until("the monitor to listen", std::time::Duration::from_secs(5), || {
+            self.ip("address add 127.0.0.9/32 dev lo");
+            self.ip("address del 127.0.0.9/32 dev lo");
+            monitor.said().contains("127.0.0.9").then_some(())
+        });
+        monitor
     }
 
     /// The IPv4 addresses on its interfaces, loopback aside.

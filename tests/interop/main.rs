@@ -1,16 +1,16 @@
 //! directord beside keepalived (Debian's 2.2.7), in both roles, on a segment of network namespaces.
 //!
 //! The assertions are about the wire: who sent what in which order, never sooner than the protocol allows, and not
-//! absurdly late. `DIRECTORD_TEST_PROGRAM=keepalived` puts keepalived on our side too: a case that then fails as well
-//! is a mistake in the case.
+//! absurdly late. `DIRECTORD_TEST_PROGRAM=keepalived` puts keepalived on our side of the matrix too: a case that then
+//! fails as well is a mistake in the case.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use lab::in_namespaces;
-use lab::netns::{Instance, Net};
+use lab::netns::Net;
 
-mod pair;
+mod matrix;
+mod password;
 mod texts;
 mod verdict;
 
@@ -18,108 +18,6 @@ const WE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const WE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
 const PEER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2));
-
-/// Version 3, five adverts a second.
-fn v3() -> Instance {
-    Instance::new(3, Duration::from_millis(200), 100)
-}
-
-/// Version 2, whose intervals are whole seconds.
-fn v2() -> Instance {
-    Instance::new(2, Duration::from_secs(1), 100)
-}
-
-/// The same by unicast, seen from our side.
-fn unicast(instance: Instance) -> Instance {
-    Instance { unicast: Some((WE, PEER)), ..instance }
-}
-
-/// The same over IPv6, by unicast.
-fn unicast_v6(instance: Instance) -> Instance {
-    Instance { unicast: Some((WE_V6, PEER_V6)), ..instance.v6() }
-}
-
-/// The same with a password.
-fn password(instance: Instance) -> Instance {
-    Instance { password: Some("opensesm".into()), ..instance }
-}
-
-/// Runs one case on several instances at once: with whole seconds between adverts each is mostly waiting.
-fn each(case: fn(&Instance), instances: &[Instance]) {
-    std::thread::scope(|s| {
-        for instance in instances {
-            let cast = if instance.unicast.is_some() { "unicast" } else { "multicast" };
-            let with = instance.password.as_ref().map_or("", |_| ", password");
-            let family = if instance.vip().is_ipv6() { "IPv6" } else { "IPv4" };
-            let name = format!("version {}, {family}, {cast}{with}", instance.version);
-            let case = move || case(instance);
-            std::thread::Builder::new()
-                .name(name)
-                .spawn_scoped(s, case)
-                .expect("threads are not that scarce");
-        }
-    });
-}
-
-#[test]
-fn backup_v2() {
-    in_namespaces!();
-    each(pair::as_backup, &[v2(), unicast(v2()), password(v2())]);
-}
-
-#[test]
-fn master_v2() {
-    in_namespaces!();
-    each(pair::as_master, &[v2(), unicast(v2()), password(v2())]);
-}
-
-#[test]
-fn backup_v3_multicast() {
-    in_namespaces!();
-    pair::as_backup(&v3());
-}
-
-#[test]
-fn backup_v3_unicast() {
-    in_namespaces!();
-    pair::as_backup(&unicast(v3()));
-}
-
-#[test]
-fn master_v3_multicast() {
-    in_namespaces!();
-    pair::as_master(&v3());
-}
-
-#[test]
-fn master_v3_unicast() {
-    in_namespaces!();
-    pair::as_master(&unicast(v3()));
-}
-
-#[test]
-fn backup_ipv6() {
-    in_namespaces!();
-    each(pair::as_backup, &[v3().v6(), unicast_v6(v3())]);
-}
-
-#[test]
-fn master_ipv6() {
-    in_namespaces!();
-    each(pair::as_master, &[v3().v6(), unicast_v6(v3())]);
-}
-
-#[test]
-fn nopreempt_is_kept() {
-    in_namespaces!();
-    each(pair::nopreempt, &[v2(), v3(), v3().v6()]);
-}
-
-#[test]
-fn a_wrong_password_is_no_master() {
-    in_namespaces!();
-    pair::wrong_password(&password(v2()));
-}
 
 #[test]
 fn keepalived_judges_each_keyword_as_compatible_reading_does() {

@@ -13,6 +13,7 @@ use vrrp::AddressLevel;
 
 use super::event::CheckId;
 use super::journal::Entry;
+use crate::config::Pace;
 
 /// One wish of the brain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct Neighbourhood {
     pub index: u32,
     /// The hardware address that the addresses are at.
     pub mac: [u8; 6],
+    /// How fast messages may follow each other.
+    pub pace: Pace,
     /// The addresses.
     pub addresses: Vec<IpAddr>,
 }

@@ -8,7 +8,16 @@ use std::time::Instant;
 use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
-use crate::config::{self, Transport, VirtualAddress};
+use crate::config::{self, Pace, Transport, VirtualAddress};
+
+/// On which interfaces addresses are announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Among {
+    /// All that have some.
+    All,
+    /// Those that the instance does not live on.
+    Elsewhere,
+}
 
 /// One instance.
 #[derive(Debug)]
@@ -132,15 +141,25 @@ impl Instance {
         })
     }
 
-    /// A burst of `repeat` messages for each address, on the interfaces that are there to carry it.
-    pub(super) fn announcement(&self, repeat: u32, links: &Links) -> Announcement {
+    /// A burst of `repeat` messages for each address, on the interfaces of `among` that are there to carry it.
+    pub(super) fn announcement(
+        &self,
+        repeat: u32,
+        links: &Links,
+        pace: impl Fn(&str) -> Pace,
+        among: Among,
+    ) -> Announcement {
         let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
         for (key, _) in self.addresses() {
+            if among == Among::Elsewhere && key.interface == self.config.interface {
+                continue;
+            }
             by_interface.entry(key.interface).or_default().push(key.address);
         }
         let places = by_interface.into_iter().filter_map(|(interface, addresses)| {
             let link = links.get(&interface)?;
-            Some(Neighbourhood { index: link.index, mac: link.mac?, interface, addresses })
+            let pace = pace(&interface);
+            Some(Neighbourhood { index: link.index, mac: link.mac?, pace, interface, addresses })
         });
         Announcement { places: places.collect(), repeat }
     }

@@ -9,7 +9,7 @@ use vrrp::{AddressLevel, Links, Output, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
-use super::instance::Instance;
+use super::instance::{Among, Instance};
 use super::journal::Entry;
 use super::{Director, Owner, Pending};
 
@@ -85,13 +85,8 @@ impl Director {
                         self.adverts.push_back(transmission);
                     }
                 }
-                Output::Announce(repeat) => {
-                    if let Some(announcement) =
-                        self.instances.get(name).map(|i| i.announcement(repeat, &self.links))
-                    {
-                        self.effect(Effect::Announce(announcement));
-                    }
-                }
+                Output::Announce(repeat) => self.announce(name, repeat, Among::All),
+                Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {
                     self.queue_addresses();
                     let cause = cause.to_string();
@@ -121,9 +116,21 @@ impl Director {
                     let cause = "removed from the configuration".to_owned();
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
-                Output::Announce(_) | Output::Note(_) => {}
+                Output::Announce(_) | Output::AnnounceElsewhere | Output::Note(_) => {}
             }
         }
+    }
+
+    /// Tells the neighbours where the instance's addresses are.
+    fn announce(&mut self, name: &str, repeat: u32, among: Among) {
+        let Some(instance) = self.instances.get(name) else { return };
+        // Without `all`, only interfaces that carry addresses by a virtual MAC address: there are none yet.
+        let extra = instance.config.extra_garp.or(self.config.global.vrrp.garp_extra_if);
+        if among == Among::Elsewhere && !extra.is_some_and(|extra| extra.all) {
+            return;
+        }
+        let announcement = instance.announcement(repeat, &self.links, |i| self.config.pace(i), among);
+        self.effect(Effect::Announce(announcement));
     }
 
     pub(super) fn publish_sockets(&mut self) {

@@ -4,18 +4,18 @@
 //! One thread, so that an announcement never overtakes the address it announces, and so that a thousand addresses
 //! never delay an advert.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
 
-use tracing::{error, warn};
 use vrrp::AddressKey;
-use vrrp::io::{AddressTable, Announcer};
+use vrrp::io::AddressTable;
 
+use super::announcements::Announcements;
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
-use crate::director::effect::{Announcement, Level, Neighbourhood};
+use crate::director::effect::{Announcement, Level};
 use crate::director::event::{AddressReport, Event};
 
 /// What the owner can be asked.
@@ -35,23 +35,41 @@ pub(super) fn work(
     inbox: &Sender,
 ) {
     priority::prefer(priority::ADDRESSES);
-    let mut announcer = None;
-    while let Ok(first) = jobs.recv() {
-        let (level, announcements) = newest(first, jobs);
+    let mut announcements = Announcements::default();
+    let mut wanted = Arc::new(vrrp::AddressLevel::new());
+    loop {
+        let first = match next(jobs, announcements.next()) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                announcements.go_on(&wanted, Instant::now());
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let (level, bursts) = newest(first, jobs);
         // A take-over is told to the neighbours before anything is read back.
         let added = level.as_ref().map(|level| {
             remembered.add(level.value.keys());
             table.add_missing(&level.value)
         });
-        for announcement in announcements {
-            announce(&mut announcer, &announcement);
+        for burst in bursts {
+            announcements.announce(&burst, Instant::now());
         }
         if let (Some(level), Some(added)) = (level, added) {
+            wanted = level.value.clone();
             let mut report = converge(&mut table, &level);
             report.added.extend(added);
             remembered.keep(level.value.keys().chain(table.ours().keys()).cloned().collect());
             inbox.blocking_event(Event::AddressesApplied(report));
         }
+    }
+}
+
+/// The next thing to do, or the time at which an announcement may leave.
+fn next(jobs: &Receiver<Job>, until: Option<Instant>) -> Result<Job, RecvTimeoutError> {
+    match until {
+        None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        Some(until) => jobs.recv_timeout(until.saturating_duration_since(Instant::now())),
     }
 }
 
@@ -76,48 +94,4 @@ fn converge(table: &mut AddressTable, level: &Level<vrrp::AddressLevel>) -> Addr
         added: report.added,
         removed: report.removed,
     }
-}
-
-fn announce(announcer: &mut Option<Announcer>, announcement: &Announcement) {
-    if announcer.is_none() {
-        match Announcer::open() {
-            Ok(opened) => *announcer = Some(opened),
-            Err(error) => return error!("cannot send gratuitous ARP: {error}"),
-        }
-    }
-    let Some(announcer) = announcer else { return };
-    let v6 = |place: &&Neighbourhood| place.addresses.iter().any(IpAddr::is_ipv6);
-    let routers: BTreeSet<u32> = announcement
-        .places
-        .iter()
-        .filter(v6)
-        .filter(|place| forwards(&place.interface))
-        .map(|place| place.index)
-        .collect();
-    for _ in 0..announcement.repeat {
-        for place in &announcement.places {
-            for address in &place.addresses {
-                let (what, sent) = match address {
-                    IpAddr::V4(address) => {
-                        ("gratuitous ARP", announcer.gratuitous_arp(place.index, place.mac, *address))
-                    }
-                    IpAddr::V6(address) => {
-                        let router = routers.contains(&place.index);
-                        let sent =
-                            announcer.unsolicited_advertisement(place.index, place.mac, *address, router);
-                        ("unsolicited neighbour advertisement", sent)
-                    }
-                };
-                if let Err(error) = sent {
-                    warn!("{what} for {address} on {} was not sent: {error}", place.interface);
-                }
-            }
-        }
-    }
-}
-
-/// Whether this host forwards IPv6 packets that come in by the interface, which makes it a router to its neighbours.
-fn forwards(interface: &str) -> bool {
-    let setting = std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{interface}/forwarding"));
-    setting.is_ok_and(|setting| setting.trim() != "0")
 }

@@ -174,7 +174,6 @@ fn what_is_used_in_another_way_is_a_warning() {
         case(instance("track_interface {\neth1\n}"), Code::NotSupportedYet, 4, 1, "has no effect"),
         case(instance("notify_master \"/bin/x y\""), Code::NotSupportedYet, 4, 1, "the script is not run"),
         case("vrrp_script x {\nscript \"true\"\n}\n", Code::NotSupportedYet, 1, 1, "has no effect"),
-        case("global_defs {\nvrrp_garp_interval 0.1\n}\n", Code::NotSupportedYet, 2, 1, "without pause"),
         case("global_defs {\nprocess_names\n}\n", Code::NotSupportedYet, 2, 1, "one process"),
         case("global_defs {\ntmp_config_directory /x\n}\n", Code::NoEffect, 2, 1, "no copy"),
         case(service(&format!("{SERVER}\nnat_mask 255.0.0.0")), Code::NoEffect, 7, 1, "no effect any more"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 
 mod adverts;
+mod announce;
 mod checks;
 mod compatible;
 mod interface;

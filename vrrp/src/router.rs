@@ -158,6 +158,9 @@ impl Router {
                 if old.announce.refresh != new.announce.refresh {
                     master.refresh = new.announce.refresh.map(|every| now + every);
                 }
+                if old.announce.elsewhere != new.announce.elsewhere {
+                    master.elsewhere = new.announce.elsewhere.map(|every| now + every);
+                }
                 if new_addresses {
                     master.plan_second_announce(now, new);
                     self.send_advert();
@@ -317,6 +320,10 @@ impl Router {
                 Reason::Refresh => {
                     master.refresh = announce.refresh.map(|every| next(deadline, every, now));
                     self.announce(announce.refresh_repeat);
+                }
+                Reason::Elsewhere => {
+                    master.elsewhere = announce.elsewhere.map(|every| next(deadline, every, now));
+                    self.outputs.push_back(Output::AnnounceElsewhere);
                 }
                 Reason::MasterDown => unreachable!("a master waits for no master"),
             }

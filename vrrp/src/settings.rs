@@ -64,6 +64,8 @@ pub struct AnnounceSettings {
     pub lower_delay: Duration,
     /// `garp_lower_prio_repeat`: size of the bursts after another master was heard, default 5.
     pub lower_repeat: u32,
+    /// `garp_extra_if`: repeated while master on the interfaces that the router does not live on; default never.
+    pub elsewhere: Option<Duration>,
 }
 
 impl Settings {
@@ -101,8 +103,9 @@ impl Settings {
         self.addresses.truncate(255);
         self.announce.delay = self.announce.delay.min(LONGEST);
         self.announce.lower_delay = self.announce.lower_delay.min(LONGEST);
-        self.announce.refresh =
-            self.announce.refresh.filter(|every| !every.is_zero()).map(|every| every.min(LONGEST));
+        let sensible = |every: &Option<Duration>| every.filter(|every| !every.is_zero());
+        self.announce.refresh = sensible(&self.announce.refresh).map(|every| every.min(LONGEST));
+        self.announce.elsewhere = sensible(&self.announce.elsewhere).map(|every| every.min(LONGEST));
         self
     }
 
@@ -124,6 +127,7 @@ impl Default for AnnounceSettings {
             refresh_repeat: 1,
             lower_delay: Duration::from_secs(5),
             lower_repeat: 5,
+            elsewhere: None,
         }
     }
 }

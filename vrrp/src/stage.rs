@@ -121,6 +121,8 @@ pub(crate) struct Master {
     /// Second burst after another master was heard.
     pub(crate) lower_announce: Option<Instant>,
     pub(crate) refresh: Option<Instant>,
+    /// The periodic announcement on other interfaces.
+    pub(crate) elsewhere: Option<Instant>,
     /// Another router that says it is master too and has the lesser claim.
     pub(crate) rival: Option<Rival>,
 }
@@ -141,6 +143,7 @@ impl Master {
             second_announce: None,
             lower_announce: None,
             refresh: settings.announce.refresh.map(|every| now + every),
+            elsewhere: settings.announce.elsewhere.map(|every| now + every),
             rival: None,
         };
         master.plan_second_announce(now, settings);
@@ -161,6 +164,7 @@ impl Master {
             (self.second_announce, Reason::SecondAnnounce),
             (self.lower_announce, Reason::LowerAnnounce),
             (self.refresh, Reason::Refresh),
+            (self.elsewhere, Reason::Elsewhere),
         ];
         let planned = announcements.into_iter().filter_map(|(at, reason)| Some((at?, reason)));
         planned.fold((self.next_advert, Reason::Advert), |first, other| first.min(other))

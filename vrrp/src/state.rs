@@ -52,6 +52,8 @@ pub enum Output {
     Send(Advert),
     /// Announce the addresses: this many messages for each.
     Announce(u32),
+    /// Announce once the addresses that are on other interfaces than the router's own.
+    AnnounceElsewhere,
     /// The state has changed.
     Transition {
         /// State before.
@@ -194,6 +196,8 @@ pub enum Reason {
     LowerAnnounce,
     /// Master: the periodic announcement.
     Refresh,
+    /// Master: the periodic announcement on other interfaces.
+    Elsewhere,
 }
 
 /// Counters since the router was made.

@@ -11,7 +11,6 @@ const REAL_TIME: &str =
     "the threads for adverts run in real time, at a priority of their own, where the system permits it";
 const NO_SCRIPTS: &str = "no scripts are run yet";
 const NO_FILTER: &str = "no rules of the packet filter are needed yet";
-const NO_PACE: &str = "messages are sent without pause, which is what 0 means";
 const NO_DUMPS: &str = "ask for the state with `directord status`";
 /// What 32 bits of microseconds hold.
 const LONGEST: u64 = u32::MAX as u64;
@@ -65,10 +64,10 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_garp_master_refresh_repeat", &[Global], Whole(1, 1_000), Works, "Messages in a refreshing burst.").by_default("1"),
     key("vrrp_garp_lower_prio_delay", &[Global], Whole(0, 4_294), Works, "Seconds to the second burst after a lower priority was heard.").by_default("as `vrrp_garp_master_delay`"),
     key("vrrp_garp_lower_prio_repeat", &[Global], Whole(0, 1_000), Works, "Messages in a burst after a lower priority was heard.").by_default("as `vrrp_garp_master_repeat`"),
-    key("vrrp_garp_interval", &[Global], Seconds(0, LONGEST), NotYet(NO_PACE), "Time between two gratuitous ARP messages.").by_default("0"),
-    key("vrrp_gna_interval", &[Global], Seconds(0, LONGEST), NotYet(NO_PACE), "Time between two unsolicited neighbour adverts.").by_default("0"),
+    key("vrrp_garp_interval", &[Global], Seconds(0, LONGEST), Works, "Time between two gratuitous ARP messages.").by_default("0"),
+    key("vrrp_gna_interval", &[Global], Seconds(0, LONGEST), Works, "Time between two unsolicited neighbour adverts.").by_default("0"),
     key("vrrp_min_garp", &[Global], Switch, Works, "One message per address and no second burst.").by_default("off"),
-    key("vrrp_garp_extra_if", &[Global], Words("[all] SECONDS"), NotYet("no messages are sent on other interfaces"), "Regular messages on other interfaces as well.").by_default("0"),
+    key("vrrp_garp_extra_if", &[Global], Words("[all] SECONDS"), Works, "Regular messages on other interfaces as well.").by_default("0"),
     key("vrrp_vmac_garp_intvl", &[Global], Words("[all] SECONDS"), SameAs("vrrp_garp_extra_if"), "Older name of `vrrp_garp_extra_if`.").by_default("0"),
     key("vrrp_down_timer_adverts", &[Global], Whole(1, 100), Works, "Adverts that may be missed before a backup takes over.").by_default("3"),
     key("vrrp_lower_prio_no_advert", &[Global], Switch, Works, "As master, do not answer an advert of lower priority.").by_default("off"),

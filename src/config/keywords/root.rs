@@ -25,7 +25,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("static_routes", &[Root], Lines("", "routes"), NotYet("these routes are not set up"), "Routes that are there in every state."),
     key("static_rules", &[Root], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there in every state."),
     key("track_group", &[Root], Block("NAME", TrackGroup), NOT_YET, "Instances that fail when a static address, route or rule is lost."),
-    key("garp_group", &[Root], Block("", GarpGroup), NotYet("messages are sent without pause"), "Pace of gratuitous ARP on chosen interfaces."),
+    key("garp_group", &[Root], Block("", GarpGroup), Works, "Pace of gratuitous ARP on chosen interfaces."),
     key("linkbeat_interfaces", &[Root], Lines("", "INTERFACE [MII, ETHTOOL or IOCTL]"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
     key("linkbeat_use_polling", &[Root], Flag, NotYet("the state of links is taken from the kernel's reports"), "Poll the link state of every interface.").by_default("off"),
     key("interface_up_down_delays", &[Root], Lines("", "INTERFACE DOWN [UP]"), NotYet("what the kernel reports of a link counts at once"), "How long a link must be up or down before it counts."),
@@ -76,8 +76,8 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("group", &[TrackGroup], Lines("", "instances"), NOT_YET, "The instances."),
 
-    key("garp_interval", &[GarpGroup], Seconds(0, LONGEST), NOT_YET, "Time between two gratuitous ARP messages.").by_default("as `vrrp_garp_interval`"),
-    key("gna_interval", &[GarpGroup], Seconds(0, LONGEST), NOT_YET, "Time between two unsolicited neighbour adverts.").by_default("as `vrrp_gna_interval`"),
+    key("garp_interval", &[GarpGroup], Seconds(0, LONGEST), Works, "Time between two gratuitous ARP messages.").by_default("as `vrrp_garp_interval`"),
+    key("gna_interval", &[GarpGroup], Seconds(0, LONGEST), Works, "Time between two unsolicited neighbour adverts.").by_default("as `vrrp_gna_interval`"),
     key("interface", &[GarpGroup], Word("an interface"), NOT_YET, "The interface this is for."),
     key("interfaces", &[GarpGroup], Lines("", "interfaces"), NOT_YET, "Interfaces that share one pace."),
 

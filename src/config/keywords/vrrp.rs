@@ -82,7 +82,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("garp_master_refresh_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a refreshing burst.").by_default("as `vrrp_garp_master_refresh_repeat`"),
     key("garp_lower_prio_delay", &[Instance], Whole(0, 4_294), Works, "Seconds to the second burst after a lower priority was heard.").by_default("as `vrrp_garp_lower_prio_delay`"),
     key("garp_lower_prio_repeat", &[Instance], Whole(0, 1_000), Works, "Messages in a burst after a lower priority was heard.").by_default("as `vrrp_garp_lower_prio_repeat`"),
-    key("garp_extra_if", &[Instance], Words("[all] SECONDS"), NOT_YET, "Regular messages on other interfaces as well.").by_default("as `vrrp_garp_extra_if`"),
+    key("garp_extra_if", &[Instance], Words("[all] SECONDS"), Works, "Regular messages on other interfaces as well.").by_default("as `vrrp_garp_extra_if`"),
     key("vmac_garp_intvl", &[Instance], Words("[all] SECONDS"), SameAs("garp_extra_if"), "Older name of `garp_extra_if`.").by_default("as `vrrp_garp_extra_if`"),
 
     key("group", &[SyncGroup], Lines("", "instances"), NOT_YET, "The instances of the group."),

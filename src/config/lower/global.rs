@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::{Form, Place};
-use crate::config::{DynamicInterfaces, Thing};
+use crate::config::{DynamicInterfaces, ExtraGarp, Thing};
 pub(super) use crate::config::{GarpDefaults as Garp, Global};
 use mail::MailDraft;
 pub(super) use vrrp::version;
@@ -29,6 +29,7 @@ pub(super) struct Defaults {
     pub lower_prio_no_advert: bool,
     pub higher_prio_send_advert: bool,
     pub garp: Garp,
+    pub extra_garp: Option<ExtraGarp>,
     pub group4: Option<IpAddr>,
     pub group6: Option<IpAddr>,
     pub v3_checksum_as_v2: Option<bool>,
@@ -46,6 +47,7 @@ impl Defaults {
             lower_prio_no_advert: vrrp.lower_prio_no_advert.unwrap_or(false),
             higher_prio_send_advert: vrrp.higher_prio_send_advert.unwrap_or(false),
             garp: vrrp.garp_with_minimum(),
+            extra_garp: vrrp.garp_extra_if,
             group4: vrrp.group4.map(IpAddr::V4),
             group6: vrrp.group6.map(IpAddr::V6),
             v3_checksum_as_v2: vrrp.v3_checksum_as_v2,

@@ -311,6 +311,7 @@ impl Draft {
             self.down_timer_adverts.or(defaults.down_timer_adverts).unwrap_or(router.down_timer_adverts);
         router.auth = auth;
         router.announce = self.garp.settings(&defaults.garp);
+        router.announce.elsewhere = self.extra_garp.or(defaults.extra_garp).map(ExtraGarp::period);
         router.lower_prio_no_advert = self.lower_prio_no_advert.unwrap_or(defaults.lower_prio_no_advert);
         router.higher_prio_send_advert =
             self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);

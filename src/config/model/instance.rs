@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub struct Instance {
     pub tracks: Tracks,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
+    /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
+    pub extra_garp: Option<ExtraGarp>,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
@@ -45,8 +48,6 @@ pub struct Instance {
     pub auth_header: Option<vrrp::Auth>,
     /// `auth_hmac`.
     pub hmac: Option<Hmac>,
-    /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
-    pub extra_garp: Option<ExtraGarp>,
     /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
     pub sync_interface: Option<String>,
 }
@@ -149,4 +150,11 @@ pub struct ExtraGarp {
     pub every: u32,
     /// `all`: on all other interfaces, not only on those with a virtual MAC address.
     pub all: bool,
+}
+
+impl ExtraGarp {
+    /// The time between two rounds; zero for none.
+    pub fn period(self) -> Duration {
+        Duration::from_secs(self.every.into())
+    }
 }

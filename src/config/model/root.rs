@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Config;
+
 /// Words of the top level, and what it says of interfaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
@@ -65,4 +67,30 @@ pub struct GarpGroup {
     pub gna_interval: Option<Duration>,
     /// `interface` and `interfaces`; never empty.
     pub interfaces: BTreeSet<String>,
+}
+
+/// How fast announcements of addresses may follow each other on an interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Which `garp_group`, counted from the file's start: its interfaces share the pace. `None`: the interface alone.
+    pub group: Option<usize>,
+    /// `garp_interval`: between two gratuitous ARP; zero for none.
+    pub garp: Duration,
+    /// `gna_interval`: between two unsolicited neighbour advertisements; zero for none.
+    pub gna: Duration,
+}
+
+impl Config {
+    /// The pace of announcements on this interface.
+    pub fn pace(&self, interface: &str) -> Pace {
+        let groups = &self.root.garp_groups;
+        let group = groups.iter().position(|group| group.interfaces.contains(interface));
+        let own = |part: fn(&GarpGroup) -> Option<Duration>| group.and_then(|at| part(groups.get(at)?));
+        let vrrp = &self.global.vrrp;
+        Pace {
+            group,
+            garp: own(|group| group.garp_interval).or(vrrp.garp_interval).unwrap_or_default(),
+            gna: own(|group| group.gna_interval).or(vrrp.gna_interval).unwrap_or_default(),
+        }
+    }
 }

@@ -134,9 +134,11 @@ impl Netlink {
             let mut batch = Vec::new();
             let first = self.sequence.wrapping_add(1);
             let mut count = 0;
-            for (request, flags) in requests.by_ref().take(BATCH) {
-                batch.extend(self.emit(request, flags | NLM_F_ACK));
+            while let Some((request, flags)) = (count < BATCH).then(|| requests.next()).flatten() {
                 count += 1;
+                // The kernel works in order and tells every refusal: its "yes" to the last one ends the batch.
+                let last = count == BATCH || requests.peek().is_none();
+                batch.extend(self.emit(request, if last { flags | NLM_F_ACK } else { flags }));
             }
             self.send(&batch)?;
             answers.extend(self.acknowledgements(first, count)?);
@@ -144,13 +146,19 @@ impl Netlink {
         Ok(answers)
     }
 
+    /// The answers to `count` requests, at least one, from the sequence number `first` on.
     fn acknowledgements(&self, first: u32, count: usize) -> io::Result<Vec<Result<(), Refusal>>> {
         let mut answers: BTreeMap<usize, Result<(), Refusal>> = BTreeMap::new();
         let mut buffer = Vec::with_capacity(DATAGRAM);
-        while answers.len() < count {
+        let mut unsaid = Ok(());
+        while !answers.contains_key(&(count - 1)) {
             match receive(&self.socket, &mut buffer) {
                 Ok(()) => {}
-                Err(error) if is_overrun(&error) => break,
+                Err(error) if is_overrun(&error) => {
+                    let text = Some("the kernel's answer was lost".into());
+                    unsaid = Err(Refusal { code: libc::ENOBUFS, text });
+                    break;
+                }
                 Err(error) => return Err(error),
             }
             for message in messages(&buffer).filter(|message| message.message_type() == NLMSG_ERROR) {
@@ -160,8 +168,7 @@ impl Netlink {
                 }
             }
         }
-        let lost = Refusal { code: libc::ENOBUFS, text: Some("the kernel's answer was lost".into()) };
-        Ok((0..count).map(|place| answers.remove(&place).unwrap_or(Err(lost.clone()))).collect())
+        Ok((0..count).map(|place| answers.remove(&place).unwrap_or(unsaid.clone())).collect())
     }
 
     fn dump<Row>(

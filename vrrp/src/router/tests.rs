@@ -267,6 +267,20 @@ fn a_refresh_comes_again_and_again() {
 }
 
 #[test]
+fn other_interfaces_hear_of_the_addresses_again_and_again() {
+    let announce = AnnounceSettings { elsewhere: Some(millis(1_700)), ..AnnounceSettings::default() };
+    let mut bench = Bench::master(Settings { announce, ..settings(Version::V3) });
+    let start = bench.now;
+    let mut heard = Vec::new();
+    while bench.now < start + 4 * SECOND {
+        bench.pass();
+        let now = bench.now - start;
+        heard.extend(bench.outputs().iter().filter(|o| **o == Output::AnnounceElsewhere).map(|_| now));
+    }
+    assert_eq!(heard, [millis(1_700), millis(3_400)]);
+}
+
+#[test]
 fn no_burst_is_asked_for_when_its_size_is_zero() {
     let announce = AnnounceSettings { repeat: 0, ..AnnounceSettings::default() };
     let ours = Settings { announce, ..settings(Version::V3) };

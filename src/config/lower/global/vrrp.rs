@@ -100,6 +100,7 @@ impl GarpDefaults {
             refresh_repeat: self.refresh_repeat.or(global.refresh_repeat).unwrap_or(default.refresh_repeat),
             lower_delay: lower_delay.unwrap_or(default.lower_delay),
             lower_repeat: lower_repeat.unwrap_or(default.lower_repeat),
+            elsewhere: None,
         }
     }
 }

@@ -1,0 +1,275 @@
+//! Gratuitous ARP and unsolicited neighbour advertisements on their way out: at once, or at the pace that the file asks
+//! for on an interface.
+//!
+//! A burst of a thousand messages is nothing to a host and too much for some switches; `garp_interval` and its relatives
+//! stretch it. What waits is forgotten as soon as the address it speaks of is no longer ours.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use tracing::{error, warn};
+use vrrp::io::Announcer;
+use vrrp::{AddressKey, AddressLevel, Wanted};
+
+use crate::config::Pace;
+use crate::director::effect::{Announcement, Neighbourhood};
+
+/// Sends announcements.
+#[derive(Debug, Default)]
+pub(super) struct Announcements {
+    announcer: Option<Announcer>,
+    queues: Queues,
+}
+
+/// What waits for its turn.
+#[derive(Debug, Default)]
+struct Queues(BTreeMap<Queue, Waiting>);
+
+/// Messages that share a pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Queue {
+    /// Those of a `garp_group`, by its number.
+    Group { group: usize, v6: bool },
+    /// Those on the interface of this index.
+    Interface { index: u32, v6: bool },
+}
+
+/// What waits, and when the next of it may leave.
+#[derive(Debug)]
+struct Waiting {
+    next: Instant,
+    every: Duration,
+    messages: VecDeque<Message>,
+}
+
+/// One frame to send.
+#[derive(Debug, Clone)]
+struct Message {
+    key: AddressKey,
+    index: u32,
+    mac: [u8; 6],
+    /// IPv6: whether this host is a router to its neighbours.
+    router: bool,
+}
+
+impl Announcements {
+    /// Sends a burst: each address once, then all again. What has a pace begins now and goes on with [`Self::go_on`].
+    pub(super) fn announce(&mut self, burst: &Announcement, now: Instant) {
+        let v6 = |place: &&Neighbourhood| place.addresses.iter().any(IpAddr::is_ipv6);
+        let forwarding = burst.places.iter().filter(v6).filter(|place| forwards(&place.interface));
+        let routers: BTreeSet<u32> = forwarding.map(|place| place.index).collect();
+        for message in self.queues.take(burst, &routers, now) {
+            self.send(&message);
+        }
+    }
+
+    /// When something that waits may leave.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.queues.next()
+    }
+
+    /// Sends what may leave now, if its address is still wanted here.
+    pub(super) fn go_on(&mut self, wanted: &AddressLevel, now: Instant) {
+        for message in self.queues.due(wanted, now) {
+            self.send(&message);
+        }
+    }
+
+    fn send(&mut self, message: &Message) {
+        if self.announcer.is_none() {
+            match Announcer::open() {
+                Ok(opened) => self.announcer = Some(opened),
+                Err(error) => return error!("cannot send gratuitous ARP: {error}"),
+            }
+        }
+        let Some(announcer) = &self.announcer else { return };
+        let Message { key, index, mac, router } = message;
+        let (what, sent) = match key.address {
+            IpAddr::V4(address) => ("gratuitous ARP", announcer.gratuitous_arp(*index, *mac, address)),
+            IpAddr::V6(address) => (
+                "unsolicited neighbour advertisement",
+                announcer.unsolicited_advertisement(*index, *mac, address, *router),
+            ),
+        };
+        if let Err(error) = sent {
+            warn!("{what} for {} on {} was not sent: {error}", key.address, key.interface);
+        }
+    }
+}
+
+impl Queues {
+    /// Takes in a burst, which takes the place of what an older one left, and returns what may leave at once.
+    fn take(&mut self, burst: &Announcement, routers: &BTreeSet<u32>, now: Instant) -> Vec<Message> {
+        for place in &burst.places {
+            for waiting in self.0.values_mut() {
+                waiting.messages.retain(|message| {
+                    message.key.interface != place.interface
+                        || !place.addresses.contains(&message.key.address)
+                });
+            }
+        }
+        let each = |place| -> Vec<Message> { messages(place, routers) };
+        let round: Vec<(&Neighbourhood, Vec<Message>)> = burst.places.iter().map(|p| (p, each(p))).collect();
+        let mut at_once = Vec::new();
+        for _ in 0..burst.repeat {
+            for (place, messages) in &round {
+                for message in messages {
+                    at_once.extend(self.line_up(message.clone(), place.pace, now));
+                }
+            }
+        }
+        at_once
+    }
+
+    /// The message itself if it may leave at once.
+    fn line_up(&mut self, message: Message, pace: Pace, now: Instant) -> Option<Message> {
+        let v6 = message.key.address.is_ipv6();
+        let every = if v6 { pace.gna } else { pace.garp };
+        if every.is_zero() {
+            return Some(message);
+        }
+        let queue = match pace.group {
+            Some(group) => Queue::Group { group, v6 },
+            None => Queue::Interface { index: message.index, v6 },
+        };
+        let fresh = || Waiting { next: now, every, messages: VecDeque::new() };
+        let waiting = self.0.entry(queue).or_insert_with(fresh);
+        waiting.every = every;
+        if waiting.messages.is_empty() && waiting.next <= now {
+            waiting.next = now + every;
+            return Some(message);
+        }
+        waiting.messages.push_back(message);
+        None
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.0.values().filter(|waiting| !waiting.messages.is_empty()).map(|waiting| waiting.next).min()
+    }
+
+    fn due(&mut self, wanted: &AddressLevel, now: Instant) -> Vec<Message> {
+        let mut due = Vec::new();
+        for waiting in self.0.values_mut() {
+            waiting.messages.retain(|message| matches!(wanted.get(&message.key), Some(Wanted::Present(_))));
+            if waiting.next <= now
+                && let Some(message) = waiting.messages.pop_front()
+            {
+                // Whoever was held up does not hurry afterwards: the pace is a promise to switches.
+                waiting.next = now + waiting.every;
+                due.push(message);
+            }
+        }
+        // A queue keeps its instant for as long as it matters.
+        self.0.retain(|_, waiting| !waiting.messages.is_empty() || waiting.next > now);
+        due
+    }
+}
+
+/// One message for each address of a place.
+fn messages(place: &Neighbourhood, routers: &BTreeSet<u32>) -> Vec<Message> {
+    let of = |address: &IpAddr| Message {
+        key: AddressKey { interface: place.interface.clone(), address: *address },
+        index: place.index,
+        mac: place.mac,
+        router: routers.contains(&place.index),
+    };
+    place.addresses.iter().map(of).collect()
+}
+
+/// Whether this host forwards IPv6 packets that come in by the interface, which makes it a router to its neighbours.
+fn forwards(interface: &str) -> bool {
+    let setting = std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{interface}/forwarding"));
+    setting.is_ok_and(|setting| setting.trim() != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use vrrp::AddressSettings;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn place(interface: &str, index: u32, pace: Pace, last: &[u8]) -> Neighbourhood {
+        let addresses = last.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect();
+        Neighbourhood { interface: interface.into(), index, mac: [2, 0, 0, 0, 0, 1], pace, addresses }
+    }
+
+    fn level(places: &[&Neighbourhood]) -> AddressLevel {
+        let keys = places.iter().flat_map(|place| messages(place, &BTreeSet::new())).map(|m| m.key);
+        keys.map(|key| (key.clone(), Wanted::Present(AddressSettings::host(key.address)))).collect()
+    }
+
+    fn last(messages: &[Message]) -> Vec<(u32, u8)> {
+        let last = |message: &Message| match message.key.address {
+            IpAddr::V4(address) => (message.index, address.octets()[3]),
+            IpAddr::V6(_) => unreachable!(),
+        };
+        messages.iter().map(last).collect()
+    }
+
+    /// Everything that leaves later, with the seconds after `start`.
+    fn later(queues: &mut Queues, wanted: &AddressLevel, start: Instant) -> Vec<(u64, u32, u8)> {
+        let mut left = Vec::new();
+        while let Some(at) = queues.next() {
+            let seconds = (at - start).as_secs();
+            left.extend(
+                last(&queues.due(wanted, at)).into_iter().map(|(index, last)| (seconds, index, last)),
+            );
+        }
+        left
+    }
+
+    #[test]
+    fn without_a_pace_a_burst_leaves_at_once_address_by_address() {
+        let place = place("eth0", 2, Pace::default(), &[1, 2]);
+        let burst = Announcement { places: vec![place], repeat: 2 };
+        let mut queues = Queues::default();
+        let sent = queues.take(&burst, &BTreeSet::new(), Instant::now());
+        assert_eq!(last(&sent), [(2, 1), (2, 2), (2, 1), (2, 2)]);
+        assert_eq!(queues.next(), None);
+    }
+
+    #[test]
+    fn interfaces_of_a_group_share_its_pace_and_others_have_their_own() {
+        let start = Instant::now();
+        let shared = Pace { group: Some(0), garp: SECOND, ..Pace::default() };
+        let own = Pace { garp: 2 * SECOND, ..Pace::default() };
+        let places = [place("a", 1, shared, &[1]), place("b", 2, shared, &[2]), place("c", 3, own, &[3, 4])];
+        let wanted = level(&places.iter().collect::<Vec<_>>());
+        let mut queues = Queues::default();
+        let burst = Announcement { places: places.to_vec(), repeat: 1 };
+        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start)), [(1, 1), (3, 3)]);
+        assert_eq!(later(&mut queues, &wanted, start), [(1, 2, 2), (2, 3, 4)]);
+        // The pace holds from one burst to the next.
+        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start + 3 * SECOND)), [(1, 1)]);
+        assert_eq!(later(&mut queues, &wanted, start), [(4, 2, 2), (4, 3, 3), (6, 3, 4)]);
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_is_not_announced() {
+        let start = Instant::now();
+        let pace = Pace { garp: SECOND, ..Pace::default() };
+        let burst = Announcement { places: vec![place("a", 1, pace, &[1, 2, 3])], repeat: 3 };
+        let mut queues = Queues::default();
+        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start)), [(1, 1)]);
+        let wanted = level(&[&place("a", 1, pace, &[2])]);
+        assert_eq!(later(&mut queues, &wanted, start), [(1, 1, 2), (2, 1, 2), (3, 1, 2)]);
+    }
+
+    #[test]
+    fn a_new_burst_takes_the_place_of_an_older_one_and_a_delay_is_not_made_up_for() {
+        let start = Instant::now();
+        let pace = Pace { garp: SECOND, ..Pace::default() };
+        let place = place("a", 1, pace, &[1, 2]);
+        let wanted = level(&[&place]);
+        let burst = |repeat| Announcement { places: vec![place.clone()], repeat };
+        let mut queues = Queues::default();
+        queues.take(&burst(9), &BTreeSet::new(), start);
+        queues.take(&burst(2), &BTreeSet::new(), start);
+        let held_up = start + 10 * SECOND;
+        assert_eq!(last(&queues.due(&wanted, held_up)), [(1, 1)]);
+        assert_eq!(later(&mut queues, &wanted, start), [(11, 1, 2), (12, 1, 1), (13, 1, 2)]);
+    }
+}

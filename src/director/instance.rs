@@ -63,7 +63,10 @@ impl Instance {
                     false => link.source_v4(excluded).map(IpAddr::V4),
                     true => link.source_v6(excluded).map(IpAddr::V6),
                 };
-                match self.config.source.or_else(found) {
+                // Nobody could hear a master that sends from an address which is not here: it would be a second one.
+                let unicast = matches!(self.config.transport, Transport::Unicast(_));
+                let said = |source| Some(source).filter(|source| !unicast || is_here(links, *source));
+                match self.config.source.map_or_else(found, said) {
                     Some(source) => self.place = Some((link.index, source)),
                     None => {
                         faults.insert(Fault::NoSourceAddress);
@@ -163,4 +166,9 @@ impl Instance {
         });
         Announcement { places: places.collect(), repeat }
     }
+}
+
+/// Whether an interface of this host has the address.
+fn is_here(links: &Links, address: IpAddr) -> bool {
+    links.values().flat_map(|link| &link.addresses).any(|held| held.address == address)
 }

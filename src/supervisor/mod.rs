@@ -7,6 +7,7 @@
 mod announcements;
 mod host;
 pub(crate) mod inbox;
+mod interfaces;
 mod links;
 mod mail;
 mod namespace;
@@ -141,6 +142,11 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         return Err(Exit::Config);
     };
     if let Err(sentence) = namespace::enter(&config.root) {
+        error!("{sentence}");
+        return Err(Exit::Config);
+    }
+    let exists = |name: &str| nix::net::if_::if_nametoindex(name).is_ok();
+    if let Some(sentence) = interfaces::missing(config, exists).filter(|_| reading.compat) {
         error!("{sentence}");
         return Err(Exit::Config);
     }

@@ -54,7 +54,7 @@ pub(super) fn lower<'a>(
             let message =
                 format!("virtual_router_id {} is already used on {interface} by `{other}`", router.vrid);
             let suggestion = "give each instance on an interface its own number";
-            context.error_with(Code::DuplicateRouter, vrid, message, suggestion);
+            context.error_but(Code::DuplicateRouter, vrid, message, Some(suggestion.into()), Reaction::Stops);
             continue;
         }
         routers.insert(key, name.clone());
@@ -274,7 +274,8 @@ impl Draft {
         let owner = format!("instance `{name}`");
         let interface = self.interface.take().or_else(|| defaults.interface.clone());
         if interface.is_none() && !self.given.contains("interface") {
-            context.missing(&owner, "interface", span);
+            let message = format!("{owner} has no `interface`");
+            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
         }
         if self.vrid.is_none() && !self.given.contains("virtual_router_id") {
             context.missing(&owner, "virtual_router_id", span);
@@ -299,6 +300,11 @@ impl Draft {
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
         let waits = self.waits(&transport, version, defaults) || auth_header.is_some() || hmac.is_some();
         let Addresses { advertised, all, other } = self.all_addresses(context);
+        let meant = self.given.contains("no_virtual_ipaddress");
+        if advertised.is_empty() && !meant && version == Version::V3 && context.compat() {
+            let message = format!("{owner} has no `virtual_ipaddress`, which version 3 must have");
+            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
+        }
         let (vrid, _) = self.vrid?;
         let mut router = Settings::new(vrid, advertised);
         router.version = version;
@@ -505,11 +511,14 @@ impl Draft {
         let mut unique = |context: &mut Context<'_>, list: Vec<Placed>| -> Vec<Placed> {
             let fresh = |(address, span): &Placed| {
                 let fresh = seen.insert((address.address, address.interface.clone()));
+                // Its peers, up to 2.3.2, refuse an advert that has not as many addresses as their own file.
+                let again = !fresh && context.compat();
                 if !fresh {
-                    let message = format!("{} is there already; it is used once", address.address);
+                    let effect = if again { "adverts name it twice" } else { "it is used once" };
+                    let message = format!("{} is there already; {effect}", address.address);
                     context.warning(Code::DuplicateAddress, *span, message);
                 }
-                fresh
+                fresh || again
             };
             list.into_iter().filter(fresh).collect()
         };

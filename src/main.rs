@@ -1,5 +1,6 @@
 //! The `directord` program.
 
 fn main() -> std::process::ExitCode {
-    directord::cli::main()
+    // Scripts are started by way of this program itself: see there.
+    directord::supervisor::launched().unwrap_or_else(directord::cli::main)
 }

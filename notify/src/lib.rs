@@ -2,7 +2,7 @@
 //!
 //! A [`Notice`] says once, to people, that something happened. [`Outbox`] decides which notice goes out
 //! when: in order, bounded, tried again, and never twice the same while the first still waits. Both are
-//! free of clocks and sockets. The feature `io`, on by default, adds [`email`], which carries a notice to a
+//! free of clocks and sockets. [`hook`] has the words in which programs, not people, are told. The feature `io`, on by default, adds [`email`], which carries a notice to a
 //! mail server, and [`deliver`](mod@deliver), the worker that runs the outbox.
 
 mod address;
@@ -11,6 +11,7 @@ pub mod deliver;
 #[cfg(feature = "io")]
 pub mod email;
 mod error;
+pub mod hook;
 #[cfg(feature = "io")]
 #[cfg(test)]
 mod mail_server;

@@ -30,6 +30,11 @@ pub enum About {
         /// Its name.
         name: String,
     },
+    /// A sync group of VRRP instances.
+    Group {
+        /// Its name.
+        name: String,
+    },
     /// A virtual server.
     Service {
         /// The virtual server, as in the subject.
@@ -142,6 +147,23 @@ impl Notice {
             subject: subject(heading, format_args!("VRRP Instance {name} - {word}")),
             body: body(heading, format_args!("VRRP instance {name} {happened}."), reason),
             about: About::Instance { name: name.to_owned() },
+        }
+    }
+
+    /// A sync group changed its role. `reason` says why.
+    pub fn group(heading: Heading<'_>, name: &str, role: Role, reason: &str) -> Notice {
+        let (word, happened) = match role {
+            Role::Master => {
+                ("Entering MASTER state", "is master now and holds the addresses of all its instances")
+            }
+            Role::Backup => ("Entering BACKUP state", "is backup now and holds none of its addresses"),
+            Role::Fault => ("Entering FAULT state", "is in fault: none of its instances can take over"),
+            Role::Stopping => ("Stopping", "is being stopped and gives its addresses up"),
+        };
+        Notice {
+            subject: subject(heading, format_args!("VRRP Group {name} - {word}")),
+            body: body(heading, format_args!("VRRP sync group {name} {happened}."), reason),
+            about: About::Group { name: name.to_owned() },
         }
     }
 

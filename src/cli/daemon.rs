@@ -46,6 +46,33 @@ pub(super) fn reload(runtime_dir: &Path) -> ExitCode {
     }
 }
 
+/// `directord priority`.
+pub(super) fn priority(runtime_dir: &Path, instance: &str, priority: Option<u8>) -> ExitCode {
+    let wish = control::PriorityWish { instance: instance.to_owned(), priority };
+    match asking(control::priority(runtime_dir, &wish)) {
+        Err(code) => code,
+        Ok(answer) if answer.accepted => say(&format!("{}\n", answer.summary)),
+        Ok(answer) => {
+            eprintln!("directord: {}", answer.summary);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A priority from 1 to 254, or `default`.
+pub(super) fn parse_priority(word: &str) -> Result<PriorityWord, String> {
+    let number = word.parse().ok().filter(|number| (1..=vrrp::track::HIGHEST).contains(number));
+    match (word, number) {
+        ("default", _) => Ok(PriorityWord(None)),
+        (_, Some(number)) => Ok(PriorityWord(Some(number))),
+        _ => Err("expected a number from 1 to 254, or `default`".to_owned()),
+    }
+}
+
+/// What stands behind `directord priority INSTANCE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PriorityWord(pub(super) Option<u8>);
+
 /// `directord replay`.
 pub(super) fn replay(path: &Path) -> ExitCode {
     match supervisor::replay(path) {

@@ -79,6 +79,25 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
     },
+    /// Give an instance of a running daemon another base priority, at once and without touching its file
+    #[command(
+        after_help = "The weights of what is tracked are added to it as before; `directord status` shows both. It lasts \
+                            through reloads, until `default` takes it back, the instance is removed, or the daemon ends. \
+                            With preemption, a priority below the peer's hands the addresses over within a few adverts.\n\n\
+                            Exit status: 0 done; 1 there is no such instance, it owns its addresses (priority 255), or \
+                            nobody answers"
+    )]
+    Priority {
+        /// The name of the vrrp_instance
+        #[arg(value_name = "INSTANCE")]
+        instance: String,
+        /// 1 to 254, or `default`: as the file says
+        #[arg(value_name = "PRIORITY", value_parser = daemon::parse_priority)]
+        priority: daemon::PriorityWord,
+        /// The daemon's runtime directory
+        #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+        runtime_dir: PathBuf,
+    },
     /// Read configurations and say everything that is wrong with them; touches nothing, needs no privilege
     #[command(
         after_help = "Exit status: 0 nothing but hints; 1 warnings; 2 errors; 66 a file cannot be read"
@@ -220,6 +239,9 @@ pub fn main() -> ExitCode {
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
+        Command::Priority { instance, priority, runtime_dir } => {
+            daemon::priority(&runtime_dir, &instance, priority.0)
+        }
         Command::Check { files, compat, json, format, host, peer, config_id } => {
             let format = if json { Format::Json } else { format };
             let manner = Manner { purpose: Purpose::Check, compat };

@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::Status;
+use super::{PriorityAnswer, PriorityWish, Status};
 use crate::supervisor::control_socket;
 use crate::supervisor::reload::ReloadOutcome;
 
@@ -50,20 +50,38 @@ pub enum ControlError {
 
 /// The daemon's state.
 pub async fn status(runtime_dir: &Path) -> Result<Status, ControlError> {
-    ask(runtime_dir, Method::GET, "/v1/status").await
+    ask(runtime_dir, Method::GET, "/v1/status", Bytes::new()).await
 }
 
 /// Asks the daemon to read its configuration again, and waits for the outcome.
 pub async fn reload(runtime_dir: &Path) -> Result<ReloadOutcome, ControlError> {
-    ask(runtime_dir, Method::POST, "/v1/reload").await
+    ask(runtime_dir, Method::POST, "/v1/reload", Bytes::new()).await
 }
 
-async fn ask<T: DeserializeOwned>(runtime_dir: &Path, method: Method, uri: &str) -> Result<T, ControlError> {
+/// Asks the daemon to change the base priority of an instance.
+pub async fn priority(runtime_dir: &Path, wish: &PriorityWish) -> Result<PriorityAnswer, ControlError> {
+    let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
+    ask(runtime_dir, Method::POST, "/v1/priority", body.into()).await
+}
+
+async fn ask<T: DeserializeOwned>(
+    runtime_dir: &Path,
+    method: Method,
+    uri: &str,
+    body: Bytes,
+) -> Result<T, ControlError> {
     let path = control_socket(runtime_dir);
-    tokio::time::timeout(PATIENCE, exchange(&path, method, uri)).await.map_err(|_| ControlError::Timeout)?
+    tokio::time::timeout(PATIENCE, exchange(&path, method, uri, body))
+        .await
+        .map_err(|_| ControlError::Timeout)?
 }
 
-async fn exchange<T: DeserializeOwned>(path: &Path, method: Method, uri: &str) -> Result<T, ControlError> {
+async fn exchange<T: DeserializeOwned>(
+    path: &Path,
+    method: Method,
+    uri: &str,
+    body: Bytes,
+) -> Result<T, ControlError> {
     let stream = UnixStream::connect(path).await.map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => ControlError::NotAllowed { path: path.to_owned() },
         _ => ControlError::NotRunning { path: path.to_owned(), error },
@@ -76,7 +94,8 @@ async fn exchange<T: DeserializeOwned>(path: &Path, method: Method, uri: &str) -
         .method(method)
         .uri(uri)
         .header("host", "localhost")
-        .body(Empty::<Bytes>::new())
+        .header("content-type", "application/json")
+        .body(Full::new(body))
         .map_err(|e| malformed(&e))?;
     let response = sender.send_request(request).await.map_err(|e| malformed(&e))?;
     if response.status() != StatusCode::OK {

@@ -7,14 +7,14 @@ mod client;
 mod render;
 mod server;
 
-pub use client::{ControlError, reload, status};
+pub use client::{ControlError, priority, reload, status};
 pub use render::render;
 pub(crate) use server::{Desk, serve};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Complaint;
-use crate::director::snapshot::Snapshot;
+use crate::director::snapshot::{InstanceStatus, Snapshot};
 use crate::supervisor::reload::ReloadOutcome;
 
 /// What `directord status --json` prints.
@@ -33,4 +33,24 @@ pub struct Status {
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,
+}
+
+/// The wish to change the base priority of an instance (`POST /v1/priority`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriorityWish {
+    /// Its name.
+    pub instance: String,
+    /// 1..=254; none: as the file says.
+    pub priority: Option<u8>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriorityAnswer {
+    /// Whether it was granted.
+    pub accepted: bool,
+    /// One sentence.
+    pub summary: String,
+    /// The instance as it is now.
+    pub instance: Option<InstanceStatus>,
 }

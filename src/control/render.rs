@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use super::Status;
 use crate::config::Complaint;
-use crate::director::snapshot::{InstanceStatus, OwnerStatus, ServerStatus, ServiceStatus};
+use crate::director::snapshot::{
+    GroupStatus, InstanceStatus, OwnerStatus, ServerStatus, ServiceStatus, TrackerStatus,
+};
 
 /// Lays the state out as text. Colour only where a terminal reads it.
 pub fn render(status: &Status, colour: bool) -> String {
@@ -35,6 +37,17 @@ pub fn render(status: &Status, colour: bool) -> String {
             &paint,
         );
     }
+    trackers(&mut out, &director.instances, &paint);
+    if !director.groups.is_empty() {
+        out.push('\n');
+        let row = |group: &GroupStatus| {
+            let members = group.members.join(" ");
+            let for_time = duration(group.for_seconds);
+            vec![group.name.clone(), group.role.clone(), for_time, members, group.cause.clone()]
+        };
+        let rows = director.groups.iter().map(row).collect();
+        table(&mut out, &["GROUP", "STATE", "FOR", "MEMBERS", "WHY"], rows, &paint);
+    }
     for service in &director.services {
         let _ = writeln!(out, "\n{}", service_line(service, &paint));
         let rows = service.servers.iter().map(server_row).collect();
@@ -63,6 +76,51 @@ fn problems(out: &mut String, owner: &OwnerStatus, name: &str, paint: &Paint) {
     }
 }
 
+/// What is tracked, and what each of it does to whom: those that differ in nothing but the instance share a line.
+fn trackers(out: &mut String, instances: &[InstanceStatus], paint: &Paint) {
+    let mut lines: Vec<(&TrackerStatus, Vec<&str>)> = Vec::new();
+    for instance in instances {
+        for tracker in &instance.trackers {
+            match lines.iter_mut().find(|(known, _)| *known == tracker) {
+                Some((_, names)) => names.push(&instance.name),
+                None => lines.push((tracker, vec![&instance.name])),
+            }
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let row = |(tracker, names): &(&TrackerStatus, Vec<&str>)| {
+        let reverse = if tracker.reverse { " reverse" } else { "" };
+        let does = match (tracker.fault, tracker.adds) {
+            (true, _) => "fault".to_owned(),
+            (false, 0) => "-".to_owned(),
+            (false, adds) => format!("{adds:+}"),
+        };
+        vec![
+            format!("{} {}", tracker.kind, tracker.name),
+            tracker.reading.clone(),
+            format!("{}{reverse}", tracker.weight),
+            does,
+            names.join(" "),
+            tracker.reason.clone(),
+        ]
+    };
+    let rows = lines.iter().map(row).collect();
+    table(out, &["TRACKER", "STATE", "WEIGHT", "DOES", "INSTANCES", "WHY"], rows, paint);
+}
+
+/// The priority in adverts, and the base where that is another; `!` marks a base set by hand.
+fn priority(instance: &InstanceStatus) -> String {
+    let by_hand = if instance.overridden_priority.is_some() { "!" } else { "" };
+    if instance.effective_priority == instance.priority {
+        format!("{}{by_hand}", instance.priority)
+    } else {
+        format!("{} of {}{by_hand}", instance.effective_priority, instance.priority)
+    }
+}
+
 fn instance_row(instance: &InstanceStatus) -> Vec<String> {
     let master = match (&instance.master, instance.master_priority) {
         (Some(address), Some(priority)) => format!("{address} ({priority})"),
@@ -72,7 +130,7 @@ fn instance_row(instance: &InstanceStatus) -> Vec<String> {
         instance.name.clone(),
         instance.role.clone(),
         duration(instance.for_seconds),
-        instance.priority.to_string(),
+        priority(instance),
         instance.interface.clone(),
         master,
         instance.addresses.join(" "),
@@ -156,7 +214,7 @@ impl Paint {
     fn state(&self, cell: &str, padded: &str) -> String {
         match cell {
             "MASTER" | "up" => self.with("32", padded),
-            "FAULT" | "down" => self.with("31", padded),
+            "FAULT" | "down" | "fault" => self.with("31", padded),
             "unknown" => self.with("33", padded),
             _ => padded.to_owned(),
         }

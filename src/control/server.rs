@@ -11,7 +11,8 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
-use super::Status;
+use super::{PriorityAnswer, PriorityWish, Status};
+use crate::director::snapshot::InstanceStatus;
 use crate::supervisor::inbox::Sender;
 use crate::supervisor::reload::{ReloadOutcome, Reloads, Request};
 
@@ -27,8 +28,11 @@ pub(crate) struct Desk {
 /// Opens the socket and answers on it for as long as the runtime lasts.
 pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
     let listener = UnixListener::bind(path)?;
-    let router =
-        Router::new().route("/v1/status", get(status)).route("/v1/reload", post(reload)).with_state(desk);
+    let router = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/reload", post(reload))
+        .route("/v1/priority", post(priority))
+        .with_state(desk);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             error!("the control socket is closed: {error}");
@@ -54,4 +58,36 @@ async fn reload(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, StatusC
     let (sender, receiver) = oneshot::channel();
     desk.requests.send(Some(sender)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     receiver.await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+async fn priority(
+    State(desk): State<Desk>,
+    Json(wish): Json<PriorityWish>,
+) -> Result<Json<PriorityAnswer>, StatusCode> {
+    let refuse = |summary: String| Ok(Json(PriorityAnswer { accepted: false, summary, instance: None }));
+    let name = &wish.instance;
+    let known = desk.inbox.snapshot().await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?.instances;
+    let names: Vec<&str> = known.iter().map(|instance| instance.name.as_str()).collect();
+    let Some(before) = known.iter().find(|instance| instance.name == *name) else {
+        return refuse(format!("there is no vrrp_instance `{name}`; there are: {}", names.join(", ")));
+    };
+    if before.priority == vrrp::PRIORITY_OWNER {
+        return refuse(format!(
+            "`{name}` owns its addresses: its priority is 255, and nobody else's may be; change it in the file"
+        ));
+    }
+    if wish.priority.is_some_and(|priority| !(1..=vrrp::track::HIGHEST).contains(&priority)) {
+        return refuse("expected a priority from 1 to 254, or `default`".to_owned());
+    }
+    desk.inbox.set_priority(name, wish.priority).await;
+    let now = desk.inbox.snapshot().await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?.instances;
+    let instance = now.into_iter().find(|instance| instance.name == *name);
+    let summary = instance.as_ref().map_or_else(|| format!("`{name}` is gone"), said);
+    Ok(Json(PriorityAnswer { accepted: instance.is_some(), summary, instance }))
+}
+
+fn said(instance: &InstanceStatus) -> String {
+    let InstanceStatus { name, priority, effective_priority, overridden_priority, .. } = instance;
+    let whose = if overridden_priority.is_some() { "set by hand" } else { "as the file says" };
+    format!("{name}: priority {priority}, {whose}; with its trackers {effective_priority}")
 }

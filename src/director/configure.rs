@@ -24,13 +24,13 @@ impl Director {
         self.config = config.clone();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
-        for name in &difference.instances.to_remove {
-            self.remove_instance(name, now);
+        self.link_filter.configure(&config, now);
+        if *self.link_filter.links() != *self.links {
+            self.see_links(now);
         }
-        for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
-            let Some(wanted) = config.instances.get(name) else { continue };
-            self.configure_instance(name, wanted, now);
-        }
+        self.configure_groups();
+        self.configure_trackers(now);
+        self.together(now, |director| director.configure_instances(difference, now));
         for key in &difference.services.to_remove {
             if let Some(pool) = self.pools.remove(key) {
                 let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
@@ -57,7 +57,33 @@ impl Director {
         self.log(Entry::Configured { summary });
     }
 
+    fn configure_instances(&mut self, difference: &Difference, now: Instant) {
+        for name in &difference.instances.to_remove {
+            self.remove_instance(name, now);
+        }
+        let config = self.config.clone();
+        for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
+            let Some(wanted) = config.instances.get(name) else { continue };
+            self.configure_instance(name, wanted, now);
+        }
+        // Trackers and groups may be others, also of instances that are the same.
+        let names: Vec<String> = self.instances.keys().cloned().collect();
+        for name in &names {
+            let (tracks, member) = (self.counted_tracks(name), self.group_of(name).is_some());
+            let Some(instance) = self.instances.get_mut(name) else { continue };
+            instance.tracks = tracks;
+            instance.router.handle_membership(member);
+            if !member {
+                instance.shared = None;
+            }
+            self.evaluate(name, now);
+        }
+        self.restless.extend(self.groups.keys().cloned());
+    }
+
     pub(super) fn configure_instance(&mut self, name: &str, wanted: &Arc<config::Instance>, now: Instant) {
+        let tracks = self.counted_tracks(name);
+        let member = self.group_of(name).is_some();
         // Another VRID is another virtual router: the old one says farewell to its own peers.
         if self.instances.get(name).is_some_and(|i| i.config.router.vrid != wanted.router.vrid) {
             self.remove_instance(name, now);
@@ -68,10 +94,12 @@ impl Director {
                 instance.observe(&self.links, &self.virtual_addresses, now);
             }
             None => {
-                let mut instance = Instance::new(wanted.clone());
+                let mut instance = Instance::new(wanted.clone(), now);
+                instance.tracks = tracks;
+                instance.router.handle_membership(member);
                 instance.observe(&self.links, &self.virtual_addresses, now);
-                instance.router.handle_start(now);
                 self.instances.insert(name.to_owned(), instance);
+                self.begin(name, now);
             }
         }
         self.drain_router(name, now);
@@ -80,8 +108,9 @@ impl Director {
     fn remove_instance(&mut self, name: &str, now: Instant) {
         if let Some(mut instance) = self.instances.remove(name) {
             self.agenda.set(Owner::Instance(name.to_owned()), None);
+            self.agenda.set(Owner::Patience(name.to_owned()), None);
             instance.router.handle_stop(now);
-            self.drain_stopped(name, &mut instance);
+            self.drain_stopped(name, &mut instance, now);
         }
     }
 

@@ -3,7 +3,7 @@
 //! *Levels* say how a piece of the outside should be; a newer one replaces an older one, and its owner computes the
 //! difference. *Edges* happen once. The loop carries both out and decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use vrrp::AddressLevel;
 
 use super::event::CheckId;
 use super::journal::Entry;
-use crate::config::Pace;
+use crate::config::{Command, Pace, TrackFile, TrackProcess};
 
 /// One wish of the brain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,12 @@ pub enum Effect {
     Announce(Announcement),
     /// Edge: make one attempt of a check.
     Probe(Attempt),
+    /// Level: the files and processes to keep an eye on.
+    Watch(Arc<Watched>),
     /// Edge: run the command of a `vrrp_script` once.
     RunScript(ScriptRun),
+    /// Edge: programs hear of a change of state.
+    Tell(Telling),
     /// Edge: tell people.
     Notify(Notice),
     /// Edge: a line for the log.
@@ -121,4 +125,22 @@ pub struct ScriptRun {
     pub number: u64,
     /// What to run, as whom, and how long it may take.
     pub script: Arc<crate::config::Script>,
+}
+
+/// What is tracked outside of the brain, by name. Each change of a number is told; the first one as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// `track_file`.
+    pub files: BTreeMap<String, Arc<TrackFile>>,
+    /// `vrrp_track_process`.
+    pub processes: BTreeMap<String, Arc<TrackProcess>>,
+}
+
+/// A change of state that programs hear of: a line for named pipes, and commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// What happened.
+    pub change: notify::hook::Change,
+    /// What to run, in this order, complete with arguments.
+    pub commands: Vec<Command>,
 }

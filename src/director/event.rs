@@ -61,6 +61,29 @@ pub enum Event {
         /// How it went.
         outcome: ScriptOutcome,
     },
+    /// What a `track_file` says now.
+    FileRead {
+        /// Its name.
+        file: String,
+        /// The number in it; 0 if it is missing or cannot be used.
+        number: i64,
+        /// Why it cannot be used, in words.
+        problem: Option<String>,
+    },
+    /// How many processes a `vrrp_track_process` means now.
+    ProcessesCounted {
+        /// Its name.
+        process: String,
+        /// How many there are.
+        count: u32,
+    },
+    /// An operator wants an instance to have another base priority than the file's.
+    SetPriority {
+        /// Its name.
+        instance: String,
+        /// 1..=254; `None`: the file's again.
+        priority: Option<u8>,
+    },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
     /// The owner of the addresses finished with a level.

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use vrrp::group::Member;
 use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
-use crate::config::{self, Pace, Transport, VirtualAddress};
+use crate::config::{self, Pace, Tracks, Transport, VirtualAddress};
 
 /// On which interfaces addresses are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,20 +27,105 @@ pub(super) struct Instance {
     pub(super) router: Router,
     /// The interface as it is now: its index and the source address of adverts.
     place: Option<(u32, IpAddr)>,
+    /// An operator's priority instead of the file's.
+    priority: Option<u8>,
+    /// What it tracks, its group's trackers included.
+    pub(super) tracks: Tracks,
+    /// Faults of the interface.
+    faults: BTreeSet<Fault>,
+    /// Faults of what is tracked.
+    pub(super) tracked: BTreeSet<Fault>,
+    /// The fault of another member of the group.
+    pub(super) shared: Option<Fault>,
+    /// What the start waits for, in words.
+    pub(super) awaits: Option<String>,
+    /// How long it waits for numbers.
+    pub(super) patience: Instant,
+    /// Since its group last came to rest: it was master and gave way; it heard a second master.
+    pub(super) left_master: bool,
+    pub(super) met_rival: bool,
+    /// How it stood when its group last came to rest: unless this changes, the group has nothing to do.
+    rested: Option<(Member, bool)>,
 }
 
 impl Instance {
-    pub(super) fn new(config: Arc<config::Instance>) -> Self {
+    pub(super) fn new(config: Arc<config::Instance>, now: Instant) -> Self {
         let router = Router::new(config.router.clone());
-        Instance { config, router, place: None }
+        Instance {
+            config,
+            router,
+            place: None,
+            priority: None,
+            tracks: Tracks::default(),
+            faults: BTreeSet::new(),
+            tracked: BTreeSet::new(),
+            shared: None,
+            awaits: None,
+            patience: now,
+            left_master: false,
+            met_rival: false,
+            rested: None,
+        }
     }
 
     /// Takes over a changed configuration without losing the role.
     pub(super) fn configure(&mut self, config: Arc<config::Instance>, now: Instant) {
-        if config.router != self.config.router {
-            self.router.handle_settings(config.router.clone(), now);
-        }
+        let before = self.settings();
         self.config = config;
+        let after = self.settings();
+        if before != after {
+            self.router.handle_settings(after, now);
+        }
+    }
+
+    /// The protocol's settings: the file's, with the operator's priority.
+    pub(super) fn settings(&self) -> vrrp::Settings {
+        let settings = self.config.router.clone();
+        match self.overridden() {
+            Some(priority) => vrrp::Settings { priority, ..settings },
+            None => settings,
+        }
+    }
+
+    /// The operator's priority; the owner of the addresses keeps its own.
+    pub(super) fn overridden(&self) -> Option<u8> {
+        self.priority.filter(|_| !self.config.router.is_owner())
+    }
+
+    /// Another base priority, or the file's again.
+    pub(super) fn override_priority(&mut self, priority: Option<u8>, now: Instant) {
+        self.priority = priority;
+        self.router.handle_settings(self.settings(), now);
+    }
+
+    /// Tells the router of all faults: the interface's, those of what is tracked, and the group's.
+    pub(super) fn apply_faults(&mut self, now: Instant) {
+        let all = self.faults.iter().chain(&self.tracked).chain(&self.shared).cloned().collect();
+        self.router.handle_faults(&all, now);
+    }
+
+    /// Whether there is a fault that the others of the group do not have as well.
+    pub(super) fn has_own_fault(&self) -> bool {
+        !self.faults.is_empty() || !self.tracked.is_empty()
+    }
+
+    /// How it stands in its group.
+    pub(super) fn as_member(&self) -> Member {
+        let member = self.router.as_member();
+        Member { prefers_other: member.prefers_other || self.left_master, ..member }
+    }
+
+    /// Whether its group has something to see to.
+    pub(super) fn is_restless(&self) -> bool {
+        self.met_rival || self.rested != Some((self.as_member(), self.has_own_fault()))
+    }
+
+    /// Its group has come to rest, and it stands like this.
+    pub(super) fn come_to_rest(&mut self) -> Member {
+        self.left_master = false;
+        let member = self.as_member();
+        self.rested = Some((member, self.has_own_fault()));
+        member
     }
 
     /// Looks at the interface: faults, index and source address follow from it.
@@ -77,7 +163,8 @@ impl Instance {
         if let Some((_, source)) = self.place {
             self.router.handle_source(source);
         }
-        self.router.handle_faults(&faults, now);
+        self.faults = faults;
+        self.apply_faults(now);
     }
 
     /// The socket that carries this instance's adverts, while its interface exists.

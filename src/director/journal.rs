@@ -5,6 +5,7 @@
 use std::fmt;
 
 use ipvs_backend::{DestinationKey, ServiceKey};
+use vrrp::track::Reading;
 
 /// How much an entry matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,44 @@ pub enum Entry {
         instance: String,
         /// What was seen.
         note: String,
+    },
+    /// A sync group changed its state.
+    GroupTransition {
+        /// Its name.
+        group: String,
+        /// State before.
+        from: vrrp::State,
+        /// State now.
+        to: vrrp::State,
+        /// Why.
+        cause: String,
+    },
+    /// What is tracked changed.
+    Tracker {
+        /// Its kind and name.
+        tracker: String,
+        /// What it says now.
+        reading: Reading,
+        /// Why.
+        why: String,
+    },
+    /// Something is wrong with what is tracked itself.
+    TrackerProblem {
+        /// Its kind and name.
+        tracker: String,
+        /// What was found.
+        note: String,
+    },
+    /// The priority that adverts tell changed.
+    Priority {
+        /// Instance name.
+        instance: String,
+        /// Before.
+        from: u8,
+        /// Now.
+        to: u8,
+        /// The base and what is added.
+        why: String,
     },
     /// A check failed or passed again.
     CheckFlipped {
@@ -96,13 +135,16 @@ impl Entry {
     /// How much this entry matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Entry::Transition { to: vrrp::State::Fault, .. } => Severity::Error,
+            Entry::Transition { to: vrrp::State::Fault, .. }
+            | Entry::GroupTransition { to: vrrp::State::Fault, .. } => Severity::Error,
             Entry::Refused { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
-            | Entry::InstanceNote { .. } => Severity::Warning,
+            | Entry::InstanceNote { .. }
+            | Entry::TrackerProblem { .. }
+            | Entry::Tracker { reading: Reading::Down, .. } => Severity::Warning,
             Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
             _ => Severity::Info,
         }
@@ -114,6 +156,19 @@ impl fmt::Display for Entry {
         match self {
             Entry::Transition { instance, from, to, cause } => {
                 write!(f, "vrrp_instance {instance}: {from} -> {to}: {cause}")
+            }
+            Entry::GroupTransition { group, from, to, cause } => {
+                write!(f, "vrrp_sync_group {group}: {from} -> {to}: {cause}")
+            }
+            Entry::Tracker { tracker, reading, why } => match reading {
+                Reading::Up => write!(f, "{tracker} is well: {why}"),
+                Reading::Down => write!(f, "{tracker} is not well: {why}"),
+                Reading::Number(_) => write!(f, "{tracker}: {why}"),
+                Reading::Unknown => write!(f, "{tracker} is looked at anew: {why}"),
+            },
+            Entry::TrackerProblem { tracker, note } => write!(f, "{tracker}: {note}"),
+            Entry::Priority { instance, from, to, why } => {
+                write!(f, "vrrp_instance {instance}: priority {from} -> {to}: {why}")
             }
             Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
             Entry::CheckFlipped { service, server, check, up, reason } => {

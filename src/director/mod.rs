@@ -9,15 +9,22 @@
 //! call again.
 
 mod agenda;
+mod calls;
 mod configure;
 pub mod effect;
 pub mod event;
+mod groups;
 mod instance;
 pub mod journal;
+mod links;
+mod overrides;
 mod pool;
+mod process;
 mod routers;
+mod script;
 mod services;
 pub mod snapshot;
+mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -29,12 +36,16 @@ use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
+use calls::Calls;
 use effect::{Effect, Level, SocketKey, Transmission};
 use event::{CheckId, Event};
+use groups::Group;
 use instance::Instance;
 use journal::Entry;
+use links::LinkFilter;
 use pool::Pool;
 use snapshot::OwnerStatus;
+use trackers::Trackers;
 
 use crate::config::Config;
 
@@ -46,6 +57,15 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 enum Owner {
     Instance(String),
     Check(CheckId),
+    /// A link whose delay ends.
+    Links,
+    /// A run of a script that is due.
+    Script(String),
+    /// Processes that have been there, or gone, for long enough.
+    Process(String),
+    /// An instance that has waited long enough for what it tracks.
+    Patience(String),
+    Calls,
     Stop,
 }
 
@@ -81,6 +101,7 @@ enum Pending {
     Sockets,
     Addresses,
     Table,
+    Watched,
 }
 
 /// A level and what its owner said of it.
@@ -117,9 +138,19 @@ pub struct Director {
     next_check: u64,
     generation: u64,
     config: Arc<Config>,
+    /// The interfaces as they are believed to be ...
     links: Arc<Links>,
+    /// ... and as they are reported.
+    link_filter: LinkFilter,
+    trackers: Trackers,
     virtual_addresses: BTreeSet<IpAddr>,
     instances: BTreeMap<String, Instance>,
+    groups: BTreeMap<String, Group>,
+    /// The group of each instance that is in one.
+    group_of: BTreeMap<String, String>,
+    /// Groups that have something to see to, and whether that waits until a fact has reached everybody.
+    restless: BTreeSet<String>,
+    groups_held: bool,
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
     pools: BTreeMap<ServiceKey, Pool>,
@@ -131,6 +162,7 @@ pub struct Director {
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
+    calls: Calls,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
 }
@@ -144,8 +176,14 @@ impl Director {
             generation: 0,
             config: Arc::default(),
             links: Arc::default(),
+            link_filter: LinkFilter::default(),
+            trackers: Trackers::default(),
             virtual_addresses: BTreeSet::new(),
             instances: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_of: BTreeMap::new(),
+            restless: BTreeSet::new(),
+            groups_held: false,
             by_vrid: BTreeMap::new(),
             pools: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -155,6 +193,7 @@ impl Director {
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
+            calls: Calls::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
         }
@@ -170,8 +209,10 @@ impl Director {
             }
             Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
-            // No script is asked for yet.
-            Event::ScriptDone { .. } => {}
+            Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
+            Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
+            Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
+            Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
             Event::TableApplied(report) => self.table_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
             Event::Stop => self.stop(now),
@@ -189,7 +230,15 @@ impl Director {
                     }
                 }
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
-                Owner::Stop => self.pending.push_back(Pending::Effect(Effect::Stopped)),
+                Owner::Calls => self.release_all_calls(),
+                Owner::Links => self.links_due(now),
+                Owner::Script(name) => self.script_due(&name, now),
+                Owner::Process(name) => self.process_due(&name, now),
+                Owner::Patience(name) => self.evaluate(&name, now),
+                Owner::Stop => {
+                    self.release_all_calls();
+                    self.effect(Effect::Stopped);
+                }
             }
         }
     }
@@ -207,6 +256,7 @@ impl Director {
                 Effect::Addresses(self.addresses.take())
             }
             Pending::Table => Effect::Table(self.table.take()),
+            Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
         })
     }
 
@@ -253,13 +303,17 @@ impl Director {
             return;
         }
         self.stopping = true;
-        let names: Vec<String> = self.instances.keys().cloned().collect();
-        for name in &names {
-            if let Some(instance) = self.instances.get_mut(name) {
-                instance.router.handle_stop(now);
-                self.drain_router(name, now);
+        self.stop_trackers();
+        self.together(now, |director| {
+            let names: Vec<String> = director.instances.keys().cloned().collect();
+            for name in &names {
+                if let Some(instance) = director.instances.get_mut(name) {
+                    instance.router.handle_stop(now);
+                    director.drain_router(name, now);
+                }
             }
-        }
+        });
+        self.tell_omega();
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
@@ -275,6 +329,7 @@ impl Director {
             self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
+            self.release_all_calls();
             self.effect(Effect::Stopped);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{AddressLevel, Links, Output, State, Wanted};
+use vrrp::{AddressLevel, Links, Note, Output, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
@@ -15,14 +15,30 @@ use super::{Director, Owner, Pending};
 
 impl Director {
     pub(super) fn observe_links(&mut self, links: Arc<Links>, now: Instant) {
-        self.links = links;
-        let names: Vec<String> = self.instances.keys().cloned().collect();
-        for name in names {
-            if let Some(instance) = self.instances.get_mut(&name) {
-                instance.observe(&self.links, &self.virtual_addresses, now);
-                self.drain_router(&name, now);
+        self.link_filter.observe(links, now);
+        self.see_links(now);
+    }
+
+    /// A link has been in its state for long enough.
+    pub(super) fn links_due(&mut self, now: Instant) {
+        self.link_filter.handle_timeout(now);
+        self.see_links(now);
+    }
+
+    /// Looks at the interfaces as they are believed to be.
+    pub(super) fn see_links(&mut self, now: Instant) {
+        let before = std::mem::replace(&mut self.links, self.link_filter.links());
+        self.agenda.set(Owner::Links, self.link_filter.deadline());
+        self.together(now, |director| {
+            let names: Vec<String> = director.instances.keys().cloned().collect();
+            for name in names {
+                if let Some(instance) = director.instances.get_mut(&name) {
+                    instance.observe(&director.links, &director.virtual_addresses, now);
+                    director.drain_router(&name, now);
+                }
             }
-        }
+            director.links_read(&before, now);
+        });
         self.publish_sockets();
         // The owner tries again what failed while an interface was missing.
         self.queue_addresses();
@@ -68,8 +84,9 @@ impl Director {
         *self.stray_adverts.entry(kind.to_owned()).or_default() += 1;
     }
 
-    /// Hands on what a router wants, and notes when it wants to be called again.
-    pub(super) fn drain_router(&mut self, name: &str, now: Instant) {
+    /// Hands on what a router wants, and notes when it wants to be called again. Its group is seen to by the caller,
+    /// which is [`Director::drain_router`].
+    pub(super) fn drain_one(&mut self, name: &str, now: Instant) {
         let Some(instance) = self.instances.get_mut(name) else { return };
         let mut outputs = Vec::new();
         while let Some(output) = instance.router.poll_output() {
@@ -89,22 +106,36 @@ impl Director {
                 Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {
                     self.queue_addresses();
+                    if (from, to) == (State::Master, State::Backup)
+                        && let Some(instance) = self.instances.get_mut(name)
+                    {
+                        instance.left_master = true;
+                    }
                     let cause = cause.to_string();
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
                     }
+                    self.tell_transition(name, from, to, &cause, now);
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
                 Output::Note(note) => {
+                    let rival = matches!(note, Note::LowerPriorityMaster { .. } | Note::OwnerConflict { .. });
+                    if let Some(instance) = self.instances.get_mut(name).filter(|_| rival) {
+                        instance.met_rival = true;
+                    }
+                    if matches!(note, Note::LowerPriorityMaster { .. }) {
+                        self.tell_lower_priority(name, &note.to_string(), now);
+                    }
                     self.log(Entry::InstanceNote { instance: name.to_owned(), note: note.to_string() });
                 }
             }
         }
+        self.tell_priority(name, now);
         self.agenda.set(Owner::Instance(name.to_owned()), deadline);
     }
 
     /// The last words of an instance that is no longer configured.
-    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance) {
+    pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance, now: Instant) {
         while let Some(output) = instance.router.poll_output() {
             match output {
                 Output::Send(advert) => {
@@ -113,6 +144,8 @@ impl Director {
                     }
                 }
                 Output::Transition { from, to, .. } => {
+                    self.queue_addresses();
+                    self.tell_deleted(name, instance, from, now);
                     let cause = "removed from the configuration".to_owned();
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
@@ -164,6 +197,7 @@ impl Director {
 
     pub(super) fn addresses_applied(&mut self, report: AddressReport) {
         self.addresses.applied = report.serial;
+        self.release_calls();
         let news: Vec<String> =
             report.failures.iter().filter(|f| !self.addresses.failures.contains(f)).cloned().collect();
         self.addresses.failures = report.failures;
@@ -175,7 +209,7 @@ impl Director {
 }
 
 /// What people are told when an instance enters this state, if anything.
-fn told_role(state: State) -> Option<Role> {
+pub(super) fn told_role(state: State) -> Option<Role> {
     match state {
         State::Master => Some(Role::Master),
         State::Backup => Some(Role::Backup),

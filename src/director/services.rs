@@ -79,9 +79,12 @@ impl Director {
                         let (name, reason) = (server_name(&service, &key), format!("{check}: {reason}"));
                         self.notify(now, |heading| Notice::server(heading, service, name, up, &reason, left));
                     }
+                    self.tell_server(&service, &key, up, &format!("{check}: {reason}"));
                     self.log(Entry::ServerFlipped { service, server: key, up, treatment });
                 }
                 Change::Quorum { up } => {
+                    let cause = if up { "enough servers are up" } else { "too few servers are up" };
+                    self.tell_quorum(&service, up, cause);
                     let sorry = config.reachable_sorry().map(|s| s.key);
                     self.log(Entry::Quorum { service, up, sorry });
                 }
@@ -125,7 +128,7 @@ impl Director {
 }
 
 /// A real server as keepalived's mails name it: `[10.0.0.2]:tcp:80`.
-fn server_name(service: &ServiceKey, server: &DestinationKey) -> String {
+pub(super) fn server_name(service: &ServiceKey, server: &DestinationKey) -> String {
     match service {
         ServiceKey::Address { protocol, .. } => {
             notify::notice::endpoint((server.address, server.port).into(), &protocol.to_string())

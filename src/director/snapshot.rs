@@ -8,6 +8,7 @@ use ipvs_backend::{DestinationKey, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::Director;
+use super::groups::Group;
 use super::instance::Instance;
 use super::pool::{Pool, words};
 
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// `vrrp_instance`s by name.
     pub instances: Vec<InstanceStatus>,
+    /// `vrrp_sync_group`s by name.
+    pub groups: Vec<GroupStatus>,
     /// `virtual_server`s.
     pub services: Vec<ServiceStatus>,
     /// The IPVS table's owner.
@@ -47,8 +50,16 @@ pub struct InstanceStatus {
     pub virtual_router_id: u8,
     /// Protocol version, 2 or 3.
     pub version: u8,
-    /// `priority`.
+    /// `priority`, as the file says or the operator set it.
     pub priority: u8,
+    /// The priority that adverts tell: the base and what trackers add.
+    pub effective_priority: u8,
+    /// The priority that an operator set by `directord priority`.
+    pub overridden_priority: Option<u8>,
+    /// The sync group it is a member of.
+    pub group: Option<String>,
+    /// What it tracks, its group's trackers included.
+    pub trackers: Vec<TrackerStatus>,
     /// `advert_int` in seconds.
     pub advert_interval: f64,
     /// The source address of adverts.
@@ -61,6 +72,42 @@ pub struct InstanceStatus {
     pub addresses: Vec<String>,
     /// Adverts and transitions, counted by kind.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// Something that an instance tracks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrackerStatus {
+    /// `track_interface`, `track_script`, `track_file`, `track_process` or `track_bfd`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `up`, `down`, `unknown`, or the number in the file.
+    pub reading: String,
+    /// `weight`; 0: a failure is a fault.
+    pub weight: i16,
+    /// `reverse`.
+    pub reverse: bool,
+    /// Points that it adds to the priority at present.
+    pub adds: i32,
+    /// Whether it is a fault at present.
+    pub fault: bool,
+    /// Why it says what it says.
+    pub reason: String,
+}
+
+/// One sync group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// MASTER, BACKUP, FAULT, INIT or STOP.
+    pub role: String,
+    /// Seconds since the last change of state.
+    pub for_seconds: f64,
+    /// Why it is in this state.
+    pub cause: String,
+    /// Its instances.
+    pub members: Vec<String>,
 }
 
 /// One virtual server.
@@ -131,7 +178,8 @@ impl Director {
         Snapshot {
             router_id: self.router_id().to_owned(),
             generation: self.generation,
-            instances: self.instances.iter().map(|(name, i)| instance_status(name, i, now)).collect(),
+            instances: self.instances.iter().map(|(name, i)| self.instance_status(name, i, now)).collect(),
+            groups: self.groups.iter().map(|(name, group)| group_status(name, group, now)).collect(),
             services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
             ipvs: self.table.status(),
             addresses: self.addresses.status(),
@@ -144,27 +192,66 @@ fn seconds(since: Instant, now: Instant) -> f64 {
     now.saturating_duration_since(since).as_secs_f64()
 }
 
-fn instance_status(name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
-    let settings = &instance.config.router;
-    let master = instance.router.master();
-    InstanceStatus {
+fn group_status(name: &str, group: &Group, now: Instant) -> GroupStatus {
+    GroupStatus {
         name: name.to_owned(),
-        role: instance.router.state().to_string(),
-        for_seconds: instance.router.since().map_or(0.0, |since| seconds(since, now)),
-        cause: instance.router.last_transition().map_or_else(String::new, ToString::to_string),
-        interface: instance.config.interface.clone(),
-        virtual_router_id: settings.vrid,
-        version: match settings.version {
-            vrrp::Version::V2 => 2,
-            vrrp::Version::V3 => 3,
-        },
-        priority: settings.priority,
-        advert_interval: settings.interval.as_secs_f64(),
-        source: instance.source(),
-        master: master.map(|(address, _)| address),
-        master_priority: master.map(|(_, priority)| priority),
-        addresses: instance.config.all_addresses().map(|a| format!("{}/{}", a.address, a.prefix)).collect(),
-        counters: instance.router.counters().by_name(),
+        role: group.state.to_string(),
+        for_seconds: group.since.map_or(0.0, |since| seconds(since, now)),
+        cause: group.cause.clone(),
+        members: group.members.clone(),
+    }
+}
+
+impl Director {
+    fn instance_status(&self, name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
+        let settings = instance.settings();
+        let master = instance.router.master();
+        let cause = instance.router.last_transition().map(ToString::to_string);
+        InstanceStatus {
+            name: name.to_owned(),
+            role: instance.router.state().to_string(),
+            for_seconds: instance.router.since().map_or(0.0, |since| seconds(since, now)),
+            cause: cause.or_else(|| instance.awaits.clone()).unwrap_or_default(),
+            interface: instance.config.interface.clone(),
+            virtual_router_id: settings.vrid,
+            version: match settings.version {
+                vrrp::Version::V2 => 2,
+                vrrp::Version::V3 => 3,
+            },
+            priority: settings.priority,
+            effective_priority: instance.router.effective_priority(),
+            overridden_priority: instance.overridden(),
+            group: self.group_of(name).map(str::to_owned),
+            trackers: self.tracker_status(instance),
+            advert_interval: settings.interval.as_secs_f64(),
+            source: instance.source(),
+            master: master.map(|(address, _)| address),
+            master_priority: master.map(|(_, priority)| priority),
+            addresses: instance
+                .config
+                .all_addresses()
+                .map(|a| format!("{}/{}", a.address, a.prefix))
+                .collect(),
+            counters: instance.router.counters().by_name(),
+        }
+    }
+
+    fn tracker_status(&self, instance: &Instance) -> Vec<TrackerStatus> {
+        let trackers = instance.tracks.all().filter_map(|(kind, name, weight)| {
+            let (reading, reason) = self.reading(kind, name)?;
+            let effect = weight.effect(reading);
+            Some(TrackerStatus {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+                reading: reading.to_string(),
+                weight: weight.points,
+                reverse: weight.reverse,
+                adds: effect.points,
+                fault: effect.fault,
+                reason,
+            })
+        });
+        trackers.collect()
     }
 }
 

@@ -12,6 +12,9 @@ use super::event::Event;
 use super::{Birth, Director};
 use crate::config::{self, Config};
 
+mod groups;
+mod trackers;
+
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {
     delay_loop 5

@@ -25,13 +25,14 @@ pub(super) fn name() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// What the brain of this process is born with. The seed differs between machines and starts.
-pub(super) fn birth() -> Birth {
+/// What the brain of this process is born with. A seed that is not said differs between machines and starts.
+pub(super) fn birth(seed: Option<u32>) -> Birth {
     let (at, wall) = (Instant::now(), SystemTime::now());
     let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seed = u64::from(since_1970.subsec_nanos())
+    let any = u64::from(since_1970.subsec_nanos())
         ^ since_1970.as_secs() << 20
         ^ u64::from(std::process::id()) << 40;
+    let seed = seed.map_or(any, u64::from);
     Birth { host_name: name(), seed, at, wall }
 }
 

@@ -52,6 +52,11 @@ impl Sender {
         self.wake();
     }
 
+    /// Hands over an operator's wish about the base priority of an instance.
+    pub(crate) async fn set_priority(&self, instance: &str, priority: Option<u8>) {
+        self.event(Event::SetPriority { instance: instance.to_owned(), priority }).await;
+    }
+
     /// The same from a thread without a runtime.
     pub(super) fn blocking_event(&self, event: Event) {
         let _ = self.queue.blocking_send(Input::Event(event));

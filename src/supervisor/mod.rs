@@ -5,6 +5,10 @@
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
 mod announcements;
+mod bookends;
+mod calls;
+mod command;
+mod fifo;
 mod host;
 pub(crate) mod inbox;
 mod interfaces;
@@ -14,12 +18,15 @@ mod namespace;
 mod network;
 mod priority;
 mod probes;
+mod process;
 mod recorder;
 pub(crate) mod reload;
 mod remembered;
 mod run_loop;
+mod scripts;
 mod sockets;
 mod table;
+mod watched;
 mod workers;
 
 use std::path::PathBuf;
@@ -39,14 +46,18 @@ use crate::control;
 use crate::director::Director;
 use crate::director::effect::Level;
 use crate::director::event::Event;
+use calls::CallSettings;
+use command::Executor;
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
+use process::{LongRuns, Process};
 use recorder::Recorder;
-use reload::Reloader;
+use reload::{Followers, Reloader};
 use run_loop::RunLoop;
 use workers::Workers;
 
+pub use command::launched;
 pub(crate) use host::control_socket;
 pub use recorder::{Replay, replay};
 pub use table::Backend;
@@ -117,20 +128,31 @@ pub fn run(options: &Options) -> Exit {
             return Exit::Failed;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(|| priority::prefer(priority::CHECKS))
+        .on_thread_stop(priority::dismiss)
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             error!("cannot start threads: {error}");
             return Exit::Failed;
         }
     };
-    let exit = match runtime.block_on(serve(options, &runtime_dir, reading)) {
-        Ok(exit) => exit,
-        Err(sentence) => {
+    let executor = Executor::new(calls::MOST);
+    if let Some(config) = &reading.config {
+        executor.obey(&config.global.scripts);
+    }
+    let exit = runtime.block_on(async {
+        bookends::startup(&executor).await;
+        let exit = serve(options, &runtime_dir, reading, executor.clone()).await.unwrap_or_else(|sentence| {
             error!("{sentence}");
             Exit::Failed
-        }
-    };
+        });
+        bookends::shutdown(&executor).await;
+        exit
+    });
     runtime.shutdown_timeout(Duration::from_millis(200));
     exit
 }
@@ -179,7 +201,12 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
 }
 
 /// Starts everything, hands the configuration to the brain, and waits for the end.
-async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) -> Result<Exit, String> {
+async fn serve(
+    options: &Options,
+    runtime_dir: &RuntimeDir,
+    reading: Reading,
+    executor: Executor,
+) -> Result<Exit, String> {
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
@@ -187,7 +214,7 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
         (runtime_dir.remembered("addresses"), runtime_dir.remembered("services"));
     let addresses = AddressTable::open(our_addresses.keys())
         .map_err(|e| cannot("read the addresses of the interfaces")(&e))?;
-    let birth = host::birth();
+    let birth = host::birth(reading.config.as_ref().and_then(|config| config.global.random_seed));
     let recorder = options.record.as_ref().map(|path| Recorder::create(path, &birth)).transpose();
     let recorder = recorder.map_err(|e| cannot("record")(&e))?;
     let mut signals = Signals::listen().map_err(|e| cannot("listen for signals")(&e))?;
@@ -196,7 +223,10 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let (table_levels, table_queue) = std_mpsc::channel();
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
+    let (tellings, telling_queue) = mpsc::channel(workers::TELLINGS);
+    let (scripts, script_queue) = mpsc::unbounded_channel();
     let (mail_settings_in, mail_settings) = watch::channel(None);
+    let (call_settings_in, call_settings) = watch::channel(CallSettings::default());
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
@@ -206,9 +236,19 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
-        move || table::work(backend, our_services, &table_queue, &inbox)
+        move || {
+            priority::prefer(priority::CHECKS);
+            table::work(backend, our_services, &table_queue, &inbox);
+        }
+    })?;
+    let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
+    spawn("watched", {
+        let inbox = inbox.clone();
+        move || watched::work(&watch_queue, &inbox)
     })?;
     tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
+    tokio::spawn(scripts::work(script_queue, executor.with_places(scripts::MOST), inbox.clone()));
+    let caller = tokio::spawn(calls::work(telling_queue, call_settings, executor.clone()));
     let mailer = tokio::spawn(mail::work(notice_queue, mail_settings));
     let desk = control::Desk {
         inbox: inbox.clone(),
@@ -219,7 +259,15 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
 
-    let workers = Workers { network: network_jobs.clone(), table: table_levels, probes, notices };
+    let workers = Workers {
+        network: network_jobs.clone(),
+        table: table_levels,
+        probes,
+        scripts,
+        watch,
+        tellings,
+        notices,
+    };
     let brain = Director::new(birth);
     let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
@@ -234,22 +282,30 @@ async fn serve(options: &Options, runtime_dir: &RuntimeDir, reading: Reading) ->
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
     })?;
-    let mut reloader = Reloader::new(options, inbox.clone(), reloads, mail_settings_in);
+    let followers =
+        Followers { mail: mail_settings_in, calls: call_settings_in, executor, process: Process::default() };
+    let mut reloader = Reloader::new(options, inbox.clone(), reloads, followers);
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
 
+    let mut long_runs = LongRuns::default();
     let exit = loop {
         tokio::select! {
             result = &mut end => break how_it_ended(result.ok(), &network_jobs),
-            wish = signals.next() => obey(wish, &inbox, &requests).await,
+            wish = signals.next() => match wish {
+                Wish::Overrun => long_runs.happened(std::time::Instant::now()),
+                wish => obey(wish, &inbox, &requests).await,
+            },
         }
     };
     drop(network_jobs);
     join(brain);
     join(network);
     join(table);
-    if tokio::time::timeout(LAST_MAIL, mailer).await.is_err() {
+    // Both are bounded: the caller by itself.
+    let (mailed, _) = tokio::join!(tokio::time::timeout(LAST_MAIL, mailer), caller);
+    if mailed.is_err() {
         warn!("mail that was still under way is given up");
     }
     Ok(exit)
@@ -287,6 +343,8 @@ enum Wish {
     Stop,
     Reload,
     Dump,
+    /// A real-time thread ran for longer than the file allows.
+    Overrun,
 }
 
 /// The signals that the daemon listens to.
@@ -296,6 +354,7 @@ struct Signals {
     hang_up: Signal,
     user_1: Signal,
     user_2: Signal,
+    overrun: Signal,
 }
 
 impl Signals {
@@ -306,6 +365,7 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
             user_1: signal(SignalKind::user_defined1())?,
             user_2: signal(SignalKind::user_defined2())?,
+            overrun: signal(SignalKind::from_raw(libc::SIGXCPU))?,
         })
     }
 
@@ -316,6 +376,7 @@ impl Signals {
             _ = self.hang_up.recv() => Wish::Reload,
             _ = self.user_1.recv() => Wish::Dump,
             _ = self.user_2.recv() => Wish::Dump,
+            _ = self.overrun.recv() => Wish::Overrun,
         }
     }
 }
@@ -331,6 +392,7 @@ async fn obey(wish: Wish, inbox: &Sender, requests: &mpsc::Sender<reload::Reques
             // A full queue means that a reload is about to happen anyway.
             let _ = requests.try_send(None);
         }
+        Wish::Overrun => {}
         Wish::Dump => info!("dump files are not supported yet; `directord status --json` tells the state"),
     }
 }

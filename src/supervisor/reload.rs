@@ -10,10 +10,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::Options;
+use super::calls::CallSettings;
+use super::command::Executor;
 use super::host;
 use super::inbox::Sender;
 use super::namespace;
-use crate::config::{self, Colour, Complaint, Config, Difference, Manner, Reading};
+use super::priority;
+use super::process::Process;
+use crate::config::{self, Colour, Complaint, Config, Difference, Global, Manner, Reading};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -50,7 +54,29 @@ pub(super) struct Reloader {
     running: Arc<Config>,
     inbox: Sender,
     told: watch::Sender<Reloads>,
-    mail: watch::Sender<Option<notify::EmailSettings>>,
+    followers: Followers,
+}
+
+/// Those besides the brain who go by the configuration.
+#[derive(Debug)]
+pub(super) struct Followers {
+    pub(super) mail: watch::Sender<Option<notify::EmailSettings>>,
+    pub(super) calls: watch::Sender<CallSettings>,
+    pub(super) executor: Executor,
+    pub(super) process: Process,
+}
+
+impl Followers {
+    /// A configuration is about to take effect.
+    fn follow(&mut self, global: &Global) {
+        priority::obey(global);
+        self.process.obey(global);
+        self.executor.obey(&global.scripts);
+        let mail = host::mail_settings(global);
+        self.mail.send_if_modified(|running| std::mem::replace(running, mail.clone()) != mail);
+        let calls = CallSettings::of(global);
+        self.calls.send_if_modified(|running| std::mem::replace(running, calls.clone()) != calls);
+    }
 }
 
 impl Reloader {
@@ -58,10 +84,18 @@ impl Reloader {
         options: &Options,
         inbox: Sender,
         told: watch::Sender<Reloads>,
-        mail: watch::Sender<Option<notify::EmailSettings>>,
+        followers: Followers,
     ) -> Self {
         let (path, config_id) = (options.config.clone(), options.config_id.clone());
-        Reloader { path, config_id, manner: options.manner(), running: Arc::default(), inbox, told, mail }
+        Reloader {
+            path,
+            config_id,
+            manner: options.manner(),
+            running: Arc::default(),
+            inbox,
+            told,
+            followers,
+        }
     }
 
     /// Puts the first configuration into effect.
@@ -117,8 +151,7 @@ impl Reloader {
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);
         let summary = summary(&difference);
-        let mail = host::mail_settings(&config.global);
-        self.mail.send_if_modified(|running| std::mem::replace(running, mail.clone()) != mail);
+        self.followers.follow(&config.global);
         self.running = config.clone();
         self.inbox.event(Event::Configured { config, difference }).await;
         info!("{}: {summary}", self.path.display());

@@ -106,6 +106,9 @@ impl RunLoop {
     /// Lets the brain do what is due, and carries it out.
     fn meet_deadlines(&mut self) {
         let now = Instant::now();
+        if let Some(deadline) = self.director.deadline() {
+            priority::was_late(now.saturating_duration_since(deadline));
+        }
         if self.is_late(now) {
             if let Some(recorder) = &self.recorder {
                 recorder.timeout(now);
@@ -178,8 +181,9 @@ impl RunLoop {
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
-                // The brain asks for none yet.
-                Effect::RunScript(_) => {}
+                Effect::Watch(level) => self.workers.watch(level),
+                Effect::RunScript(run) => self.workers.run_script(run),
+                Effect::Tell(telling) => self.workers.tell(telling),
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
                 Effect::Stopped => self.stopped = true,

@@ -3,17 +3,23 @@
 //! Every method of [`Workers`] returns at once: it is called on the brain's thread. Levels may pile up for a moment;
 //! their owners take the newest and forget the rest.
 
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 
 use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::network::Job;
-use crate::director::effect::{Announcement, Attempt, Level};
+use super::watched;
+use crate::director::effect::{Announcement, Attempt, Level, ScriptRun, Telling, Watched};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
 pub(super) const NOTICES: usize = 4096;
+
+/// Changes of state that may wait for the caller of programs. It only sorts them, so that more wait only if that thread
+/// stands still; they are then dropped, each with a line in the log.
+pub(super) const TELLINGS: usize = 16_384;
 
 /// The ways to all workers.
 #[derive(Debug)]
@@ -24,6 +30,12 @@ pub(super) struct Workers {
     pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
     pub(super) probes: mpsc::UnboundedSender<Attempt>,
+    /// To the owner of track files and processes.
+    pub(super) watch: watched::Sender,
+    /// To the runs of `vrrp_script`s: at most one of each is under way, which bounds this queue.
+    pub(super) scripts: mpsc::UnboundedSender<ScriptRun>,
+    /// To the caller of programs that hear of changes.
+    pub(super) tellings: mpsc::Sender<Telling>,
     /// To the mail worker.
     pub(super) notices: Notices,
 }
@@ -44,6 +56,25 @@ impl Workers {
 
     pub(super) fn probe(&self, attempt: Attempt) {
         let _ = self.probes.send(attempt);
+    }
+
+    pub(super) fn watch(&self, level: Arc<Watched>) {
+        self.watch.send(level);
+    }
+
+    pub(super) fn run_script(&self, run: ScriptRun) {
+        let _ = self.scripts.send(run);
+    }
+
+    pub(super) fn tell(&self, telling: Telling) {
+        if let Err(mpsc::error::TrySendError::Full(telling)) = self.tellings.try_send(telling) {
+            let change = telling.change;
+            tracing::error!(
+                "{}: no program hears of {}: too much is told at once",
+                change.subject,
+                change.word
+            );
+        }
     }
 
     pub(super) fn notify(&self, notice: Notice) {

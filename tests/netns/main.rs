@@ -11,6 +11,7 @@ mod checks;
 mod compatible;
 mod interface;
 mod pair;
+mod programs;
 mod refused;
 mod reload;
 mod stall;

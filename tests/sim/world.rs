@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use directord::config::{self, Config, Instance, RealServer, VirtualServer};
-use directord::director::effect::{Effect, Level, Transmission};
-use directord::director::event::{AddressReport, Event, TableReport};
+use directord::director::effect::{Effect, Level, ScriptRun, Transmission};
+use directord::director::event::{AddressReport, Event, ScriptOutcome, TableReport};
 use directord::director::{Birth, Director};
 use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
 use ipvs_backend::{
@@ -22,9 +22,6 @@ mod demands;
 
 const INTERFACE: &str = "lan0";
 const SERVERS: u8 = 4;
-/// While faults may happen, and then until rest is demanded.
-const TROUBLE: Duration = Duration::from_secs(60);
-
 /// What happens at an instant.
 #[derive(Debug)]
 enum Happening {
@@ -46,6 +43,8 @@ struct Node {
     director: Option<Director>,
     config: Arc<Config>,
     link_up: bool,
+    /// What its script finds: it fails.
+    sick: bool,
     held: BTreeSet<IpAddr>,
     /// Numbers of the newest levels that the two owners took up: they never go back to an older one.
     newest: (u64, u64),
@@ -53,8 +52,18 @@ struct Node {
     reconciler: Option<Reconciler<MemoryKernel>>,
 }
 
+/// How fast a cluster lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tempo {
+    /// A minute full of faults, intervals down to 10 ms.
+    Fast,
+    /// Hours with a fault every few minutes, intervals and checks as long as they are in the field, and longer.
+    Slow,
+}
+
 /// A cluster and all that surrounds it.
 pub struct World {
+    tempo: Tempo,
     seed: u64,
     chance: Chance,
     start: Instant,
@@ -70,19 +79,27 @@ pub struct World {
     preempt: bool,
     interval: Duration,
     version: Version,
+    /// Two instances in a sync group, or one instance.
+    grouped: bool,
+    /// The weight of the script that each node runs; 0: its failure is a fault.
+    weight: i16,
     story: Vec<String>,
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    pub fn new(seed: u64, tempo: Tempo) -> World {
         let mut chance = Chance::new(seed);
         let version = if chance.percent(30) { Version::V2 } else { Version::V3 };
-        let interval = match version {
-            Version::V2 => Duration::from_secs(1),
-            Version::V3 => Duration::from_millis([10, 100, 250, 1000][chance.below(4) as usize]),
+        let choice = chance.below(4) as usize;
+        let interval = match (version, tempo) {
+            (Version::V2, Tempo::Fast) => Duration::from_secs(1),
+            (Version::V3, Tempo::Fast) => Duration::from_millis([10, 100, 250, 1000][choice]),
+            (Version::V2, Tempo::Slow) => Duration::from_secs([5, 10, 30, 120][choice]),
+            (Version::V3, Tempo::Slow) => Duration::from_millis([5_000, 7_770, 20_000, 40_950][choice]),
         };
         let start = Instant::now();
         let mut world = World {
+            tempo,
             seed,
             start,
             now: start,
@@ -96,6 +113,8 @@ impl World {
             preempt: chance.percent(70),
             interval,
             version,
+            grouped: chance.percent(50),
+            weight: if chance.percent(50) { 0 } else { -120 },
             story: Vec::new(),
             chance,
         };
@@ -111,10 +130,14 @@ impl World {
         world
     }
 
-    /// Lives through the trouble, then demands rest.
-    pub fn live(mut self) {
+    /// Lives through the trouble, then demands rest. Tells how long it was.
+    pub fn live(mut self) -> Duration {
         self.later(Duration::from_millis(500), Happening::Fate);
-        self.run_until(self.start + TROUBLE, true);
+        let trouble = match self.tempo {
+            Tempo::Fast => Duration::from_secs(60),
+            Tempo::Slow => Duration::from_secs(12 * 3600),
+        };
+        self.run_until(self.start + trouble, true);
         self.mend_everything();
         let settling = self.settling() + self.check_time() * 3;
         self.run_until(self.now + settling, false);
@@ -123,6 +146,7 @@ impl World {
         let master = self.masters();
         self.run_until(self.now + self.interval * 20, false);
         assert_eq!(self.masters(), master, "the master moved without a reason\n{}", self.tale());
+        self.now - self.start
     }
 
     fn add_node(&mut self, number: usize, priority: u8) {
@@ -137,6 +161,7 @@ impl World {
             director: None,
             config,
             link_up: true,
+            sick: false,
             held: BTreeSet::new(),
             newest: (0, 0),
             kernel,
@@ -145,18 +170,16 @@ impl World {
     }
 
     fn config(&self, priority: u8, weight: u32) -> Config {
-        let mut settings = vrrp::Settings::new(51, vec![vip()]);
-        settings.priority = priority;
-        settings.version = self.version;
-        settings.interval = self.interval;
-        settings.preempt = self.preempt;
-        let text = format!(
-            "vrrp_instance VI_1 {{\ninterface {INTERFACE}\nvirtual_router_id 51\n\
-             virtual_ipaddress {{\n{}\n}}\n}}\n",
-            vip()
-        );
-        let read = config::read_text("sim.conf", &text).config.expect("the text is good");
-        let instance = Instance { router: settings, ..(*read.instances["VI_1"]).clone() };
+        let read = config::read_text("sim.conf", &self.routers()).config.expect("the text is good");
+        let instances = read.instances.iter().map(|(name, instance)| {
+            let mut settings = vrrp::Settings::new(instance.router.vrid, instance.router.addresses.clone());
+            settings.priority = priority;
+            settings.version = self.version;
+            settings.interval = self.interval;
+            settings.preempt = self.preempt;
+            (name.clone(), Arc::new(Instance { router: settings, ..(**instance).clone() }))
+        });
+        let instances = instances.collect();
         let server = |n: u8| {
             let check = Check {
                 kind: Kind::Tcp,
@@ -165,7 +188,7 @@ impl World {
                 device: None,
                 mark: 0,
                 connect_timeout: Duration::from_secs(1),
-                schedule: Schedule { interval: Duration::from_secs(1), ..Schedule::default() },
+                schedule: Schedule { interval: self.check_interval(), ..Schedule::default() },
                 log_all_failures: None,
             };
             let server = RealServer {
@@ -193,10 +216,32 @@ impl World {
             ..VirtualServer::default()
         };
         Config {
-            instances: [("VI_1".to_owned(), Arc::new(instance))].into(),
+            instances,
+            groups: read.groups,
+            scripts: read.scripts,
             services: [(service_key(), Arc::new(service))].into(),
             ..Config::default()
         }
+    }
+
+    /// The instances, their group and their script, as a file says it.
+    fn routers(&self) -> String {
+        let track = format!("track_script {{\nhealth weight {}\n}}", self.weight);
+        let (of_instance, of_group) = if self.grouped { ("", track.as_str()) } else { (track.as_str(), "") };
+        let instance = |number: u8, address: IpAddr| {
+            format!(
+                "vrrp_instance VI_{number} {{\ninterface {INTERFACE}\nvirtual_router_id {}\n{of_instance}\n\
+                 virtual_ipaddress {{\n{address}\n}}\n}}\n",
+                50 + number
+            )
+        };
+        let mut text = "vrrp_script health {\nscript /bin/health\ninterval 1\nrise 2\nfall 2\n}\n".to_owned();
+        text += &instance(1, vip());
+        if self.grouped {
+            text += &instance(2, second_vip());
+            text += &format!("vrrp_sync_group G {{\ngroup {{\nVI_1\nVI_2\n}}\n{of_group}\n}}\n");
+        }
+        text
     }
 
     fn boot(&mut self, node: usize) {
@@ -325,7 +370,14 @@ impl World {
                 if trouble {
                     self.last_trouble = self.now;
                     self.go_wrong();
-                    let pause = Duration::from_millis(200 + self.chance.below(4000));
+                    let pause = match self.tempo {
+                        Tempo::Fast => Duration::from_millis(200 + self.chance.below(4000)),
+                        // Some on the heels of each other, others long after everything has settled.
+                        Tempo::Slow if self.chance.percent(30) => {
+                            Duration::from_millis(200 + self.chance.below(20_000))
+                        }
+                        Tempo::Slow => Duration::from_millis(60_000 + self.chance.below(2_000_000)),
+                    };
                     self.later(pause, Happening::Fate);
                 }
             }
@@ -366,7 +418,19 @@ impl World {
                     assert!(self.preempt || !preempted, "a working master was preempted\n{}", self.tale());
                 }
                 Effect::Stopped => self.nodes[node].director = None,
-                Effect::Sockets(_) | Effect::Announce(_) | Effect::RunScript(_) | Effect::Notify(_) => {}
+                Effect::RunScript(ScriptRun { name: script, number: run, .. }) => {
+                    let outcome = match self.nodes[node].sick {
+                        true => ScriptOutcome::Failure("exit status 1".to_owned()),
+                        false => ScriptOutcome::Success,
+                    };
+                    let event = Event::ScriptDone { script, run, outcome };
+                    self.later(delay, Happening::Fact { node, life, event });
+                }
+                Effect::Sockets(_)
+                | Effect::Announce(_)
+                | Effect::Watch(_)
+                | Effect::Tell(_)
+                | Effect::Notify(_) => {}
             }
         }
     }
@@ -404,7 +468,7 @@ impl World {
     fn go_wrong(&mut self) {
         let node = self.chance.below(self.nodes.len() as u64) as usize;
         let other = self.chance.below(self.nodes.len() as u64) as usize;
-        match self.chance.below(10) {
+        match self.chance.below(11) {
             0 => self.kill(node),
             1 | 2 => {
                 if self.nodes[node].director.is_none() {
@@ -442,6 +506,11 @@ impl World {
                 self.nodes[node].link_up = up;
                 self.tell(node, Event::Links(self.links(node)));
             }
+            9 => {
+                let sick = !self.nodes[node].sick;
+                self.remember(format!("node{node} is {}", if sick { "sick" } else { "well" }));
+                self.nodes[node].sick = sick;
+            }
             _ => self.reload(node),
         }
     }
@@ -477,6 +546,7 @@ impl World {
         self.deaf.clear();
         self.loss = 0;
         for node in 0..self.nodes.len() {
+            self.nodes[node].sick = false;
             if !self.nodes[node].link_up {
                 self.nodes[node].link_up = true;
                 self.tell(node, Event::Links(self.links(node)));
@@ -506,6 +576,10 @@ fn is_stopping(director: &Director) -> bool {
 
 fn vip() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100))
+}
+
+fn second_vip() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, 101))
 }
 
 fn rip(n: u8) -> IpAddr {

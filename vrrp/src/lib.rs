@@ -17,6 +17,7 @@ mod checksum;
 pub mod datagram;
 pub mod election;
 pub mod error;
+pub mod group;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
@@ -24,6 +25,7 @@ pub mod router;
 pub mod settings;
 mod stage;
 pub mod state;
+pub mod track;
 mod words;
 
 pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, Wanted};
@@ -35,3 +37,4 @@ pub use link::{Link, LinkAddress, Links};
 pub use router::Router;
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+pub use track::Weight;

@@ -20,6 +20,7 @@
 //! even on the interface: late adverts cause a second master, late addresses only a late address.
 
 mod hear;
+mod sync;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ use crate::error::{AdvertError, ErrorKind};
 use crate::settings::{Role, Settings};
 use crate::stage::{Backup, Master, Stage, Wait, next};
 use crate::state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+use crate::track;
 
 /// One virtual router.
 #[derive(Debug, Clone)]
@@ -41,6 +43,8 @@ pub struct Router {
     faults: BTreeSet<Fault>,
     source: Option<IpAddr>,
     weight: i32,
+    /// A member of a sync group.
+    member: bool,
     outputs: VecDeque<Output>,
     /// Notes already made since the last change of state or settings.
     noted: BTreeSet<NoteKind>,
@@ -57,6 +61,7 @@ impl Router {
             faults: BTreeSet::new(),
             source: None,
             weight: 0,
+            member: false,
             outputs: VecDeque::new(),
             noted: BTreeSet::new(),
             counters: Counters::default(),
@@ -76,7 +81,7 @@ impl Router {
             return;
         }
         match self.settings.wish {
-            Role::Master if self.settings.is_owner() => self.enter_master(Cause::Started, now),
+            Role::Master if self.settings.is_owner() => self.start_as_owner(now),
             Role::Master => self.enter_backup(Backup::new(now, Wait::First), Cause::Started, now),
             Role::Backup => self.enter_backup(Backup::new(now, Wait::MasterDown), Cause::Started, now),
         }
@@ -103,7 +108,8 @@ impl Router {
         self.source = Some(source);
     }
 
-    /// The sum of the weights of everything tracked. An owner is never weighted.
+    /// The sum of the weights of everything tracked. An owner is never weighted. A backup's timer moves with its skew,
+    /// a master says it with its next advert, which comes when it would have come anyway.
     pub fn handle_weight(&mut self, weight: i32) {
         self.weight = weight;
     }
@@ -126,7 +132,7 @@ impl Router {
             Stage::Backup(backup) => {
                 if backup.deadline(&self.settings, self.effective_priority()) <= now {
                     let cause = backup.takeover_cause();
-                    self.enter_master(cause, now);
+                    self.take_over(cause, now);
                 }
             }
             Stage::Master(_) => self.master_timeout(now),
@@ -150,7 +156,7 @@ impl Router {
                 }
                 let waits_by_own_interval = backup.master_interval.is_none() && backup.wait != Wait::Skew;
                 if waits_by_own_interval && (old.interval, old.version) != (new.interval, new.version) {
-                    backup.timer_started = now;
+                    backup.restart(now, backup.wait);
                 }
             }
             Stage::Master(master) => {
@@ -188,6 +194,7 @@ impl Router {
     /// When to call [`Router::handle_timeout`], and what for; `None` for not at all.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         match &self.stage {
+            Stage::Backup(_) if self.awaits_group() => None,
             Stage::Backup(backup) => {
                 Some((backup.deadline(&self.settings, self.effective_priority()), Reason::MasterDown))
             }
@@ -223,10 +230,7 @@ impl Router {
         match &self.stage {
             Stage::Backup(Backup { conceded: true, .. }) if owner => PRIORITY_OWNER - 1,
             _ if owner => PRIORITY_OWNER,
-            _ => {
-                let sum = i32::from(self.settings.priority).saturating_add(self.weight).clamp(1, 254);
-                u8::try_from(sum).expect("clamped to 1..=254")
-            }
+            _ => track::fold(self.settings.priority, std::iter::once(self.weight)).priority,
         }
     }
 

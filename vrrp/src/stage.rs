@@ -50,6 +50,8 @@ pub(crate) struct Backup {
     pub(crate) heard: Option<(Heard, Respect)>,
     /// An owner that gave in to another owner; it counts as 254 while it is backup.
     pub(crate) conceded: bool,
+    /// Its time has come, and it waits for the consent of its group.
+    pub(crate) ready: bool,
 }
 
 /// What a backup waits for.
@@ -61,6 +63,8 @@ pub(crate) enum Wait {
     MasterDown,
     /// The master has resigned: the skew alone.
     Skew,
+    /// An owner in a group: only the others are waited for.
+    Nothing,
 }
 
 /// What a backup made of an advert.
@@ -83,12 +87,14 @@ impl Backup {
             tolerate_until: None,
             heard: None,
             conceded: false,
+            ready: false,
         }
     }
 
     pub(crate) fn restart(&mut self, now: Instant, wait: Wait) {
         self.timer_started = now;
         self.wait = wait;
+        self.ready = false;
     }
 
     /// When to take over.
@@ -97,6 +103,7 @@ impl Backup {
         let adverts = match self.wait {
             Wait::First => 1,
             Wait::MasterDown => settings.down_timer_adverts,
+            Wait::Nothing => return self.timer_started,
             Wait::Skew => return self.timer_started + skew(settings.version, priority, interval),
         };
         self.timer_started + master_down(settings.version, priority, interval, adverts)

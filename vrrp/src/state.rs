@@ -37,7 +37,7 @@ pub enum Fault {
     DuplicateVrid,
     /// The settings cannot be used; the text says why.
     Configuration(String),
-    /// A tracked thing of weight zero is down; the text names it (`track_interface eth1`).
+    /// A tracked thing is at fault; the text names it and says why (`track_interface eth1 is down`).
     Tracked(String),
     /// A member of the same sync group is at fault; the text names it.
     Group(String),
@@ -107,6 +107,11 @@ pub enum Cause {
     OwnerConflict {
         /// Its address.
         source: IpAddr,
+    },
+    /// Another member of the same sync group is master no more.
+    Sibling {
+        /// Its name.
+        member: String,
     },
     /// These faults were found.
     Faults(Vec<Fault>),

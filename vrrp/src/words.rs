@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::error::ErrorKind;
 use crate::state::{Cause, Counters, Fault, Note, State};
+use crate::track::Reading;
 
 impl fmt::Display for State {
     /// keepalived's words, which scripts and people look for.
@@ -27,7 +28,7 @@ impl fmt::Display for Fault {
             Fault::NoSourceAddress => f.write_str("the interface has no address to send adverts from"),
             Fault::DuplicateVrid => f.write_str("another instance has the same VRID on this interface"),
             Fault::Configuration(why) => f.write_str(why),
-            Fault::Tracked(what) => write!(f, "{what} is down"),
+            Fault::Tracked(what) => f.write_str(what),
             Fault::Group(member) => write!(f, "{member} of the same sync group is at fault"),
             Fault::Operator => f.write_str("an operator asked for it"),
         }
@@ -51,11 +52,23 @@ impl fmt::Display for Cause {
                 write!(f, "{source} (priority {priority}) has the better claim")
             }
             Cause::OwnerConflict { source } => write!(f, "{source} claims to own the addresses too"),
+            Cause::Sibling { member } => write!(f, "{member} of the same sync group is master no more"),
             Cause::Faults(faults) => {
                 let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&words.join("; "))
             }
             Cause::FaultsCleared => f.write_str("what was at fault is well again"),
+        }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reading::Unknown => f.write_str("unknown"),
+            Reading::Up => f.write_str("up"),
+            Reading::Down => f.write_str("down"),
+            Reading::Number(number) => write!(f, "{number}"),
         }
     }
 }

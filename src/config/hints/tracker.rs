@@ -6,8 +6,9 @@ mod tests;
 use std::collections::BTreeSet;
 
 use vrrp::PRIORITY_OWNER;
+use vrrp::track::Effective;
 
-use super::priority::{Effective, counting, effective, groups};
+use super::priority::{counting, effective, groups};
 use super::{Look, seconds};
 use crate::config::{PlannedCheck, Thing, Tracks};
 

@@ -10,7 +10,6 @@ use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
 const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|csum|remcsum]";
-const NOT_RUN: &str = "the script is not run";
 const UNCHECKED: &str = "the server counts as up without this check";
 /// The largest number of the kernel's tables.
 const U32: i64 = u32::MAX as i64;
@@ -68,11 +67,11 @@ pub(super) const TABLE: &[Keyword] = &[
     key("alpha", &[VirtualServer], Flag, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
     key("alpha", CHECKED, Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("as in the block around it"),
     key("alpha", &[MiscCheck, BfdCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
-    key("omega", &[VirtualServer], Flag, NOT_YET, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
+    key("omega", &[VirtualServer], Flag, Works, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
     key("quorum", &[VirtualServer], Whole(1, U32), NotYet("one server is enough"), "The weight of servers that must be up.").by_default("1"),
     key("hysteresis", &[VirtualServer], Whole(0, U32), NOT_YET, "How far the quorum must be missed or exceeded.").by_default("0"),
-    key("quorum_up", &[VirtualServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the quorum is reached."),
-    key("quorum_down", &[VirtualServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the quorum is lost."),
+    key("quorum_up", &[VirtualServer], Words("COMMAND"), Works, "Run when the quorum is reached."),
+    key("quorum_down", &[VirtualServer], Words("COMMAND"), Works, "Run when the quorum is lost."),
     key("inhibit_on_failure", &[VirtualServer], Flag, Works, "A server that is down gets weight 0 instead of being removed.").by_default("off"),
     key("inhibit_on_failure", &[RealServer], Switch, Works, "While it is down the server gets weight 0 instead of being removed.").by_default("the service's"),
     key("sorry_server", &[VirtualServer], Words("ADDRESS [PORT]"), Works, "Stands in while no server is up; it is not checked."),
@@ -86,8 +85,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("snmp_name", &[VirtualServer, RealServer], Word("a name"), NOT_YET, "Name in SNMP tables."),
     key("uthreshold", &[RealServer], Whole(0, U32), Works, "At this many connections the server gets no new ones.").by_default("0, which is no limit"),
     key("lthreshold", &[RealServer], Whole(0, U32), Works, "Below this many connections it gets new ones again; at most `uthreshold`.").by_default("0, which is three quarters of `uthreshold`"),
-    key("notify_up", &[RealServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the server comes up."),
-    key("notify_down", &[RealServer], Words("COMMAND"), NotYet(NOT_RUN), "Run when the server goes down."),
+    key("notify_up", &[RealServer], Words("COMMAND"), Works, "Run when the server comes up."),
+    key("notify_down", &[RealServer], Words("COMMAND"), Works, "Run when the server goes down."),
 
     key("TCP_CHECK", &[RealServer], Block("", TcpCheck), Works, "A TCP connection must come about."),
     key("HTTP_GET", &[RealServer], Block("", HttpGet), Works, "A page must be delivered."),

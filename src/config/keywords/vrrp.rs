@@ -6,7 +6,6 @@ use super::Status::{Accepted, NotYet, Obsolete, Refused, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, SECOND, key};
 
 const WIRE: &str = "adverts would look different from what the other directors expect";
-const NOT_RUN: &str = "the script is not run";
 const VIRTUAL_MAC: &str = "the interface's own MAC address is used";
 
 #[rustfmt::skip]
@@ -70,10 +69,10 @@ pub(super) const TABLE: &[Keyword] = &[
     key("virtual_routes", &[Instance], Lines("", "routes"), NotYet("these routes are not set up"), "Routes that are there while master."),
     key("virtual_rules", &[Instance], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there while master."),
 
-    key("track_interface", &[Instance, SyncGroup], Lines("", "INTERFACE [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Interfaces whose loss changes the priority or is a fault.").by_default("weight 0: a loss is a fault"),
+    key("track_interface", &[Instance, SyncGroup], Lines("", "INTERFACE [weight NUMBER [reverse|noreverse]]"), Works, "Interfaces whose loss changes the priority or is a fault.").by_default("weight 0: a loss is a fault"),
     key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
-    key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Files whose number changes the priority.").by_default("the file's weight"),
-    key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
+    key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Files whose number changes the priority.").by_default("the file's weight"),
+    key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
     key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
 
     key("garp_master_delay", &[Instance], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
@@ -85,18 +84,18 @@ pub(super) const TABLE: &[Keyword] = &[
     key("garp_extra_if", &[Instance], Words("[all] SECONDS"), Works, "Regular messages on other interfaces as well.").by_default("as `vrrp_garp_extra_if`"),
     key("vmac_garp_intvl", &[Instance], Words("[all] SECONDS"), SameAs("garp_extra_if"), "Older name of `garp_extra_if`.").by_default("as `vrrp_garp_extra_if`"),
 
-    key("group", &[SyncGroup], Lines("", "instances"), NOT_YET, "The instances of the group."),
-    key("sync_group_tracking_weight", &[SyncGroup], Flag, NOT_YET, "Members may have weighted trackers.").by_default("off"),
+    key("group", &[SyncGroup], Lines("", "instances"), Works, "The instances of the group."),
+    key("sync_group_tracking_weight", &[SyncGroup], Flag, Works, "Members may have weighted trackers.").by_default("off"),
     key("global_tracking", &[SyncGroup], Flag, Obsolete("it is deprecated"), "Members share their trackers.").by_default("off"),
 
-    key("notify_master", &[Instance, SyncGroup], Words("COMMAND"), NotYet(NOT_RUN), "Run on becoming master."),
-    key("notify_backup", &[Instance, SyncGroup], Words("COMMAND"), NotYet(NOT_RUN), "Run on becoming backup."),
-    key("notify_fault", &[Instance, SyncGroup], Words("COMMAND"), NotYet(NOT_RUN), "Run on going to fault."),
-    key("notify_stop", &[Instance, SyncGroup], Words("COMMAND"), NotYet(NOT_RUN), "Run at the end."),
-    key("notify", &[Instance, SyncGroup], Words("COMMAND"), NotYet(NOT_RUN), "Run at each change of state."),
-    key("notify_master_rx_lower_pri", &[Instance], Words("COMMAND"), NotYet(NOT_RUN), "Run when a master of lower priority was heard."),
-    key("notify_deleted", &[Instance], Words("[COMMAND]"), NotYet(NOT_RUN), "Run when a reload removes the instance.").by_default("off"),
-    key("notify_priority_changes", &[Instance, SyncGroup], Switch, NOT_YET, "Tell changes of priority too.").by_default("as `vrrp_notify_priority_changes`"),
+    key("notify_master", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run on becoming master."),
+    key("notify_backup", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run on becoming backup."),
+    key("notify_fault", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run on going to fault."),
+    key("notify_stop", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run at the end, which waits for it, up to 5 s."),
+    key("notify", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run at each change of state, with four more arguments: INSTANCE or GROUP, name, state, priority."),
+    key("notify_master_rx_lower_pri", &[Instance], Words("COMMAND"), Works, "Run when, as master, a master of lower priority was heard, once for each such encounter."),
+    key("notify_deleted", &[Instance], Words("[COMMAND]"), Works, "A reload that removes the instance is told as DELETED, not as FAULT, and this command is run.").by_default("off"),
+    key("notify_priority_changes", &[Instance, SyncGroup], Switch, Works, "Tell readers of pipes of changes of priority too.").by_default("as `vrrp_notify_priority_changes`"),
     key("smtp_alert", &[Instance], Switch, Works, "Whether changes of state are mailed; yes by default, when mail is configured.").by_default("as `smtp_alert_vrrp`"),
-    key("smtp_alert", &[SyncGroup], Switch, NOT_YET, "Whether changes of state of the group are mailed.").by_default("as `smtp_alert_vrrp`"),
+    key("smtp_alert", &[SyncGroup], Switch, Works, "Whether changes of state of the group are mailed.").by_default("as `smtp_alert_vrrp`"),
 ];

@@ -3,29 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-
-/// How a tracker changes the priority.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Weight {
-    /// Points, −254 to 254: positive ones are added while all is well, negative ones while it is not. 0: a failure is a
-    /// fault of the instance. The number in a track file is multiplied by it.
-    pub points: i16,
-    /// `reverse`: what is added is taken away, and with 0 it is success that is a fault.
-    pub reverse: bool,
-}
-
-impl Weight {
-    /// What is added to the priority while all is well or not.
-    pub fn change(self, well: bool) -> i32 {
-        let points = i32::from(self.points);
-        let counts = if well { points > 0 } else { points < 0 };
-        match (counts, self.reverse) {
-            (false, _) => 0,
-            (true, false) => points,
-            (true, true) => -points,
-        }
-    }
-}
+pub use vrrp::Weight;
 
 /// `track_interface`, `track_script`, `track_file`, `track_process` and `track_bfd` of an instance or a group: what is
 /// watched, by name. Weights that are not said there are those of the definitions.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipvs_backend::DestinationKey;
 use vrrp::State;
 
-use super::{Node, SERVERS, World, foreign_table, rip, service_key, vip};
+use super::{Node, SERVERS, Tempo, World, foreign_table, rip, second_vip, service_key, vip};
 
 impl World {
     /// The longest takeover, and a few intervals for those who heard of it late.
@@ -16,7 +16,14 @@ impl World {
     }
 
     pub(super) fn check_time(&self) -> Duration {
-        Duration::from_secs(4)
+        self.check_interval() + Duration::from_secs(3)
+    }
+
+    pub(super) fn check_interval(&self) -> Duration {
+        match self.tempo {
+            Tempo::Fast => Duration::from_secs(1),
+            Tempo::Slow => Duration::from_secs(60),
+        }
     }
 
     pub(super) fn masters(&self) -> Vec<usize> {
@@ -34,6 +41,7 @@ impl World {
             let masters = self.masters();
             assert!(masters.len() <= 1, "two masters without a reason: {masters:?}\n{}", self.tale());
         }
+        self.demand_unity();
         if !self.order.is_multiple_of(64) {
             return;
         }
@@ -72,6 +80,15 @@ impl World {
         }
     }
 
+    /// Always: the members of a sync group are in the same state, whatever happens around them.
+    fn demand_unity(&self) {
+        for (number, node) in self.nodes.iter().enumerate() {
+            let states: Vec<State> = node.director.iter().flat_map(|d| d.states().map(|(_, s)| s)).collect();
+            let agree = states.windows(2).all(|pair| pair[0] == pair[1]);
+            assert!(agree, "the group of node{number} is at odds: {states:?}\n{}", self.tale());
+        }
+    }
+
     /// After the faults: one master, the right one; its address there only; every table as wanted.
     pub(super) fn demand_rest(&self) {
         let masters = self.masters();
@@ -81,13 +98,15 @@ impl World {
             assert_eq!(masters.first().copied(), best, "not the highest priority is master\n{}", self.tale());
         }
         for (number, node) in self.nodes.iter().enumerate() {
-            let holds = node.held.contains(&vip());
-            assert_eq!(
-                holds,
-                masters.contains(&number),
-                "node{number} holds the address: {holds}\n{}",
-                self.tale()
-            );
+            for address in [vip(), second_vip()].iter().take(if self.grouped { 2 } else { 1 }) {
+                let holds = node.held.contains(address);
+                assert_eq!(
+                    holds,
+                    masters.contains(&number),
+                    "node{number} holds {address}: {holds}\n{}",
+                    self.tale()
+                );
+            }
             let snapshot = node.director.as_ref().unwrap().snapshot(self.now);
             assert_eq!(snapshot.ipvs.wanted, snapshot.ipvs.applied, "node{number}: table\n{}", self.tale());
             let table = node.kernel.table();

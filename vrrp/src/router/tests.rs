@@ -6,6 +6,7 @@ use std::time::Duration;
 mod dropped;
 mod election;
 mod reload;
+mod sync;
 
 use super::*;
 use crate::advert::Version;

@@ -48,6 +48,7 @@ impl ScriptRules {
             "enable_script_security" => self.security = flag(context, entry),
             "set_supplementary_groups" => self.supplementary_groups = flag(context, entry),
             "use_symlink_paths" => set(&mut self.symlink_paths, context.switch(entry)),
+            "notify_timeout" => set(&mut self.notify_timeout, context.whole_seconds(entry)),
             "startup_script" => keep_first(&mut self.startup, context.command(entry)),
             "startup_script_timeout" => set(&mut self.startup_timeout, context.whole_seconds(entry)),
             "shutdown_script" => keep_first(&mut self.shutdown, context.command(entry)),

@@ -36,6 +36,8 @@ pub struct ScriptRules {
     pub supplementary_groups: bool,
     /// `use_symlink_paths`: leave symbolic links in script paths as they are.
     pub symlink_paths: bool,
+    /// `notify_timeout`: how long a script that hears of a change of state may run, 60 s by default.
+    pub notify_timeout: Duration,
     /// `startup_script`, run before anything else.
     pub startup: Option<Command>,
     /// `startup_script_timeout`, 10 s by default.
@@ -53,6 +55,7 @@ impl Default for ScriptRules {
             security: false,
             supplementary_groups: false,
             symlink_paths: false,
+            notify_timeout: Duration::from_secs(60),
             startup: None,
             startup_timeout: Duration::from_secs(10),
             shutdown: None,

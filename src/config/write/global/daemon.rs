@@ -24,6 +24,7 @@ pub(super) fn scripts(scripts: &ScriptRules, lines: &mut Lines) {
     lines.flag("enable_script_security", scripts.security);
     lines.flag("set_supplementary_groups", scripts.supplementary_groups);
     lines.flag("use_symlink_paths", scripts.symlink_paths);
+    lines.other("notify_timeout", scripts.notify_timeout, default.notify_timeout);
     lines.command("startup_script", scripts.startup.as_ref());
     lines.other("startup_script_timeout", scripts.startup_timeout, default.startup_timeout);
     lines.command("shutdown_script", scripts.shutdown.as_ref());

@@ -19,6 +19,7 @@ script_user nobody :
 enable_script_security
 set_supplementary_groups
 use_symlink_paths
+notify_timeout 90
 startup_script "/bin/begin 'two words' three" nobody nogroup
 shutdown_script /bin/end
 startup_script_timeout 7

@@ -1,9 +1,10 @@
-//! How soon a backup takes over from a master that was killed, beyond what the protocol makes it wait.
+//! How soon a backup takes over from a master that was killed, stopped or cut off, beyond what the protocol makes it wait.
 //!
 //! directord and keepalived in turn, as a pair of the same program, on the same kind of segment, with the same
-//! configuration. Overshoot = (first advert of the new master − last advert of the dead one) − (3 × interval + skew),
-//! from the kernel's time stamps on the wire.
+//! configuration. Overshoot = (first advert of the new master − last advert of the old one) − (3 × interval + skew),
+//! after an advert of priority 0 beyond the skew alone, from the kernel's time stamps on the wire.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -13,13 +14,19 @@ use clap::{Parser, ValueEnum};
 use lab::netns::{Daemon, Host, Instance, Net, Program, enter_program, wait_until};
 use lab::sniff::{Sniffer, between};
 
-/// Overshoot of take-overs after a kill, directord and keepalived in turn.
+/// Overshoot of take-overs, directord and keepalived in turn.
 #[derive(Parser)]
 #[command(name = "bench-failover")]
 struct Arguments {
-    /// Kills per program and interval.
+    /// Take-overs per program and interval.
     #[arg(short = 'n', long, default_value_t = 20)]
     kills: u32,
+    /// How the master ends.
+    #[arg(long, value_enum, default_value_t = Act::Kill)]
+    act: Act,
+    /// Virtual addresses, 1 to 200.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=200))]
+    vips: u8,
     /// Advert intervals in seconds (version 3).
     #[arg(long, value_delimiter = ',', default_values_t = [0.1, 0.01])]
     intervals: Vec<f64>,
@@ -37,6 +44,17 @@ enum Only {
     Keepalived,
 }
 
+/// What happens to the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Act {
+    /// SIGKILL: nobody says anything.
+    Kill,
+    /// SIGTERM: it says that it leaves.
+    Stop,
+    /// Its cable is pulled.
+    Link,
+}
+
 /// Kills in a row of one program before it is the other's turn.
 const BLOCK: u32 = 5;
 /// How long anything may take before the run is given up.
@@ -48,7 +66,12 @@ const DIRECTORD: &str = "BENCH_DIRECTORD";
 #[derive(Default)]
 struct Row {
     advert: Samples,
+    /// The first gratuitous ARP.
     garp: Samples,
+    /// Until each address has been announced.
+    announced: Samples,
+    /// How late the second advert was, from one interval after the first.
+    second: Samples,
 }
 
 fn main() -> ExitCode {
@@ -97,7 +120,8 @@ fn measure(arguments: &Arguments) {
         programs.push(Program::Keepalived);
     }
     for seconds in &arguments.intervals {
-        let instance = Instance::new(3, Duration::from_secs_f64(*seconds), 100);
+        let mut instance = Instance::new(3, Duration::from_secs_f64(*seconds), 100);
+        instance.addresses.extend((1..arguments.vips).map(|n| format!("{}/24", vip(n))));
         let mut rows: Vec<Row> = programs.iter().map(|_| Row::default()).collect();
         let mut done = 0;
         while done < arguments.kills {
@@ -108,17 +132,28 @@ fn measure(arguments: &Arguments) {
                 order.reverse();
             }
             for i in order {
-                block(&programs[i], &instance, done..done + kills, &mut rows[i]);
+                block(&programs[i], &instance, arguments, done..done + kills, &mut rows[i]);
             }
             done += kills;
-            eprintln!("bench-failover: advert_int {seconds}: {done} of {} kills each", arguments.kills);
+            eprintln!("bench-failover: advert_int {seconds}: {done} of {} each", arguments.kills);
         }
-        report(&programs, &instance, &rows);
+        report(&programs, &instance, arguments, &rows);
     }
 }
 
-/// A fresh segment with a fresh pair, and some kills of its master.
-fn block(program: &Program, instance: &Instance, kills: std::ops::Range<u32>, row: &mut Row) {
+/// The address number `n`, the first being [`Instance::VIP`].
+fn vip(n: u8) -> Ipv4Addr {
+    if n == 0 { Instance::VIP } else { Ipv4Addr::new(10, 0, 1, n) }
+}
+
+/// A fresh segment with a fresh pair, and some ends of its master.
+fn block(
+    program: &Program,
+    instance: &Instance,
+    arguments: &Arguments,
+    kills: std::ops::Range<u32>,
+    row: &mut Row,
+) {
     let net = Net::new(&["first", "second"]);
     let sniffer = net.sniff();
     // As each would run as a service; keepalived's log goes to a syslog that is not there, which costs it nothing.
@@ -131,9 +166,30 @@ fn block(program: &Program, instance: &Instance, kills: std::ops::Range<u32>, ro
         settle(&sniffer, &net, &master, instance);
         // Different places within the interval.
         std::thread::sleep(instance.interval.mul_f64((f64::from(kill) * 0.618_034).fract()));
-        let killed = master.kill();
-        measure_takeover(&sniffer, net.host("second"), killed, instance, row);
-        net.host("first").ip(&format!("addr flush dev eth0 to {}/32", Instance::VIP));
+        let ended = match arguments.act {
+            Act::Kill => master.kill(),
+            Act::Stop => {
+                let now = SystemTime::now();
+                master.stop();
+                now
+            }
+            Act::Link => {
+                let now = SystemTime::now();
+                net.unplug("first");
+                now
+            }
+        };
+        measure_takeover(&sniffer, net.host("second"), ended, instance, arguments, row);
+        drop(master);
+        net.plug("first");
+        // What a killed one has left.
+        for address in &instance.addresses {
+            let address = address.split('/').next().unwrap_or_default();
+            let own = net.host("first");
+            if own.has(address.parse::<Ipv4Addr>().expect("an address")) {
+                own.ip(&format!("addr del {address}/24 dev eth0"));
+            }
+        }
     }
 }
 
@@ -155,49 +211,66 @@ fn settle(sniffer: &Sniffer, net: &Net, master: &Daemon, instance: &Instance) {
 fn measure_takeover(
     sniffer: &Sniffer,
     backup: &Host,
-    killed: SystemTime,
+    ended: SystemTime,
     instance: &Instance,
+    arguments: &Arguments,
     row: &mut Row,
 ) {
-    let first = sniffer.wait_advert("second", killed, LIMIT).at;
-    let garp = sniffer
-        .wait_for("a gratuitous ARP", LIMIT, |t| t.first_garp("second", Instance::VIP, killed).map(|e| e.at));
+    let first = sniffer.wait_advert("second", ended, LIMIT).at;
+    let garps = sniffer.wait_for("a gratuitous ARP for each address", LIMIT, |t| {
+        let at = |n| t.first_garp("second", vip(n), ended).map(|e| e.at);
+        (0..arguments.vips).map(at).collect::<Option<Vec<_>>>()
+    });
+    // The sniffer may see a frame a little later than it saw the others.
+    let next = sniffer.wait_advert("second", first + Duration::from_micros(500), LIMIT).at;
     let last = sniffer.timeline().last_advert("first", first).expect("it was master").at;
     wait_until("the address on the backup", LIMIT, || backup.has(Instance::VIP).then_some(()));
-    let minimum = instance.patience();
+    let minimum = if arguments.act == Act::Stop { instance.skew() } else { instance.patience() };
     let beyond = |at: SystemTime| (between(last, at).as_secs_f64() - minimum.as_secs_f64()) * 1e3;
     assert!(beyond(first) >= 0.0, "took over {} ms before it was allowed to", -beyond(first));
     row.advert.add(beyond(first));
-    row.garp.add(beyond(garp));
+    row.garp.add(beyond(garps.iter().min().copied().expect("at least one")));
+    row.announced.add(beyond(garps.iter().max().copied().expect("at least one")));
+    row.second.add((between(first, next).as_secs_f64() - instance.interval.as_secs_f64()).max(0.0) * 1e3);
 }
 
-fn report(programs: &[Program], instance: &Instance, rows: &[Row]) {
+fn report(programs: &[Program], instance: &Instance, arguments: &Arguments, rows: &[Row]) {
+    let (minimum, words) = match arguments.act {
+        Act::Kill => (instance.patience(), "3 x interval + skew, master killed"),
+        Act::Stop => (instance.skew(), "the skew, master stopped"),
+        Act::Link => (instance.patience(), "3 x interval + skew, master's link down"),
+    };
     println!(
-        "\nVRRP version 3, advert_int {} s, priorities 200 and 100; master killed.\n\
-         Milliseconds beyond the protocol's {:.1} ms (3 x interval + skew):\n",
+        "\nVRRP version 3, advert_int {} s, priorities 200 and 100, {} virtual addresses.\n\
+         Milliseconds beyond the protocol's {:.1} ms ({words});\n\
+         the last two columns: until each address was announced, and how late the second advert was.\n",
         instance.interval.as_secs_f64(),
-        instance.patience().as_secs_f64() * 1e3
+        arguments.vips,
+        minimum.as_secs_f64() * 1e3
     );
     println!(
-        "{:24}{:>7}{:>12}{:>12}{:>12}{:>12}",
-        "", "kills", "advert p50", "advert max", "GARP p50", "GARP max"
+        "{:24}{:>6}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "", "", "advert p50", "advert max", "GARP p50", "GARP max", "all p50", "second max"
     );
     for (program, row) in programs.iter().zip(rows) {
         let name = if *program == Program::Keepalived { "keepalived" } else { "directord" };
-        print!("{name:24}{:>7}", row.advert.count());
-        for figure in [row.advert.median(), row.advert.max(), row.garp.median(), row.garp.max()] {
+        print!("{name:24}{:>6}", row.advert.count());
+        for figure in row.figures() {
             print!("{figure:>12.3}");
         }
         println!();
     }
     let [ours, theirs] = rows else { return };
-    println!(
-        "{:24}{:>7}{:>12}{:>12}{:>12}{:>12}",
-        "directord / keepalived",
-        "",
-        Ratio(ours.advert.median() / theirs.advert.median()),
-        Ratio(ours.advert.max() / theirs.advert.max()),
-        Ratio(ours.garp.median() / theirs.garp.median()),
-        Ratio(ours.garp.max() / theirs.garp.max()),
-    );
+    print!("{:24}{:>6}", "directord / keepalived", "");
+    for (ours, theirs) in ours.figures().into_iter().zip(theirs.figures()) {
+        print!("{:>12}", Ratio(ours / theirs));
+    }
+    println!();
+}
+
+impl Row {
+    fn figures(&self) -> [f64; 6] {
+        let Row { advert, garp, announced, second } = self;
+        [advert.median(), advert.max(), garp.median(), garp.max(), announced.median(), second.max()]
+    }
 }

@@ -1,0 +1,331 @@
+//! Everything that instances and groups track, and what comes of it: readings in; weights, faults, runs of scripts out.
+//!
+//! A tracker is watched while somebody tracks it. Its reading changes here, and then every instance that tracks it is
+//! evaluated anew: the arithmetic is [`vrrp::track`]'s. An instance does not start before every tracker that could be a
+//! fault has had its first reading, lest it be master for a moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use vrrp::track::Reading;
+use vrrp::{Fault, State};
+
+use super::effect::{Effect, ScriptRun, Watched};
+use super::event::ScriptOutcome;
+use super::journal::Entry;
+use super::process::ProcessWatch;
+use super::script::ScriptWatch;
+use super::{Director, Owner, Pending};
+use crate::config::{TrackFile, Tracks};
+
+/// How long a start waits for the first number of files and processes.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is tracked, by kind and name.
+#[derive(Debug, Default)]
+pub(super) struct Trackers {
+    interfaces: BTreeSet<String>,
+    scripts: BTreeMap<String, ScriptWatch>,
+    files: BTreeMap<String, FileWatch>,
+    processes: BTreeMap<String, ProcessWatch>,
+    /// Counts the runs of all scripts: no number is used twice.
+    runs: u64,
+    pub(super) watched: Arc<Watched>,
+}
+
+/// One `track_file`.
+#[derive(Debug)]
+struct FileWatch {
+    file: Arc<TrackFile>,
+    number: Option<i64>,
+    problem: Option<String>,
+}
+
+impl FileWatch {
+    fn reading(&self) -> (Reading, String) {
+        match (self.number, &self.problem) {
+            (None, _) => (Reading::Unknown, "not read yet".to_owned()),
+            (Some(number), None) => (Reading::Number(number), format!("{} says {number}", self.file.path)),
+            (Some(number), Some(problem)) => (Reading::Number(number), problem.clone()),
+        }
+    }
+}
+
+impl Director {
+    /// What an instance's lists come to: its own trackers and its group's.
+    pub(super) fn counted_tracks(&self, name: &str) -> Tracks {
+        let Some(instance) = self.config.instances.get(name) else { return Tracks::default() };
+        match self.group_of(name).and_then(|group| self.config.groups.get(group)) {
+            Some(group) => group.counting(&instance.tracks),
+            None => instance.tracks.clone(),
+        }
+    }
+
+    /// What a tracker says, and why; `None` of one that nothing is done about.
+    pub(super) fn reading(&self, kind: &str, name: &str) -> Option<(Reading, String)> {
+        match kind {
+            "track_interface" => Some(match self.links.get(name) {
+                None => (Reading::Down, "there is no such interface".to_owned()),
+                Some(link) if link.up => (Reading::Up, "up".to_owned()),
+                Some(_) => (Reading::Down, "down".to_owned()),
+            }),
+            "track_script" => self.trackers.scripts.get(name).map(ScriptWatch::reading),
+            "track_file" => self.trackers.files.get(name).map(FileWatch::reading),
+            "track_process" => self.trackers.processes.get(name).map(ProcessWatch::reading),
+            _ => None,
+        }
+    }
+
+    /// Begins to watch what the configuration tracks, and forgets what it does not.
+    pub(super) fn configure_trackers(&mut self, now: Instant) {
+        let config = self.config.clone();
+        let all: Vec<Tracks> = config.instances.keys().map(|name| self.counted_tracks(name)).collect();
+        let names = |list: fn(&Tracks) -> Vec<&String>| -> BTreeSet<String> {
+            all.iter().flat_map(|tracks| list(tracks).into_iter().cloned()).collect()
+        };
+        let scripts = names(|tracks| tracks.scripts.keys().collect());
+        let files = names(|tracks| tracks.files.keys().collect());
+        let processes = names(|tracks| tracks.processes.keys().collect());
+        let trackers = &mut self.trackers;
+        trackers.interfaces = names(|tracks| tracks.interfaces.keys().collect());
+
+        let gone: Vec<String> =
+            trackers.scripts.keys().filter(|name| !scripts.contains(*name)).cloned().collect();
+        for name in gone {
+            trackers.scripts.remove(&name);
+            self.agenda.set(Owner::Script(name), None);
+        }
+        for name in scripts {
+            let Some(script) = config.scripts.get(&name) else { continue };
+            let watch = trackers
+                .scripts
+                .entry(name.clone())
+                .and_modify(|watch| watch.configure(script, now))
+                .or_insert_with(|| ScriptWatch::new(script.clone(), now));
+            self.agenda.set(Owner::Script(name), Some(watch.deadline()));
+        }
+        trackers.files.retain(|name, _| files.contains(name));
+        for name in files {
+            let Some(file) = config.files.get(&name) else { continue };
+            let new = || FileWatch { file: file.clone(), number: None, problem: None };
+            let watch = trackers.files.entry(name).or_insert_with(new);
+            if watch.file.path != file.path {
+                *watch = new();
+            }
+            watch.file = file.clone();
+        }
+        let gone: Vec<String> =
+            trackers.processes.keys().filter(|name| !processes.contains(*name)).cloned().collect();
+        for name in gone {
+            trackers.processes.remove(&name);
+            self.agenda.set(Owner::Process(name), None);
+        }
+        for name in processes {
+            let Some(process) = config.processes.get(&name) else { continue };
+            let watch = trackers
+                .processes
+                .entry(name.clone())
+                .and_modify(|watch| watch.configure(process))
+                .or_insert_with(|| ProcessWatch::new(process.clone()));
+            self.agenda.set(Owner::Process(name), watch.deadline());
+        }
+        self.publish_watched();
+    }
+
+    /// Has the owner of files and processes watch what is tracked now.
+    fn publish_watched(&mut self) {
+        let (config, trackers) = (&self.config, &self.trackers);
+        let files =
+            trackers.files.keys().filter_map(|name| Some((name.clone(), config.files.get(name)?.clone())));
+        let processes = trackers.processes.keys();
+        let processes =
+            processes.filter_map(|name| Some((name.clone(), config.processes.get(name)?.clone())));
+        let watched = Watched { files: files.collect(), processes: processes.collect() };
+        if *self.trackers.watched != watched {
+            self.trackers.watched = Arc::new(watched);
+            self.pending.push_back(Pending::Watched);
+        }
+    }
+
+    // ----- facts -----
+
+    pub(super) fn script_due(&mut self, name: &str, now: Instant) {
+        self.trackers.runs += 1;
+        let number = self.trackers.runs;
+        self.with_script(name, now, |watch| {
+            let script = watch.handle_timeout(number, now)?;
+            Some(Effect::RunScript(ScriptRun { name: name.to_owned(), number, script }))
+        });
+    }
+
+    pub(super) fn script_done(&mut self, name: &str, run: u64, outcome: ScriptOutcome, now: Instant) {
+        self.with_script(name, now, |watch| {
+            watch.handle_result(run, outcome);
+            None
+        });
+    }
+
+    fn with_script(
+        &mut self,
+        name: &str,
+        now: Instant,
+        fact: impl FnOnce(&mut ScriptWatch) -> Option<Effect>,
+    ) {
+        let Some(watch) = self.trackers.scripts.get_mut(name) else { return };
+        let before = watch.reading().0;
+        let wish = fact(watch);
+        let (after, why) = watch.reading();
+        self.agenda.set(Owner::Script(name.to_owned()), Some(watch.deadline()));
+        if let Some(effect) = wish {
+            self.effect(effect);
+        }
+        self.tell_reading("track_script", name, before, after, why, now);
+    }
+
+    pub(super) fn file_read(&mut self, name: &str, number: i64, problem: Option<String>, now: Instant) {
+        let Some(watch) = self.trackers.files.get_mut(name) else { return };
+        let before = watch.reading().0;
+        let news = problem.clone().filter(|_| watch.problem != problem);
+        (watch.number, watch.problem) = (Some(number), problem);
+        let (after, why) = watch.reading();
+        if let Some(note) = news {
+            self.log(Entry::TrackerProblem { tracker: format!("track_file {name}"), note });
+        }
+        self.tell_reading("track_file", name, before, after, why, now);
+    }
+
+    pub(super) fn processes_counted(&mut self, name: &str, count: u32, now: Instant) {
+        self.with_processes(name, now, |watch| watch.observe(count, now));
+    }
+
+    pub(super) fn process_due(&mut self, name: &str, now: Instant) {
+        self.with_processes(name, now, |watch| watch.handle_timeout(now));
+    }
+
+    fn with_processes(&mut self, name: &str, now: Instant, fact: impl FnOnce(&mut ProcessWatch)) {
+        let Some(watch) = self.trackers.processes.get_mut(name) else { return };
+        let before = watch.reading().0;
+        fact(watch);
+        let (after, why) = watch.reading();
+        self.agenda.set(Owner::Process(name.to_owned()), watch.deadline());
+        self.tell_reading("track_process", name, before, after, why, now);
+    }
+
+    /// The interfaces were looked at: tells which tracked ones are up or down now, and evaluates who tracks any.
+    pub(super) fn links_read(&mut self, before: &vrrp::Links, now: Instant) {
+        let up = |links: &vrrp::Links, name: &str| links.get(name).is_some_and(|link| link.up);
+        let changed: Vec<String> = self
+            .trackers
+            .interfaces
+            .iter()
+            .filter(|name| up(before, name) != up(&self.links, name))
+            .cloned()
+            .collect();
+        for name in changed {
+            if let Some((reading, why)) = self.reading("track_interface", &name) {
+                let before = if reading == Reading::Up { Reading::Down } else { Reading::Up };
+                self.tell_reading("track_interface", &name, before, reading, why, now);
+            }
+        }
+    }
+
+    /// Tells of a changed reading and evaluates every instance that tracks this.
+    fn tell_reading(
+        &mut self,
+        kind: &'static str,
+        name: &str,
+        before: Reading,
+        after: Reading,
+        why: String,
+        now: Instant,
+    ) {
+        if before == after {
+            return;
+        }
+        self.log(Entry::Tracker { tracker: format!("{kind} {name}"), reading: after, why });
+        let tracks = |tracks: &Tracks| tracks.all().any(|(list, other, _)| list == kind && other == name);
+        let concerned: Vec<String> = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| tracks(&instance.tracks))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.together(now, |director| {
+            for name in &concerned {
+                director.evaluate(name, now);
+            }
+        });
+    }
+
+    // ----- what comes of it -----
+
+    /// Puts together what an instance's trackers come to: its weight and its faults; and starts it, once nothing that
+    /// could be a fault is unknown.
+    pub(super) fn evaluate(&mut self, name: &str, now: Instant) {
+        let Some(instance) = self.instances.get(name) else { return };
+        let (mut sum, mut faults, mut reasons) = (0_i32, BTreeSet::new(), Vec::new());
+        let mut awaits = None;
+        for (kind, tracker, weight) in instance.tracks.all() {
+            let Some((reading, why)) = self.reading(kind, tracker) else { continue };
+            let effect = weight.effect(reading);
+            sum = sum.saturating_add(effect.points);
+            if effect.points != 0 {
+                reasons.push(format!("{:+} {kind} {tracker} ({why})", effect.points));
+            }
+            if effect.fault {
+                faults.insert(Fault::Tracked(format!("{kind} {tracker}: {why}")));
+            }
+            let patient = kind == "track_script" || now < instance.patience;
+            if reading == Reading::Unknown && weight.may_be_fault(kind == "track_file") && patient {
+                awaits.get_or_insert_with(|| format!("waits for the first result of {kind} {tracker}"));
+            }
+        }
+        let Some(instance) = self.instances.get_mut(name) else { return };
+        let waiting = instance.router.state() == State::Initialize;
+        let before = instance.router.effective_priority();
+        instance.router.handle_weight(sum);
+        let after = instance.router.effective_priority();
+        instance.tracked = faults;
+        instance.apply_faults(now);
+        instance.awaits = awaits;
+        if waiting && instance.awaits.is_none() && !self.stopping {
+            instance.router.handle_start(now);
+            self.agenda.set(Owner::Patience(name.to_owned()), None);
+        }
+        if before != after {
+            let base = instance.settings().priority;
+            let reasons = if reasons.is_empty() { "nothing is added".to_owned() } else { reasons.join(", ") };
+            let why = format!("base {base}, {reasons}");
+            self.log(Entry::Priority { instance: name.to_owned(), from: before, to: after, why });
+        }
+        self.drain_router(name, now);
+    }
+
+    /// A new instance: it starts now, or when its trackers have had their first readings.
+    pub(super) fn begin(&mut self, name: &str, now: Instant) {
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.patience = now + PATIENCE;
+            self.agenda.set(Owner::Patience(name.to_owned()), Some(instance.patience));
+            self.evaluate(name, now);
+        }
+    }
+}
+
+impl Director {
+    /// The end: nothing is watched any more, no script is run again.
+    pub(super) fn stop_trackers(&mut self) {
+        let trackers = std::mem::take(&mut self.trackers);
+        for name in trackers.scripts.into_keys() {
+            self.agenda.set(Owner::Script(name), None);
+        }
+        for name in trackers.processes.into_keys() {
+            self.agenda.set(Owner::Process(name), None);
+        }
+        let waiting: Vec<String> = self.instances.keys().cloned().collect();
+        for name in waiting {
+            self.agenda.set(Owner::Patience(name), None);
+        }
+        self.agenda.set(Owner::Links, None);
+    }
+}

@@ -88,6 +88,8 @@ pub enum Event {
     TableApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
+    /// Another program on this host holds addresses of the configuration that comes next: it is to be relieved.
+    TakeOver,
     /// The daemon was asked to end: hand over and let go of everything.
     Stop,
 }

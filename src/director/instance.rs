@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use vrrp::group::Member;
-use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, Wanted};
+use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, State, Wanted};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use crate::config::{self, Pace, Tracks, Transport, VirtualAddress};
@@ -215,14 +215,25 @@ impl Instance {
         Some(Transmission { socket, source, destinations, advert })
     }
 
-    /// Every address of this instance, and whether it should be there now.
+    /// Whether every address of this instance is where it would be put: some program on this host is master.
+    pub(super) fn is_held(&self, links: &Links) -> bool {
+        let mut addresses = self.config.all_addresses().peekable();
+        addresses.peek().is_some()
+            && addresses.all(|wanted| {
+                let interface = wanted.interface.as_ref().unwrap_or(&self.config.interface);
+                let link = links.get(interface);
+                link.is_some_and(|link| link.addresses.iter().any(|held| held.address == wanted.address))
+            })
+    }
+
+    /// Every address of this instance, and whether it should be there now. Nothing is said before the start.
     ///
     /// The owner (priority 255) is the machine that was given the addresses: what it has of them by itself is not for
     /// us to take away, so while it is not master nothing is said of them.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
-        let owner = self.config.router.is_owner();
-        self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
+        let silent = self.config.router.is_owner() || self.router.state() == State::Initialize;
+        self.config.all_addresses().filter(move |_| master || !silent).map(move |virtual_address| {
             let interface = virtual_address.interface.as_ref().unwrap_or(&self.config.interface);
             let key = AddressKey { interface: interface.clone(), address: virtual_address.address };
             let VirtualAddress { prefix, label, .. } = virtual_address;

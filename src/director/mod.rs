@@ -165,6 +165,8 @@ pub struct Director {
     calls: Calls,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
+    /// The first configuration takes over from another program on this host.
+    relieves: bool,
 }
 
 impl Director {
@@ -196,6 +198,7 @@ impl Director {
             calls: Calls::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
+            relieves: false,
         }
     }
 
@@ -215,6 +218,7 @@ impl Director {
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
             Event::TableApplied(report) => self.table_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
+            Event::TakeOver => self.relieves = true,
             Event::Stop => self.stop(now),
         }
     }

@@ -290,7 +290,11 @@ impl Director {
         instance.apply_faults(now);
         instance.awaits = awaits;
         if waiting && instance.awaits.is_none() && !self.stopping {
-            instance.router.handle_start(now);
+            if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
+                instance.router.handle_take_over(now);
+            } else {
+                instance.router.handle_start(now);
+            }
             self.agenda.set(Owner::Patience(name.to_owned()), None);
         }
         if before != after {

@@ -80,6 +80,8 @@ pub struct Options {
     pub ipvs: Backend,
     /// Where to record what the brain is told.
     pub record: Option<PathBuf>,
+    /// Whether instances whose addresses are all there begin as masters: keepalived runs on this host.
+    pub take_over: bool,
 }
 
 impl Options {
@@ -278,6 +280,9 @@ async fn serve(
 
     // The interfaces before the configuration: an instance starts on what is there.
     inbox.event(Event::Links(links.links().clone().into())).await;
+    if options.take_over {
+        inbox.event(Event::TakeOver).await;
+    }
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &inbox)

@@ -13,6 +13,7 @@ use lab::netns::{Net, Program};
 mod matrix;
 mod password;
 mod programs;
+mod relief;
 mod texts;
 mod verdict;
 

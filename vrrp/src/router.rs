@@ -87,6 +87,15 @@ impl Router {
         }
     }
 
+    /// Begins as master at once, in the place of another program on this host that is master now. With faults, or once it
+    /// runs, it is like [`Router::handle_start`].
+    pub fn handle_take_over(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Initialize if self.faults.is_empty() => self.enter_master(Cause::Started, now),
+            _ => self.handle_start(now),
+        }
+    }
+
     /// The faults there are now, all of them. A fault ends mastership with an advert of priority 0; when
     /// the last one is gone the router is a backup.
     pub fn handle_faults(&mut self, faults: &BTreeSet<Fault>, now: Instant) {

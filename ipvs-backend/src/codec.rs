@@ -14,7 +14,8 @@ mod tests;
 mod wire;
 
 pub use decode::{
-    Answer, Body, Info, Malformed, Messages, decode_destination, decode_family, decode_info, decode_service,
+    Answer, Body, Info, Malformed, Messages, decode_daemon, decode_destination, decode_family, decode_info,
+    decode_service,
 };
 pub use encode::{Request, request};
 pub use wire::ServiceWire;
@@ -67,10 +68,14 @@ pub(crate) mod number {
     pub const IPVS_CMD_SET_DEST: u8 = 6;
     pub const IPVS_CMD_DEL_DEST: u8 = 7;
     pub const IPVS_CMD_GET_DEST: u8 = 8;
+    pub const IPVS_CMD_NEW_DAEMON: u8 = 9;
+    pub const IPVS_CMD_DEL_DAEMON: u8 = 10;
+    pub const IPVS_CMD_GET_DAEMON: u8 = 11;
     pub const IPVS_CMD_GET_INFO: u8 = 15;
 
     pub const IPVS_CMD_ATTR_SERVICE: u16 = 1;
     pub const IPVS_CMD_ATTR_DEST: u16 = 2;
+    pub const IPVS_CMD_ATTR_DAEMON: u16 = 3;
 
     pub const IPVS_SVC_ATTR_AF: u16 = 1;
     pub const IPVS_SVC_ATTR_PROTOCOL: u16 = 2;
@@ -90,6 +95,19 @@ pub(crate) mod number {
     pub const IPVS_DEST_ATTR_U_THRESH: u16 = 5;
     pub const IPVS_DEST_ATTR_L_THRESH: u16 = 6;
     pub const IPVS_DEST_ATTR_ADDR_FAMILY: u16 = 11;
+
+    pub const IPVS_DAEMON_ATTR_STATE: u16 = 1;
+    pub const IPVS_DAEMON_ATTR_MCAST_IFN: u16 = 2;
+    pub const IPVS_DAEMON_ATTR_SYNC_ID: u16 = 3;
+    pub const IPVS_DAEMON_ATTR_SYNC_MAXLEN: u16 = 4;
+    pub const IPVS_DAEMON_ATTR_MCAST_GROUP: u16 = 5;
+    pub const IPVS_DAEMON_ATTR_MCAST_GROUP6: u16 = 6;
+    pub const IPVS_DAEMON_ATTR_MCAST_PORT: u16 = 7;
+    pub const IPVS_DAEMON_ATTR_MCAST_TTL: u16 = 8;
+
+    /// `IP_VS_STATE_MASTER` and `IP_VS_STATE_BACKUP`.
+    pub const IP_VS_STATE_MASTER: u32 = 1;
+    pub const IP_VS_STATE_BACKUP: u32 = 2;
 
     pub const IPVS_INFO_ATTR_VERSION: u16 = 1;
     pub const IPVS_INFO_ATTR_CONN_TAB_SIZE: u16 = 2;

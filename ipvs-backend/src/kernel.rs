@@ -8,6 +8,7 @@ use crate::KernelError;
 use crate::key::ServiceKey;
 use crate::model::{Service, Table};
 use crate::operation::Operation;
+use crate::sync::{SyncChange, SyncDaemons};
 
 /// The holder of an IPVS table. The one trait of the project that exists for test doubles.
 pub trait Kernel {
@@ -22,6 +23,12 @@ pub trait Kernel {
     /// # Errors
     /// After an error it is unknown how many operations were carried out.
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError>;
+
+    /// The connection synchronisation daemons that run.
+    fn daemons(&mut self) -> Result<SyncDaemons, KernelError>;
+
+    /// Starts or stops one; the answer is what it was refused with, if it was.
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError>;
 }
 
 impl<K: Kernel + ?Sized> Kernel for &mut K {
@@ -36,6 +43,14 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
         (**self).apply(operations)
     }
+
+    fn daemons(&mut self) -> Result<SyncDaemons, KernelError> {
+        (**self).daemons()
+    }
+
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
+        (**self).change_daemon(change)
+    }
 }
 
 impl<K: Kernel + ?Sized> Kernel for Box<K> {
@@ -49,6 +64,14 @@ impl<K: Kernel + ?Sized> Kernel for Box<K> {
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
         (**self).apply(operations)
+    }
+
+    fn daemons(&mut self) -> Result<SyncDaemons, KernelError> {
+        (**self).daemons()
+    }
+
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
+        (**self).change_daemon(change)
     }
 }
 
@@ -98,12 +121,16 @@ impl Errno {
     pub const EBUSY: Self = Self(16);
     /// Exists already.
     pub const EEXIST: Self = Self(17);
+    /// No such device.
+    pub const ENODEV: Self = Self(19);
     /// Invalid value.
     pub const EINVAL: Self = Self(22);
     /// Value out of range.
     pub const ERANGE: Self = Self(34);
     /// Address family not supported.
     pub const EAFNOSUPPORT: Self = Self(97);
+    /// No address to use.
+    pub const EADDRNOTAVAIL: Self = Self(99);
 
     /// Whether the same operation will be refused again as long as nobody changes the kernel or the
     /// operation.
@@ -121,9 +148,11 @@ impl fmt::Display for Errno {
             Self::ENOMEM => f.write_str("out of memory (ENOMEM)"),
             Self::EBUSY => f.write_str("busy (EBUSY)"),
             Self::EEXIST => f.write_str("exists already (EEXIST)"),
+            Self::ENODEV => f.write_str("no such device (ENODEV)"),
             Self::EINVAL => f.write_str("invalid value (EINVAL)"),
             Self::ERANGE => f.write_str("value out of range (ERANGE)"),
             Self::EAFNOSUPPORT => f.write_str("address family not supported (EAFNOSUPPORT)"),
+            Self::EADDRNOTAVAIL => f.write_str("no address to use (EADDRNOTAVAIL)"),
             Self(number) => write!(f, "system error {number}"),
         }
     }

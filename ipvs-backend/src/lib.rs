@@ -4,7 +4,8 @@
 //! [`Operation`]s that lead from one to the other; [`codec`] turns operations into generic netlink messages
 //! and the kernel's answers back into values. [`Kernel`] is whatever holds a table: [`MemoryKernel`] for
 //! tests and simulations, `NetlinkKernel` (feature `io`) for the real one. [`Reconciler`] keeps one in step
-//! with what is wanted, and touches nothing that it does not own.
+//! with what is wanted, and touches nothing that it does not own; [`SyncKeeper`] does
+//! the same for the daemons that tell another director of connections.
 //!
 //! Numbers of the interface come from `include/uapi/linux/ip_vs.h` of the Linux kernel.
 
@@ -21,6 +22,7 @@ mod plan;
 mod reconcile;
 #[cfg(test)]
 mod sample;
+mod sync;
 
 pub use error::{KernelError, ParseError};
 pub use kernel::{Errno, Kernel, Rejection};
@@ -35,3 +37,4 @@ pub use netlink::NetlinkKernel;
 pub use operation::Operation;
 pub use plan::plan;
 pub use reconcile::{Drift, Reconciler, Refusal, Report};
+pub use sync::{SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, plan_sync};

@@ -15,6 +15,7 @@ use crate::codec::ServiceWire;
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, Scheduler, Service, ServiceSettings, Table};
+use crate::sync::{SyncChange, SyncDaemons, SyncRole, SyncSettings};
 use crate::{KernelError, Operation};
 
 /// How many operations the log remembers.
@@ -29,6 +30,7 @@ pub struct MemoryKernel {
 #[derive(Debug, Default)]
 struct State {
     services: BTreeMap<ServiceKey, Service>,
+    daemons: SyncDaemons,
     missing: BTreeSet<Scheduler>,
     refuse: Option<(usize, Errno)>,
     errors: VecDeque<KernelError>,
@@ -69,6 +71,19 @@ impl MemoryKernel {
     /// What the kernel refuses it with.
     pub fn meddle(&self, operation: &Operation) -> Result<(), Errno> {
         self.state().carry_out(operation)
+    }
+
+    /// The connection synchronisation daemons that run now.
+    pub fn sync_daemons(&self) -> SyncDaemons {
+        self.state().daemons.clone()
+    }
+
+    /// Starts or stops such a daemon behind the owner's back.
+    ///
+    /// # Errors
+    /// What the kernel refuses it with.
+    pub fn meddle_sync(&self, change: &SyncChange) -> Result<(), Errno> {
+        self.state().change_daemon(change)
     }
 
     /// The next `count` operations are refused with this error.
@@ -129,6 +144,18 @@ impl Kernel for MemoryKernel {
         }
         error.map_or(Ok(rejections), Err)
     }
+
+    fn daemons(&mut self) -> Result<SyncDaemons, KernelError> {
+        let mut state = self.state();
+        state.error()?;
+        Ok(state.daemons.clone())
+    }
+
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
+        let mut state = self.state();
+        state.error()?;
+        Ok(state.refusal().or_else(|| state.change_daemon(change).err()))
+    }
 }
 
 impl State {
@@ -142,9 +169,29 @@ impl State {
         self.errors.pop_front().map_or(Ok(()), Err)
     }
 
+    /// The refusal that was ordered for the next operation.
+    fn refusal(&mut self) -> Option<Errno> {
+        let (count, errno) = self.refuse?;
+        self.refuse = (count > 1).then_some((count - 1, errno));
+        Some(errno)
+    }
+
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<(), Errno> {
+        match change {
+            SyncChange::Stop(role) => self.daemons.remove(role).map(|_| ()).ok_or(Errno::ESRCH),
+            SyncChange::Start(role, _) if self.daemons.contains_key(role) => Err(Errno::EEXIST),
+            SyncChange::Start(role, settings) => {
+                let least = if *role == SyncRole::Backup { SyncSettings::LEAST_BACKUP } else { 1 };
+                // As on an interface with an MTU of 1500 bytes.
+                let max_length = Some(settings.max_length.unwrap_or(1472).max(least));
+                self.daemons.insert(*role, SyncSettings { max_length, ..settings.clone() });
+                Ok(())
+            }
+        }
+    }
+
     fn attempt(&mut self, operation: &Operation) -> Result<(), Errno> {
-        if let Some((count, errno)) = self.refuse {
-            self.refuse = (count > 1).then_some((count - 1, errno));
+        if let Some(errno) = self.refusal() {
             return Err(errno);
         }
         self.carry_out(operation)?;

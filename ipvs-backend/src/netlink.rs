@@ -22,6 +22,7 @@ use crate::codec::{self, Body, Info, Malformed, Messages, Request};
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::ServiceKey;
 use crate::model::{Service, Table};
+use crate::sync::{SyncChange, SyncDaemons};
 use crate::{KernelError, Operation};
 
 /// Changes per send: at most 54 KiB of them (a change takes at most 212 bytes), below the 64 KiB that any
@@ -270,6 +271,31 @@ impl Kernel for NetlinkKernel {
             self.apply_batch(batch, number * BATCH, &mut rejections)?;
         }
         Ok(rejections)
+    }
+
+    fn daemons(&mut self) -> Result<SyncDaemons, KernelError> {
+        for _ in 0..DUMPS {
+            let mut daemons = SyncDaemons::new();
+            let outcome = self.exchange(Request::Daemons, |item| {
+                daemons.extend(codec::decode_daemon(item)?);
+                Ok(())
+            })?;
+            match outcome {
+                Outcome::Complete => return Ok(daemons),
+                Outcome::Interrupted => {}
+                Outcome::Refused(Errno::ENOENT) => self.family = self.resolve()?,
+                Outcome::Refused(errno) => return Err(unexpected("reading the sync daemons", errno)),
+            }
+        }
+        Err(KernelError::Unsettled)
+    }
+
+    fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
+        match self.exchange(Request::Daemon(change), |_| Ok(()))? {
+            Outcome::Refused(Errno::EPERM) => Err(KernelError::NoPrivilege),
+            Outcome::Refused(errno) => Ok(Some(errno)),
+            Outcome::Complete | Outcome::Interrupted => Ok(None),
+        }
     }
 }
 

@@ -14,12 +14,10 @@ use crate::config::keywords::{self, Keyword};
 pub(super) fn help(mut cli: Command, word: Option<&str>) -> ExitCode {
     cli.build();
     let Some(word) = word else { return say(&cli.render_long_help().to_string()) };
-    if let Some(command) = cli.find_subcommand_mut(word) {
-        return say(&command.render_long_help().to_string());
-    }
-    let entries = keywords::named(word);
-    if !entries.is_empty() {
-        let explained: Vec<String> = entries.iter().map(|keyword| explain(keyword)).collect();
+    let mut explained: Vec<String> = keywords::named(word).iter().map(|keyword| explain(keyword)).collect();
+    // `priority` is both, for one.
+    explained.extend(cli.find_subcommand_mut(word).map(|command| command.render_long_help().to_string()));
+    if !explained.is_empty() {
         return say(&explained.join("\n"));
     }
     let near: Vec<String> = keywords::similar(word).iter().map(|name| format!("`{name}`")).collect();

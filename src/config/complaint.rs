@@ -106,6 +106,8 @@ codes! {
     FileUnreadable = "file-unreadable",
     /// The file is larger than a configuration can reasonably be.
     FileTooLarge = "file-too-large",
+    /// Others than its owner may read a file that holds a secret.
+    FileUnsafe = "file-unsafe",
     /// The file may be executed; keepalived skips such a file without saying so.
     FileExecutable = "file-executable",
     /// An `include` matches nothing.

@@ -14,7 +14,7 @@ mod context;
 mod device;
 mod global;
 mod group;
-mod hmac;
+pub(super) mod hmac;
 mod instance;
 mod line;
 mod method;

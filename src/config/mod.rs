@@ -8,6 +8,7 @@ pub mod complaint;
 pub mod diff;
 pub mod format;
 pub mod hints;
+mod key_files;
 pub mod keywords;
 pub mod lower;
 mod model;
@@ -97,6 +98,7 @@ impl From<Purpose> for Manner {
 pub fn read(path: &Path, config_id: Option<&str>, manner: impl Into<Manner>) -> Reading {
     let host = source::Host::of(config_id);
     let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), manner);
+    key_files::load(&mut reading);
     let compat = reading.compat;
     if reading.config.take_if(|config| config.is_empty() && !compat).is_some() {
         reading.complaints.push(nothing_to_do(path, Severity::Error));

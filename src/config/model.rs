@@ -96,10 +96,11 @@ impl Config {
         services.chain(of_groups.map(|(key, service)| (Served::Group(key.clone()), service)))
     }
 
-    /// Whether nothing is asked for: no instance and no virtual server.
+    /// Whether nothing is asked for: no instance, no watched neighbour and no virtual server.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
             && self.idle.is_empty()
+            && self.neighbours.is_empty()
             && self.services.is_empty()
             && self.group_services.is_empty()
     }

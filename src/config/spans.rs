@@ -1,6 +1,8 @@
 //! Where the things of a configuration stand in the text: a table beside it, so that the configuration itself stays
 //! free of positions and two files that mean the same are equal.
 
+use std::collections::BTreeMap;
+
 use ipvs_backend::{DestinationKey, ServiceKey};
 
 use super::source::Span;
@@ -72,6 +74,8 @@ impl Served {
 pub struct Spans {
     /// Ordered by thing once all are in.
     blocks: Vec<(Thing, Block)>,
+    /// Files that hold keys, by the name they are given.
+    pub(super) key_files: BTreeMap<String, Span>,
 }
 
 /// One block. There may be a hundred thousand, with a keyword or two in each: a list costs a tenth of a map.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Status;
 use crate::config::Complaint;
 use crate::director::snapshot::{
-    GroupStatus, InstanceStatus, OwnerStatus, ServerStatus, ServiceStatus, TrackerStatus,
+    GroupStatus, InstanceStatus, NeighbourStatus, OwnerStatus, ServerStatus, ServiceStatus, TrackerStatus,
 };
 
 /// Lays the state out as text. Colour only where a terminal reads it.
@@ -24,8 +24,16 @@ pub fn render(status: &Status, colour: bool) -> String {
         let _ = writeln!(out, "{}", reload.rendered.trim_end());
     }
     warnings(&mut out, &status.warnings);
-    for (owner, name) in [(&director.ipvs, "IPVS table"), (&director.addresses, "addresses")] {
+    let owners = [
+        (&director.ipvs, "IPVS table"),
+        (&director.sync, "sync daemons"),
+        (&director.addresses, "addresses"),
+    ];
+    for (owner, name) in owners {
         problems(&mut out, owner, name, &paint);
+    }
+    for (role, daemon) in &director.sync_daemons {
+        let _ = writeln!(out, "sync daemon: {role} on {}, id {}", daemon.interface, daemon.id);
     }
     if !director.instances.is_empty() {
         let rows = director.instances.iter().map(instance_row).collect();
@@ -47,6 +55,16 @@ pub fn render(status: &Status, colour: bool) -> String {
         };
         let rows = director.groups.iter().map(row).collect();
         table(&mut out, &["GROUP", "STATE", "FOR", "MEMBERS", "WHY"], rows, &paint);
+    }
+    if !director.neighbours.is_empty() {
+        let rows = director.neighbours.iter().map(neighbour_row).collect();
+        out.push('\n');
+        table(
+            &mut out,
+            &["NEIGHBOUR", "STATE", "FOR", "ADDRESS", "PACKETS", "PATIENCE", "WHY"],
+            rows,
+            &paint,
+        );
     }
     for service in &director.services {
         let _ = writeln!(out, "\n{}", service_line(service, &paint));
@@ -135,6 +153,19 @@ fn instance_row(instance: &InstanceStatus) -> Vec<String> {
         master,
         instance.addresses.join(" "),
         instance.cause.clone(),
+    ]
+}
+
+fn neighbour_row(neighbour: &NeighbourStatus) -> Vec<String> {
+    let milliseconds = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |s| format!("{} ms", s * 1e3));
+    vec![
+        neighbour.name.clone(),
+        neighbour.state.clone(),
+        duration(neighbour.for_seconds),
+        neighbour.neighbour.map_or("-".to_owned(), |address| address.to_string()),
+        milliseconds(neighbour.transmit_interval),
+        milliseconds(neighbour.detection_time),
+        neighbour.reason.clone(),
     ]
 }
 

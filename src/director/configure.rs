@@ -24,6 +24,8 @@ impl Director {
         self.config = config.clone();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        // Before those who track them: they start with what is known.
+        self.configure_neighbours(now);
         self.link_filter.configure(&config, now);
         if *self.link_filter.links() != *self.links {
             self.see_links(now);
@@ -41,6 +43,7 @@ impl Director {
         for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
             self.configure_pool(key, now);
         }
+        self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
@@ -48,6 +51,7 @@ impl Director {
         self.publish_sockets();
         self.queue_addresses();
         self.publish_table();
+        self.publish_sync();
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {servers} real_servers",

@@ -4,10 +4,10 @@
 //! difference. *Edges* happen once. The loop carries both out and decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ipvs_backend::Table;
+use ipvs_backend::{SyncDaemons, Table};
 use notify::Notice;
 use vrrp::AddressLevel;
 
@@ -22,10 +22,16 @@ pub enum Effect {
     Send(Transmission),
     /// Level: the sockets that should be open.
     Sockets(Arc<BTreeSet<SocketKey>>),
+    /// Edge, behind adverts only: send this packet to a watched neighbour now.
+    SendToNeighbour(NeighbourPacket),
+    /// Level: the sockets for watched neighbours that should be open.
+    NeighbourSockets(Arc<NeighbourSockets>),
     /// Level: the addresses that should be on interfaces, and those that should not.
     Addresses(Level<AddressLevel>),
     /// Level: the IPVS table.
     Table(Level<Table>),
+    /// Level: the connection synchronisation daemons that should run.
+    SyncDaemons(Level<SyncDaemons>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.
     Announce(Announcement),
     /// Edge: make one attempt of a check.
@@ -64,6 +70,8 @@ pub struct SocketKey {
     pub v6: bool,
     /// The group joined, or `None` for adverts between named peers.
     pub group: Option<IpAddr>,
+    /// Whether it is for adverts with an authentication header before them (IP protocol 51).
+    pub header: bool,
 }
 
 /// One advert and where it goes.
@@ -77,6 +85,45 @@ pub struct Transmission {
     pub destinations: Vec<IpAddr>,
     /// What to say.
     pub advert: vrrp::Advert,
+    /// Time to live, or hop limit.
+    pub ttl: u8,
+    /// How its checksum is made.
+    pub checksum: vrrp::ChecksumForm,
+    /// What proves it, made once for all destinations.
+    pub seal: Option<vrrp::Seal>,
+}
+
+/// The sockets for watched neighbours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NeighbourSockets {
+    /// Where to listen, for all of them: whether IPv6, and the UDP port.
+    pub listen: BTreeSet<(bool, u16)>,
+    /// What to speak from, by the neighbour's name.
+    pub speak: BTreeMap<String, Speaker>,
+}
+
+/// What the packets to one neighbour are sent from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Our address; `None`: what the kernel chooses.
+    pub source: Option<IpAddr>,
+    /// IPv4 or IPv6.
+    pub v6: bool,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// Where to begin to look for a free source port, counted from the first that may be one.
+    pub port: u16,
+}
+
+/// One BFD packet and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourPacket {
+    /// The neighbour's name: its socket is the one to use.
+    pub neighbour: String,
+    /// Its address and port.
+    pub destination: SocketAddr,
+    /// What to say.
+    pub packet: vrrp::bfd::Packet,
 }
 
 /// A burst of gratuitous ARP.

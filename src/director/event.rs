@@ -4,6 +4,7 @@
 //! the instant at which each was handled travels beside it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,12 +37,29 @@ pub enum Event {
         /// What it says.
         advert: vrrp::Advert,
     },
+    /// The same with more in its bytes than the advert itself: an authentication header, a signature, or a checksum in
+    /// an old form.
+    Reception {
+        /// The interface it came in by.
+        interface: String,
+        /// All that was found.
+        reception: Box<vrrp::Reception>,
+    },
     /// Something arrived that is no usable advert.
     BadAdvert {
         /// The interface it came in by.
         interface: String,
         /// What is wrong with it.
         error: vrrp::AdvertError,
+    },
+    /// A BFD packet arrived.
+    NeighbourHeard {
+        /// Its IP header.
+        envelope: vrrp::Envelope,
+        /// Whether it came to the port of neighbours some hops away.
+        multihop: bool,
+        /// What it says, or what is wrong with it.
+        packet: Result<vrrp::bfd::Packet, vrrp::bfd::PacketError>,
     },
     /// A probe came to its end.
     ProbeDone {
@@ -86,10 +104,17 @@ pub enum Event {
     },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
+    /// The owner of the connection synchronisation daemons finished with a level.
+    SyncApplied(TableReport),
     /// The owner of the addresses finished with a level.
     AddressesApplied(AddressReport),
     /// Another program on this host holds addresses of the configuration that comes next: it is to be relieved.
     TakeOver,
+    /// Somebody set the clock of this host, or it slept.
+    ClockSet {
+        /// The time of day now.
+        wall: SystemTime,
+    },
     /// The daemon was asked to end: hand over and let go of everything.
     Stop,
 }
@@ -103,7 +128,7 @@ pub enum ScriptOutcome {
     Failure(String),
 }
 
-/// What the owner of the IPVS table did with the level `serial`.
+/// What the owner of the IPVS table, or of the sync daemons, did with the level `serial`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableReport {
     /// Number of the level that this answers.

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use vrrp::group::Member;
-use vrrp::{AddressKey, AddressSettings, Advert, Fault, GROUP_V4, GROUP_V6, Links, Router, State, Wanted};
+use vrrp::{
+    AddressKey, AddressSettings, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6,
+    Guard, Links, Proof, Router, State, Wanted,
+};
 
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
-use crate::config::{self, Pace, Tracks, Transport, VirtualAddress};
+use crate::config::{self, OldChecksum, Pace, Tracks, Transport, VirtualAddress};
 
 /// On which interfaces addresses are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,9 @@ pub(super) enum Among {
 pub(super) struct Instance {
     pub(super) config: Arc<config::Instance>,
     pub(super) router: Router,
+    guard: Guard,
+    /// A peer still makes checksums as keepalived before 1.3.7 did, and expects the same of us.
+    old_checksum: bool,
     /// The interface as it is now: its index and the source address of adverts.
     place: Option<(u32, IpAddr)>,
     /// An operator's priority instead of the file's.
@@ -51,9 +57,12 @@ pub(super) struct Instance {
 impl Instance {
     pub(super) fn new(config: Arc<config::Instance>, now: Instant) -> Self {
         let router = Router::new(config.router.clone());
+        let guard = Guard::new(config.protection());
         Instance {
             config,
             router,
+            guard,
+            old_checksum: false,
             place: None,
             priority: None,
             tracks: Tracks::default(),
@@ -71,6 +80,7 @@ impl Instance {
     /// Takes over a changed configuration without losing the role.
     pub(super) fn configure(&mut self, config: Arc<config::Instance>, now: Instant) {
         let before = self.settings();
+        self.guard.configure(config.protection());
         self.config = config;
         let after = self.settings();
         if before != after {
@@ -174,11 +184,23 @@ impl Instance {
             Transport::Multicast => Some(self.group()),
             Transport::Unicast(_) => None,
         };
-        Some(SocketKey { interface: self.config.interface.clone(), index, v6: self.config.is_ipv6(), group })
+        let (interface, header) = (self.config.interface.clone(), self.config.auth_header.is_some());
+        Some(SocketKey { interface, index, v6: self.config.is_ipv6(), group, header })
+    }
+
+    /// All sockets that this instance listens on. One that expects authentication headers hears adverts without them
+    /// as well, to be able to say that they are there.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = SocketKey> {
+        let socket = self.socket();
+        let plain = socket.clone().filter(|socket| socket.header);
+        socket.into_iter().chain(plain.map(|socket| SocketKey { header: false, ..socket }))
     }
 
     /// The group of all routers of this family.
     fn group(&self) -> IpAddr {
+        if let Some(group) = self.config.wire.group {
+            return group;
+        }
         if self.config.is_ipv6() { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) }
     }
 
@@ -195,8 +217,47 @@ impl Instance {
     pub(super) fn trusts(&self, source: IpAddr) -> bool {
         match &self.config.transport {
             Transport::Multicast => true,
-            Transport::Unicast(peers) => peers.contains(&source),
+            Transport::Unicast(peers) => !self.config.wire.only_peers || peers.contains(&source),
         }
+    }
+
+    /// Whether an advert for this instance is to be believed, by what surrounds it; with what is to be remarked.
+    pub(super) fn judge(
+        &mut self,
+        advert: &Advert,
+        envelope: &Envelope,
+        (proof, checksum): (&Proof, ChecksumForm),
+        since_1970: Duration,
+    ) -> Result<Option<String>, AdvertError> {
+        let (vrid, found) = (advert.vrid, envelope.ttl);
+        // What is our own, or of another version, the router knows what to do with.
+        if self.source() == Some(envelope.source) || advert.version != self.config.router.version {
+            return Ok(None);
+        }
+        if envelope.is_multicast() {
+            if found != 255 {
+                return Err(AdvertError::WrongTtl { vrid, found });
+            }
+        } else {
+            let (min, max) = self.config.ttl_of(envelope.source);
+            if !(min..=max).contains(&found) {
+                return Err(AdvertError::PeerTtl { vrid, found, min, max });
+            }
+        }
+        let old = checksum == ChecksumForm::OldUnicast;
+        if old && self.config.adverts.old_checksum == OldChecksum::Never {
+            return Err(AdvertError::OldChecksum { vrid });
+        }
+        let believed = self.guard.judge(advert, envelope, proof, since_1970)?;
+        if !envelope.is_multicast() {
+            self.old_checksum = old;
+        }
+        Ok(believed.skew.map(|(age, window)| skew_remark(envelope.source, age, window)))
+    }
+
+    /// Counters by name: the router's, and what was proven.
+    pub(super) fn counters(&self) -> BTreeMap<String, u64> {
+        self.router.counters().by_name().into_iter().chain(self.guard.counters()).collect()
     }
 
     /// The source address of adverts, while there is one.
@@ -205,14 +266,17 @@ impl Instance {
     }
 
     /// Where an advert goes. `None` while there is no interface to send it from.
-    pub(super) fn transmission(&self, advert: Advert) -> Option<Transmission> {
+    pub(super) fn transmission(&mut self, advert: Advert, since_1970: Duration) -> Option<Transmission> {
         let socket = self.socket()?;
         let (_, source) = self.place?;
         let destinations = match &self.config.transport {
             Transport::Multicast => vec![self.group()],
             Transport::Unicast(peers) => peers.clone(),
         };
-        Some(Transmission { socket, source, destinations, advert })
+        let seal = self.guard.seal(&advert, source, since_1970);
+        let checksum = self.config.checksum(self.old_checksum);
+        let ttl = self.config.wire.ttl;
+        Some(Transmission { socket, source, destinations, advert, ttl, checksum, seal })
     }
 
     /// Whether every address of this instance is where it would be put: some program on this host is master.
@@ -269,4 +333,12 @@ impl Instance {
 /// Whether an interface of this host has the address.
 fn is_here(links: &Links, address: IpAddr) -> bool {
     links.values().flat_map(|link| &link.addresses).any(|held| held.address == address)
+}
+
+fn skew_remark(source: IpAddr, age: i64, window: u16) -> String {
+    let seconds = age.unsigned_abs();
+    let which = if age < 0 { "ahead of" } else { "behind" };
+    format!(
+        "the clock of {source} is {seconds} s {which} ours; beyond {window} s its signed adverts are dropped: set both clocks"
+    )
 }

@@ -79,6 +79,15 @@ pub enum Entry {
         /// The base and what is added.
         why: String,
     },
+    /// A watched neighbour came or went.
+    Neighbour {
+        /// Its name.
+        name: String,
+        /// Whether it is up now.
+        up: bool,
+        /// Its address, and why it was lost.
+        words: String,
+    },
     /// A check failed or passed again.
     CheckFlipped {
         /// The virtual server.
@@ -127,6 +136,16 @@ pub enum Entry {
         /// Why not; `None` when it is back.
         unavailable: Option<String>,
     },
+    /// The connection synchronisation daemons were changed.
+    Synchronizing {
+        /// Those that run now, in words.
+        daemons: Vec<String>,
+    },
+    /// A connection synchronisation daemon does not run as it should.
+    SyncRefused {
+        /// What was refused, and why.
+        what: String,
+    },
     /// The daemon lets go of everything.
     Stopping,
 }
@@ -138,12 +157,14 @@ impl Entry {
             Entry::Transition { to: vrrp::State::Fault, .. }
             | Entry::GroupTransition { to: vrrp::State::Fault, .. } => Severity::Error,
             Entry::Refused { .. }
+            | Entry::SyncRefused { .. }
             | Entry::Ipvs { unavailable: Some(_) }
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
+            | Entry::Neighbour { up: false, .. }
             | Entry::Tracker { reading: Reading::Down, .. } => Severity::Warning,
             Entry::CheckFlipped { .. } | Entry::Configured { .. } => Severity::Debug,
             _ => Severity::Info,
@@ -171,6 +192,7 @@ impl fmt::Display for Entry {
                 write!(f, "vrrp_instance {instance}: priority {from} -> {to}: {why}")
             }
             Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
+            Entry::Neighbour { name, words, .. } => write!(f, "bfd_instance {name}: {words}"),
             Entry::CheckFlipped { service, server, check, up, reason } => {
                 let word = if *up { "passes again" } else { "failed" };
                 write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
@@ -198,6 +220,11 @@ impl fmt::Display for Entry {
             }
             Entry::Ipvs { unavailable: None } => {
                 write!(f, "virtual servers are served: the IPVS table is within reach")
+            }
+            Entry::Synchronizing { daemons } if daemons.is_empty() => write!(f, "lvs_sync_daemon: none runs"),
+            Entry::Synchronizing { daemons } => write!(f, "lvs_sync_daemon: {}", daemons.join("; ")),
+            Entry::SyncRefused { what } => {
+                write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

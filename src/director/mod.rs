@@ -17,6 +17,7 @@ mod groups;
 mod instance;
 pub mod journal;
 mod links;
+mod neighbours;
 mod overrides;
 mod pool;
 mod process;
@@ -24,6 +25,7 @@ mod routers;
 mod script;
 mod services;
 pub mod snapshot;
+mod sync;
 mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,18 +33,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use ipvs_backend::{DestinationKey, ServiceKey, Table};
+use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
 use vrrp::{AddressLevel, Links};
 
 use agenda::Agenda;
 use calls::Calls;
-use effect::{Effect, Level, SocketKey, Transmission};
+use effect::{Effect, Level, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
 use journal::Entry;
 use links::LinkFilter;
+use neighbours::Neighbours;
 use pool::Pool;
 use snapshot::OwnerStatus;
 use trackers::Trackers;
@@ -56,6 +59,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Instance(String),
+    Neighbour(String),
     Check(CheckId),
     /// A link whose delay ends.
     Links,
@@ -99,9 +103,11 @@ struct Place {
 enum Pending {
     Effect(Effect),
     Sockets,
+    NeighbourSockets,
     Addresses,
     Table,
     Watched,
+    Sync,
 }
 
 /// A level and what its owner said of it.
@@ -135,6 +141,8 @@ impl<T> Published<T> {
 #[derive(Debug)]
 pub struct Director {
     birth: Birth,
+    /// An instant and what the wall clock said then.
+    clock: (Instant, SystemTime),
     next_check: u64,
     generation: u64,
     config: Arc<Config>,
@@ -153,16 +161,20 @@ pub struct Director {
     groups_held: bool,
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
+    neighbours: Neighbours,
     pools: BTreeMap<ServiceKey, Pool>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
     adverts: VecDeque<Transmission>,
+    /// Packets to watched neighbours: handed out right behind the adverts.
+    packets: VecDeque<NeighbourPacket>,
     pending: VecDeque<Pending>,
     sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<AddressLevel>,
     table: Published<Table>,
     calls: Calls,
+    sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
     /// The first configuration takes over from another program on this host.
@@ -173,6 +185,7 @@ impl Director {
     /// A brain without a configuration.
     pub fn new(birth: Birth) -> Self {
         Director {
+            clock: (birth.at, birth.wall),
             birth,
             next_check: 0,
             generation: 0,
@@ -187,15 +200,18 @@ impl Director {
             restless: BTreeSet::new(),
             groups_held: false,
             by_vrid: BTreeMap::new(),
+            neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
+            packets: VecDeque::new(),
             pending: VecDeque::new(),
             sockets: Arc::default(),
             addresses: Published::default(),
             table: Published::default(),
             calls: Calls::default(),
+            sync: Published::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
             relieves: false,
@@ -210,15 +226,21 @@ impl Director {
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
             }
+            Event::Reception { interface, reception } => self.hear_reception(&interface, &reception, now),
             Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
+            Event::NeighbourHeard { envelope, multihop, packet } => {
+                self.hear_neighbour(&envelope, multihop, packet, now);
+            }
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
             Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
             Event::TableApplied(report) => self.table_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report),
             Event::TakeOver => self.relieves = true,
+            Event::ClockSet { wall } => self.clock = (now, wall),
             Event::Stop => self.stop(now),
         }
     }
@@ -233,6 +255,7 @@ impl Director {
                         self.drain_router(&name, now);
                     }
                 }
+                Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Calls => self.release_all_calls(),
                 Owner::Links => self.links_due(now),
@@ -252,15 +275,20 @@ impl Director {
         if let Some(transmission) = self.adverts.pop_front() {
             return Some(Effect::Send(transmission));
         }
+        if let Some(packet) = self.packets.pop_front() {
+            return Some(Effect::SendToNeighbour(packet));
+        }
         Some(match self.pending.pop_front()? {
             Pending::Effect(effect) => effect,
             Pending::Sockets => Effect::Sockets(self.sockets.clone()),
+            Pending::NeighbourSockets => Effect::NeighbourSockets(self.neighbours.sockets()),
             Pending::Addresses => {
                 self.addresses.value = Arc::new(self.wanted_addresses());
                 Effect::Addresses(self.addresses.take())
             }
             Pending::Table => Effect::Table(self.table.take()),
             Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
+            Pending::Sync => Effect::SyncDaemons(self.sync.take()),
         })
     }
 
@@ -284,6 +312,21 @@ impl Director {
         self.config.global.router_id.as_deref().unwrap_or(&self.birth.host_name)
     }
 
+    /// The time of day at an instant.
+    fn wall(&self, now: Instant) -> SystemTime {
+        let (at, wall) = self.clock;
+        match now.checked_duration_since(at) {
+            Some(later) => wall + later,
+            // Adverts carry the instant of their arrival, which may lie before that of the last event.
+            None => wall.checked_sub(at.saturating_duration_since(now)).unwrap_or(wall),
+        }
+    }
+
+    /// The same in seconds since 1970.
+    fn since_1970(&self, now: Instant) -> Duration {
+        self.wall(now).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
     fn effect(&mut self, effect: Effect) {
         self.pending.push_back(Pending::Effect(effect));
     }
@@ -294,7 +337,7 @@ impl Director {
 
     fn notify(&mut self, now: Instant, notice: impl FnOnce(Heading<'_>) -> Notice) {
         if self.config.global.email.is_some() {
-            let at = self.birth.wall + now.saturating_duration_since(self.birth.at);
+            let at = self.wall(now);
             let notice = notice(Heading { router_id: self.router_id(), at });
             self.effect(Effect::Notify(notice));
         }
@@ -318,6 +361,7 @@ impl Director {
             }
         });
         self.tell_omega();
+        self.stop_neighbours(now);
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
@@ -325,12 +369,14 @@ impl Director {
         self.table.value = Arc::default();
         self.queue_addresses();
         self.publish_table();
+        self.publish_sync();
         self.agenda.set(Owner::Stop, Some(now + STOP_PATIENCE));
     }
 
     fn end_if_released(&mut self) {
-        let released =
-            self.table.applied >= self.table.serial && self.addresses.applied >= self.addresses.serial;
+        let released = self.table.applied >= self.table.serial
+            && self.sync.applied >= self.sync.serial
+            && self.addresses.applied >= self.addresses.serial;
         if self.stopping && released {
             self.agenda.set(Owner::Stop, None);
             self.release_all_calls();

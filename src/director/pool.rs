@@ -13,7 +13,7 @@ use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
 use notify::Serving;
 
 use super::event::CheckId;
-use crate::config::{Extras, RealServer, SorryServer, VirtualServer};
+use crate::config::{Extras, PlannedCheck, RealServer, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Pool {
 pub(super) struct Server {
     pub(super) config: Arc<RealServer>,
     pub(super) checks: Vec<CheckRun>,
+    /// What is known of the neighbours that it must be reached by (`BFD_CHECK`), by name.
+    pub(super) neighbours: BTreeMap<String, NeighbourCheck>,
     /// Whether it serves. True until the first verdict, as in keepalived without `alpha`.
     pub(super) up: bool,
     /// When `up` last changed.
@@ -42,6 +44,26 @@ pub(super) struct CheckRun {
     pub(super) id: CheckId,
     pub(super) spec: Arc<Check>,
     pub(super) monitor: Monitor,
+}
+
+/// One `BFD_CHECK` of one real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NeighbourCheck {
+    /// Whether nothing known means down.
+    alpha: bool,
+    up: Option<bool>,
+    /// What is known, in words.
+    pub(super) words: String,
+}
+
+impl NeighbourCheck {
+    pub(super) fn verdict(&self) -> Verdict {
+        match (self.up, self.alpha) {
+            (Some(true), _) => Verdict::Up,
+            (Some(false), _) | (None, true) => Verdict::Down,
+            (None, false) => Verdict::Unknown,
+        }
+    }
 }
 
 /// What a verdict changed.
@@ -59,7 +81,7 @@ impl Server {
     /// One failing check takes it out and only all checks together bring it back. While some have no verdict yet
     /// it stays what it was: a server that was down stays out after its checks were changed until they have passed.
     fn decide(&mut self, now: Instant) -> bool {
-        let verdicts = || self.checks.iter().map(|c| c.monitor.verdict());
+        let verdicts = || self.verdicts();
         let up = if verdicts().any(|v| v == Verdict::Down) {
             false
         } else if verdicts().all(|v| v == Verdict::Up) {
@@ -76,11 +98,16 @@ impl Server {
         true
     }
 
+    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        let neighbours = self.neighbours.values().map(NeighbourCheck::verdict);
+        self.checks.iter().map(|c| c.monitor.verdict()).chain(neighbours)
+    }
+
     /// What is believed of it: down, up, or unknown while it serves without a verdict of each check.
     pub(super) fn verdict(&self) -> Verdict {
         match self.up {
             false => Verdict::Down,
-            true if self.checks.iter().all(|c| c.monitor.verdict() == Verdict::Up) => Verdict::Up,
+            true if self.verdicts().all(|v| v == Verdict::Up) => Verdict::Up,
             true => Verdict::Unknown,
         }
     }
@@ -88,11 +115,17 @@ impl Server {
     /// Why it is as it is, in words: the last outcome of a check that fails, else of any check.
     pub(super) fn reason(&self) -> String {
         let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
+        let lost = self.neighbours.values().find(|check| check.verdict() == Verdict::Down);
+        if let (None, None, Some(check)) = (failing, &self.held, lost) {
+            return check.words.clone();
+        }
         let told = failing.or(self.checks.first()).and_then(|c| c.monitor.last());
         match (told, &self.held) {
             (_, Some(why)) => why.clone(),
             (Some(outcome), None) => words(outcome),
-            (None, None) if self.checks.is_empty() => "not checked".to_owned(),
+            (None, None) if self.checks.is_empty() => {
+                self.neighbours.values().next().map_or("not checked".to_owned(), |check| check.words.clone())
+            }
             (None, None) => "no verdict yet".to_owned(),
         }
     }
@@ -122,9 +155,9 @@ impl Pool {
         let reachable = config.servers.iter().filter(|(_, server)| server.is_reachable());
         for (key, server_config) in reachable {
             let before = old.remove(key);
-            let (up, since, mut runs) = match before {
-                Some(s) => (s.up, s.since, s.checks),
-                None => (true, now, Vec::new()),
+            let (up, since, mut runs, known) = match before {
+                Some(s) => (s.up, s.since, s.checks, s.neighbours),
+                None => (true, now, Vec::new(), BTreeMap::new()),
             };
             let checks = server_config
                 .checks
@@ -142,9 +175,11 @@ impl Pool {
                 })
                 .collect();
             gone.extend(runs.iter().map(|run| run.id));
-            let mut server = Server { config: server_config.clone(), checks, up, since, held: None };
+            let neighbours = neighbours(server_config, &known);
+            let mut server =
+                Server { config: server_config.clone(), checks, neighbours, up, since, held: None };
             server.decide(now);
-            if !server.up && server.checks.iter().all(|c| c.monitor.verdict() != Verdict::Down) {
+            if !server.up && server.verdicts().all(|v| v != Verdict::Down) {
                 server.held =
                     Some("its checks were changed while it was down, and have not passed yet".to_owned());
             }
@@ -155,13 +190,23 @@ impl Pool {
         gone
     }
 
-    /// A check of `server` changed its verdict: what follows for the server and the service.
-    pub(super) fn reconsider(
+    /// What is known of a neighbour now, for one server: true if its verdict changed.
+    pub(super) fn observe_neighbour(
         &mut self,
         key: &DestinationKey,
-        outcome: &Outcome,
-        now: Instant,
-    ) -> Vec<Change> {
+        name: &str,
+        up: Option<bool>,
+        words: &str,
+    ) -> bool {
+        let server = self.servers.get_mut(key);
+        let Some(check) = server.and_then(|server| server.neighbours.get_mut(name)) else { return false };
+        let before = check.verdict();
+        (check.up, check.words) = (up, words.to_owned());
+        check.verdict() != before
+    }
+
+    /// A check of `server` changed its verdict: what follows for the server and the service.
+    pub(super) fn reconsider(&mut self, key: &DestinationKey, reason: &str, now: Instant) -> Vec<Change> {
         let quorum_before = self.has_quorum();
         let Some(server) = self.servers.get_mut(key) else { return Vec::new() };
         if !server.decide(now) {
@@ -172,7 +217,7 @@ impl Pool {
             (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
             (false, false) => "removed".to_owned(),
         };
-        let reason = words(outcome);
+        let reason = reason.to_owned();
         let mut changes = vec![Change::Server { key: *key, up: server.up, reason, treatment }];
         let quorum = self.has_quorum();
         if quorum != quorum_before {
@@ -226,6 +271,22 @@ impl Pool {
         }
         Service { settings: self.config.settings.clone(), destinations }
     }
+}
+
+/// The neighbours that a server must be reached by, with what was known of them.
+fn neighbours(
+    server: &RealServer,
+    known: &BTreeMap<String, NeighbourCheck>,
+) -> BTreeMap<String, NeighbourCheck> {
+    let wanted = server.planned.iter().filter_map(|check| match &**check {
+        PlannedCheck::Bfd(check) => Some(check),
+        _ => None,
+    });
+    let check = |name: &str, alpha| match known.get(name) {
+        Some(known) => NeighbourCheck { alpha, ..known.clone() },
+        None => NeighbourCheck { alpha, up: None, words: "no verdict yet".to_owned() },
+    };
+    wanted.map(|bfd| (bfd.name.clone(), check(&bfd.name, bfd.alpha))).collect()
 }
 
 /// An outcome in words.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{AddressLevel, Links, Note, Output, State, Wanted};
+use vrrp::{AddressLevel, ChecksumForm, Links, Note, Output, Proof, Reception, State, Wanted};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
@@ -42,8 +42,10 @@ impl Director {
         self.publish_sockets();
         // The owner tries again what failed while an interface was missing.
         self.queue_addresses();
+        self.retry_sync();
     }
 
+    /// An advert whose bytes say nothing but what it says.
     pub(super) fn hear(
         &mut self,
         interface: &str,
@@ -51,16 +53,44 @@ impl Director {
         advert: &vrrp::Advert,
         now: Instant,
     ) {
+        self.hear_with(interface, envelope, advert, (&Proof::None, ChecksumForm::Usual), now);
+    }
+
+    pub(super) fn hear_reception(&mut self, interface: &str, reception: &Reception, now: Instant) {
+        let Reception { envelope, advert, checksum, proof } = reception;
+        self.hear_with(interface, envelope, advert, (proof, *checksum), now);
+    }
+
+    fn hear_with(
+        &mut self,
+        interface: &str,
+        envelope: &vrrp::Envelope,
+        advert: &vrrp::Advert,
+        bytes: (&Proof, ChecksumForm),
+        now: Instant,
+    ) {
+        let since_1970 = self.since_1970(now);
         let listener = self.listener(advert.vrid, |i| i.listens_to(interface, envelope));
-        match listener.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
-            // Whoever can reach this host could otherwise speak for a peer.
-            Some((instance, _)) if !instance.trusts(envelope.source) => self.count_stray("source"),
-            Some((instance, name)) => {
-                instance.router.handle_advert(advert, envelope, now);
-                self.drain_router(&name, now);
-            }
-            None => self.count_stray("vrid"),
+        let Some((instance, name)) = listener.and_then(|name| Some((self.instances.get_mut(&name)?, name)))
+        else {
+            self.count_stray("vrid");
+            return;
+        };
+        // Whoever can reach this host could otherwise speak for a peer.
+        if !instance.trusts(envelope.source) {
+            self.count_stray("source");
+            return;
         }
+        match instance.judge(advert, envelope, bytes, since_1970) {
+            Ok(remark) => {
+                instance.router.handle_advert(advert, envelope, now);
+                if let Some(note) = remark {
+                    self.log(Entry::InstanceNote { instance: name.clone(), note });
+                }
+            }
+            Err(error) => instance.router.handle_rejection(envelope.source, &error),
+        }
+        self.drain_router(&name, now);
     }
 
     pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError, now: Instant) {
@@ -97,7 +127,8 @@ impl Director {
         for output in outputs {
             match output {
                 Output::Send(advert) => {
-                    let sent = self.instances.get(name).and_then(|i| i.transmission(advert));
+                    let since_1970 = self.since_1970(now);
+                    let sent = self.instances.get_mut(name).and_then(|i| i.transmission(advert, since_1970));
                     if let Some(transmission) = sent {
                         self.adverts.push_back(transmission);
                     }
@@ -111,6 +142,7 @@ impl Director {
                     {
                         instance.left_master = true;
                     }
+                    self.publish_sync();
                     let cause = cause.to_string();
                     if let Some(role) = told_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
@@ -136,10 +168,11 @@ impl Director {
 
     /// The last words of an instance that is no longer configured.
     pub(super) fn drain_stopped(&mut self, name: &str, instance: &mut Instance, now: Instant) {
+        let since_1970 = self.since_1970(now);
         while let Some(output) = instance.router.poll_output() {
             match output {
                 Output::Send(advert) => {
-                    if let Some(transmission) = instance.transmission(advert) {
+                    if let Some(transmission) = instance.transmission(advert, since_1970) {
                         self.adverts.push_back(transmission);
                     }
                 }
@@ -167,7 +200,7 @@ impl Director {
     }
 
     pub(super) fn publish_sockets(&mut self) {
-        let wanted: BTreeSet<SocketKey> = self.instances.values().filter_map(Instance::socket).collect();
+        let wanted: BTreeSet<SocketKey> = self.instances.values().flat_map(Instance::sockets).collect();
         if *self.sockets != wanted {
             self.sockets = Arc::new(wanted);
             self.pending.push_back(Pending::Sockets);

@@ -11,7 +11,7 @@ use super::effect::{Attempt, Effect};
 use super::event::{CheckId, TableReport};
 use super::journal::Entry;
 use super::pool::{Change, Pool, words};
-use super::{Director, Owner, Pending, Place};
+use super::{Director, Owner, Pending};
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
@@ -44,34 +44,29 @@ impl Director {
         self.agenda.set(Owner::Check(id), run.monitor.poll_timeout().map(|(at, _)| at));
         if let Some(up) = flipped {
             let check = run.spec.kind.to_string();
-            let outcome = run.monitor.last().cloned();
+            let Some(reason) = run.monitor.last().map(words) else { return };
             let place = place.clone();
-            self.check_flipped(&place, check, up, outcome, now);
+            self.check_flipped(place.service, place.server, check, up, &reason, now);
         }
     }
 
     pub(super) fn check_flipped(
         &mut self,
-        place: &Place,
+        service: ServiceKey,
+        server: DestinationKey,
         check: String,
         up: bool,
-        outcome: Option<Outcome>,
+        reason: &str,
         now: Instant,
     ) {
-        let Some(outcome) = outcome else { return };
-        self.log(Entry::CheckFlipped {
-            service: place.service,
-            server: place.server,
-            check: check.clone(),
-            up,
-            reason: words(&outcome),
-        });
-        let Some(pool) = self.pools.get_mut(&place.service) else { return };
-        let changes = pool.reconsider(&place.server, &outcome, now);
+        let (told, words) = (check.clone(), reason.to_owned());
+        self.log(Entry::CheckFlipped { service, server, check: told, up, reason: words });
+        let Some(pool) = self.pools.get_mut(&service) else { return };
+        let changes = pool.reconsider(&server, reason, now);
         if changes.is_empty() {
             return;
         }
-        let (service, config, left) = (place.service, pool.config.clone(), pool.serving());
+        let (config, left) = (pool.config.clone(), pool.serving());
         for change in changes {
             match change {
                 Change::Server { key, up, reason, treatment } => {
@@ -94,6 +89,23 @@ impl Director {
         if let Some(wanted) = wanted {
             Arc::make_mut(&mut self.table.value).services.insert(service, Arc::new(wanted));
             self.publish_table();
+        }
+    }
+
+    /// What is known of a neighbour now, for a server that asks for it by a `BFD_CHECK`.
+    pub(super) fn neighbour_check(
+        &mut self,
+        service: ServiceKey,
+        server: &DestinationKey,
+        name: &str,
+        up: Option<bool>,
+        words: &str,
+        now: Instant,
+    ) {
+        let Some(pool) = self.pools.get_mut(&service) else { return };
+        if pool.observe_neighbour(server, name, up, words) {
+            let up = up == Some(true);
+            self.check_flipped(service, *server, format!("BFD_CHECK {name}"), up, words, now);
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::{DestinationKey, ServiceKey, SyncRole, SyncSettings};
 use serde::{Deserialize, Serialize};
 
 use super::Director;
 use super::groups::Group;
 use super::instance::Instance;
+use super::neighbours::Neighbour;
 use super::pool::{Pool, words};
 
 /// The brain's state at one instant.
@@ -23,10 +24,22 @@ pub struct Snapshot {
     pub instances: Vec<InstanceStatus>,
     /// `vrrp_sync_group`s by name.
     pub groups: Vec<GroupStatus>,
+    /// `bfd_instance`s by name.
+    #[serde(default)]
+    pub neighbours: Vec<NeighbourStatus>,
+    /// BFD packets that no neighbour was there for, by kind.
+    #[serde(default)]
+    pub stray_packets: BTreeMap<String, u64>,
     /// `virtual_server`s.
     pub services: Vec<ServiceStatus>,
     /// The IPVS table's owner.
     pub ipvs: OwnerStatus,
+    /// The owner of the connection synchronisation daemons.
+    #[serde(default)]
+    pub sync: OwnerStatus,
+    /// Those that should run.
+    #[serde(default)]
+    pub sync_daemons: BTreeMap<SyncRole, SyncSettings>,
     /// The addresses' owner.
     pub addresses: OwnerStatus,
     /// Adverts that no instance was there for, by kind.
@@ -110,6 +123,27 @@ pub struct GroupStatus {
     pub members: Vec<String>,
 }
 
+/// One watched neighbour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NeighbourStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address; none if nobody is watched.
+    pub neighbour: Option<IpAddr>,
+    /// `up`, `init`, `down` or `admin-down`.
+    pub state: String,
+    /// Seconds since the last change of state.
+    pub for_seconds: f64,
+    /// Why it is as it is.
+    pub reason: String,
+    /// Time between our packets, in seconds, before jitter.
+    pub transmit_interval: Option<f64>,
+    /// How long it may be silent, in seconds; none while it is not heard.
+    pub detection_time: Option<f64>,
+    /// Packets and changes of state, counted by kind.
+    pub counters: BTreeMap<String, u64>,
+}
+
 /// One virtual server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
@@ -180,8 +214,12 @@ impl Director {
             generation: self.generation,
             instances: self.instances.iter().map(|(name, i)| self.instance_status(name, i, now)).collect(),
             groups: self.groups.iter().map(|(name, group)| group_status(name, group, now)).collect(),
+            neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
+            stray_packets: self.neighbours.strays().clone(),
             services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
             ipvs: self.table.status(),
+            sync: self.sync.status(),
+            sync_daemons: (*self.sync.value).clone(),
             addresses: self.addresses.status(),
             stray_adverts: self.stray_adverts.clone(),
         }
@@ -232,7 +270,7 @@ impl Director {
                 .all_addresses()
                 .map(|a| format!("{}/{}", a.address, a.prefix))
                 .collect(),
-            counters: instance.router.counters().by_name(),
+            counters: instance.counters(),
         }
     }
 
@@ -252,6 +290,31 @@ impl Director {
             })
         });
         trackers.collect()
+    }
+}
+
+fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> NeighbourStatus {
+    let session = neighbour.watched.as_ref().map(|(_, session)| session);
+    let counted = |session: &vrrp::bfd::Session| {
+        let counters = session.counters();
+        let named = [
+            ("sent", counters.sent),
+            ("received", counters.received),
+            ("ups", counters.ups),
+            ("downs", counters.downs),
+        ];
+        let dropped = counters.dropped.iter().map(|(kind, count)| (format!("dropped_{kind}"), *count));
+        named.map(|(name, count)| (name.to_owned(), count)).into_iter().chain(dropped).collect()
+    };
+    NeighbourStatus {
+        name: name.to_owned(),
+        neighbour: neighbour.config.neighbor,
+        state: session.map_or("down".to_owned(), |session| session.state().to_string()),
+        for_seconds: session.map_or(0.0, |session| seconds(session.since(), now)),
+        reason: neighbour.words(),
+        transmit_interval: session.map(|session| session.transmit_interval().as_secs_f64()),
+        detection_time: session.and_then(|s| s.detection_time()).map(|time| time.as_secs_f64()),
+        counters: session.map(counted).unwrap_or_default(),
     }
 }
 
@@ -275,6 +338,11 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
                     verdict: verdict_word(run.monitor.verdict()).to_owned(),
                     last: run.monitor.last().map(words),
                 })
+                .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
+                    check: format!("BFD_CHECK {name}"),
+                    verdict: verdict_word(check.verdict()).to_owned(),
+                    last: Some(check.words.clone()),
+                }))
                 .collect(),
         })
         .collect();

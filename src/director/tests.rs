@@ -13,6 +13,8 @@ use super::{Birth, Director};
 use crate::config::{self, Config};
 
 mod groups;
+mod neighbours;
+mod sync;
 mod trackers;
 
 const SERVERS: &str = "

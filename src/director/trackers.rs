@@ -73,6 +73,7 @@ impl Director {
             "track_script" => self.trackers.scripts.get(name).map(ScriptWatch::reading),
             "track_file" => self.trackers.files.get(name).map(FileWatch::reading),
             "track_process" => self.trackers.processes.get(name).map(ProcessWatch::reading),
+            "track_bfd" => self.neighbour_reading(name),
             _ => None,
         }
     }
@@ -244,6 +245,11 @@ impl Director {
             return;
         }
         self.log(Entry::Tracker { tracker: format!("{kind} {name}"), reading: after, why });
+        self.evaluate_trackers_of(kind, name, now);
+    }
+
+    /// Evaluates every instance that tracks this.
+    pub(super) fn evaluate_trackers_of(&mut self, kind: &str, name: &str, now: Instant) {
         let tracks = |tracks: &Tracks| tracks.all().any(|(list, other, _)| list == kind && other == name);
         let concerned: Vec<String> = self
             .instances
@@ -290,8 +296,11 @@ impl Director {
         instance.apply_faults(now);
         instance.awaits = awaits;
         if waiting && instance.awaits.is_none() && !self.stopping {
+            let start = self.birth.at + self.config.global.vrrp.startup_delay;
             if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
                 instance.router.handle_take_over(now);
+            } else if now < start {
+                instance.router.handle_start_at(start);
             } else {
                 instance.router.handle_start(now);
             }

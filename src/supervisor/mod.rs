@@ -7,6 +7,7 @@
 mod announcements;
 mod bookends;
 mod calls;
+mod clock;
 mod command;
 mod fifo;
 mod host;
@@ -15,6 +16,7 @@ mod interfaces;
 mod links;
 mod mail;
 mod namespace;
+mod neighbours;
 mod network;
 mod priority;
 mod probes;
@@ -25,6 +27,7 @@ mod remembered;
 mod run_loop;
 mod scripts;
 mod sockets;
+mod sync;
 mod table;
 mod watched;
 mod workers;
@@ -238,9 +241,10 @@ async fn serve(
     })?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
+        let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
         move || {
             priority::prefer(priority::CHECKS);
-            table::work(backend, our_services, &table_queue, &inbox);
+            table::work(backend, our_services, sync, &table_queue, &inbox);
         }
     })?;
     let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;

@@ -3,6 +3,7 @@
 //! It lives on a thread of its own and waits in one place only, for the kernel to say that something happened.
 //! In this order, each round:
 //!
+//! 0. whether the clock was set: adverts that are signed tell the time of day,
 //! 1. adverts that arrived: whoever was held up must hear what was said meanwhile before it believes in a silence,
 //! 2. deadlines that have come (an advert that is due, a master that fell silent),
 //! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes.
@@ -18,7 +19,9 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tracing::{debug, error, info, warn};
 
+use super::clock::ClockWatch;
 use super::inbox::{Inbox, Input};
+use super::neighbours::Neighbours;
 use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
@@ -33,7 +36,10 @@ const FACTS_PER_ROUND: usize = 256;
 
 const TIMER: u64 = 0;
 const INBOX: u64 = 1;
-const FIRST_SOCKET: u64 = 2;
+const CLOCK: u64 = 2;
+const FIRST_SOCKET: u64 = 3;
+/// Beyond all sockets for adverts, however often they are opened anew.
+const FIRST_NEIGHBOUR_SOCKET: u64 = 1 << 48;
 
 /// The loop and everything that it alone owns.
 pub(super) struct RunLoop {
@@ -42,8 +48,10 @@ pub(super) struct RunLoop {
     workers: Workers,
     recorder: Option<Recorder>,
     sockets: Sockets,
+    neighbours: Neighbours,
     timer: TimerFd,
     armed: Option<Instant>,
+    clock: ClockWatch,
     epoll: Epoll,
     stopped: bool,
     /// Refusals to send, told once until sending works again.
@@ -60,17 +68,21 @@ impl RunLoop {
         let timer =
             TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let clock = ClockWatch::new()?;
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         epoll.add(&timer, readable(TIMER))?;
         epoll.add(&inbox, readable(INBOX))?;
+        epoll.add(&clock, readable(CLOCK))?;
         Ok(RunLoop {
             director,
             inbox,
             workers,
             recorder,
             sockets: Sockets::new(FIRST_SOCKET),
+            neighbours: Neighbours::new(FIRST_NEIGHBOUR_SOCKET),
             timer,
             armed: None,
+            clock,
             epoll,
             stopped: false,
             silenced: BTreeMap::new(),
@@ -90,6 +102,10 @@ impl RunLoop {
                 Err(errno) => return Err(errno),
             };
             let tokens = || ready.iter().take(count).map(EpollEvent::data);
+            if tokens().any(|token| token == CLOCK) {
+                let wall = self.clock.rearm()?;
+                self.handle(Event::ClockSet { wall }, Instant::now());
+            }
             for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
                 self.read_socket(token);
             }
@@ -140,7 +156,11 @@ impl RunLoop {
     }
 
     fn read_socket(&mut self, token: u64) {
-        for (event, arrived) in self.sockets.read(token) {
+        let heard = match token {
+            FIRST_NEIGHBOUR_SOCKET.. => self.neighbours.read(token),
+            _ => self.sockets.read(token),
+        };
+        for (event, arrived) in heard {
             self.handle(event, arrived);
         }
     }
@@ -177,9 +197,12 @@ impl RunLoop {
             match effect {
                 Effect::Send(transmission) => self.send(&transmission),
                 Effect::Sockets(level) => self.sockets.converge(&level, &self.epoll),
+                Effect::SendToNeighbour(packet) => self.neighbours.send(&packet),
+                Effect::NeighbourSockets(level) => self.neighbours.converge(&level, &self.epoll),
                 Effect::Addresses(level) => self.workers.addresses(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
+                Effect::SyncDaemons(level) => self.workers.sync(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use tracing::error;
 use vrrp::io::{Socket, SocketV6};
-use vrrp::{Advert, AdvertError, Envelope};
+use vrrp::{Advert, ChecksumForm, Envelope, Reception, Seal};
 
 use crate::director::effect::{SocketKey, Transmission};
 use crate::director::event::Event;
@@ -43,6 +43,9 @@ enum Open {
 struct Built {
     advert: Advert,
     source: IpAddr,
+    checksum: ChecksumForm,
+    /// The signature in it, if any.
+    trailer: Option<[u8; vrrp::trailer::TRAILER]>,
     payload: Vec<u8>,
 }
 
@@ -87,11 +90,11 @@ impl Sockets {
             let heard = match socket {
                 Open::V4(socket) => socket.receive(&mut buffer).map(|arrival| {
                     let arrival = arrival?;
-                    Some((event(key, vrrp::split_v4(arrival.datagram)), arrival.arrived))
+                    Some((event_v4(key, arrival.datagram), arrival.arrived))
                 }),
                 Open::V6(socket) => socket.receive(&mut buffer).map(|arrival| {
                     let arrival = arrival?;
-                    Some((event(key, Ok((arrival.envelope, arrival.payload))), arrival.arrived))
+                    Some((event(key, arrival.envelope, arrival.payload, None), arrival.arrived))
                 }),
             };
             match heard {
@@ -106,24 +109,45 @@ impl Sockets {
 
     /// Sends one advert to each of its destinations.
     pub(super) fn send(&mut self, transmission: &Transmission) -> io::Result<()> {
-        let Transmission { socket: key, source, destinations, advert } = transmission;
+        let Transmission { socket: key, source, destinations, advert, ttl, checksum, seal } = transmission;
         let Some((_, socket)) = self.open.get(key) else {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the VRRP socket is not open"));
         };
         let mut result = Ok(());
         for destination in destinations {
             let slot = (key.clone(), advert.vrid, *destination);
-            let same = |built: &Built| built.advert == *advert && built.source == *source;
-            if !self.built.get(&slot).is_some_and(same) {
-                let payload = advert.emit(*source, *destination);
-                self.built.insert(slot.clone(), Built { advert: advert.clone(), source: *source, payload });
+            let same = |built: &Built| {
+                built.advert == *advert && built.source == *source && built.checksum == *checksum
+            };
+            let built = self.built.get(&slot).filter(|built| same(built) && built.trailer.is_none());
+            let trailer = match seal {
+                Some(Seal::Trailer(trailer)) => Some(trailer),
+                Some(Seal::Header { .. }) | None => None,
+            };
+            // A signature is never the same again.
+            if built.is_none() || trailer.is_some() {
+                let payload = advert.emit_as(*source, *destination, *checksum, trailer);
+                let built = Built {
+                    advert: advert.clone(),
+                    source: *source,
+                    checksum: *checksum,
+                    trailer: trailer.copied(),
+                    payload,
+                };
+                self.built.insert(slot.clone(), built);
             }
             let Some(built) = self.built.get(&slot) else { continue };
-            let envelope = Envelope { source: *source, destination: *destination, ttl: 255 };
+            let envelope = Envelope { source: *source, destination: *destination, ttl: *ttl };
             let sent = match socket {
                 Open::V4(socket) => {
                     self.identification = self.identification.wrapping_add(1).max(1);
-                    let datagram = vrrp::datagram_v4(&envelope, self.identification, &built.payload);
+                    let id = self.identification;
+                    let datagram = match seal {
+                        Some(Seal::Header { sequence, password }) => {
+                            vrrp::header_datagram_v4(&envelope, id, *sequence, password, &built.payload)
+                        }
+                        _ => vrrp::datagram_v4(&envelope, id, &built.payload),
+                    };
                     socket.send(&datagram, *destination)
                 }
                 Open::V6(socket) => socket.send(&envelope, &built.payload),
@@ -144,28 +168,51 @@ impl Open {
 }
 
 fn open(key: &SocketKey) -> io::Result<Open> {
-    let SocketKey { interface, index, v6, group } = key;
+    let SocketKey { interface, index, v6, group, header } = key;
     match group {
+        Some(IpAddr::V4(group)) if *header => {
+            Socket::multicast_headers(interface, *index, *group).map(Open::V4)
+        }
         Some(IpAddr::V4(group)) => Socket::multicast(interface, *index, *group).map(Open::V4),
         Some(IpAddr::V6(group)) => SocketV6::multicast(interface, *index, *group).map(Open::V6),
         None if *v6 => SocketV6::unicast(interface, *index).map(Open::V6),
+        None if *header => Socket::unicast_headers(Some(interface)).map(Open::V4),
         None => Socket::unicast(Some(interface)).map(Open::V4),
     }
 }
 
-/// What a datagram on this socket tells. The kernel hands each datagram to every socket of the interface; only the
+/// What an IPv4 packet on this socket tells.
+fn event_v4(key: &SocketKey, packet: &[u8]) -> Option<Event> {
+    let interface = || key.interface.clone();
+    if !key.header {
+        return match vrrp::split_v4(packet) {
+            Ok((envelope, payload)) => event(key, envelope, payload, None),
+            Err(error) => Some(Event::BadAdvert { interface: interface(), error }),
+        };
+    }
+    match vrrp::split_header_v4(packet) {
+        Ok(Some((envelope, proof, payload))) => event(key, envelope, payload, Some(proof)),
+        // Somebody else's security association.
+        Ok(None) => None,
+        Err(error) => Some(Event::BadAdvert { interface: interface(), error }),
+    }
+}
+
+/// What a payload on this socket tells. The kernel hands each packet to every socket of the interface; only the
 /// one that it was sent to (group or unicast) passes it on.
-fn event(key: &SocketKey, packet: Result<(Envelope, &[u8]), AdvertError>) -> Option<Event> {
+fn event(
+    key: &SocketKey,
+    envelope: Envelope,
+    payload: &[u8],
+    header: Option<vrrp::header::HeaderProof>,
+) -> Option<Event> {
     let interface = key.interface.clone();
-    let (envelope, payload) = match packet {
-        Ok(split) => split,
-        Err(error) => return Some(Event::BadAdvert { interface, error }),
-    };
     if envelope.is_multicast() != key.group.is_some() {
         return None;
     }
-    Some(match Advert::parse(payload, &envelope) {
-        Ok(advert) => Event::Advert { interface, envelope, advert },
+    Some(match Reception::read(payload, envelope, header) {
+        Ok(heard) if heard.is_plain() => Event::Advert { interface, envelope, advert: heard.advert },
+        Ok(heard) => Event::Reception { interface, reception: Box::new(heard) },
         Err(error) => Event::BadAdvert { interface, error },
     })
 }

@@ -1,13 +1,16 @@
-//! The owner of the IPVS table: one thread that holds the only handle to it.
+//! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use ipvs_backend::{Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, Table};
+use ipvs_backend::{
+    Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
+};
 
 use super::inbox::Sender;
 use super::remembered::Remembered;
+use super::sync;
 use crate::director::effect::Level;
 use crate::director::event::{Event, TableReport};
 
@@ -37,28 +40,53 @@ impl Backend {
     }
 }
 
+/// What the owner can be asked for.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// The table should be like this.
+    Table(Level<Table>),
+    /// These daemons should run.
+    Sync(Level<SyncDaemons>),
+}
+
 /// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
 pub(super) fn work(
     backend: Backend,
     remembered: Remembered<ServiceKey>,
-    levels: &Receiver<Level<Table>>,
+    mut sync: sync::Owner,
+    jobs: &Receiver<Job>,
     inbox: &Sender,
 ) {
     let mut owner = Owner { backend, remembered, table: None };
-    let mut level: Option<Level<Table>> = None;
-    let mut again = false;
+    let (mut table, mut daemons) = (None, None);
+    // Whether there is something to do, or to do again.
+    let (mut table_due, mut sync_due) = (false, false);
     loop {
-        let received = if again { levels.recv_timeout(RETRY) } else { levels.recv().map_err(Into::into) };
-        match received {
-            Ok(newer) => level = Some(levels.try_iter().last().unwrap_or(newer)),
-            Err(RecvTimeoutError::Timeout) => {}
+        let again = table_due || sync_due;
+        let received = if again { jobs.recv_timeout(RETRY) } else { jobs.recv().map_err(Into::into) };
+        let first = match received {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
+        };
+        for job in first.into_iter().chain(jobs.try_iter()) {
+            match job {
+                Job::Table(level) => (table, table_due) = (Some(level), true),
+                Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
+            }
         }
-        let Some(level) = &level else { continue };
-        let report = owner.carry_out(level);
-        again = report.unavailable.is_some() || !report.failures.is_empty();
-        inbox.blocking_event(Event::TableApplied(report));
+        let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
+        if let Some(level) = daemons.as_ref().filter(|_| sync_due) {
+            let report = sync.carry_out(level);
+            sync_due = must_repeat(&report);
+            inbox.blocking_event(Event::SyncApplied(report));
+        }
+        if let Some(level) = table.as_ref().filter(|_| table_due) {
+            let report = owner.carry_out(level);
+            table_due = must_repeat(&report);
+            inbox.blocking_event(Event::TableApplied(report));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::network::Job;
-use super::watched;
+use super::{table, watched};
 use crate::director::effect::{Announcement, Attempt, Level, ScriptRun, Telling, Watched};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
@@ -26,8 +26,8 @@ pub(super) const TELLINGS: usize = 16_384;
 pub(super) struct Workers {
     /// To the owner of addresses and announcements.
     pub(super) network: std_mpsc::Sender<Job>,
-    /// To the owner of the IPVS table.
-    pub(super) table: std_mpsc::Sender<Level<ipvs_backend::Table>>,
+    /// To the owner of the IPVS table and its sync daemons.
+    pub(super) table: std_mpsc::Sender<table::Job>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
     pub(super) probes: mpsc::UnboundedSender<Attempt>,
     /// To the owner of track files and processes.
@@ -51,7 +51,11 @@ impl Workers {
     }
 
     pub(super) fn table(&self, level: Level<ipvs_backend::Table>) {
-        let _ = self.table.send(level);
+        let _ = self.table.send(table::Job::Table(level));
+    }
+
+    pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
+        let _ = self.table.send(table::Job::Sync(level));
     }
 
     pub(super) fn probe(&self, attempt: Attempt) {

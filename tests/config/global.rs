@@ -120,18 +120,6 @@ fn the_first_counts_where_keepalived_says_so() {
 }
 
 #[test]
-fn instances_whose_adverts_would_go_elsewhere_wait() {
-    let unicast = instance("unicast_peer {\n192.0.2.2\n}").replace("vrrp_instance A", "vrrp_instance B");
-    let both = instance("") + &unicast.replace("_id 1", "_id 2");
-    assert!(read_text("test.conf", &(global("vrrp_mcast_group4 224.0.0.18") + &both)).config.is_some());
-    let text = global("vrrp_mcast_group4 224.0.0.50") + &both;
-    assert!(read_text("test.conf", &text).config.is_none());
-    let config = survived(&text);
-    assert_eq!(config.instances.keys().collect::<Vec<_>>(), ["B"]);
-    assert_eq!(config.idle.keys().collect::<Vec<_>>(), ["A"]);
-}
-
-#[test]
 fn the_file_itself_can_ask_for_compatibility() {
     let text = |compat: &str| format!("{}bogus\n", global(compat));
     for on in ["compat", "compat on", "compat off\ncompat yes"] {

@@ -6,6 +6,8 @@ use directord::config::{
     read_text_as,
 };
 
+use vrrp::{Auth, ChecksumForm, Protection, Replay, Role, Secret};
+
 use super::*;
 
 fn compatible(text: &str) -> Reading {
@@ -133,8 +135,6 @@ fn instances_survive_as_with_keepalived() {
         (instance("use_vmac 02:00:5e"), InvalidAddress, 4, instance("use_vmac")),
         (instance("use_vmac\nuse_ipvlan i1"), Conflict, 5, instance("use_ipvlan i1")),
         (instance("timer_expired_backup 300"), OutOfRange, 4, none.clone()),
-        (instance("state MASTER\npriority 9\nauthentication {\nauth_type AH\nauth_pass x\n}"), NotSupportedYet, 7,
-            instance("state BACKUP\npriority 9\nauthentication {\nauth_type AH\nauth_pass x\n}")),
         (instance("notify_master \"x 'y\""), UnclosedQuote, 4, none.clone()),
         (instance("notify_backup /bin/x /tmp/y"), InvalidText, 4, none.clone()),
     ]);
@@ -301,30 +301,122 @@ fn the_family_of_an_instance_is_that_of_its_first_address() {
 #[test]
 fn an_instance_that_cannot_run_yet_waits_and_the_others_run() {
     let other = instance("").replace(" A ", " B ").replace("id 1", "id 2");
-    for lines in [
-        "authentication {\nauth_type AH\nauth_pass abc\n}",
-        "auth_hmac {\nkey 7 hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n}",
-        "mcast_dst_ip 224.0.0.77",
-        "version 3\nv3_checksum_as_v2",
-        "unicast_peer {\n10.0.0.2\n}\nold_unicast_checksum",
+    let text = format!("{}{other}", instance("vrf red"));
+    let strict = read_text("test.conf", &text);
+    assert!(strict.config.is_none(), "{}", shown(&strict));
+    let reading = compatible(&text);
+    let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
+    let names = |map: &std::collections::BTreeMap<String, _>| map.keys().cloned().collect::<Vec<_>>();
+    assert_eq!((names(&config.instances), names(&config.idle)), (vec!["B".into()], vec!["A".into()]));
+    assert!(!config.is_empty());
+}
+
+#[test]
+fn adverts_are_made_as_the_text_says() {
+    let a = |text: &str| only_instance(&accepted(text)).clone();
+    let peers = "unicast_peer {\n10.0.0.2\n10.0.0.3 min_ttl 250 max_ttl 254\n}\n";
+    let usual = a(&instance(""));
+    assert_eq!((usual.wire.group, usual.wire.ttl, usual.protection()), (None, 255, Protection::None));
+    assert_eq!(usual.checksum(true), ChecksumForm::Usual, "the old form is for unicast");
+
+    assert_eq!(a(&instance("mcast_dst_ip 224.0.0.77")).wire.group, Some(ip("224.0.0.77")));
+    assert_eq!(a(&instance("mcast_dst_ip 224.0.0.18")).wire.group, None);
+    let global = |lines: &str, rest: &str| format!("global_defs {{\n{lines}\n}}\n{}", instance(rest));
+    assert_eq!(a(&global("vrrp_mcast_group4 224.0.0.50", "")).wire.group, Some(ip("224.0.0.50")));
+    assert_eq!(a(&global("vrrp_mcast_group4 224.0.0.50", peers)).wire.group, None);
+
+    for (lines, form) in [
+        ("version 3\nv3_checksum_as_v2", ChecksumForm::Plain),
+        ("version 2\nv3_checksum_as_v2", ChecksumForm::Usual),
+        ("version 3\nold_unicast_checksum", ChecksumForm::Usual),
     ] {
-        let text = format!("{}{other}", instance(lines));
-        let strict = read_text("test.conf", &text);
-        assert!(strict.config.is_none(), "{}", shown(&strict));
-        let reading = compatible(&text);
-        let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
-        let names = |map: &std::collections::BTreeMap<String, _>| map.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(
-            (names(&config.instances), names(&config.idle)),
-            (vec!["B".into()], vec!["A".into()]),
-            "{lines}"
-        );
-        assert!(!config.is_empty());
+        assert_eq!(a(&instance(lines)).checksum(false), form, "{lines}");
     }
-    // What makes no difference to the adverts is no reason to wait.
-    for lines in ["mcast_dst_ip 224.0.0.18", "v3_checksum_as_v2", "old_unicast_checksum never"] {
+    let old = |word: &str| a(&instance(&format!("version 3\n{peers}{word}")));
+    assert_eq!(old("old_unicast_checksum").checksum(false), ChecksumForm::OldUnicast);
+    assert_eq!(old("old_unicast_checksum never").checksum(true), ChecksumForm::Usual);
+    assert_eq!(
+        [true, false].map(|heard| old("").checksum(heard)),
+        [ChecksumForm::OldUnicast, ChecksumForm::Usual]
+    );
+
+    let limited = a(&instance(&format!("{peers}unicast_ttl 64")));
+    assert_eq!((limited.wire.ttl, limited.ttl_of(ip("10.0.0.3"))), (64, (250, 254)));
+    assert_eq!(limited.ttl_of(ip("10.0.0.2")), (0, 255), "who sends with less hears less");
+    let plain = a(&instance(peers));
+    assert_eq!((plain.wire.only_peers, plain.ttl_of(ip("10.0.0.2"))), (true, (255, 255)));
+
+    // keepalived listens to everybody, from anywhere, unless it is told otherwise.
+    let compat = |lines: &str| {
         let reading = compatible(&instance(lines));
-        assert_eq!(reading.config.map(|config| config.instances.len()), Some(1), "{lines}");
+        let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
+        only_instance(config).wire.clone()
+    };
+    let one = "unicast_peer {\n10.0.0.2\n}\n";
+    assert_eq!((compat(one).only_peers, compat(one).min_ttl), (false, 0));
+    assert!(compat(&format!("{one}check_unicast_src")).only_peers);
+    assert!(compat(peers).only_peers, "limits for a peer mean that peers are known");
+
+    let header = a(&instance("authentication {\nauth_type AH\nauth_pass abc\n}"));
+    assert_eq!(header.protection(), Protection::Header(Secret::new(b"abc\0\0\0\0\0".to_vec())));
+    assert_eq!(header.router.auth, Auth::Header);
+    let key = "key 7 hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let windows = [("", 5), ("advert_int 7", 21), ("version 3\nadvert_int 0.1", 5)];
+    for (lines, window) in windows {
+        let signed = a(&instance(&format!("{lines}\nauth_hmac {{\n{key}\n}}")));
+        let Protection::Hmac(hmac) = signed.protection() else { panic!("{lines}") };
+        assert_eq!((hmac.active, hmac.replay), (7, Replay::Time(window)), "{lines}");
+    }
+}
+
+#[test]
+fn a_list_longer_than_an_advert_is_used_to_its_end() {
+    for (first, count, most) in [("10.1", 1_100, 255), ("fe80::", 120, 89)] {
+        let line = |n: u32| match first {
+            "10.1" => format!("10.1.{}.{}", n / 250, n % 250 + 1),
+            _ => format!("fe80::{n:x}"),
+        };
+        let list: Vec<String> = (0..count).map(line).collect();
+        let text = instance("").replace("10.0.0.9", &list.join("\n"));
+        let reading = read_text("test.conf", &text);
+        let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
+        let a = only_instance(config);
+        assert_eq!((a.router.addresses.len(), a.addresses.len()), (most, count as usize));
+        let told = reading.complaints.iter().filter(|complaint| complaint.code == Code::ValueAdjusted);
+        assert_eq!(told.count(), 1, "{}", shown(&reading));
+    }
+}
+
+#[test]
+fn strict_mode_resets_what_the_rfc_does_not_have() {
+    let text = instance(
+        "strict_mode\nstate MASTER\npriority 100\npreempt_delay 5\nlower_prio_no_advert no\nhigher_prio_send_advert\n\
+         garp_lower_prio_repeat 3\naccept\nauthentication {\nauth_type PASS\nauth_pass abc\n}",
+    );
+    let reading = read_text("test.conf", &text);
+    let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
+    let router = &only_instance(config).router;
+    assert_eq!(
+        (router.wish, &router.auth, router.preempt_delay),
+        (Role::Backup, &Auth::None, Duration::ZERO)
+    );
+    assert!(router.lower_prio_no_advert && !router.higher_prio_send_advert);
+    assert_eq!(router.announce.lower_repeat, 0);
+    let told =
+        reading.complaints.iter().filter(|complaint| complaint.message.contains("strict mode")).count();
+    assert_eq!(told, 6, "{}", shown(&reading));
+    // Globally too, and an instance may say no.
+    let global = |lines: &str| accepted(&format!("global_defs {{\nvrrp_strict\n}}\n{}", instance(lines)));
+    assert!(only_instance(&global("priority 255")).router.owner_ignores);
+    assert_eq!(only_instance(&global("priority 255")).router.wish, Role::Master);
+    assert!(!only_instance(&global("strict_mode no")).router.lower_prio_no_advert);
+    for refused in [
+        instance("strict_mode\nno_virtual_ipaddress").replace("10.0.0.9", ""),
+        instance("strict_mode").replace("10.0.0.9", "2001:db8::1"),
+    ] {
+        assert!(read_text("test.conf", &refused).config.is_none());
+        let config = compatible(&refused).config.expect("keepalived goes on");
+        assert!(config.instances.is_empty(), "keepalived leaves the instance out");
     }
 }
 
@@ -335,18 +427,16 @@ fn keys_have_a_length_and_are_not_told() {
     let reading =
         compatible(&block(&format!("key 1 {secret}\nkey 2 file:/etc/key\nactive_key 2\nmode permissive")));
     let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
-    let a = config.idle.values().next().expect("it waits");
+    let a = only_instance(config);
     let hmac = a.hmac.as_ref().expect("keys");
-    assert_eq!(hmac.keys.get(&1), Some(&HmacKey::Bytes(secret.as_bytes().to_vec())));
+    assert_eq!(hmac.keys.get(&1), Some(&HmacKey::Bytes(Secret::new(secret.as_bytes().to_vec()))));
     assert_eq!((hmac.active, hmac.keys.len()), (2, 2));
     assert!(!format!("{a:?}").contains(secret));
     for lines in
         ["key 1 short", "key 1 hex:0g", "", "key 1 file:/k\nactive_key 2", "key 1 file:/a\nkey 2 file:/b"]
     {
         let reading = read_text("test.conf", &block(lines));
-        let survivable =
-            reading.complaints.iter().filter(|complaint| complaint.code != Code::NotSupportedYet);
-        assert!(survivable.count() > 0, "{}", shown(&reading));
+        assert!(reading.config.is_none() && !reading.complaints.is_empty(), "{}", shown(&reading));
     }
 }
 

@@ -426,11 +426,8 @@ impl World {
                     let event = Event::ScriptDone { script, run, outcome };
                     self.later(delay, Happening::Fact { node, life, event });
                 }
-                Effect::Sockets(_)
-                | Effect::Announce(_)
-                | Effect::Watch(_)
-                | Effect::Tell(_)
-                | Effect::Notify(_) => {}
+                // Nothing here comes of the rest: it concerns other machines, programs and people.
+                _ => {}
             }
         }
     }

@@ -29,6 +29,7 @@ use crate::auth::Auth;
 use crate::checksum;
 use crate::datagram::Envelope;
 use crate::error::AdvertError;
+use crate::trailer::{TRAILER, TrailerProof};
 
 /// IP protocol number of VRRP (RFC 9568, 5.1.1.4).
 pub const PROTOCOL: u8 = 112;
@@ -68,13 +69,49 @@ pub struct Advert {
     pub addresses: Vec<IpAddr>,
 }
 
+/// How a checksum is made. Version 2 has one form, version 3 over IPv4 three.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ChecksumForm {
+    /// Version 3 with the pseudo-header, as RFC 5798 and keepalived have it; version 2 without.
+    #[default]
+    Usual,
+    /// Version 3 over IPv4 without the pseudo-header (RFC 9568, 5.2.8; `v3_checksum_as_v2`).
+    Plain,
+    /// Version 3 over IPv4 by unicast with the usual group for a destination in the pseudo-header, as keepalived
+    /// before 1.3.7 made it (`old_unicast_checksum`).
+    OldUnicast,
+}
+
+/// What a payload gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// The advert.
+    pub advert: Advert,
+    /// Which form of the checksum was right.
+    pub checksum: ChecksumForm,
+    /// The signature behind the advert, if there is one.
+    pub trailer: Option<TrailerProof>,
+}
+
 impl Advert {
-    /// Reads the payload of an IP packet of protocol 112. The envelope tells the family of the
-    /// addresses and feeds the checksum's pseudo-header.
+    /// Reads the payload of an IP packet of protocol 112 that ends with the advert: a signature is an error.
+    ///
+    /// # Errors
+    /// As [`Advert::read`].
+    pub fn parse(payload: &[u8], envelope: &Envelope) -> Result<Advert, AdvertError> {
+        let parsed = Advert::read(payload, envelope)?;
+        match parsed.trailer {
+            None => Ok(parsed.advert),
+            Some(_) => Err(AdvertError::Signed { vrid: parsed.advert.vrid }),
+        }
+    }
+
+    /// Reads the payload of an IP packet of protocol 112, with a signature behind it or without. The envelope tells
+    /// the family of the addresses and feeds the checksum's pseudo-header.
     ///
     /// # Errors
     /// One variant per rule that the payload breaks (RFC 3768 and 9568, 7.1); see [`AdvertError`].
-    pub fn parse(payload: &[u8], envelope: &Envelope) -> Result<Advert, AdvertError> {
+    pub fn read(payload: &[u8], envelope: &Envelope) -> Result<Parsed, AdvertError> {
         let header = Header::read(payload)?;
         let vrid = header.vrid;
         let version = match (header.version, envelope.source) {
@@ -85,8 +122,16 @@ impl Advert {
         if header.kind != ADVERTISEMENT {
             return Err(AdvertError::UnknownType { vrid, found: header.kind });
         }
-        let body = Body::read(payload, &header, version, envelope.source.is_ipv4())?;
-        check_sum(payload, &header, version, envelope)?;
+        // Nothing else makes an advert longer by just that much.
+        let signed = payload.len() == header.length(version, envelope.source.is_ipv4()) + TRAILER;
+        let (advert, trailer) = match TrailerProof::split(payload).filter(|_| signed) {
+            Some((advert, trailer)) => (advert, Some(trailer)),
+            None => (payload, None),
+        };
+        let body = Body::read(advert, &header, version, envelope.source.is_ipv4())?;
+        // Over IPv6 it is the transport's checksum, of all that it carries.
+        let covered = if envelope.source.is_ipv4() { advert } else { payload };
+        let checksum = check_sum(covered, &header, version, envelope)?;
         if vrid == 0 {
             return Err(AdvertError::ZeroVrid);
         }
@@ -99,29 +144,49 @@ impl Advert {
                 .ok_or(AdvertError::UnknownAuthentication { vrid, found: header.timing[0] })?,
             Version::V3 => Auth::None,
         };
-        Ok(Advert { version, vrid, priority: header.priority, interval, auth, addresses: body.addresses })
+        let priority = header.priority;
+        let advert = Advert { version, vrid, priority, interval, auth, addresses: body.addresses };
+        Ok(Parsed { advert, checksum, trailer })
     }
 
     /// The payload of the IP packet from `source` to `destination`, which are of one family. Addresses
     /// of the other family are left out, and so is everything after the 255th; the interval is brought
-    /// into the range of the version. In version 3 the checksum covers the pseudo-header, as RFC 5798
-    /// and keepalived have it; receivers that go by RFC 9568 for IPv4 are served by
-    /// [`Advert::emit_without_pseudo_header`].
+    /// into the range of the version.
     pub fn emit(&self, source: IpAddr, destination: IpAddr) -> Vec<u8> {
-        let pseudo = match self.version {
-            Version::V2 => 0,
-            Version::V3 => pseudo_header_sum(source, destination, self.length(source)),
+        self.emit_as(source, destination, ChecksumForm::Usual, None)
+    }
+
+    /// As [`Advert::emit`], with the checksum in another form where there is one, and with a signature behind it.
+    pub fn emit_as(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        form: ChecksumForm,
+        trailer: Option<&[u8; TRAILER]>,
+    ) -> Vec<u8> {
+        let mut bytes = self.emit_for_signing(source);
+        let over_ipv6 = source.is_ipv6();
+        if over_ipv6 {
+            bytes.extend(trailer.into_iter().flatten());
+        }
+        let pseudo = match (self.version, form) {
+            (Version::V2, _) => 0,
+            (Version::V3, ChecksumForm::Plain) if !over_ipv6 => 0,
+            (Version::V3, ChecksumForm::OldUnicast) if !over_ipv6 => {
+                pseudo_header_sum(source, GROUP_V4.into(), bytes.len())
+            }
+            (Version::V3, _) => pseudo_header_sum(source, destination, bytes.len()),
         };
-        self.emit_with(source, pseudo)
+        let checksum = checksum::finish(pseudo + checksum::sum(&bytes));
+        bytes[CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+        if !over_ipv6 {
+            bytes.extend(trailer.into_iter().flatten());
+        }
+        bytes
     }
 
-    /// As [`Advert::emit`], with a version 3 checksum over the VRRP part only (RFC 9568, 5.2.8, IPv4;
-    /// `v3_checksum_as_v2`).
-    pub fn emit_without_pseudo_header(&self, source: Ipv4Addr) -> Vec<u8> {
-        self.emit_with(IpAddr::V4(source), 0)
-    }
-
-    fn emit_with(&self, source: IpAddr, pseudo: u32) -> Vec<u8> {
+    /// The advert's bytes with a checksum of zero.
+    pub(crate) fn emit_for_signing(&self, source: IpAddr) -> Vec<u8> {
         let addresses = || self.addresses_of(source);
         let count = u8::try_from(addresses().count()).expect("at most 255 addresses are taken");
         let version: u8 = match self.version {
@@ -144,8 +209,6 @@ impl Advert {
         if self.version == Version::V2 {
             bytes.extend(self.auth.data());
         }
-        let checksum = checksum::finish(pseudo + checksum::sum(&bytes));
-        bytes[CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
         bytes
     }
 
@@ -204,6 +267,12 @@ impl Header {
         })
     }
 
+    /// Bytes of the whole advert.
+    fn length(&self, version: Version, v4: bool) -> usize {
+        let trailer = if version == Version::V2 { AUTH_LENGTH } else { 0 };
+        HEADER_LENGTH + usize::from(self.count) * address_length(v4) + trailer
+    }
+
     fn interval(&self, version: Version) -> Duration {
         match version {
             Version::V2 => Duration::from_secs(self.timing[1].into()),
@@ -221,10 +290,9 @@ struct Body {
 
 impl Body {
     fn read(payload: &[u8], header: &Header, version: Version, v4: bool) -> Result<Body, AdvertError> {
-        let trailer = if version == Version::V2 { AUTH_LENGTH } else { 0 };
         let size = address_length(v4);
         let end = HEADER_LENGTH + usize::from(header.count) * size;
-        let expected = end + trailer;
+        let expected = header.length(version, v4);
         let wrong = AdvertError::AddressCount {
             vrid: header.vrid,
             count: header.count,
@@ -251,26 +319,31 @@ fn address_length(v4: bool) -> usize {
     if v4 { 4 } else { 16 }
 }
 
-/// Version 2 has one form. Version 3 over IPv4 has two: RFC 5798 and keepalived include the
-/// pseudo-header, RFC 9568 and several vendors do not; both are accepted.
+/// Which form of the checksum is right. Version 2 has one form. Version 3 over IPv4 has two: RFC 5798 and keepalived
+/// include the pseudo-header, RFC 9568 and several vendors do not; and by unicast there is keepalived's old mistake. All
+/// are accepted.
 fn check_sum(
     payload: &[u8],
     header: &Header,
     version: Version,
     envelope: &Envelope,
-) -> Result<(), AdvertError> {
+) -> Result<ChecksumForm, AdvertError> {
     let plain = checksum::sum(payload);
-    let with_pseudo = plain + pseudo_header_sum(envelope.source, envelope.destination, payload.len());
-    let (ours, right) = match (version, envelope.source) {
-        (Version::V2, _) => (plain, checksum::holds(plain)),
-        (Version::V3, IpAddr::V6(_)) => (with_pseudo, checksum::holds(with_pseudo)),
-        (Version::V3, IpAddr::V4(_)) => (with_pseudo, checksum::holds(with_pseudo) || checksum::holds(plain)),
-    };
-    if right {
-        return Ok(());
+    let with = |destination| plain + pseudo_header_sum(envelope.source, destination, payload.len());
+    let usual = if version == Version::V2 { plain } else { with(envelope.destination) };
+    if checksum::holds(usual) {
+        return Ok(ChecksumForm::Usual);
+    }
+    if version == Version::V3 && envelope.source.is_ipv4() {
+        if checksum::holds(plain) {
+            return Ok(ChecksumForm::Plain);
+        }
+        if !envelope.is_multicast() && checksum::holds(with(GROUP_V4.into())) {
+            return Ok(ChecksumForm::OldUnicast);
+        }
     }
     // Taking a word out of a one's complement sum is adding its complement.
-    let expected = checksum::finish(ours + u32::from(!header.checksum));
+    let expected = checksum::finish(usual + u32::from(!header.checksum));
     Err(AdvertError::Checksum { vrid: header.vrid, found: header.checksum, expected })
 }
 

@@ -14,6 +14,8 @@ pub enum Auth {
     None,
     /// Type 1: a password of up to eight bytes, filled up with zeros (RFC 2338, 5.3.6).
     Password([u8; 8]),
+    /// Type 2: an authentication header stands before the advert (RFC 2338, 5.3.6), see `header.rs`.
+    Header,
 }
 
 /// Type of an [`Auth`].
@@ -23,6 +25,8 @@ pub enum AuthKind {
     None,
     /// `auth_type PASS`.
     Password,
+    /// `auth_type AH`.
+    Header,
 }
 
 impl Auth {
@@ -40,6 +44,7 @@ impl Auth {
         match self {
             Auth::None => AuthKind::None,
             Auth::Password(_) => AuthKind::Password,
+            Auth::Header => AuthKind::Header,
         }
     }
 
@@ -48,13 +53,14 @@ impl Auth {
         match self {
             Auth::None => 0,
             Auth::Password(_) => 1,
+            Auth::Header => 2,
         }
     }
 
     /// The authentication data on the wire.
     pub(crate) fn data(&self) -> [u8; 8] {
         match self {
-            Auth::None => [0; 8],
+            Auth::None | Auth::Header => [0; 8],
             Auth::Password(password) => *password,
         }
     }
@@ -65,6 +71,7 @@ impl Auth {
         match kind {
             0 => Some(Auth::None),
             1 => Some(Auth::Password(data)),
+            2 => Some(Auth::Header),
             _ => None,
         }
     }
@@ -76,6 +83,7 @@ impl fmt::Debug for Auth {
         f.write_str(match self {
             Auth::None => "None",
             Auth::Password(_) => "Password(…)",
+            Auth::Header => "Header",
         })
     }
 }

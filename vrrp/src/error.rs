@@ -72,7 +72,7 @@ pub enum AdvertError {
         expected: u16,
     },
     /// An authentication type that is not known.
-    #[error("authentication type {found}; 0 (none) and 1 (password) are known")]
+    #[error("authentication type {found}; 0 (none), 1 (password) and 2 (header) are known")]
     UnknownAuthentication {
         /// VRID of the packet.
         vrid: u8,
@@ -110,6 +110,84 @@ pub enum AdvertError {
         vrid: u8,
         /// TTL or hop limit found.
         found: u8,
+    },
+    /// A unicast advert from further away, or nearer, than that peer's adverts are to come from.
+    #[error(
+        "TTL {found}, {min} to {max} expected: give this peer `min_ttl` or `max_ttl` if it is that far away"
+    )]
+    PeerTtl {
+        /// VRID of the packet.
+        vrid: u8,
+        /// TTL or hop limit found.
+        found: u8,
+        /// The least allowed.
+        min: u8,
+        /// The most allowed.
+        max: u8,
+    },
+    /// The checksum of keepalived before 1.3.7, where `old_unicast_checksum never` forbids it.
+    #[error("checksum as keepalived before 1.3.7 made it, which `old_unicast_checksum never` forbids")]
+    OldChecksum {
+        /// VRID of the packet.
+        vrid: u8,
+    },
+    /// The check value of the authentication header is not what our password gives.
+    #[error("wrong check value in the authentication header: give both routers the same auth_pass")]
+    WrongHeader {
+        /// VRID of the packet.
+        vrid: u8,
+    },
+    /// A signature, and no `auth_hmac` here.
+    #[error("the advert is signed: configure the same auth_hmac here (mode receive-only to begin with)")]
+    Signed {
+        /// VRID of the packet.
+        vrid: u8,
+    },
+    /// No signature, and `mode enforce` here.
+    #[error(
+        "the advert is not signed: configure the same auth_hmac on the sender, or `mode permissive` here"
+    )]
+    Unsigned {
+        /// VRID of the packet.
+        vrid: u8,
+    },
+    /// A signature of a kind that is not known.
+    #[error("a signature of an unknown kind; HMAC-SHA256 (1) is known")]
+    MalformedSignature {
+        /// VRID of the packet.
+        vrid: u8,
+    },
+    /// A signature from another time.
+    #[error("signed {age} s ago by the sender's clock, {window} s at most are allowed: set both clocks")]
+    StaleSignature {
+        /// VRID of the packet.
+        vrid: u8,
+        /// Seconds; negative when the sender's clock is ahead of ours.
+        age: i64,
+        /// `time_window`, seconds.
+        window: u16,
+    },
+    /// A signature by a key that is not here.
+    #[error("signed with key {key}, which is not in `auth_hmac` here")]
+    UnknownKey {
+        /// VRID of the packet.
+        vrid: u8,
+        /// Number of the key.
+        key: u8,
+    },
+    /// A signature that is wrong.
+    #[error("wrong signature: give both routers the same key {key}, or somebody forges adverts")]
+    WrongSignature {
+        /// VRID of the packet.
+        vrid: u8,
+        /// Number of the key.
+        key: u8,
+    },
+    /// An advert that was there before, or an older one.
+    #[error("a repeated or late advert: its sequence number is not above the last one")]
+    Replayed {
+        /// VRID of the packet.
+        vrid: u8,
     },
     /// One side has a password and the other has none.
     #[error("authentication {found:?}, {expected:?} expected: give both routers the same auth_type")]
@@ -162,6 +240,18 @@ pub enum ErrorKind {
     Authentication,
     /// An interval of zero, or (version 2) another one than ours.
     Interval,
+    /// `auth_hmac`: no signature where there must be one.
+    SignatureMissing,
+    /// `auth_hmac`: a signature of an unknown kind.
+    SignatureMalformed,
+    /// `auth_hmac`: a signature from another time.
+    SignatureStale,
+    /// `auth_hmac`: a signature by a key that is not here.
+    SignatureUnknownKey,
+    /// `auth_hmac`: a wrong signature.
+    SignatureInvalid,
+    /// `auth_hmac` and `auth_type AH`: an advert that was there before.
+    Replay,
 }
 
 impl AdvertError {
@@ -173,12 +263,20 @@ impl AdvertError {
             AdvertError::UnknownType { .. } => ErrorKind::Type,
             AdvertError::ZeroVrid | AdvertError::WrongVrid { .. } => ErrorKind::Vrid,
             AdvertError::AddressCount { .. } => ErrorKind::AddressCount,
-            AdvertError::Checksum { .. } => ErrorKind::Checksum,
+            AdvertError::Checksum { .. } | AdvertError::OldChecksum { .. } => ErrorKind::Checksum,
             AdvertError::UnknownAuthentication { .. }
             | AdvertError::WrongAuthentication { .. }
-            | AdvertError::WrongPassword { .. } => ErrorKind::Authentication,
+            | AdvertError::WrongPassword { .. }
+            | AdvertError::WrongHeader { .. }
+            | AdvertError::Signed { .. } => ErrorKind::Authentication,
             AdvertError::ZeroInterval { .. } | AdvertError::WrongInterval { .. } => ErrorKind::Interval,
-            AdvertError::WrongTtl { .. } => ErrorKind::Ttl,
+            AdvertError::WrongTtl { .. } | AdvertError::PeerTtl { .. } => ErrorKind::Ttl,
+            AdvertError::Unsigned { .. } => ErrorKind::SignatureMissing,
+            AdvertError::MalformedSignature { .. } => ErrorKind::SignatureMalformed,
+            AdvertError::StaleSignature { .. } => ErrorKind::SignatureStale,
+            AdvertError::UnknownKey { .. } => ErrorKind::SignatureUnknownKey,
+            AdvertError::WrongSignature { .. } => ErrorKind::SignatureInvalid,
+            AdvertError::Replayed { .. } => ErrorKind::Replay,
         }
     }
 
@@ -197,7 +295,17 @@ impl AdvertError {
             | AdvertError::WrongTtl { vrid, .. }
             | AdvertError::WrongAuthentication { vrid, .. }
             | AdvertError::WrongPassword { vrid }
-            | AdvertError::WrongInterval { vrid, .. } => Some(*vrid),
+            | AdvertError::WrongInterval { vrid, .. }
+            | AdvertError::PeerTtl { vrid, .. }
+            | AdvertError::OldChecksum { vrid }
+            | AdvertError::WrongHeader { vrid }
+            | AdvertError::Signed { vrid }
+            | AdvertError::Unsigned { vrid }
+            | AdvertError::MalformedSignature { vrid }
+            | AdvertError::StaleSignature { vrid, .. }
+            | AdvertError::UnknownKey { vrid, .. }
+            | AdvertError::WrongSignature { vrid, .. }
+            | AdvertError::Replayed { vrid } => Some(*vrid),
         }
     }
 }

@@ -13,28 +13,38 @@
 pub mod address;
 pub mod advert;
 pub mod auth;
+pub mod bfd;
 mod checksum;
 pub mod datagram;
 pub mod election;
 pub mod error;
 pub mod group;
+pub mod guard;
+pub mod header;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod link;
 pub mod router;
+pub mod secret;
 pub mod settings;
 mod stage;
 pub mod state;
 pub mod track;
+pub mod trailer;
 mod words;
 
 pub use address::{AddressKey, AddressLevel, AddressOperation, AddressReport, AddressSettings, Wanted};
-pub use advert::{Advert, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Version};
+pub use advert::{
+    Advert, ChecksumForm, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Version,
+};
 pub use auth::{Auth, AuthKind};
 pub use datagram::{Envelope, datagram_v4, split_v4};
 pub use error::{AdvertError, ErrorKind};
+pub use guard::{Guard, HmacSettings, Mode, Proof, Protection, Reception, Replay, Seal};
+pub use header::{PROTOCOL_HEADER, header_datagram_v4, split_header_v4};
 pub use link::{Link, LinkAddress, Links};
 pub use router::Router;
+pub use secret::Secret;
 pub use settings::{AnnounceSettings, Role, Settings};
 pub use state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
 pub use track::Weight;

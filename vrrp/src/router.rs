@@ -57,7 +57,7 @@ impl Router {
     pub fn new(settings: Settings) -> Router {
         Router {
             settings: settings.normalized(),
-            stage: Stage::Initialize,
+            stage: Stage::Initialize(None),
             faults: BTreeSet::new(),
             source: None,
             weight: 0,
@@ -73,7 +73,7 @@ impl Router {
     /// as a backup that waits for one interval and skew only, every other as a backup. With faults it
     /// begins in [`State::Fault`]. Has no effect on a router that is running.
     pub fn handle_start(&mut self, now: Instant) {
-        if !matches!(self.stage, Stage::Initialize | Stage::Stopped) {
+        if !matches!(self.stage, Stage::Initialize(_) | Stage::Stopped) {
             return;
         }
         if !self.faults.is_empty() {
@@ -87,12 +87,10 @@ impl Router {
         }
     }
 
-    /// Begins as master at once, in the place of another program on this host that is master now. With faults, or once it
-    /// runs, it is like [`Router::handle_start`].
-    pub fn handle_take_over(&mut self, now: Instant) {
-        match self.stage {
-            Stage::Initialize if self.faults.is_empty() => self.enter_master(Cause::Started, now),
-            _ => self.handle_start(now),
+    /// Plans the start for later (`vrrp_startup_delay`): until then the router neither speaks nor listens.
+    pub fn handle_start_at(&mut self, at: Instant) {
+        if matches!(self.stage, Stage::Initialize(_)) {
+            self.stage = Stage::Initialize(Some(at));
         }
     }
 
@@ -101,7 +99,7 @@ impl Router {
     pub fn handle_faults(&mut self, faults: &BTreeSet<Fault>, now: Instant) {
         self.faults.clone_from(faults);
         match self.stage {
-            Stage::Initialize | Stage::Stopped => {}
+            Stage::Initialize(_) | Stage::Stopped => {}
             Stage::Fault if self.faults.is_empty() => {
                 self.enter_backup(Backup::new(now, Wait::MasterDown), Cause::FaultsCleared, now);
             }
@@ -135,6 +133,11 @@ impl Router {
         self.reject(None, error);
     }
 
+    /// The same with its sender known: what was wrong was found out after it had been read.
+    pub fn handle_rejection(&mut self, source: IpAddr, error: &AdvertError) {
+        self.reject(Some(source), error);
+    }
+
     /// Does everything that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &self.stage {
@@ -145,7 +148,8 @@ impl Router {
                 }
             }
             Stage::Master(_) => self.master_timeout(now),
-            Stage::Initialize | Stage::Fault | Stage::Stopped => {}
+            Stage::Initialize(Some(start)) if *start <= now => self.handle_start(now),
+            Stage::Initialize(_) | Stage::Fault | Stage::Stopped => {}
         }
     }
 
@@ -182,7 +186,7 @@ impl Router {
                     self.announce(self.settings.announce.repeat);
                 }
             }
-            Stage::Initialize | Stage::Fault | Stage::Stopped => {}
+            Stage::Initialize(_) | Stage::Fault | Stage::Stopped => {}
         }
     }
 
@@ -208,7 +212,8 @@ impl Router {
                 Some((backup.deadline(&self.settings, self.effective_priority()), Reason::MasterDown))
             }
             Stage::Master(master) => Some(master.deadline()),
-            Stage::Initialize | Stage::Fault | Stage::Stopped => None,
+            Stage::Initialize(Some(start)) => Some((*start, Reason::Start)),
+            Stage::Initialize(None) | Stage::Fault | Stage::Stopped => None,
         }
     }
 
@@ -249,7 +254,7 @@ impl Router {
         let heard = match &self.stage {
             Stage::Backup(backup) => backup.heard.map(|(heard, _)| heard),
             Stage::Master(master) => master.rival.map(|rival| rival.heard),
-            Stage::Initialize | Stage::Fault | Stage::Stopped => None,
+            Stage::Initialize(_) | Stage::Fault | Stage::Stopped => None,
         };
         heard.map(|heard| (heard.source, heard.priority))
     }
@@ -312,6 +317,13 @@ impl Router {
 
     fn master_timeout(&mut self, now: Instant) {
         let announce = self.settings.announce;
+        if let (Stage::Master(master), Some(priority), false) =
+            (&self.stage, self.settings.expired_backup, self.settings.preempt)
+            && master.is_outlived(&self.settings, priority, now)
+        {
+            self.enter_backup(Backup::new(now, Wait::MasterDown), Cause::HeldUp, now);
+            return;
+        }
         while let Stage::Master(master) = &mut self.stage {
             let (deadline, reason) = master.deadline();
             if deadline > now {
@@ -338,7 +350,9 @@ impl Router {
                     master.elsewhere = announce.elsewhere.map(|every| next(deadline, every, now));
                     self.outputs.push_back(Output::AnnounceElsewhere);
                 }
-                Reason::MasterDown => unreachable!("a master waits for no master"),
+                Reason::MasterDown | Reason::Start => {
+                    unreachable!("a master waits for no master and no start")
+                }
             }
         }
     }

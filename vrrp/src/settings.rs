@@ -37,6 +37,11 @@ pub struct Settings {
     pub lower_prio_no_advert: bool,
     /// `higher_prio_send_advert`: as master, send one last advert before yielding.
     pub higher_prio_send_advert: bool,
+    /// `owner_ignore_adverts`: the owner listens to nobody.
+    pub owner_ignores: bool,
+    /// `timer_expired_backup`, 1..=254: a master with `nopreempt` that was held up for so long that a backup of this
+    /// priority took over becomes backup, even if it hears nobody.
+    pub expired_backup: Option<u8>,
 }
 
 /// `state`: how a router wishes to begin.
@@ -85,6 +90,8 @@ impl Settings {
             announce: AnnounceSettings::default(),
             lower_prio_no_advert: false,
             higher_prio_send_advert: false,
+            owner_ignores: false,
+            expired_backup: None,
         }
     }
 

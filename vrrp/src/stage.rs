@@ -10,7 +10,8 @@ use crate::state::{Cause, Reason, State};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
-    Initialize,
+    /// Not started; where a start is planned, when.
+    Initialize(Option<Instant>),
     Backup(Backup),
     Master(Master),
     Fault,
@@ -20,7 +21,7 @@ pub(crate) enum Stage {
 impl Stage {
     pub(crate) fn state(&self) -> State {
         match self {
-            Stage::Initialize => State::Initialize,
+            Stage::Initialize(_) => State::Initialize,
             Stage::Backup(_) => State::Backup,
             Stage::Master(_) => State::Master,
             Stage::Fault => State::Fault,
@@ -163,6 +164,14 @@ impl Master {
 
     pub(crate) fn plan_lower_announce(&mut self, now: Instant, settings: &Settings) {
         self.lower_announce = later(now, settings.announce.lower_delay);
+    }
+
+    /// Whether by now a backup of this priority has rightly taken over, because the advert that was due is late by
+    /// that much: the process was stopped, or the machine slept.
+    pub(crate) fn is_outlived(&self, settings: &Settings, priority: u8, now: Instant) -> bool {
+        let Settings { version, interval, down_timer_adverts, .. } = *settings;
+        let patience = master_down(version, priority, interval, down_timer_adverts);
+        now > self.next_advert + patience.saturating_sub(interval)
     }
 
     /// The earliest deadline; an advert comes before anything else that is due.

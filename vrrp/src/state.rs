@@ -113,6 +113,15 @@ pub enum Cause {
         /// Its name.
         member: String,
     },
+    /// This process was held up for so long that the other router took over, as it should.
+    Succeeded {
+        /// Its address.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// This process was held up for so long that somebody must have taken over (`timer_expired_backup`).
+    HeldUp,
     /// These faults were found.
     Faults(Vec<Fault>),
     /// The last fault is gone.
@@ -193,6 +202,8 @@ impl Note {
 pub enum Reason {
     /// Master: the next advert is due.
     Advert,
+    /// Not started: the wait before the start is over.
+    Start,
     /// Backup: without a word from the master until then, take over.
     MasterDown,
     /// Master: the second burst after becoming master.

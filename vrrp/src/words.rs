@@ -53,6 +53,10 @@ impl fmt::Display for Cause {
             }
             Cause::OwnerConflict { source } => write!(f, "{source} claims to own the addresses too"),
             Cause::Sibling { member } => write!(f, "{member} of the same sync group is master no more"),
+            Cause::Succeeded { source, priority } => {
+                write!(f, "this process was held up, and {source} (priority {priority}) has taken over")
+            }
+            Cause::HeldUp => f.write_str("this process was held up for longer than a backup waits"),
             Cause::Faults(faults) => {
                 let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&words.join("; "))
@@ -113,6 +117,12 @@ impl fmt::Display for ErrorKind {
             ErrorKind::AddressList => "address_list",
             ErrorKind::Authentication => "authentication",
             ErrorKind::Interval => "interval",
+            ErrorKind::SignatureMissing => "signature_missing",
+            ErrorKind::SignatureMalformed => "signature_malformed",
+            ErrorKind::SignatureStale => "signature_stale",
+            ErrorKind::SignatureUnknownKey => "signature_unknown_key",
+            ErrorKind::SignatureInvalid => "signature_invalid",
+            ErrorKind::Replay => "replay",
         })
     }
 }
@@ -138,7 +148,7 @@ impl Counters {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [ErrorKind; 10] = [
+    pub const ALL: [ErrorKind; 16] = [
         ErrorKind::Length,
         ErrorKind::Version,
         ErrorKind::Type,
@@ -149,5 +159,11 @@ impl ErrorKind {
         ErrorKind::AddressList,
         ErrorKind::Authentication,
         ErrorKind::Interval,
+        ErrorKind::SignatureMissing,
+        ErrorKind::SignatureMalformed,
+        ErrorKind::SignatureStale,
+        ErrorKind::SignatureUnknownKey,
+        ErrorKind::SignatureInvalid,
+        ErrorKind::Replay,
     ];
 }

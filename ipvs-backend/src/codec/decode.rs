@@ -11,6 +11,7 @@ use super::wire::ServiceWire;
 use crate::kernel::Errno;
 use crate::key::{DestinationKey, Family, Protocol, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, ServiceSettings};
+use crate::sync::{SyncRole, SyncSettings};
 
 /// Bytes that are no message, or a message that lacks something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,6 +162,37 @@ pub fn decode_destination(
         lower: number(IPVS_DEST_ATTR_L_THRESH).unwrap_or(0),
     };
     Ok(Some((key, settings)))
+}
+
+/// One connection synchronisation daemon of a dump; `None` for one of a role that this crate has no word for. Kernels
+/// before 4.3 tell neither lengths nor groups: these are the defaults.
+pub fn decode_daemon(item: &[u8]) -> Result<Option<(SyncRole, SyncSettings)>, Malformed> {
+    let attributes = find(item, IPVS_CMD_ATTR_DAEMON).ok_or(Malformed("answer without a sync daemon"))?;
+    let number = |kind| find(attributes, kind).and_then(number32);
+    let role = match number(IPVS_DAEMON_ATTR_STATE).ok_or(Malformed("sync daemon without a state"))? {
+        IP_VS_STATE_MASTER => SyncRole::Master,
+        IP_VS_STATE_BACKUP => SyncRole::Backup,
+        _ => return Ok(None),
+    };
+    let interface = find(attributes, IPVS_DAEMON_ATTR_MCAST_IFN).and_then(text);
+    let id = number(IPVS_DAEMON_ATTR_SYNC_ID).ok_or(Malformed("sync daemon without an id"))?;
+    let group = |kind, family| find(attributes, kind).and_then(|bytes| address(bytes, family));
+    let default = SyncSettings::new(interface.ok_or(Malformed("sync daemon without an interface"))?, 0);
+    Ok(Some((
+        role,
+        SyncSettings {
+            id: u8::try_from(id).unwrap_or(u8::MAX),
+            max_length: find(attributes, IPVS_DAEMON_ATTR_SYNC_MAXLEN).and_then(number16),
+            port: find(attributes, IPVS_DAEMON_ATTR_MCAST_PORT).and_then(number16).unwrap_or(default.port),
+            ttl: find(attributes, IPVS_DAEMON_ATTR_MCAST_TTL)
+                .and_then(|bytes| bytes.first().copied())
+                .unwrap_or(default.ttl),
+            group: group(IPVS_DAEMON_ATTR_MCAST_GROUP, Family::V4)
+                .or(group(IPVS_DAEMON_ATTR_MCAST_GROUP6, Family::V6))
+                .unwrap_or(default.group),
+            ..default
+        },
+    )))
 }
 
 fn split_message(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {

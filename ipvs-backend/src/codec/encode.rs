@@ -11,6 +11,7 @@ use super::wire::{ServiceWire, family_number, forwarding_number, protocol_number
 use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, ServiceSettings};
 use crate::operation::Operation;
+use crate::sync::{SyncChange, SyncRole};
 
 /// What can be asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub enum Request<'a> {
     Service(ServiceKey),
     /// The real servers of one service; none when there is no such service.
     Destinations(ServiceKey),
+    /// The connection synchronisation daemons.
+    Daemons,
+    /// Starts or stops one of them.
+    Daemon(&'a SyncChange),
     /// A change. Unless `acknowledge` is set the kernel answers only when it refuses.
     Change {
         /// The change.
@@ -43,6 +48,14 @@ pub fn request(buffer: &mut Vec<u8>, family: u16, sequence: u32, request: Reques
         Request::Services => (family, NLM_F_DUMP, IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION),
         Request::Service(_) => (family, NLM_F_ACK, IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION),
         Request::Destinations(_) => (family, NLM_F_DUMP, IPVS_CMD_GET_DEST, IPVS_GENL_VERSION),
+        Request::Daemons => (family, NLM_F_DUMP, IPVS_CMD_GET_DAEMON, IPVS_GENL_VERSION),
+        Request::Daemon(change) => {
+            let command = match change {
+                SyncChange::Start(..) => IPVS_CMD_NEW_DAEMON,
+                SyncChange::Stop(_) => IPVS_CMD_DEL_DAEMON,
+            };
+            (family, NLM_F_ACK, command, IPVS_GENL_VERSION)
+        }
         Request::Change { operation, acknowledge } => {
             (family, if acknowledge { NLM_F_ACK } else { 0 }, command_of(operation), IPVS_GENL_VERSION)
         }
@@ -57,7 +70,8 @@ pub fn request(buffer: &mut Vec<u8>, family: u16, sequence: u32, request: Reques
     debug_assert_eq!(buffer.len(), start + HEADER + GENERIC_HEADER);
     match request {
         Request::Family => attribute(buffer, CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME),
-        Request::Info | Request::Services => {}
+        Request::Info | Request::Services | Request::Daemons => {}
+        Request::Daemon(of) => daemon(buffer, of),
         Request::Service(key) | Request::Destinations(key) => service(buffer, &key, None),
         Request::Change { operation, .. } => change(buffer, operation),
     }
@@ -137,6 +151,30 @@ fn destination(buffer: &mut Vec<u8>, key: &DestinationKey, settings: Option<&Des
         attribute(buffer, IPVS_DEST_ATTR_WEIGHT, &settings.weight.to_ne_bytes());
         attribute(buffer, IPVS_DEST_ATTR_U_THRESH, &settings.upper.to_ne_bytes());
         attribute(buffer, IPVS_DEST_ATTR_L_THRESH, &settings.lower.to_ne_bytes());
+    });
+}
+
+fn daemon(buffer: &mut Vec<u8>, change: &SyncChange) {
+    let (SyncChange::Start(role, _) | SyncChange::Stop(role)) = change;
+    nested(buffer, IPVS_CMD_ATTR_DAEMON, |buffer| {
+        let state = match role {
+            SyncRole::Master => IP_VS_STATE_MASTER,
+            SyncRole::Backup => IP_VS_STATE_BACKUP,
+        };
+        attribute(buffer, IPVS_DAEMON_ATTR_STATE, &state.to_ne_bytes());
+        let SyncChange::Start(_, settings) = change else { return };
+        name(buffer, IPVS_DAEMON_ATTR_MCAST_IFN, &settings.interface);
+        attribute(buffer, IPVS_DAEMON_ATTR_SYNC_ID, &u32::from(settings.id).to_ne_bytes());
+        if let Some(length) = settings.max_length {
+            attribute(buffer, IPVS_DAEMON_ATTR_SYNC_MAXLEN, &length.to_ne_bytes());
+        }
+        match settings.group {
+            IpAddr::V4(group) => attribute(buffer, IPVS_DAEMON_ATTR_MCAST_GROUP, &group.octets()),
+            IpAddr::V6(group) => attribute(buffer, IPVS_DAEMON_ATTR_MCAST_GROUP6, &group.octets()),
+        }
+        // In the host's byte order, other than the ports of services.
+        attribute(buffer, IPVS_DAEMON_ATTR_MCAST_PORT, &settings.port.to_ne_bytes());
+        attribute(buffer, IPVS_DAEMON_ATTR_MCAST_TTL, &[settings.ttl]);
     });
 }
 

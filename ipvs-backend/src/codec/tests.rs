@@ -328,3 +328,64 @@ fn decode_all(item: &[u8]) {
     let _ = decode_service(item);
     let _ = decode_destination(item, crate::Family::V6);
 }
+
+mod daemons {
+    //! The connection synchronisation daemons.
+
+    use super::super::*;
+    use crate::sync::{SyncChange, SyncRole, SyncSettings};
+
+    fn bytes(request: Request<'_>) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        super::super::request(&mut buffer, 0x1d, 7, request);
+        buffer
+    }
+
+    /// What the kernel tells of a daemon has the attributes that start one.
+    #[test]
+    fn a_daemon_is_read_back_as_it_was_asked_for() {
+        let plain = SyncSettings { max_length: Some(1400), ..SyncSettings::new("eth0", 51) };
+        let odd = SyncSettings { port: 9000, ttl: 9, group: "ff05::51".parse().unwrap(), ..plain.clone() };
+        for settings in [plain, odd] {
+            for role in [SyncRole::Master, SyncRole::Backup] {
+                let message = bytes(Request::Daemon(&SyncChange::Start(role, settings.clone())));
+                assert_eq!(decode_daemon(&message[20..]), Ok(Some((role, settings.clone()))));
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn a_start_and_a_stop_byte_by_byte() {
+        let settings = SyncSettings { ttl: 3, ..SyncSettings::new("eth1", 5) };
+        let start = bytes(Request::Daemon(&SyncChange::Start(SyncRole::Master, settings)));
+        #[rustfmt::skip]
+        let expected = [
+            84, 0, 0, 0, 0x1d, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0, // header: request, acknowledged
+            9, 1, 0, 0,                                         // IPVS_CMD_NEW_DAEMON
+            64, 0, 3, 0x80,                                     // IPVS_CMD_ATTR_DAEMON, nested
+            8, 0, 1, 0, 1, 0, 0, 0,                             // state: master
+            9, 0, 2, 0, b'e', b't', b'h', b'1', 0, 0, 0, 0,     // interface
+            8, 0, 3, 0, 5, 0, 0, 0,                             // id
+            8, 0, 5, 0, 224, 0, 0, 81,                          // group, in network order
+            6, 0, 7, 0, 0x90, 0x22, 0, 0,                       // port 8848, in the host's order
+            5, 0, 8, 0, 3, 0, 0, 0,                             // time to live
+        ];
+        let length = u32::from_ne_bytes(start[..4].try_into().unwrap());
+        assert_eq!(usize::try_from(length).unwrap(), start.len());
+        assert_eq!(start[4..20], expected[4..20]);
+        assert_eq!(start[24..], expected[24..]);
+        let stop = bytes(Request::Daemon(&SyncChange::Stop(SyncRole::Backup)));
+        assert_eq!(stop[16..], [10, 1, 0, 0, 12, 0, 3, 0x80, 8, 0, 1, 0, 2, 0, 0, 0]);
+        let list = bytes(Request::Daemons);
+        assert_eq!((list.len(), list[16]), (20, 11));
+    }
+
+    #[test]
+    fn what_is_no_daemon_is_refused() {
+        assert!(decode_daemon(&[]).is_err());
+        assert!(decode_daemon(&[4, 0, 3, 0x80]).is_err());
+        let other = [12, 0, 3, 0x80, 8, 0, 1, 0, 9, 0, 0, 0];
+        assert_eq!(decode_daemon(&other), Ok(None));
+    }
+}

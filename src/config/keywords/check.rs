@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("host", &[SmtpCheck], Block("", SmtpHost), NOT_YET, "Older way to say where to connect to."),
     key("type", &[DnsCheck], OneOf(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), NOT_YET, "The type of record to ask for.").by_default("SOA"),
     key("name", &[DnsCheck], Word("a domain name"), NOT_YET, "The name to ask for; the root by default.").by_default(". (the root)"),
-    key("name", &[BfdCheck], Word("a bfd_instance"), NOT_YET, "The neighbour that must be up."),
+    key("name", &[BfdCheck], Word("a bfd_instance"), Works, "The neighbour that must be up."),
     key("misc_path", &[MiscCheck], Word("a command, in quotes if it has arguments"), NOT_YET, "The command."),
     key("misc_timeout", &[MiscCheck], Whole(0, 4_294), NOT_YET, "How long the command may take.").by_default("as `delay_loop`"),
     key("misc_dynamic", &[MiscCheck], Flag, NOT_YET, "The exit status sets the weight.").by_default("off"),

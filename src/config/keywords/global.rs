@@ -2,7 +2,7 @@
 
 use super::Form::{Address, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::Global;
-use super::Status::{Accepted, NotYet, Obsolete, Refused, SameAs, Works};
+use super::Status::{Accepted, NotYet, Obsolete, SameAs, Works};
 use super::{ANY, DIRECTORD, Keyword, SECOND, key};
 
 const WITH_ADVERTS: &str =
@@ -12,7 +12,6 @@ const NO_DUMPS: &str = "ask for the state with `directord status`";
 /// What 32 bits of microseconds hold.
 const LONGEST: u64 = u32::MAX as u64;
 const NO_SNMP: &str = "there is no SNMP agent yet";
-const WIRE: &str = "adverts would look different from what the other directors expect";
 const BUFFERS: &str = "buffers grow by themselves and lost messages are made up for";
 
 #[rustfmt::skip]
@@ -54,8 +53,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("checker_log_all_failures", &[Global], Switch, NotYet("the log tells when the verdict on a server changes"), "Log each failed attempt.").by_default("off"),
 
     key("vrrp_version", &[Global], Whole(2, 3), Works, "Version of the protocol for instances that name none.").by_default("2"),
-    key("vrrp_mcast_group4", &[Global], Address, Works, "The IPv4 group that adverts go to; only 224.0.0.18 so far.").by_default("224.0.0.18"),
-    key("vrrp_mcast_group6", &[Global], Address, Works, "The IPv6 group that adverts go to; only ff02::12 so far.").by_default("ff02::12"),
+    key("vrrp_mcast_group4", &[Global], Address, Works, "The IPv4 group that adverts go to.").by_default("224.0.0.18"),
+    key("vrrp_mcast_group6", &[Global], Address, Works, "The IPv6 group that adverts go to.").by_default("ff02::12"),
     key("vrrp_garp_master_delay", &[Global], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 5 by default, 0 for none.").by_default("5"),
     key("vrrp_garp_master_repeat", &[Global], Whole(1, 1_000), Works, "Messages in a burst.").by_default("5"),
     key("vrrp_garp_master_refresh", &[Global], Whole(0, u32::MAX as i64), Works, "Seconds between refreshing bursts while master; 0, the default, for none.").by_default("0"),
@@ -70,12 +69,12 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_down_timer_adverts", &[Global], Whole(1, 100), Works, "Adverts that may be missed before a backup takes over.").by_default("3"),
     key("vrrp_lower_prio_no_advert", &[Global], Switch, Works, "As master, do not answer an advert of lower priority.").by_default("off"),
     key("vrrp_higher_prio_send_advert", &[Global], Switch, Works, "As master, send one last advert before yielding.").by_default("off"),
-    key("vrrp_check_unicast_src", &[Global], Flag, Accepted("only peers are ever listened to"), "Drop adverts from addresses that are no peers.").by_default("off"),
+    key("vrrp_check_unicast_src", &[Global], Flag, Works, "Drop unicast adverts from addresses that are no peers; without `compat` that is always so.").by_default("off"),
     key("vrrp_skip_check_adv_addr", &[Global], Flag, Accepted("another address list in an advert is told, and does not make it invalid"), "Compare the addresses in adverts less often.").by_default("off"),
-    key("vrrp_strict", &[Global], Flag, NotYet("the RFC's rules are not enforced, and virtual addresses do answer"), "Keep strictly to the RFC.").by_default("off"),
-    key("vrrp_owner_ignore_adverts", &[Global], Switch, NotYet("the owner listens to others"), "The owner of the addresses listens to nobody.").by_default("off").since("2.3.3"),
-    key("v3_checksum_as_v2", &[Global], Switch, Refused(WIRE), "Version 3 checksum without the pseudo-header.").by_default("off").since("2.2.8"),
-    key("vrrp_startup_delay", &[Global], Seconds(0, LONGEST), NotYet("instances begin at once"), "How long instances wait after the start.").by_default("0"),
+    key("vrrp_strict", &[Global], Flag, Works, "Keep strictly to the RFC.").by_default("off"),
+    key("vrrp_owner_ignore_adverts", &[Global], Switch, Works, "The owner of the addresses listens to nobody.").by_default("off").since("2.3.3"),
+    key("v3_checksum_as_v2", &[Global], Switch, Works, "Version 3 checksum without the pseudo-header.").by_default("off").since("2.2.8"),
+    key("vrrp_startup_delay", &[Global], Seconds(0, LONGEST), Works, "How long instances wait after the start.").by_default("0"),
     key("vrrp_delay_after_boot", &[Global], Seconds(0, LONGEST), NotYet("instances begin at once"), "How long instances wait after the system booted.").by_default("0").since("2.4.0"),
     key("log_unknown_vrids", &[Global], Flag, NotYet("such adverts are not logged"), "Log adverts of routers that are not configured.").by_default("off"),
     key("vmac_prefix", &[Global], Word("a name"), NotYet("there are no virtual MAC interfaces yet"), "How names of virtual MAC interfaces begin.").by_default("vrrp"),
@@ -94,7 +93,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_iptables", &[Global], Words("[IN-CHAIN [OUT-CHAIN]]"), NotYet(NO_FILTER), "The iptables chains that are used.").by_default("INPUT and OUTPUT, without names"),
     key("vrrp_ipsets", &[Global], Words("[NAME…]"), NotYet(NO_FILTER), "The ipsets that are used.").by_default("keepalived, and names derived from it"),
 
-    key("lvs_sync_daemon", &[Global], Words("INTERFACE [INSTANCE] [OPTIONS]"), NotYet("connections are not synchronised"), "Connections are told to the other director.").by_default("id: the instance's VRID, else 0; port 8848; group 224.0.0.81"),
+    key("lvs_sync_daemon", &[Global], Words("INTERFACE [INSTANCE] [OPTIONS]"), Works, "Connections are told to the other director.").by_default("id: the instance's VRID, else 0; port 8848; group 224.0.0.81"),
     key("lvs_timeouts", &[Global], Words("tcp SECONDS tcpfin SECONDS udp SECONDS"), NotYet("the kernel's time-outs stay as they are"), "How long IPVS remembers connections.").by_default("unchanged"),
     key("lvs_flush", &[Global], Flag, NotYet("nothing foreign in the IPVS table is touched"), "Empty the IPVS table at start.").by_default("off"),
     key("lvs_flush_on_stop", &[Global], Words("[VS]"), NotYet("only our own services are removed"), "Empty the IPVS table at the end.").by_default("off"),

@@ -66,7 +66,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("delay_loop", &[MiscCheck], Seconds(1, LONG), NOT_YET, "Time between two checks.").by_default("60"),
     key("alpha", &[VirtualServer], Flag, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
     key("alpha", CHECKED, Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("as in the block around it"),
-    key("alpha", &[MiscCheck, BfdCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
+    key("alpha", &[MiscCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
+    key("alpha", &[BfdCheck], Switch, Works, "The server counts as down until the neighbour has been up.").by_default("off"),
     key("omega", &[VirtualServer], Flag, Works, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
     key("quorum", &[VirtualServer], Whole(1, U32), NotYet("one server is enough"), "The weight of servers that must be up.").by_default("1"),
     key("hysteresis", &[VirtualServer], Whole(0, U32), NOT_YET, "How far the quorum must be missed or exceeded.").by_default("0"),
@@ -96,7 +97,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("MISC_CHECK", &[RealServer], Block("", MiscCheck), NotYet(UNCHECKED), "A command must succeed."),
     key("UDP_CHECK", &[RealServer], Block("", UdpCheck), NotYet(UNCHECKED), "A datagram must not be refused, or be answered."),
     key("PING_CHECK", &[RealServer], Block("", PingCheck), NotYet(UNCHECKED), "An echo request must be answered."),
-    key("BFD_CHECK", &[RealServer], Block("", BfdCheck), NotYet(UNCHECKED), "A BFD neighbour must be up."),
+    key("BFD_CHECK", &[RealServer], Block("", BfdCheck), Works, "A BFD neighbour must be up."),
     key("FILE_CHECK", &[RealServer], Block("", FileCheck), NotYet("the weight stays as it is"), "A file's number changes the weight."),
 
 ];

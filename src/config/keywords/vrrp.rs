@@ -5,7 +5,6 @@ use super::Place::{AuthHmac, Authentication, Instance, SyncGroup};
 use super::Status::{Accepted, NotYet, Obsolete, Refused, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, SECOND, key};
 
-const WIRE: &str = "adverts would look different from what the other directors expect";
 const VIRTUAL_MAC: &str = "the interface's own MAC address is used";
 
 #[rustfmt::skip]
@@ -19,13 +18,13 @@ pub(super) const TABLE: &[Keyword] = &[
     key("nopreempt", &[Instance], Flag, Works, "Do not take over from a working master of lower priority.").by_default("off"),
     key("preempt", &[Instance], Flag, Works, "Take over from a master of lower priority; this is the default.").by_default("on"),
     key("preempt_delay", &[Instance], Seconds(0, 1_000 * SECOND), Works, "How long to wait before taking over from a master of lower priority.").by_default("0"),
-    key("timer_expired_backup", &[Instance], Words("[PRIORITY]"), NOT_YET, "Fall back after the process was held up for long.").by_default("off; without a number 254").since("2.2.8"),
+    key("timer_expired_backup", &[Instance], Words("[PRIORITY]"), Works, "Fall back after the process was held up for long.").by_default("off; without a number 254").since("2.2.8"),
     key("thread_timer_expired", &[Instance], Words("[PRIORITY]"), SameAs("timer_expired_backup"), "Other name of `timer_expired_backup`.").by_default("off; without a number 254").since("2.2.8"),
     key("down_timer_adverts", &[Instance], Whole(1, 100), Works, "Adverts that may be missed before a backup takes over.").by_default("as `vrrp_down_timer_adverts`"),
     key("accept", &[Instance], Switch, Accepted("virtual addresses always answer"), "The virtual addresses answer, though they are not our own.").by_default("on"),
     key("no_accept", &[Instance], Switch, NotYet("virtual addresses do answer"), "The virtual addresses do not answer unless they are our own.").by_default("off"),
-    key("strict_mode", &[Instance], Switch, NotYet("the RFC's rules are not enforced"), "Keep strictly to the RFC.").by_default("as `vrrp_strict`"),
-    key("owner_ignore_adverts", &[Instance], Switch, NOT_YET, "The owner of the addresses listens to nobody.").by_default("as `vrrp_owner_ignore_adverts`").since("2.3.3"),
+    key("strict_mode", &[Instance], Switch, Works, "Keep strictly to the RFC.").by_default("as `vrrp_strict`"),
+    key("owner_ignore_adverts", &[Instance], Switch, Works, "The owner of the addresses listens to nobody.").by_default("as `vrrp_owner_ignore_adverts`").since("2.3.3"),
     key("lower_prio_no_advert", &[Instance], Switch, Works, "As master, do not answer an advert of lower priority.").by_default("as `vrrp_lower_prio_no_advert`"),
     key("higher_prio_send_advert", &[Instance], Switch, Works, "As master, send one last advert before yielding.").by_default("as `vrrp_higher_prio_send_advert`"),
     key("skip_check_adv_addr", &[Instance], Switch, Accepted("another address list in an advert is told, and does not make it invalid"), "Compare the addresses in adverts less often.").by_default("as `vrrp_skip_check_adv_addr`"),
@@ -35,11 +34,11 @@ pub(super) const TABLE: &[Keyword] = &[
     key("track_src_ip", &[Instance], Flag, NOT_YET, "Losing that address is a fault.").by_default("off"),
     key("unicast_peer", &[Instance], Lines("", "ADDRESS [min_ttl NUMBER] [max_ttl NUMBER]"), Works, "The directors that adverts are sent to, instead of the group."),
     key("unicast_fault_no_peer", &[Instance], Flag, NOT_YET, "Having no peers is a fault.").by_default("off"),
-    key("unicast_ttl", &[Instance], Whole(0, 255), NotYet("adverts are sent with 255"), "Time to live of adverts to peers.").by_default("255"),
-    key("check_unicast_src", &[Instance], Flag, Accepted("adverts to peers are taken from peers only"), "Drop adverts from addresses that are no peers.").by_default("as `vrrp_check_unicast_src`"),
-    key("old_unicast_checksum", &[Instance], Words("[never]"), Refused(WIRE), "The checksum of very old versions.").by_default("found out"),
-    key("v3_checksum_as_v2", &[Instance], Switch, Refused(WIRE), "Version 3 checksum without the pseudo-header.").by_default("as in `global_defs`").since("2.2.8"),
-    key("mcast_dst_ip", &[Instance], Address, Refused(WIRE), "The group that adverts go to.").by_default("as `vrrp_mcast_group4`"),
+    key("unicast_ttl", &[Instance], Whole(0, 255), Works, "Time to live of adverts to peers.").by_default("255"),
+    key("check_unicast_src", &[Instance], Flag, Works, "Drop unicast adverts from addresses that are no peers; without `compat` that is always so.").by_default("as `vrrp_check_unicast_src`"),
+    key("old_unicast_checksum", &[Instance], Words("[never]"), Works, "The checksum of very old versions.").by_default("found out"),
+    key("v3_checksum_as_v2", &[Instance], Switch, Works, "Version 3 checksum without the pseudo-header.").by_default("as in `global_defs`").since("2.2.8"),
+    key("mcast_dst_ip", &[Instance], Address, Works, "The group that adverts go to.").by_default("as `vrrp_mcast_group4`"),
     key("vrf", &[Instance], Word("an interface"), Refused("adverts would go elsewhere"), "The routing domain that adverts go through."),
     key("dont_track_primary", &[Instance], Flag, NotYet("a fault of the interface is a fault of the instance"), "A fault of the interface does not matter.").by_default("off"),
     key("use_vmac", &[Instance], Words("[NAME] [MAC] [OPTIONS]"), NotYet(VIRTUAL_MAC), "Put the addresses on an interface with the virtual router's MAC address.").by_default("named vrrp. and the VRID"),
@@ -50,18 +49,18 @@ pub(super) const TABLE: &[Keyword] = &[
     key("kernel_rx_buf_size", &[Instance], Whole(0, ANY), Obsolete("buffers grow by themselves"), "Size of the receive buffer.").by_default("as `vrrp_rx_bufs_policy`"),
     key("native_ipv6", &[Instance], Flag, Obsolete("the family follows from the addresses"), "An instance of IPv6."),
     key("linkbeat_use_polling", &[Instance], Flag, Obsolete("the state of links is taken from the kernel's reports"), "Poll the link state.").by_default("off"),
-    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), NotYet("connections are not synchronised"), "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
+    key("lvs_sync_daemon_interface", &[Instance], Word("an interface"), Works, "Older way to say `lvs_sync_daemon` of `global_defs` for this instance."),
     key("debug", &[Instance], Words("LEVEL"), Obsolete("logging is chosen on the command line"), "How much is logged."),
 
-    key("authentication", &[Instance], Block("", Authentication), Works, "A password in each advert (version 2 only).").by_default("none"),
-    key("auth_type", &[Authentication], OneOf(&["PASS", "AH"]), Works, "The kind of authentication; only PASS so far."),
+    key("authentication", &[Instance], Block("", Authentication), Works, "A password for adverts (version 2 only).").by_default("none"),
+    key("auth_type", &[Authentication], OneOf(&["PASS", "AH"]), Works, "The kind of authentication: PASS in clear text, AH an IPsec header with HMAC-MD5."),
     key("auth_pass", &[Authentication], Word("a password"), Works, "The password; its first eight characters count."),
-    key("auth_hmac", &[Instance], Block("", AuthHmac), Refused("the other directors would drop our adverts"), "A signature on each advert.").by_default("none").since("2.4.0"),
-    key("key", &[AuthHmac], Words("ID VALUE"), NOT_YET, "A key and its number.").since("2.4.0"),
-    key("active_key", &[AuthHmac], Whole(1, 255), NOT_YET, "The key that we sign with.").by_default("the only key").since("2.4.0"),
-    key("anti_replay", &[AuthHmac], OneOf(&["time", "monotonic"]), NOT_YET, "How repeated adverts are told.").by_default("time").since("2.4.0"),
-    key("time_window", &[AuthHmac], Whole(1, 300), NOT_YET, "How old an advert may be, in seconds.").by_default("three advert intervals, at least 5").since("2.4.0"),
-    key("mode", &[AuthHmac], OneOf(&["enforce", "permissive", "receive-only"]), NOT_YET, "What to do with unsigned adverts.").by_default("enforce").since("2.4.0"),
+    key("auth_hmac", &[Instance], Block("", AuthHmac), Works, "A signature on each advert.").by_default("none").since("2.4.0"),
+    key("key", &[AuthHmac], Words("ID VALUE"), Works, "A key and its number.").since("2.4.0"),
+    key("active_key", &[AuthHmac], Whole(1, 255), Works, "The key that we sign with.").by_default("the only key").since("2.4.0"),
+    key("anti_replay", &[AuthHmac], OneOf(&["time", "monotonic"]), Works, "How repeated adverts are told.").by_default("time").since("2.4.0"),
+    key("time_window", &[AuthHmac], Whole(1, 300), Works, "How old an advert may be, in seconds.").by_default("three advert intervals, at least 5").since("2.4.0"),
+    key("mode", &[AuthHmac], OneOf(&["enforce", "permissive", "receive-only"]), Works, "What to do with unsigned adverts.").by_default("enforce").since("2.4.0"),
 
     key("virtual_ipaddress", &[Instance], Lines("", "addresses"), Works, "The addresses that move with the master."),
     key("virtual_ipaddress_excluded", &[Instance], Lines("", "addresses"), Works, "Addresses that move too and are not named in adverts."),
@@ -70,10 +69,10 @@ pub(super) const TABLE: &[Keyword] = &[
     key("virtual_rules", &[Instance], Lines("", "routing rules"), NotYet("these rules are not set up"), "Routing rules that are there while master."),
 
     key("track_interface", &[Instance, SyncGroup], Lines("", "INTERFACE [weight NUMBER [reverse|noreverse]]"), Works, "Interfaces whose loss changes the priority or is a fault.").by_default("weight 0: a loss is a fault"),
-    key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
+    key("track_script", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Scripts whose failure changes the priority or is a fault.").by_default("the script's weight"),
     key("track_file", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Files whose number changes the priority.").by_default("the file's weight"),
     key("track_process", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Processes whose absence changes the priority or is a fault.").by_default("the process's weight"),
-    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), NOT_YET, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
+    key("track_bfd", &[Instance, SyncGroup], Lines("", "NAME [weight NUMBER [reverse|noreverse]]"), Works, "Neighbours whose loss changes the priority or is a fault.").by_default("the neighbour's weight"),
 
     key("garp_master_delay", &[Instance], Whole(0, 4_294), Works, "Seconds from becoming master to the second burst of gratuitous ARP; 0 for none.").by_default("as `vrrp_garp_master_delay`"),
     key("garp_master_repeat", &[Instance], Whole(1, 1_000), Works, "Messages in a burst.").by_default("as `vrrp_garp_master_repeat`"),

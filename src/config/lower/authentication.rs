@@ -12,7 +12,7 @@ use crate::config::keywords::Place;
 pub(super) enum Kind {
     /// `auth_type PASS`: into the advert.
     Password(Auth),
-    /// `auth_type AH`: into the making of an authentication header. Not supported yet, which has been said.
+    /// `auth_type AH`: into the making of an authentication header.
     Header(Auth),
 }
 
@@ -27,11 +27,6 @@ pub(super) fn lower(context: &mut Context<'_>, block: &Entry<'_>) -> Option<Kind
                 "auth_type" => {
                     kind = context.choice(&entry);
                     complete &= kind.is_some();
-                    if kind == Some("AH") {
-                        let message = "`auth_type AH` is not supported yet, and without it the other directors would \
-                                       drop our adverts";
-                        context.error(Code::NotSupportedYet, value_span(&entry), message);
-                    }
                 }
                 "auth_pass" => {
                     password = context.text(&entry).map(|text| (text, value_span(&entry)));

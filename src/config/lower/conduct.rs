@@ -1,4 +1,4 @@
-//! Lines of an instance about its adverts and its behaviour that are not in effect yet.
+//! Lines of an instance about its adverts and its behaviour.
 
 use super::context::{Context, Entry};
 use super::line::whole;

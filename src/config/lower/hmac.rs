@@ -1,6 +1,9 @@
 //! `auth_hmac`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use vrrp::Secret;
 
 use super::context::{Context, Entry};
 use crate::config::complaint::Code;
@@ -72,7 +75,8 @@ fn bytes(context: &mut Context<'_>, word: &Word) -> Option<HmacKey> {
             context.error(Code::InvalidText, word.span, "`file:` names no file");
             return None;
         }
-        return Some(HmacKey::File(path.to_owned()));
+        context.spans.key_files.insert(path.to_owned(), word.span);
+        return Some(HmacKey::File(path.to_owned(), None));
     }
     let bytes = match word.text.strip_prefix("hex:") {
         Some(digits) => hexadecimal(digits),
@@ -82,15 +86,22 @@ fn bytes(context: &mut Context<'_>, word: &Word) -> Option<HmacKey> {
         context.error(Code::InvalidText, word.span, "behind `hex:` stand pairs of hexadecimal digits");
         return None;
     };
-    if !(32..=64).contains(&bytes.len()) {
-        let message = format!("the key has {} bytes; allowed: 32 to 64", bytes.len());
-        context.error(Code::InvalidText, word.span, message);
+    let bytes = Secret::new(bytes);
+    if !LENGTHS.contains(&bytes.reveal().len()) {
+        context.error(Code::InvalidText, word.span, wrong_length(&bytes));
         return None;
     }
     Some(HmacKey::Bytes(bytes))
 }
 
-fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
+/// Bytes of a key.
+pub(in crate::config) const LENGTHS: RangeInclusive<usize> = 32..=64;
+
+pub(in crate::config) fn wrong_length(key: &Secret) -> String {
+    format!("the key has {} bytes; allowed: {} to {}", key.reveal().len(), LENGTHS.start(), LENGTHS.end())
+}
+
+pub(in crate::config) fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pair = |pair: &[u8]| match pair {
         [high, low] => Some(digit(*high)? << 4 | digit(*low)?),

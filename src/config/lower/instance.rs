@@ -16,12 +16,16 @@ use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::{
-    AdvertOptions, Conduct, Config, ExtraGarp, Hmac, Instance, Notify, OldChecksum, Route, Rule, Thing,
-    Tracks, Transport, TtlLimits, VirtualAddress,
+    AdvertOptions, Conduct, Config, ExtraGarp, Hmac, Instance, Notify, Route, Rule, Thing, Tracks, Transport,
+    TtlLimits, VirtualAddress, Wire,
 };
+
+mod strict;
 
 /// An advert has one byte for the number of addresses.
 const MAX_ADVERTISED: usize = 255;
+/// Over IPv6 it is to fit into a packet of 1,500 bytes, with a signature; keepalived has the same limit.
+const MAX_ADVERTISED_V6: usize = 89;
 /// The longest interval of version 3: twelve bits of hundredths of a second.
 const MAX_INTERVAL_V3: Duration = Duration::from_millis(40_950);
 
@@ -298,7 +302,8 @@ impl Draft {
         };
         let (auth, auth_header) = self.checked_auth(context, version);
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
-        let waits = self.waits(&transport, version, defaults) || auth_header.is_some() || hmac.is_some();
+        let waits = self.adverts.vrf.is_some();
+        let wire = self.wire(context, &transport, version, hmac.is_some(), defaults);
         let Addresses { advertised, all, other } = self.all_addresses(context);
         let meant = self.given.contains("no_virtual_ipaddress");
         if advertised.is_empty() && !meant && version == Version::V3 && context.compat() {
@@ -318,9 +323,16 @@ impl Draft {
         router.auth = auth;
         router.announce = self.garp.settings(&defaults.garp);
         router.announce.elsewhere = self.extra_garp.or(defaults.extra_garp).map(ExtraGarp::period);
-        router.lower_prio_no_advert = self.lower_prio_no_advert.unwrap_or(defaults.lower_prio_no_advert);
+        router.lower_prio_no_advert =
+            self.lower_prio_no_advert.or(defaults.lower_prio_no_advert).unwrap_or(false);
         router.higher_prio_send_advert =
-            self.higher_prio_send_advert.unwrap_or(defaults.higher_prio_send_advert);
+            self.higher_prio_send_advert.or(defaults.higher_prio_send_advert).unwrap_or(false);
+        router.owner_ignores = self.conduct.owner_ignores.or(defaults.owner_ignores).unwrap_or(false);
+        router.expired_backup = self.conduct.expired_backup;
+        if self.conduct.strict.unwrap_or(defaults.strict) {
+            self.enforce(context, &mut router, defaults, &owner, span)?;
+        }
+        let strict_auth = router.auth.clone();
         let unicast = matches!(transport, Transport::Unicast(_));
         self.only_to_peers(context, unicast);
         let device = self.device.finish(context, unicast);
@@ -338,8 +350,10 @@ impl Draft {
             notify: self.notify,
             device,
             adverts: self.adverts,
+            wire,
             conduct: self.conduct,
-            auth_header,
+            // Strict mode has none.
+            auth_header: auth_header.filter(|_| strict_auth == Auth::Header),
             hmac,
             extra_garp: self.extra_garp,
             sync_interface: self.sync_interface,
@@ -381,18 +395,32 @@ impl Draft {
         Version::V3
     }
 
-    /// Whether the instance can only be run by a later version; what is to blame has been said.
-    fn waits(&self, transport: &Transport, version: Version, defaults: &Defaults) -> bool {
+    /// How adverts are sent and judged, all in all.
+    fn wire(
+        &self,
+        context: &Context<'_>,
+        transport: &Transport,
+        version: Version,
+        signed: bool,
+        defaults: &Defaults,
+    ) -> Wire {
         let adverts = &self.adverts;
         let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
         let group = adverts.group.or(if ipv6 { defaults.group6 } else { defaults.group4 });
-        let v3_checksum_as_v2 = adverts.v3_checksum_as_v2.or(defaults.v3_checksum_as_v2);
-        let unicast = matches!(transport, Transport::Unicast(_));
         let usual_group = if ipv6 { IpAddr::V6(vrrp::GROUP_V6) } else { IpAddr::V4(vrrp::GROUP_V4) };
-        adverts.vrf.is_some()
-            || (!unicast && group.is_some_and(|group| group != usual_group))
-            || (unicast && adverts.old_checksum == OldChecksum::Old)
-            || (!ipv6 && version == Version::V3 && v3_checksum_as_v2 == Some(true))
+        let unicast = matches!(transport, Transport::Unicast(_));
+        let plain = adverts.v3_checksum_as_v2.or(defaults.v3_checksum_as_v2) == Some(true);
+        let limited = !adverts.peer_ttl.is_empty();
+        let checked = adverts.check_source || defaults.check_unicast_src || limited || signed;
+        // keepalived sends unicast adverts over IPv6 with the kernel's hop limit, so nothing can be asked of them.
+        let trusting = context.compat() || ipv6 || adverts.ttl.is_some() || !unicast;
+        Wire {
+            group: group.filter(|group| !unicast && *group != usual_group),
+            ttl: adverts.ttl.filter(|_| unicast).unwrap_or(255),
+            only_peers: unicast && (checked || !context.compat()),
+            min_ttl: if trusting { 0 } else { 255 },
+            plain_checksum: plain && !ipv6 && version == Version::V3,
+        }
     }
 
     fn priority(&self, context: &mut Context<'_>, role: Role, span: Span) -> u8 {
@@ -486,7 +514,7 @@ impl Draft {
         }
         match kind {
             Kind::Password(auth) => (auth, None),
-            Kind::Header(auth) => (Auth::None, Some(auth)),
+            Kind::Header(auth) => (Auth::Header, Some(auth)),
         }
     }
 
@@ -524,13 +552,13 @@ impl Draft {
         };
         let addresses = unique(context, std::mem::take(&mut self.addresses));
         let excluded = unique(context, std::mem::take(&mut self.excluded));
-        if let Some((_, span)) = addresses.get(MAX_ADVERTISED) {
-            let message =
-                format!("an advert holds {MAX_ADVERTISED} addresses; the rest is used and not advertised");
+        let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
+        let most = if ipv6 { MAX_ADVERTISED_V6 } else { MAX_ADVERTISED };
+        if let Some((_, span)) = addresses.get(most) {
+            let message = format!("an advert holds {most} addresses; the rest is used and not advertised");
             context.warning(Code::ValueAdjusted, *span, message);
         }
-        let advertised = addresses.iter().take(MAX_ADVERTISED).map(|(address, _)| address.address).collect();
-        let ipv6 = self.family.is_some_and(|(ipv6, _)| ipv6);
+        let advertised = addresses.iter().take(most).map(|(address, _)| address.address).collect();
         let (own, other): (Vec<_>, Vec<_>) =
             excluded.into_iter().partition(|(address, _)| address.address.is_ipv6() == ipv6);
         let plain = |list: Vec<Placed>| list.into_iter().map(|(address, _)| address);

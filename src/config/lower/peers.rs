@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::context::{Context, Entry};
 use super::line::{Line, host, whole};
 use crate::config::TtlLimits;
-use crate::config::complaint::{Code, Reaction};
+use crate::config::complaint::Reaction;
 use crate::config::source::Span;
 use crate::config::syntax::Statement;
 
@@ -39,8 +39,6 @@ fn line(context: &mut Context<'_>, statement: &Statement) -> Option<(Peer, Span)
                 continue;
             }
         };
-        let message = format!("`{}` of a peer is not in effect yet", word.text);
-        context.warning(Code::NotSupportedYet, word.span, message);
         let value = context.reacting(IGNORED, |context| {
             let value = line.value(context, word)?;
             whole(context, &format!("`{}`", word.text), value, 0, 255)

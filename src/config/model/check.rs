@@ -1,7 +1,8 @@
-//! Checks that are read and not made yet, as the daemon will use them.
+//! Checks without a probe, as the daemon uses them or will.
 //!
-//! Those that it makes are [`healthcheck::Check`]s of a kind that has a probe. The same type holds what will be asked
-//! over the network once there is a probe for it; commands, files and BFD neighbours have types of their own.
+//! Those that are made over the network are [`healthcheck::Check`]s of a kind that has a probe. The same type holds what
+//! will be asked once there is a probe for it; commands, files and BFD neighbours have types of their own. Of these only
+//! BFD neighbours are in effect yet.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Command;
 
-/// A check that is not made yet: the server counts as up without it.
+/// A check without a probe: the server counts as up without it, but for a [`BfdCheck`], which is in effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlannedCheck {
     /// A question over the network, of a kind without a probe.

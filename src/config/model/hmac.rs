@@ -1,11 +1,12 @@
 //! `auth_hmac`: adverts with a signature.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vrrp::{HmacSettings, Mode, Replay, Secret};
 
-/// `auth_hmac`. Not in effect yet.
+/// `auth_hmac`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hmac {
     /// `key`: by number, 1..=255; at least one.
@@ -21,20 +22,41 @@ pub struct Hmac {
 }
 
 /// A key, or where it is.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HmacKey {
     /// 32 to 64 bytes.
-    Bytes(Vec<u8>),
-    /// `file:`: a file that holds it.
-    File(String),
+    Bytes(Secret),
+    /// `file:`: a file that holds it, and what it held when the configuration was read.
+    File(String, Option<Secret>),
 }
 
-impl fmt::Debug for HmacKey {
-    /// Keys do not belong into logs.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl HmacKey {
+    /// The key itself, where it is known.
+    pub fn bytes(&self) -> Option<&Secret> {
         match self {
-            Self::Bytes(_) => f.write_str("Bytes(…)"),
-            Self::File(path) => write!(f, "File({path:?})"),
+            Self::Bytes(bytes) => Some(bytes),
+            Self::File(_, bytes) => bytes.as_ref(),
+        }
+    }
+}
+
+impl Hmac {
+    /// What it means for a router with this `advert_int`.
+    pub fn settings(&self, interval: Duration) -> HmacSettings {
+        let keys = self.keys.iter().filter_map(|(id, key)| Some((*id, key.bytes()?.clone())));
+        let usual = u16::try_from((interval * 3).as_secs_f64().ceil() as u64).unwrap_or(u16::MAX).max(5);
+        HmacSettings {
+            keys: keys.collect(),
+            active: self.active,
+            replay: match self.monotonic {
+                true => Replay::Monotonic,
+                false => Replay::Time(self.window.unwrap_or(usual)),
+            },
+            mode: match self.mode {
+                HmacMode::Enforce => Mode::Enforce,
+                HmacMode::Permissive => Mode::Permissive,
+                HmacMode::ReceiveOnly => Mode::ReceiveOnly,
+            },
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use vrrp::{ChecksumForm, Protection, Secret};
+
 use super::{Device, Hmac, Notify, Route, Rule, Tracks, VirtualAddress};
 
 /// `vrrp_instance`: one virtual router that this director takes part in.
@@ -26,30 +28,32 @@ pub struct Instance {
     pub other_addresses: Vec<VirtualAddress>,
     /// What changes the priority, or is a fault.
     pub tracks: Tracks,
+    /// How adverts are sent and judged, as written.
+    pub adverts: AdvertOptions,
+    /// The same with what `global_defs` and the manner of reading say.
+    pub wire: Wire,
+    /// `auth_type AH`, with its password.
+    pub auth_header: Option<vrrp::Auth>,
+    /// `auth_hmac`.
+    pub hmac: Option<Hmac>,
     /// Whether transitions are mailed (`smtp_alert`); on unless switched off, when mail is configured at all.
     pub alert: bool,
     /// `garp_extra_if`. `None`: as `vrrp_garp_extra_if`.
     pub extra_garp: Option<ExtraGarp>,
+    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
+    pub sync_interface: Option<String>,
+    /// Commands that hear of changes of state.
+    pub notify: Notify,
 
     // Nothing of the rest is in effect yet.
     /// `virtual_routes`: there while master.
     pub routes: Vec<Route>,
     /// `virtual_rules`: there while master.
     pub rules: Vec<Rule>,
-    /// Commands that hear of changes of state.
-    pub notify: Notify,
     /// `use_vmac`, `use_ipvlan`: what the addresses are put on.
     pub device: Device,
-    /// How adverts are sent and judged.
-    pub adverts: AdvertOptions,
-    /// How the router behaves.
+    /// How the router behaves, as written; what works of it is in the router's settings.
     pub conduct: Conduct,
-    /// `auth_type AH`, with its password.
-    pub auth_header: Option<vrrp::Auth>,
-    /// `auth_hmac`.
-    pub hmac: Option<Hmac>,
-    /// `lvs_sync_daemon_interface`: the older way to say `lvs_sync_daemon` for this instance.
-    pub sync_interface: Option<String>,
 }
 
 impl Instance {
@@ -61,6 +65,34 @@ impl Instance {
         };
         let first = self.router.addresses.first().copied();
         first.or(self.source).or_else(peer).is_some_and(|address| address.is_ipv6())
+    }
+
+    /// How adverts are proven.
+    pub fn protection(&self) -> Protection {
+        match (&self.auth_header, &self.hmac) {
+            (Some(vrrp::Auth::Password(password)), _) => Protection::Header(Secret::new(password.to_vec())),
+            (_, Some(hmac)) => Protection::Hmac(hmac.settings(self.router.interval)),
+            _ => Protection::None,
+        }
+    }
+
+    /// The least and the most that the time to live of a unicast advert from here may be.
+    pub fn ttl_of(&self, source: IpAddr) -> (u8, u8) {
+        match self.adverts.peer_ttl.get(&source) {
+            Some(TtlLimits { min, max }) => (min.unwrap_or(0), max.unwrap_or(255)),
+            None => (self.wire.min_ttl, 255),
+        }
+    }
+
+    /// How the checksum of an advert is made; `old` if a peer still makes it as keepalived before 1.3.7 did.
+    pub fn checksum(&self, old: bool) -> ChecksumForm {
+        let unicast = matches!(self.transport, Transport::Unicast(_));
+        match self.adverts.old_checksum {
+            _ if self.wire.plain_checksum => ChecksumForm::Plain,
+            OldChecksum::Old if unicast => ChecksumForm::OldUnicast,
+            OldChecksum::Auto if unicast && old => ChecksumForm::OldUnicast,
+            _ => ChecksumForm::Usual,
+        }
     }
 
     /// Every address that is on an interface while this director is master, of either family.
@@ -101,6 +133,23 @@ pub struct AdvertOptions {
     pub fault_without_peers: bool,
     /// `vrf`: the routing domain.
     pub vrf: Option<String>,
+}
+
+/// How adverts are sent and judged, with everything taken in that holds for all instances. It follows from what is
+/// written and is not written itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// Another group than the usual one.
+    pub group: Option<IpAddr>,
+    /// Time to live of our adverts.
+    pub ttl: u8,
+    /// Only peers may speak to a unicast instance. keepalived by default lets anybody.
+    pub only_peers: bool,
+    /// The least time to live of a unicast advert from a peer without limits of its own. keepalived by default does
+    /// not look at it.
+    pub min_ttl: u8,
+    /// Version 3 over IPv4: the checksum goes without the pseudo-header.
+    pub plain_checksum: bool,
 }
 
 /// `min_ttl` and `max_ttl` of a peer: adverts with another time to live are dropped.

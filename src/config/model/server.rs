@@ -24,7 +24,7 @@ pub struct RealServer {
     pub alert: bool,
     /// The checks, in the file's order; all must pass.
     pub checks: Vec<Arc<healthcheck::Check>>,
-    /// Checks that are not made yet, in the file's order.
+    /// Checks without a probe, in the file's order.
     pub planned: Vec<Arc<PlannedCheck>>,
     /// What most servers do not say; `None` if this one says none of it.
     pub extras: Option<Arc<Extras>>,

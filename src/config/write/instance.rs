@@ -184,9 +184,9 @@ fn password(bytes: [u8; 8]) -> String {
 
 fn key(key: &HmacKey) -> String {
     match key {
-        HmacKey::File(path) => format!("file:{path}"),
+        HmacKey::File(path, _) => format!("file:{path}"),
         HmacKey::Bytes(bytes) => {
-            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digits: Vec<String> = bytes.reveal().iter().map(|byte| format!("{byte:02x}")).collect();
             format!("hex:{}", digits.concat())
         }
     }

@@ -23,11 +23,11 @@ impl Desk {
         self.director.snapshot(self.now).instances[number].clone()
     }
 
-    fn role(&self) -> String {
+    fn first_role(&self) -> String {
         self.status(0).role
     }
 
-    fn priority(&self) -> u8 {
+    fn first_priority(&self) -> u8 {
         self.status(0).effective_priority
     }
 
@@ -105,24 +105,24 @@ fn a_lost_interface_of_weight_0_is_a_fault_and_one_with_a_weight_lowers_the_prio
     let mut desk = Desk::new(&text);
     desk.see(&[("eth0", true), ("eth1", true), ("eth2", true)]);
     desk.pass(4 * SECOND);
-    assert_eq!((desk.role().as_str(), desk.priority()), ("MASTER", 100));
+    assert_eq!((desk.first_role().as_str(), desk.first_priority()), ("MASTER", 100));
     let effects = desk.see(&[("eth0", true), ("eth1", true), ("eth2", false)]);
-    assert_eq!((desk.role().as_str(), desk.priority()), ("MASTER", 70));
+    assert_eq!((desk.first_role().as_str(), desk.first_priority()), ("MASTER", 70));
     assert!(sent(&effects).is_empty(), "the new priority goes with the next advert");
     assert_eq!(sent(&desk.pass(SECOND))[0].advert.priority, 70);
     let effects = desk.see(&[("eth0", true), ("eth1", false), ("eth2", true)]);
     assert_eq!(sent(&effects)[0].advert.priority, 0);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     let status = desk.status(0);
     assert!(status.cause.contains("track_interface eth1: down"), "{}", status.cause);
     let eth1 = status.trackers.iter().find(|t| t.name == "eth1").unwrap();
     assert!(eth1.fault && eth1.adds == 0 && eth1.reading == "down" && eth1.reason == "down");
     // Gone under another name is gone.
     desk.see(&[("eth0", true), ("eth9", true), ("eth2", true)]);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     assert!(desk.status(0).trackers[0].reason.contains("no such interface"));
     desk.see(&[("eth0", true), ("eth1", true), ("eth2", true)]);
-    assert_eq!(desk.role(), "BACKUP", "never straight to MASTER");
+    assert_eq!(desk.first_role(), "BACKUP", "never straight to MASTER");
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn an_owner_is_never_weighted_and_yet_it_can_be_at_fault() {
     let mut desk = Desk::new(&instance(51, lists));
     desk.see(&[("eth0", true), ("eth2", true)]);
     desk.pass(4 * SECOND);
-    assert_eq!((desk.role().as_str(), desk.priority()), ("MASTER", 255));
+    assert_eq!((desk.first_role().as_str(), desk.first_priority()), ("MASTER", 255));
     desk.see(&[("eth0", true)]);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
 }
 
 #[test]
@@ -146,31 +146,31 @@ fn a_link_that_flaps_is_believed_in_after_its_delay() {
     let both = |first, second| [("eth0", first), ("eth1", second)];
     desk.see(&both(true, true));
     desk.pass(4 * SECOND);
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     desk.see(&both(false, true));
     desk.pass(Duration::from_millis(900));
     desk.see(&both(true, true));
     desk.pass(3 * SECOND);
-    assert_eq!(desk.role(), "MASTER", "it was down for less than a second");
+    assert_eq!(desk.first_role(), "MASTER", "it was down for less than a second");
     desk.see(&both(false, true));
     desk.pass(Duration::from_millis(999));
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     desk.pass(Duration::from_millis(2));
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.see(&both(true, true));
     desk.pass(Duration::from_millis(1_999));
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.pass(Duration::from_millis(2));
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
     // No instance sends adverts through eth1: its delay is what the file says.
     desk.see(&both(true, false));
     desk.pass(8 * SECOND);
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     desk.pass(2 * SECOND);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     // Up counts at once where nothing is said.
     desk.see(&both(true, true));
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_delay_is_no_longer_than_the_patience_of_the_other_directors() {
     desk.pass(4 * SECOND);
     desk.see(&[("eth0", false)]);
     desk.pass(Duration::from_millis(2_001));
-    assert_eq!(desk.role(), "FAULT", "two adverts of the three were missed");
+    assert_eq!(desk.first_role(), "FAULT", "two adverts of the three were missed");
 }
 
 #[test]
@@ -189,9 +189,9 @@ fn an_interface_that_vanishes_counts_at_once_whatever_its_delay() {
     let mut desk = Desk::new(&text);
     desk.pass(4 * SECOND);
     desk.see(&[]);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.see(&[("eth0", true)]);
-    assert_eq!(desk.role(), "BACKUP", "a new interface is believed in at once");
+    assert_eq!(desk.first_role(), "BACKUP", "a new interface is believed in at once");
 }
 
 #[test]
@@ -201,14 +201,14 @@ fn an_instance_waits_for_the_first_result_of_a_script_that_could_be_a_fault() {
     let run = runs(&effects);
     assert_eq!(run.len(), 1);
     desk.pass(Duration::from_millis(900));
-    assert_eq!(desk.role(), "INIT");
+    assert_eq!(desk.first_role(), "INIT");
     assert!(desk.status(0).cause.contains("waits for the first result of track_script s"));
     desk.answer(run[0], true);
-    assert_eq!(desk.role(), "BACKUP", "the first result decides");
+    assert_eq!(desk.first_role(), "BACKUP", "the first result decides");
     let mut desk = Desk::new(&script("rise 3\nfall 3"));
     let run = runs(&desk.pass(Duration::ZERO));
     desk.answer(run[0], false);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     assert!(desk.status(0).cause.contains("exit status 3"));
 }
 
@@ -218,7 +218,7 @@ fn a_script_needs_as_many_results_in_a_row_as_the_file_says() {
     desk.answering(Duration::ZERO, true);
     let mut next = |success| {
         desk.answering(SECOND, success);
-        desk.role()
+        desk.first_role()
     };
     assert_eq!(next(false), "BACKUP");
     assert_eq!(next(true), "BACKUP");
@@ -232,11 +232,11 @@ fn a_script_needs_as_many_results_in_a_row_as_the_file_says() {
 #[test]
 fn init_fail_begins_at_fault_and_needs_the_whole_row() {
     let mut desk = Desk::new(&script("rise 2\ninit_fail"));
-    assert_eq!(desk.role(), "FAULT", "nothing is waited for");
+    assert_eq!(desk.first_role(), "FAULT", "nothing is waited for");
     desk.answering(Duration::ZERO, true);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.answering(SECOND, true);
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
 }
 
 #[test]
@@ -246,14 +246,14 @@ fn no_second_run_begins_while_one_is_under_way_and_late_answers_count_for_nothin
     assert_eq!(first.len(), 1);
     assert!(runs(&desk.pass(5 * SECOND)).is_empty());
     desk.answer(first[0], false);
-    assert_eq!(desk.priority(), 80);
+    assert_eq!(desk.first_priority(), 80);
     let second = runs(&desk.pass(SECOND));
     assert_eq!(second.len(), 1);
     assert!(second[0] > first[0]);
     desk.answer(first[0], true);
-    assert_eq!(desk.priority(), 80, "an answer of the first run, again");
+    assert_eq!(desk.first_priority(), 80, "an answer of the first run, again");
     desk.answer(second[0], true);
-    assert_eq!(desk.priority(), 100);
+    assert_eq!(desk.first_priority(), 100);
 }
 
 #[test]
@@ -263,28 +263,28 @@ fn a_run_that_is_never_heard_of_again_is_a_failure() {
     assert_eq!(runs(&desk.pass(SECOND)).len(), 1);
     assert!(runs(&desk.pass(30 * SECOND)).is_empty());
     assert_eq!(runs(&desk.pass(2 * SECOND)).len(), 1, "and then it is run again");
-    assert_eq!(desk.priority(), 80);
+    assert_eq!(desk.first_priority(), 80);
 }
 
 #[test]
 fn a_reload_keeps_the_history_of_the_same_command_and_no_other() {
     let mut desk = Desk::new(&script("weight -20"));
     desk.answering(Duration::ZERO, false);
-    assert_eq!(desk.priority(), 80);
+    assert_eq!(desk.first_priority(), 80);
     desk.configure(&script("weight -30\ninterval 2"));
-    assert_eq!(desk.priority(), 70, "the same command: still down, with the new weight");
+    assert_eq!(desk.first_priority(), 70, "the same command: still down, with the new weight");
     let run = runs(&desk.pass(SECOND));
     assert_eq!(run.len(), 1);
     let effects = desk.configure(&script("weight -30").replace("/bin/check", "/bin/other"));
-    assert_eq!(desk.priority(), 100, "another command has said nothing yet");
+    assert_eq!(desk.first_priority(), 100, "another command has said nothing yet");
     desk.answer(run[0], false);
-    assert_eq!(desk.priority(), 100, "what the old one says counts for nothing");
+    assert_eq!(desk.first_priority(), 100, "what the old one says counts for nothing");
     let run = [runs(&effects), runs(&desk.pass(Duration::ZERO))].concat();
     desk.answer(run[0], false);
-    assert_eq!(desk.priority(), 70);
+    assert_eq!(desk.first_priority(), 70);
     // The definition and its use are removed: its weight goes, and it is not run again.
     desk.configure(&instance(51, ""));
-    assert_eq!(desk.priority(), 100);
+    assert_eq!(desk.first_priority(), 100);
     assert!(runs(&desk.pass(9 * SECOND)).is_empty());
     assert!(desk.status(0).trackers.is_empty());
 }
@@ -294,25 +294,25 @@ fn a_new_tracker_does_not_stop_a_running_instance_before_it_has_said_anything() 
     let mut desk = Desk::new(&instance(51, ""));
     desk.pass(4 * SECOND);
     desk.configure(&script(""));
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     desk.answering(Duration::ZERO, false);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
 }
 
 #[test]
 fn the_number_in_a_file_is_multiplied_and_far_below_it_is_a_fault() {
     let mut desk = Desk::new(&file("weight -2"));
-    assert_eq!(desk.role(), "INIT");
+    assert_eq!(desk.first_role(), "INIT");
     desk.file(0);
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
     let log = logged(&desk.file(10));
-    assert_eq!(desk.priority(), 80);
+    assert_eq!(desk.first_priority(), 80);
     assert!(log.iter().any(|line| line.contains("track_file f: /run/f says 10")), "{log:?}");
     assert!(log.iter().any(|line| line.contains("priority 100 -> 80")), "{log:?}");
     desk.file(127);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.file(-1);
-    assert_eq!((desk.role().as_str(), desk.priority()), ("BACKUP", 102));
+    assert_eq!((desk.first_role().as_str(), desk.first_priority()), ("BACKUP", 102));
     assert_eq!(desk.status(0).trackers[0].adds, 2);
 }
 
@@ -321,20 +321,20 @@ fn a_file_of_weight_0_is_a_switch_for_maintenance() {
     let mut desk = Desk::new(&file("weight 0"));
     desk.file(0);
     desk.pass(4 * SECOND);
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     desk.file(1);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.file(0);
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
 }
 
 #[test]
 fn a_file_that_is_never_read_holds_a_start_up_for_seconds_only() {
     let mut desk = Desk::new(&file("weight 0"));
     desk.pass(Duration::from_millis(2_900));
-    assert_eq!(desk.role(), "INIT");
+    assert_eq!(desk.first_role(), "INIT");
     desk.pass(Duration::from_millis(200));
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
 }
 
 #[test]
@@ -367,40 +367,40 @@ fn what_is_watched_outside_follows_what_is_tracked() {
 #[test]
 fn processes_count_once_they_have_been_there_or_gone_for_long_enough() {
     let mut desk = Desk::new(&process("quorum 2\nfork_delay 1\nterminate_delay 2"));
-    assert_eq!(desk.role(), "INIT");
+    assert_eq!(desk.first_role(), "INIT");
     desk.count(2);
-    assert_eq!(desk.role(), "BACKUP", "the first count decides at once");
+    assert_eq!(desk.first_role(), "BACKUP", "the first count decides at once");
     desk.count(1);
     desk.pass(Duration::from_millis(1_500));
     desk.count(2);
     desk.pass(3 * SECOND);
-    assert_ne!(desk.role(), "FAULT", "it was restarted in time");
+    assert_ne!(desk.first_role(), "FAULT", "it was restarted in time");
     desk.count(1);
     desk.count(0);
     desk.pass(Duration::from_millis(1_999));
-    assert_ne!(desk.role(), "FAULT");
+    assert_ne!(desk.first_role(), "FAULT");
     desk.pass(Duration::from_millis(2));
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     assert!(desk.status(0).cause.contains("0 processes, at least 2 wanted"), "{}", desk.status(0).cause);
     desk.count(3);
     desk.pass(Duration::from_millis(999));
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     desk.pass(Duration::from_millis(2));
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
     // Other limits are about the same processes.
     desk.configure(&process("quorum 4"));
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
 }
 
 #[test]
 fn there_may_be_too_many_processes() {
     let mut desk = Desk::new(&process("quorum_max 0\nweight -10"));
     desk.count(0);
-    assert_eq!(desk.priority(), 100);
+    assert_eq!(desk.first_priority(), 100);
     desk.count(1);
-    assert_eq!(desk.priority(), 90);
+    assert_eq!(desk.first_priority(), 90);
     desk.configure(&process("quorum_max 1\nweight -10"));
-    assert_eq!(desk.priority(), 100);
+    assert_eq!(desk.first_priority(), 100);
 }
 
 #[test]
@@ -408,10 +408,10 @@ fn a_weight_moves_the_timer_of_a_backup() {
     let mut desk = Desk::new(&file("weight 1"));
     desk.file(0);
     desk.pass(Duration::from_millis(3_500));
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
     desk.file(100);
     desk.pass(Duration::ZERO);
-    assert_eq!(desk.role(), "MASTER", "with priority 200 it would have taken over by now");
+    assert_eq!(desk.first_role(), "MASTER", "with priority 200 it would have taken over by now");
 }
 
 #[test]
@@ -421,7 +421,7 @@ fn an_operators_priority_lasts_through_a_reload_until_it_is_taken_back() {
     desk.pass(4 * SECOND);
     let set = |priority| Event::SetPriority { instance: "VI_1".into(), priority };
     desk.tell(set(Some(50)));
-    assert_eq!(desk.priority(), 40);
+    assert_eq!(desk.first_priority(), 40);
     desk.configure(&file("weight -2"));
     let status = desk.status(0);
     assert_eq!((status.effective_priority, status.priority, status.overridden_priority), (30, 50, Some(50)));

@@ -22,6 +22,7 @@ pub enum Speech {
     V3Ipv6,
     V2Plain,
     V2Password,
+    V2Header,
 }
 
 /// What becomes of the master.
@@ -48,7 +49,8 @@ pub struct Case {
     pub fate: Fate,
 }
 
-const SPEECHES: [Speech; 4] = [Speech::V3Ipv4, Speech::V3Ipv6, Speech::V2Plain, Speech::V2Password];
+const SPEECHES: [Speech; 5] =
+    [Speech::V3Ipv4, Speech::V3Ipv6, Speech::V2Plain, Speech::V2Password, Speech::V2Header];
 const FATES: [Fate; 4] = [Fate::Kill, Fate::Stop, Fate::LinkDown, Fate::Reload];
 const BOTH: [bool; 2] = [false, true];
 
@@ -76,7 +78,7 @@ impl Case {
     pub fn version(&self) -> u8 {
         match self.speech {
             Speech::V3Ipv4 | Speech::V3Ipv6 => 3,
-            Speech::V2Plain | Speech::V2Password => 2,
+            Speech::V2Plain | Speech::V2Password | Speech::V2Header => 2,
         }
     }
 
@@ -91,6 +93,9 @@ impl Case {
         let (own, other) = if self.speech == Speech::V3Ipv6 { (WE_V6, PEER_V6) } else { (WE, PEER) };
         instance.unicast = self.unicast.then_some(if ours { (own, other) } else { (other, own) });
         instance.password = (self.speech == Speech::V2Password).then(|| "opensesm".into());
+        if self.speech == Speech::V2Header {
+            instance.more = "authentication {\nauth_type AH\nauth_pass opensesm\n}".into();
+        }
         instance.nopreempt = !self.preempt;
         instance
     }

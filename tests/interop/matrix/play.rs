@@ -132,7 +132,7 @@ impl<'a> Stage<'a> {
 
     fn reload(&mut self, master: Side, other: Side) -> Step<Side> {
         let mut instance = self.case.instance(master.ours, master.priority);
-        instance.more = format!("virtual_ipaddress_excluded {{ {} }}", self.case.extra());
+        instance.more += &format!("\nvirtual_ipaddress_excluded {{ {} }}", self.case.extra());
         self.record.done(format!("{} reads its file again, with one more address", master.host));
         self.daemon(master).reload(&instance.to_string());
         let (host, extra) = (self.host(master), self.case.extra());

@@ -312,10 +312,13 @@ fn decode(frame: &[u8]) -> Option<What> {
 }
 
 fn decode_v4(ip: &[u8]) -> Option<Advert> {
-    if *ip.get(9)? != VRRP {
-        return None;
+    let mut header = usize::from(ip.first()? & 0x0f) * 4;
+    match *ip.get(9)? {
+        VRRP => {}
+        // An authentication header before it (RFC 2402): its length in words of 32 bits, without the first two.
+        AH if *ip.get(header)? == VRRP => header += (usize::from(*ip.get(header + 1)?) + 2) * 4,
+        _ => return None,
     }
-    let header = usize::from(ip.first()? & 0x0f) * 4;
     let vrrp = ip.get(header..usize::from(u16::from_be_bytes([*ip.get(2)?, *ip.get(3)?])))?;
     decode_advert(address(ip.get(12..16)?)?, address(ip.get(16..20)?)?, *ip.get(8)?, vrrp)
 }
@@ -350,6 +353,9 @@ fn decode_advert(source: IpAddr, destination: IpAddr, ttl: u8, vrrp: &[u8]) -> O
 
 /// VRRP's IP protocol number.
 const VRRP: u8 = 112;
+
+/// That of the authentication header.
+const AH: u8 = 51;
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).ok().map(|bytes| Ipv4Addr::from(bytes).into());

@@ -61,6 +61,11 @@ fn same_both_ways(golden: &str, envelope: &Envelope, advert: &Advert) {
     assert_eq!(advert.emit(envelope.source, envelope.destination), bytes);
 }
 
+/// With a version 3 checksum over the advert alone.
+fn plainly(advert: &Advert, source: Ipv4Addr) -> Vec<u8> {
+    advert.emit_as(source.into(), GROUP_V4.into(), ChecksumForm::Plain, None)
+}
+
 #[test]
 fn version_2() {
     same_both_ways(V2, &group(), &advert(Version::V2, 150, Auth::None));
@@ -96,7 +101,7 @@ fn version_3_checksum_without_pseudo_header() {
     let envelope = to("198.51.100.10", "224.0.0.18");
     let parsed = Advert::parse(&hex(V3_PLAIN), &envelope).unwrap();
     assert_eq!((parsed.vrid, parsed.priority, &parsed.addresses), (51, 200, &vec![ip("192.0.2.100")]));
-    assert_eq!(parsed.emit_without_pseudo_header(Ipv4Addr::new(198, 51, 100, 10)), hex(V3_PLAIN));
+    assert_eq!(plainly(&parsed, Ipv4Addr::new(198, 51, 100, 10)), hex(V3_PLAIN));
     assert_ne!(parsed.emit(envelope.source, envelope.destination), hex(V3_PLAIN));
 }
 
@@ -188,8 +193,8 @@ fn an_interval_of_zero_is_refused() {
 
 #[test]
 fn unknown_authentication_is_refused() {
-    let error = refused(V2, |bytes| set(bytes, 4, 2));
-    assert_eq!(error, AdvertError::UnknownAuthentication { vrid: 51, found: 2 });
+    let error = refused(V2, |bytes| set(bytes, 4, 3));
+    assert_eq!(error, AdvertError::UnknownAuthentication { vrid: 51, found: 3 });
 }
 
 /// RFC 9568, 5.2.6: the reserved bits are ignored on reception.
@@ -277,7 +282,7 @@ proptest! {
         let bytes = advert.emit(envelope.source, envelope.destination);
         prop_assert_eq!(Advert::parse(&bytes, &envelope), Ok(advert.clone()));
         let IpAddr::V4(source) = envelope.source else { unreachable!() };
-        let plain = advert.emit_without_pseudo_header(source);
+        let plain = plainly(&advert, source);
         prop_assert_eq!(Advert::parse(&plain, &envelope), Ok(advert));
     }
 
@@ -311,4 +316,20 @@ proptest! {
             prop_assert_eq!(Advert::parse(&again, &envelope), Ok(advert));
         }
     }
+}
+
+/// Captured from keepalived 2.2.7 with `old_unicast_checksum`: the pseudo-header names the group, not the peer.
+const OLD_UNICAST: &str = "3133c801003211a50a000064";
+
+#[test]
+fn the_checksum_of_old_versions_by_unicast_is_known() {
+    let envelope = to("10.0.0.1", "10.0.0.2");
+    let parsed = Advert::read(&hex(OLD_UNICAST), &envelope).unwrap();
+    assert_eq!(parsed.checksum, ChecksumForm::OldUnicast);
+    let emitted =
+        parsed.advert.emit_as(envelope.source, envelope.destination, ChecksumForm::OldUnicast, None);
+    assert_eq!(emitted, hex(OLD_UNICAST));
+    // To the group it is the usual one.
+    let parsed = Advert::read(&hex(OLD_UNICAST), &to("10.0.0.1", "224.0.0.18")).unwrap();
+    assert_eq!(parsed.checksum, ChecksumForm::Usual);
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`Socket`] and [`SocketV6`] send and receive adverts (raw IP, protocol 112);
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
+//! - [`BfdListener`] and [`BfdSpeaker`] hear and speak to watched neighbours (UDP);
 //! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
 //! - [`AddressTable`] puts addresses on interfaces and takes them off again.
 //!
@@ -14,6 +15,7 @@
 
 mod address;
 mod announce;
+mod bfd;
 mod link;
 mod netlink;
 mod socket;
@@ -23,6 +25,7 @@ use std::io;
 
 pub use address::{ADDRESS_PROTOCOL, AddressTable};
 pub use announce::{Announcer, gratuitous_arp_frame, unsolicited_advertisement_frame};
+pub use bfd::{BfdArrival, BfdListener, BfdSpeaker};
 pub use link::LinkMonitor;
 pub use socket::{Arrival, Socket};
 pub use socket_v6::{ArrivalV6, SocketV6};

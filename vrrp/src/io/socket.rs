@@ -14,6 +14,7 @@ use nix::sys::time::TimeSpec;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Type};
 
 use super::at_step;
+use crate::header::PROTOCOL_HEADER;
 
 /// VRRP's IP protocol number (RFC 9568 section 5.1.1.4).
 pub(super) const PROTOCOL: i32 = 112;
@@ -59,10 +60,23 @@ impl Socket {
     /// `PermissionDenied` when the process lacks `CAP_NET_RAW`; otherwise most likely the interface does not exist
     /// (any more). The text names the step.
     pub fn multicast(interface: &str, index: u32, group: Ipv4Addr) -> io::Result<Self> {
+        Self::multicast_of(PROTOCOL, interface, index, group)
+    }
+
+    /// The same for adverts behind an authentication header (IP protocol 51). It is handed every packet with such a
+    /// header that is sent to the group.
+    ///
+    /// # Errors
+    /// As [`multicast`](Self::multicast).
+    pub fn multicast_headers(interface: &str, index: u32, group: Ipv4Addr) -> io::Result<Self> {
+        Self::multicast_of(PROTOCOL_HEADER.into(), interface, index, group)
+    }
+
+    fn multicast_of(protocol: i32, interface: &str, index: u32, group: Ipv4Addr) -> io::Result<Self> {
         let step = |what: &'static str| {
             move |error| at_step(format_args!("advert socket on {interface}: {what}"), "CAP_NET_RAW", error)
         };
-        let socket = raw_socket().map_err(step("opening it"))?;
+        let socket = raw_socket(protocol).map_err(step("opening it"))?;
         // This settles both directions: the kernel also sends multicast of a bound socket through its interface, which
         // needs neither an address (as IP_MULTICAST_IF would choose by) nor a route.
         socket.bind_device(Some(interface.as_bytes())).map_err(step("binding it to the interface"))?;
@@ -81,13 +95,25 @@ impl Socket {
     /// # Errors
     /// As [`multicast`](Self::multicast).
     pub fn unicast(interface: Option<&str>) -> io::Result<Self> {
+        Self::unicast_of(PROTOCOL, interface)
+    }
+
+    /// The same for adverts behind an authentication header (IP protocol 51).
+    ///
+    /// # Errors
+    /// As [`multicast`](Self::multicast).
+    pub fn unicast_headers(interface: Option<&str>) -> io::Result<Self> {
+        Self::unicast_of(PROTOCOL_HEADER.into(), interface)
+    }
+
+    fn unicast_of(protocol: i32, interface: Option<&str>) -> io::Result<Self> {
         let place = interface.unwrap_or("any interface");
         let step = |what: &'static str| {
             move |error| {
                 at_step(format_args!("unicast advert socket on {place}: {what}"), "CAP_NET_RAW", error)
             }
         };
-        let socket = raw_socket().map_err(step("opening it"))?;
+        let socket = raw_socket(protocol).map_err(step("opening it"))?;
         if let Some(interface) = interface {
             socket.bind_device(Some(interface.as_bytes())).map_err(step("binding it to the interface"))?;
         }
@@ -163,9 +189,9 @@ impl AsRawFd for Socket {
 }
 
 /// What both kinds of socket have in common.
-fn raw_socket() -> io::Result<socket2::Socket> {
+fn raw_socket(protocol: i32) -> io::Result<socket2::Socket> {
     // The constructor sets close-on-exec.
-    let socket = socket2::Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(PROTOCOL)))?;
+    let socket = socket2::Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol)))?;
     socket.set_nonblocking(true)?;
     socket.set_header_included_v4(true)?;
     socket.set_ttl_v4(TTL)?;

@@ -88,9 +88,13 @@ impl Router {
 
     /// RFC 9568, 6.4.3.
     fn hear_as_master(&mut self, heard: Heard, interval: Duration, now: Instant) {
+        let ignores = self.settings.owner_ignores && self.settings.is_owner();
         let ours = Claim { priority: self.effective_priority(), source: self.source };
         let theirs = Claim { priority: heard.priority, source: Some(heard.source) };
         let Stage::Master(master) = &mut self.stage else { return };
+        if ignores {
+            return;
+        }
         if heard.priority == PRIORITY_STOP {
             master.next_advert = now + self.settings.interval;
             self.send_advert();
@@ -99,6 +103,12 @@ impl Router {
         if theirs > ours {
             let cause = Cause::BetterMaster { source: heard.source, priority: heard.priority };
             self.yield_to(heard, interval, cause, now);
+            return;
+        }
+        // Who took over while we were held up did so by right: whether we want it back is for a backup to decide.
+        if master.is_outlived(&self.settings, heard.priority, now) {
+            let cause = Cause::Succeeded { source: heard.source, priority: heard.priority };
+            self.succeed(heard, interval, cause, now);
             return;
         }
         let memory = master_down(
@@ -134,6 +144,10 @@ impl Router {
         if self.settings.higher_prio_send_advert {
             self.send_advert();
         }
+        self.succeed(heard, interval, cause, now);
+    }
+
+    fn succeed(&mut self, heard: Heard, interval: Duration, cause: Cause, now: Instant) {
         let backup = Backup {
             master_interval: (self.settings.version == Version::V3).then_some(interval),
             heard: Some((heard, Respect::Respected)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 mod dropped;
 mod election;
 mod reload;
+mod stall;
 mod sync;
 
 use super::*;
@@ -82,6 +83,15 @@ impl Bench {
     fn at(&mut self, after: Duration) -> &mut Bench {
         self.now = self.start + after;
         self
+    }
+
+    /// The same, with all that is due on the way done and its outputs dropped.
+    fn live(&mut self, after: Duration) -> &mut Bench {
+        while self.router.poll_timeout().is_some_and(|(at, _)| at <= self.start + after) {
+            self.pass();
+        }
+        self.outputs();
+        self.at(after)
     }
 
     /// To the next deadline, and handles it.

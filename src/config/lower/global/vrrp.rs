@@ -6,7 +6,7 @@ use std::time::Duration;
 use vrrp::{AnnounceSettings, Version};
 
 use super::{flag, keep, keep_first, nearest, set};
-use crate::config::complaint::{Code, Reaction};
+use crate::config::complaint::Code;
 use crate::config::lower::announce;
 use crate::config::lower::context::{Context, Entry};
 use crate::config::{GarpDefaults, VrrpDefaults};
@@ -116,8 +116,7 @@ fn pace(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Duration> {
     context.seconds(entry).filter(|pace| !pace.is_zero())
 }
 
-/// A multicast group of the family of the usual one. Another one cannot be used yet, and without it the other directors
-/// would hear nothing.
+/// A multicast group of the family of the usual one.
 fn group(context: &mut Context<'_>, entry: &Entry<'_>, usual: IpAddr) -> Option<IpAddr> {
     let span = entry.words().first().map_or(entry.span(), |word| word.span);
     let group = context.address_of(entry)?;
@@ -127,13 +126,6 @@ fn group(context: &mut Context<'_>, entry: &Entry<'_>, usual: IpAddr) -> Option<
         let message = format!("`{name}` is {group}; expected a multicast group of {family}");
         context.error(Code::InvalidAddress, span, message);
         return None;
-    }
-    if group != usual {
-        let message = format!(
-            "`{name} {group}` is not supported yet, and without it the other directors would not hear our adverts"
-        );
-        let reaction = Reaction::goes_on("adverts go to that group");
-        context.error_but(Code::NotSupportedYet, span, message, None, reaction);
     }
     Some(group)
 }

@@ -196,10 +196,10 @@ fn a_lower_master_is_answered_and_the_addresses_are_announced_twice() {
 fn a_lower_master_is_noted_once_per_encounter() {
     let mut bench = Bench::master(settings(Version::V3));
     let noted = |outputs: Vec<Output>| outputs.contains(&lower_note(9, 100));
-    assert!(noted(bench.at(SECOND).hear(9, 100)));
-    assert!(!noted(bench.at(2 * SECOND).hear(9, 100)));
-    assert!(!noted(bench.at(millis(5_500)).hear(9, 100)));
-    assert!(noted(bench.at(millis(9_001)).hear(9, 100)));
+    assert!(noted(bench.live(SECOND).hear(9, 100)));
+    assert!(!noted(bench.live(2 * SECOND).hear(9, 100)));
+    assert!(!noted(bench.live(millis(5_500)).hear(9, 100)));
+    assert!(noted(bench.live(millis(9_001)).hear(9, 100)));
 }
 
 #[test]
@@ -223,11 +223,11 @@ fn an_owner_concedes_to_a_stubborn_owner_and_comes_back_when_it_is_gone() {
     let conflict = Output::Note(Note::OwnerConflict { source: host(4) });
     assert_eq!(bench.hear(4, 255), [send(&owner, 255), Output::Announce(5), conflict]);
     for second in 1..=3 {
-        assert_eq!(bench.at(second * SECOND).hear(4, 255), [send(&owner, 255), Output::Announce(5)]);
+        assert_eq!(bench.live(second * SECOND).hear(4, 255), [send(&owner, 255), Output::Announce(5)]);
     }
     let cause = Cause::OwnerConflict { source: host(4) };
     let conceded = transition(State::Master, State::Backup, cause);
-    assert_eq!(bench.at(4 * SECOND).hear(4, 255), [conceded]);
+    assert_eq!(bench.live(4 * SECOND).hear(4, 255), [conceded]);
     assert_eq!(bench.router.effective_priority(), 254);
     bench.at(5 * SECOND).hear(4, 255);
     bench.pass();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
+mod cut;
 mod matrix;
 mod pair;
 mod programs;

@@ -26,11 +26,11 @@ fn wait_role(daemon: &Daemon, role: &str) {
     });
 }
 
-/// The longest time between two adverts of a host in a row.
-fn longest_gap(sniffer: &Sniffer, host: &str) -> Duration {
+/// The longest time between two adverts of a host in a row, from `since` on.
+fn longest_gap(sniffer: &Sniffer, host: &str, since: SystemTime) -> Duration {
     let timeline = sniffer.timeline();
-    let sent: Vec<SystemTime> =
-        timeline.adverts().filter(|(event, _)| event.from == host).map(|(event, _)| event.at).collect();
+    let theirs = timeline.adverts().filter(|(event, _)| event.from == host && event.at >= since);
+    let sent: Vec<SystemTime> = theirs.map(|(event, _)| event.at).collect();
     sent.windows(2).map(|pair| between(pair[0], pair[1])).max().unwrap_or_default()
 }
 
@@ -48,7 +48,7 @@ fn relieve_both(ours: &Instance, theirs: &Instance) {
     std::thread::sleep(ours.interval * 2);
     let killed = old.kill();
     std::thread::sleep(ours.patience() * 2);
-    let gap = longest_gap(&sniffer, "we");
+    let gap = longest_gap(&sniffer, "we", new.started());
     assert!(gap < ours.interval * 2, "an advert is missing: nothing for {gap:?}\n{}", sniffer.timeline());
     let masters = sniffer.timeline().masters().len();
     assert_eq!(masters, 1, "somebody else was master:\n{}", sniffer.timeline());

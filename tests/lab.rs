@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use lab::cluster::daemon::Daemon;
 use lab::error::LabError;
 use lab::scenario::{self, Options};
 
@@ -31,6 +32,17 @@ fn an_existing_table_is_adopted_and_nothing_foreign_is_touched() {
     hold("adoption");
 }
 
+#[test]
+fn connections_are_told_to_the_other_director() {
+    hold("sync");
+}
+
+/// What we ask the kernel for is what keepalived asks it for.
+#[test]
+fn keepalived_runs_the_same_sync_daemons() {
+    hold_with("sync", &Options { daemon: Daemon::Keepalived, ..Options::directord(DIRECTORD) });
+}
+
 /// The IPVS crate's own tests, run again where there is a kernel for them.
 #[test]
 fn the_ipvs_crate_against_a_real_kernel() {
@@ -50,8 +62,12 @@ fn the_ipvs_crate_against_a_real_kernel() {
 
 /// Runs a scenario; every step must hold.
 fn hold(name: &str) {
+    hold_with(name, &Options::directord(DIRECTORD));
+}
+
+fn hold_with(name: &str, options: &Options) {
     let mut story = Vec::new();
-    match scenario::run(name, &Options::directord(DIRECTORD), &mut |event| story.push(format!("{event:?}"))) {
+    match scenario::run(name, options, &mut |event| story.push(format!("{event:?}"))) {
         Ok(report) => {
             if let Some(failure) = report.failure() {
                 panic!("{failure}\n{}\n{}", story.join("\n"), report.errors);

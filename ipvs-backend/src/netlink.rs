@@ -291,10 +291,26 @@ impl Kernel for NetlinkKernel {
     }
 
     fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
-        match self.exchange(Request::Daemon(change), |_| Ok(()))? {
-            Outcome::Refused(Errno::EPERM) => Err(KernelError::NoPrivilege),
-            Outcome::Refused(errno) => Ok(Some(errno)),
-            Outcome::Complete | Outcome::Interrupted => Ok(None),
+        // The kernel does not acknowledge the stop of a daemon that was started a moment ago and never ran, so a
+        // question that is always answered goes right behind: requests are worked off in order.
+        let first = self.take_sequences(2);
+        self.outgoing.clear();
+        codec::request(&mut self.outgoing, self.family, first, Request::Daemon(change));
+        codec::request(&mut self.outgoing, self.family, first.wrapping_add(1), Request::Info);
+        send(&self.socket, &self.outgoing)?;
+        let mut refused = None;
+        loop {
+            let datagram = receive(&self.socket, &mut self.incoming)?;
+            for answer in Messages::new(datagram) {
+                let answer = answer.map_err(malformed)?;
+                match (answer.sequence.wrapping_sub(first), answer.body) {
+                    (0 | 1, Body::Overrun) => return Err(KernelError::Overrun),
+                    (0, Body::Refused { errno: Errno::EPERM, .. }) => return Err(KernelError::NoPrivilege),
+                    (0, Body::Refused { errno, .. }) => refused = Some(errno),
+                    (1, Body::Refused { .. } | Body::Acknowledged | Body::Done) => return Ok(refused),
+                    _ => {}
+                }
+            }
         }
     }
 }

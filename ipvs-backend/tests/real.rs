@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use ipvs_backend::{
     DestinationKey, DestinationSettings, Drift, Errno, Forwarding, Granularity, Kernel, KernelError,
     MemoryKernel, NetlinkKernel, Operation, Persistence, Reconciler, Scheduler, Service, ServiceKey,
-    ServiceSettings, Table, flag, plan,
+    ServiceSettings, SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, Table, flag,
+    plan,
 };
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
@@ -429,4 +430,55 @@ fn without_the_right_it_says_so() {
         // The test program may lie where nobody else may read it.
         Err(error) => println!("skipped: an ordinary user cannot run this test program ({error})"),
     }
+}
+
+/// The daemons by which connections are synchronised, in both roles: started, read back, changed, stopped, refused.
+#[test]
+fn sync_daemons_come_and_go() {
+    let Some(kernel) = kernel() else { return };
+    let mut keeper = SyncKeeper::new(kernel, BTreeSet::new());
+    let roles = [SyncRole::Master, SyncRole::Backup];
+    let daemons = |settings: SyncSettings| SyncDaemons::from(roles.map(|role| (role, settings.clone())));
+    let found = |expected: &SyncDaemons| {
+        let found = NetlinkKernel::open().unwrap().daemons().unwrap();
+        assert!(ipvs_backend::plan_sync(&found, expected, &BTreeSet::new()).is_empty(), "{found:?}");
+        found
+    };
+
+    let wanted = daemons(SyncSettings::new("lo", 51));
+    let report = keeper.converge(&wanted).unwrap();
+    assert_eq!((report.applied.len(), report.refused), (2, vec![]));
+    assert!(found(&wanted).values().all(|daemon| daemon.max_length.is_some()), "the kernel chose a length");
+    assert_eq!(keeper.converge(&wanted).unwrap(), SyncReport::default());
+
+    let group = "224.0.0.99".parse().unwrap();
+    let odd = SyncSettings {
+        id: 0,
+        max_length: Some(900),
+        port: 9000,
+        ttl: 7,
+        group,
+        ..SyncSettings::new("lo", 0)
+    };
+    let wanted = daemons(odd);
+    assert_eq!(keeper.converge(&wanted).unwrap().applied.len(), 4);
+    let lengths: Vec<_> = found(&wanted).values().map(|daemon| daemon.max_length).collect();
+    assert_eq!(lengths, [Some(900), Some(SyncSettings::LEAST_BACKUP)]);
+    assert_eq!(keeper.converge(&wanted).unwrap(), SyncReport::default());
+
+    let report = keeper.converge(&daemons(SyncSettings::new("nowhere", 1))).unwrap();
+    assert!(report.refused[0].contains("no interface nowhere"), "{report:?}");
+
+    // Somebody else's is left alone while nothing of its role is wanted.
+    let mut other = NetlinkKernel::open().unwrap();
+    let start = SyncChange::Start(SyncRole::Backup, SyncSettings::new("lo", 9));
+    assert_eq!(other.change_daemon(&start), Ok(None));
+    assert_eq!(other.change_daemon(&start), Ok(Some(Errno::EEXIST)));
+    let mut fresh = SyncKeeper::new(NetlinkKernel::open().unwrap(), BTreeSet::new());
+    let master = SyncDaemons::from([(SyncRole::Master, SyncSettings::new("lo", 1))]);
+    fresh.converge(&master).unwrap();
+    fresh.converge(&SyncDaemons::new()).unwrap();
+    assert_eq!(other.daemons().unwrap().into_keys().collect::<Vec<_>>(), [SyncRole::Backup]);
+    assert_eq!(other.change_daemon(&SyncChange::Stop(SyncRole::Backup)), Ok(None));
+    assert_eq!(other.change_daemon(&SyncChange::Stop(SyncRole::Backup)), Ok(Some(Errno::ESRCH)));
 }

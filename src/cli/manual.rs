@@ -1,6 +1,8 @@
 //! The manual pages, in roff's `man` macros: directord(8) from the command line's own description, directord.conf(5)
 //! from the table of keywords.
 
+mod scripts;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -79,6 +81,7 @@ fn configuration() -> String {
             entry(&mut out, keyword);
         }
     }
+    scripts::write(&mut out);
     out.push_str(".SH HINTS\nWhat is legal and hardly ever meant:\n");
     for trap in TRAPS {
         let _ = writeln!(out, ".TP\n.B {}\n{}", plain(trap.code.as_str()), text(trap.about));

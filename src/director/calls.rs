@@ -129,13 +129,32 @@ impl Director {
         self.hold(telling, now);
     }
 
+    /// A configuration took effect: readers of pipes are told all states again if they are to be. No script is run.
+    pub(super) fn repeat_states(&mut self, now: Instant) {
+        if !self.config.global.fifos.repeat_on_reload || self.generation < 2 {
+            return;
+        }
+        let again = self.instances.iter().map(|(name, instance)| {
+            let change = self.change(
+                name,
+                instance,
+                word(instance.router.state()),
+                "the configuration was read again",
+            );
+            Telling { change, commands: Vec::new() }
+        });
+        for telling in again.collect::<Vec<_>>() {
+            self.hold(telling, now);
+        }
+    }
+
     /// A real server came into service or left it.
     pub(super) fn tell_server(&mut self, service: &ServiceKey, key: &DestinationKey, up: bool, cause: &str) {
         let server = self.pools.get(service).and_then(|pool| pool.config.servers.get(key).cloned());
         let Some(server) = server else { return };
         let extras = server.extras();
         let command = if up { &extras.notify_up } else { &extras.notify_down };
-        let subject = Subject::Server { server: server_name(service, key), service: service.to_string() };
+        let subject = Subject::Server { server: server_name(service, key), service: service_name(service) };
         self.tell_pool(subject, up, command.as_ref(), cause);
     }
 
@@ -143,7 +162,7 @@ impl Director {
     pub(super) fn tell_quorum(&mut self, service: &ServiceKey, up: bool, cause: &str) {
         let Some(config) = self.pools.get(service).map(|pool| pool.config.clone()) else { return };
         let command = if up { &config.quorum.up } else { &config.quorum.down };
-        self.tell_pool(Subject::Service(service.to_string()), up, command.as_ref(), cause);
+        self.tell_pool(Subject::Service(service_name(service)), up, command.as_ref(), cause);
     }
 
     /// The daemon stops: services with `omega` say that they go down, server by server.
@@ -250,6 +269,14 @@ fn for_state(notify: &Notify, state: State) -> Option<&Command> {
         State::Fault => notify.fault.as_ref(),
         State::Stopped => notify.stop.as_ref(),
         State::Initialize => None,
+    }
+}
+
+/// A virtual server as keepalived's lines name it: `[10.0.0.1]:tcp:80`, `FWM 5`.
+fn service_name(service: &ServiceKey) -> String {
+    match service {
+        ServiceKey::Address { .. } => service.to_string(),
+        ServiceKey::Mark { mark, .. } => notify::notice::fwmark(*mark),
     }
 }
 

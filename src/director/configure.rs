@@ -52,6 +52,7 @@ impl Director {
         self.queue_addresses();
         self.publish_table();
         self.publish_sync();
+        self.repeat_states(now);
         let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {servers} real_servers",

@@ -360,8 +360,8 @@ impl Director {
                 }
             }
         });
-        self.tell_omega();
         self.stop_neighbours(now);
+        self.tell_omega();
         self.log(Entry::Stopping);
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);

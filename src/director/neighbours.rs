@@ -1,7 +1,9 @@
 //! The neighbours that are watched by BFD (`bfd_instance`): their packets in; packets and, for those who track them,
 //! ups and downs out.
 //!
-//! Who is up follows from the session alone. Instances take a neighbour that was never up for down, as keepalived does.
+//! Who is up follows from the session, with one exception: a neighbour whose operator switched the session off
+//! (AdminDown) goes on counting as what it was, for that says nothing of the path (RFC 5882, 3.2; keepalived does the
+//! same). Instances take a neighbour that was never up for down, as keepalived does.
 //! Health checks without `alpha` have no opinion until it was up, or could have been: a server that never answers leaves
 //! the pool after as many idle intervals as it may miss packets.
 
@@ -43,24 +45,25 @@ pub(super) struct Neighbour {
     pub(super) config: Arc<Bfd>,
     /// Its address and session; `None` where nobody is watched, which counts as down.
     pub(super) watched: Option<(IpAddr, Session)>,
+    /// Whether those who track it take it for up.
+    pub(super) up: bool,
     /// Until when a session that was never up says nothing to health checks.
     patience: Option<Instant>,
 }
 
 impl Neighbour {
-    pub(super) fn is_up(&self) -> bool {
-        self.watched.as_ref().is_some_and(|(_, session)| session.is_up())
-    }
-
     /// What a health check makes of it: nothing while it had no time yet to come up.
     fn verdict(&self) -> Option<bool> {
-        if self.patience.is_some() { None } else { Some(self.is_up()) }
+        if self.patience.is_some() { None } else { Some(self.up) }
     }
 
     /// Why it is as it is, in words.
     pub(super) fn words(&self) -> String {
         let Some((address, session)) = &self.watched else { return "nobody is watched".to_owned() };
         match (session.is_up(), session.counters().ups) {
+            (false, _) if self.up => {
+                format!("{address} has switched the session off, and goes on counting as up")
+            }
             (true, _) => format!("{address} is up"),
             (false, 0) => format!("{address} has not come up yet"),
             (false, _) => format!("{address} is {}: {}", session.state(), session.diagnostic()),
@@ -109,10 +112,14 @@ impl Director {
         }
     }
 
-    /// What it says to those who track it, and why.
-    pub(super) fn neighbour_reading(&self, name: &str) -> Option<(Reading, String)> {
-        let neighbour = self.neighbours.by_name.get(name)?;
-        Some((if neighbour.is_up() { Reading::Up } else { Reading::Down }, neighbour.words()))
+    /// What a tracker of it says, and why.
+    pub(super) fn neighbour_reading(&self, name: &str) -> (Reading, String) {
+        match self.neighbours.by_name.get(name) {
+            Some(neighbour) if neighbour.up => (Reading::Up, neighbour.words()),
+            Some(neighbour) => (Reading::Down, neighbour.words()),
+            // It was just removed, and so will be what tracks it.
+            None => (Reading::Unknown, "there is no such bfd_instance".to_owned()),
+        }
     }
 
     // ----- configuration -----
@@ -151,7 +158,7 @@ impl Director {
             (address, Session::new(number, settings(bfd), self.birth.seed ^ u64::from(number.get()), now))
         });
         let patience = watched.as_ref().map(|_| now + bfd.idle_tx * u32::from(bfd.multiplier));
-        let neighbour = Neighbour { config: bfd.clone(), watched, patience };
+        let neighbour = Neighbour { config: bfd.clone(), watched, up: false, patience };
         self.neighbours.by_name.insert(name.to_owned(), neighbour);
     }
 
@@ -255,7 +262,7 @@ impl Director {
     /// Hands on what a session wants, and notes when it wants to be called again.
     fn drain_neighbour(&mut self, name: &str, now: Instant) {
         let Some(neighbour) = self.neighbours.by_name.get_mut(name) else { return };
-        let mut turned = None;
+        let (before, mut changed) = (neighbour.up, false);
         if let Some((address, session)) = &mut neighbour.watched {
             let destination = SocketAddr::new(*address, reach(&neighbour.config).port());
             while let Some(output) = session.poll_output() {
@@ -264,38 +271,37 @@ impl Director {
                         let neighbour = name.to_owned();
                         self.packets.push_back(NeighbourPacket { neighbour, destination, packet });
                     }
-                    // On purpose: who tracks it is configured anew in the same breath.
+                    // Our own end: who tracks it is configured anew in the same breath.
                     Output::Changed { to: State::AdminDown, .. } => {}
-                    Output::Changed { to: State::Up, .. } => turned = Some(true),
-                    Output::Changed { from: State::Up, .. } => turned = Some(false),
-                    Output::Changed { .. } => {}
+                    Output::Changed { from, to, .. } => {
+                        let switched_off = session.remote().0 == State::AdminDown;
+                        neighbour.up = to == State::Up || neighbour.up && (switched_off || to == State::Init);
+                        changed |= from == State::Up || to == State::Up;
+                    }
                 }
             }
         }
-        if turned == Some(true) {
+        if neighbour.up {
             neighbour.patience = None;
         }
-        let (deadline, words) = (neighbour.deadline(), neighbour.words());
+        let (deadline, words, up) = (neighbour.deadline(), neighbour.words(), neighbour.up);
         self.agenda.set(Owner::Neighbour(name.to_owned()), deadline);
-        if let Some(up) = turned {
+        if changed || up != before {
             self.log(Entry::Neighbour { name: name.to_owned(), up, words });
-            self.neighbour_turned(name, now);
         }
-    }
-
-    /// Tells everybody who tracks a neighbour that it came or went.
-    fn neighbour_turned(&mut self, name: &str, now: Instant) {
-        self.tell_neighbour_instances(name, now);
-        self.tell_neighbour_checks(name, now);
-    }
-
-    fn tell_neighbour_instances(&mut self, name: &str, now: Instant) {
-        self.evaluate_trackers_of("track_bfd", name, now);
+        if up != before {
+            self.evaluate_trackers_of("track_bfd", name, now);
+            self.tell_neighbour_checks(name, now);
+        }
     }
 
     /// Tells everybody who tracks a neighbour what is known, after a configuration: a neighbour that has another
     /// address is down again, and checks may be new.
     pub(super) fn spread_neighbours(&mut self, now: Instant) {
+        let names: Vec<String> = self.neighbours.by_name.keys().cloned().collect();
+        for name in names {
+            self.evaluate_trackers_of("track_bfd", &name, now);
+        }
         self.find_neighbour_checks(now);
     }
 

@@ -87,6 +87,29 @@ pub struct InstanceStatus {
     pub counters: BTreeMap<String, u64>,
 }
 
+/// One watched neighbour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NeighbourStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address; none if nobody is watched.
+    pub neighbour: Option<IpAddr>,
+    /// `up`, `init`, `down` or `admin-down`.
+    pub state: String,
+    /// Whether those who track it take it for up.
+    pub counts_as_up: bool,
+    /// Seconds since the last change of state.
+    pub for_seconds: f64,
+    /// Why it is as it is.
+    pub reason: String,
+    /// Time between our packets, in seconds, before jitter.
+    pub transmit_interval: Option<f64>,
+    /// How long it may be silent, in seconds; none while it is not heard.
+    pub detection_time: Option<f64>,
+    /// Packets and changes of state, counted by kind.
+    pub counters: BTreeMap<String, u64>,
+}
+
 /// Something that an instance tracks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrackerStatus {
@@ -121,27 +144,6 @@ pub struct GroupStatus {
     pub cause: String,
     /// Its instances.
     pub members: Vec<String>,
-}
-
-/// One watched neighbour.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NeighbourStatus {
-    /// Its name.
-    pub name: String,
-    /// Its address; none if nobody is watched.
-    pub neighbour: Option<IpAddr>,
-    /// `up`, `init`, `down` or `admin-down`.
-    pub state: String,
-    /// Seconds since the last change of state.
-    pub for_seconds: f64,
-    /// Why it is as it is.
-    pub reason: String,
-    /// Time between our packets, in seconds, before jitter.
-    pub transmit_interval: Option<f64>,
-    /// How long it may be silent, in seconds; none while it is not heard.
-    pub detection_time: Option<f64>,
-    /// Packets and changes of state, counted by kind.
-    pub counters: BTreeMap<String, u64>,
 }
 
 /// One virtual server.
@@ -310,6 +312,7 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
         name: name.to_owned(),
         neighbour: neighbour.config.neighbor,
         state: session.map_or("down".to_owned(), |session| session.state().to_string()),
+        counts_as_up: neighbour.up,
         for_seconds: session.map_or(0.0, |session| seconds(session.since(), now)),
         reason: neighbour.words(),
         transmit_interval: session.map(|session| session.transmit_interval().as_secs_f64()),

@@ -12,10 +12,12 @@ use super::event::Event;
 use super::{Birth, Director};
 use crate::config::{self, Config};
 
+mod calls;
 mod groups;
 mod neighbours;
 mod sync;
 mod trackers;
+mod wire;
 
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {

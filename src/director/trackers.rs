@@ -73,7 +73,7 @@ impl Director {
             "track_script" => self.trackers.scripts.get(name).map(ScriptWatch::reading),
             "track_file" => self.trackers.files.get(name).map(FileWatch::reading),
             "track_process" => self.trackers.processes.get(name).map(ProcessWatch::reading),
-            "track_bfd" => self.neighbour_reading(name),
+            "track_bfd" => Some(self.neighbour_reading(name)),
             _ => None,
         }
     }
@@ -249,7 +249,7 @@ impl Director {
     }
 
     /// Evaluates every instance that tracks this.
-    pub(super) fn evaluate_trackers_of(&mut self, kind: &str, name: &str, now: Instant) {
+    pub(super) fn evaluate_trackers_of(&mut self, kind: &'static str, name: &str, now: Instant) {
         let tracks = |tracks: &Tracks| tracks.all().any(|(list, other, _)| list == kind && other == name);
         let concerned: Vec<String> = self
             .instances
@@ -296,6 +296,7 @@ impl Director {
         instance.apply_faults(now);
         instance.awaits = awaits;
         if waiting && instance.awaits.is_none() && !self.stopping {
+            // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
             let start = self.birth.at + self.config.global.vrrp.startup_delay;
             if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
                 instance.router.handle_take_over(now);

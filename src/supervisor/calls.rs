@@ -37,6 +37,16 @@ impl CallSettings {
     }
 }
 
+/// What became of the commands of one change.
+#[derive(Debug)]
+struct Called {
+    subject: Subject,
+    /// The change, for the log.
+    what: String,
+    /// Each program, and how its run ended.
+    endings: Vec<(String, Ending)>,
+}
+
 /// Why programs could not be run, each reason told once until the program runs.
 type Refusals = BTreeMap<String, String>;
 
@@ -46,7 +56,7 @@ struct Caller {
     executor: Executor,
     limit: Duration,
     queue: Queue<Vec<Command>>,
-    running: JoinSet<(Subject, Vec<(String, Ending)>, String)>,
+    running: JoinSet<Called>,
     pipes: Pipes,
     refusals: Refusals,
 }
@@ -112,13 +122,13 @@ impl Caller {
                 endings.push((program, executor.run(order, limit).await));
             }
             let what = format!("{}: {}", change.subject, change.word);
-            (change.subject, endings, what)
+            Called { subject: change.subject, what, endings }
         });
     }
 
-    fn ended(&mut self, ended: Result<(Subject, Vec<(String, Ending)>, String), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<Called, tokio::task::JoinError>) {
         // A task that panicked leaves its subject without calls; that is a fault of this program, and was logged.
-        let Ok((subject, endings, what)) = ended else { return };
+        let Ok(Called { subject, what, endings }) = ended else { return };
         for (program, ending) in endings {
             self.report(&what, program, &ending);
         }

@@ -133,8 +133,8 @@ impl Open {
     fn write(&mut self, line: &str) {
         let Some(file) = &mut self.file else { return };
         // A line is shorter than what the kernel writes as a whole or not at all.
-        match file.write(line.as_bytes()) {
-            Ok(_) => {
+        match file.write_all(line.as_bytes()) {
+            Ok(()) => {
                 let lost = std::mem::take(&mut self.lost);
                 if lost > 0 {
                     warn!("the pipe {} has room again; {lost} lines were lost", self.pipe.path);

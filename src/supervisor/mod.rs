@@ -26,6 +26,7 @@ pub(crate) mod reload;
 mod remembered;
 mod run_loop;
 mod scripts;
+mod shared;
 mod sockets;
 mod sync;
 mod table;
@@ -41,7 +42,7 @@ use std::time::Duration;
 use ipvs_backend::KernelError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use vrrp::io::{AddressTable, LinkMonitor};
 
 use crate::config::{self, Colour, Manner, Purpose, Reading};
@@ -49,24 +50,20 @@ use crate::control;
 use crate::director::Director;
 use crate::director::effect::Level;
 use crate::director::event::Event;
-use calls::CallSettings;
 use command::Executor;
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
-use process::{LongRuns, Process};
+use process::LongRuns;
 use recorder::Recorder;
-use reload::{Followers, Reloader};
+use reload::Reloader;
 use run_loop::RunLoop;
-use workers::Workers;
+use shared::Owners;
 
 pub use command::launched;
 pub(crate) use host::control_socket;
 pub use recorder::{Replay, replay};
 pub use table::Backend;
-
-/// How long the end waits for mail that is under way.
-const LAST_MAIL: Duration = Duration::from_secs(2);
 
 /// What `directord run` was asked to do.
 #[derive(Debug, Clone)]
@@ -226,12 +223,6 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
-    let (probes, probe_queue) = mpsc::unbounded_channel();
-    let (notices, notice_queue) = notify::channel(workers::NOTICES);
-    let (tellings, telling_queue) = mpsc::channel(workers::TELLINGS);
-    let (scripts, script_queue) = mpsc::unbounded_channel();
-    let (mail_settings_in, mail_settings) = watch::channel(None);
-    let (call_settings_in, call_settings) = watch::channel(CallSettings::default());
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
@@ -242,20 +233,15 @@ async fn serve(
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
-        move || {
-            priority::prefer(priority::CHECKS);
-            table::work(backend, our_services, sync, &table_queue, &inbox);
-        }
+        move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     let (watch, watch_queue) = watched::channel().map_err(|e| cannot("make an eventfd")(&e))?;
     spawn("watched", {
         let inbox = inbox.clone();
         move || watched::work(&watch_queue, &inbox)
     })?;
-    tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
-    tokio::spawn(scripts::work(script_queue, executor.with_places(scripts::MOST), inbox.clone()));
-    let caller = tokio::spawn(calls::work(telling_queue, call_settings, executor.clone()));
-    let mailer = tokio::spawn(mail::work(notice_queue, mail_settings));
+    let owners = Owners { network: network_jobs.clone(), table: table_levels, watch };
+    let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
@@ -265,15 +251,6 @@ async fn serve(
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
 
-    let workers = Workers {
-        network: network_jobs.clone(),
-        table: table_levels,
-        probes,
-        scripts,
-        watch,
-        tellings,
-        notices,
-    };
     let brain = Director::new(birth);
     let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
@@ -291,32 +268,22 @@ async fn serve(
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
     })?;
-    let followers =
-        Followers { mail: mail_settings_in, calls: call_settings_in, executor, process: Process::default() };
     let mut reloader = Reloader::new(options, inbox.clone(), reloads, followers);
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
 
-    let mut long_runs = LongRuns::default();
     let exit = loop {
         tokio::select! {
             result = &mut end => break how_it_ended(result.ok(), &network_jobs),
-            wish = signals.next() => match wish {
-                Wish::Overrun => long_runs.happened(std::time::Instant::now()),
-                wish => obey(wish, &inbox, &requests).await,
-            },
+            wish = signals.next() => obey(wish, &inbox, &requests).await,
         }
     };
     drop(network_jobs);
     join(brain);
     join(network);
     join(table);
-    // Both are bounded: the caller by itself.
-    let (mailed, _) = tokio::join!(tokio::time::timeout(LAST_MAIL, mailer), caller);
-    if mailed.is_err() {
-        warn!("mail that was still under way is given up");
-    }
+    last_words.said().await;
     Ok(exit)
 }
 
@@ -364,6 +331,7 @@ struct Signals {
     user_1: Signal,
     user_2: Signal,
     overrun: Signal,
+    long_runs: LongRuns,
 }
 
 impl Signals {
@@ -375,10 +343,22 @@ impl Signals {
             user_1: signal(SignalKind::user_defined1())?,
             user_2: signal(SignalKind::user_defined2())?,
             overrun: signal(SignalKind::from_raw(libc::SIGXCPU))?,
+            long_runs: LongRuns::default(),
         })
     }
 
+    /// The next wish; long real-time runs, which are none, are told meanwhile.
     async fn next(&mut self) -> Wish {
+        loop {
+            let wish = self.any().await;
+            match wish {
+                Wish::Overrun => self.long_runs.happened(std::time::Instant::now()),
+                wish => return wish,
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Wish {
         tokio::select! {
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.interrupt.recv() => Wish::Stop,

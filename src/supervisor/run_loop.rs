@@ -92,7 +92,8 @@ impl RunLoop {
     /// Runs until the brain has let go of everything.
     pub(super) fn run(&mut self) -> nix::Result<()> {
         priority::prefer(priority::ADVERTS);
-        let mut ready = [EpollEvent::empty(); 64];
+        // Room for every socket: after a stall no deadline is met before all of them were read.
+        let mut ready = vec![EpollEvent::empty(); 1024];
         while !self.stopped {
             self.arm()?;
             let wait = if self.inbox.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };

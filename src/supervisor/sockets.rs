@@ -86,6 +86,8 @@ impl Sockets {
         };
         let mut events = Vec::new();
         let mut buffer = [0; LONGEST];
+        // What lay so long that its stamp is not believed counts as of now; what came after it cannot be older.
+        let mut last: Option<Instant> = None;
         for _ in 0..DATAGRAMS_PER_ROUND {
             let heard = match socket {
                 Open::V4(socket) => socket.receive(&mut buffer).map(|arrival| {
@@ -98,7 +100,11 @@ impl Sockets {
                 }),
             };
             match heard {
-                Ok(Some((event, arrived))) => events.extend(event.map(|event| (event, arrived))),
+                Ok(Some((event, arrived))) => {
+                    let arrived = last.map_or(arrived, |last| last.max(arrived));
+                    last = Some(arrived);
+                    events.extend(event.map(|event| (event, arrived)));
+                }
                 Ok(None) => break,
                 // The interface went down or away; the link monitor tells the brain.
                 Err(_) => break,

@@ -9,6 +9,7 @@ use ipvs_backend::{
 };
 
 use super::inbox::Sender;
+use super::priority;
 use super::remembered::Remembered;
 use super::sync;
 use crate::director::effect::Level;
@@ -58,6 +59,7 @@ pub(super) fn work(
     jobs: &Receiver<Job>,
     inbox: &Sender,
 ) {
+    priority::prefer(priority::CHECKS);
     let mut owner = Owner { backend, remembered, table: None };
     let (mut table, mut daemons) = (None, None);
     // Whether there is something to do, or to do again.

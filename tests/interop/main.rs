@@ -11,7 +11,9 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
+mod bfd;
 mod cut;
+mod frr;
 mod matrix;
 mod pair;
 mod programs;

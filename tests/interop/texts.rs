@@ -8,6 +8,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("group", "a second list without anything in it says nothing"),
     ("multihop", "newer than 2.2.7"),
     ("no_virtual_ipaddress", "newer than 2.2.7"),
+    ("notify_timeout", "it is our own"),
     ("sni_name", "newer than 2.2.7"),
     ("tls_compliant", "newer than 2.2.7"),
     ("user", "who is a user of this machine is for `check --host` to say"),

@@ -169,3 +169,45 @@ fn bad_adverts_of_version_2_are_counted_by_kind() {
     ];
     try_all(&config, &cases, Case { kind: None, ttl: 255, bytes: sealed(v2("opensesm")) });
 }
+
+/// Something odd that another router says again and again: it is counted each time, and told once.
+struct Oddity {
+    bytes: Vec<u8>,
+    counter: &'static str,
+    told: &'static str,
+}
+
+#[test]
+fn odd_neighbours_are_named_once_and_counted_each_time() {
+    in_namespaces!();
+    let lesser = |mut bytes: Vec<u8>, at: usize, to: u8| {
+        bytes[2] = 50;
+        changed(bytes, at, to)
+    };
+    let mut signed = sealed(v3());
+    signed.extend([1, 1, 0, 0]);
+    signed.extend([0; 24]);
+    let oddities = [
+        Oddity { bytes: lesser(v3(), 11, 99), counter: "differing_address_list", told: "addresses than" },
+        Oddity { bytes: lesser(v3(), 5, 30), counter: "received", told: "advertises every 0.3 s" },
+        Oddity { bytes: sealed(v2("opensesm")), counter: "dropped_version", told: "V2 advert, V3 expected" },
+        Oddity { bytes: signed, counter: "dropped_authentication", told: "the advert is signed" },
+    ];
+    let net = Net::new(&["one", "rogue"]);
+    let daemon = start(net.host("one"), &fast(100));
+    wait_role(&daemon, "MASTER");
+    let count = |name: &str| {
+        instance(&daemon).and_then(|i| i["counters"][name].as_u64()).expect("every counter is there")
+    };
+    for Oddity { bytes, counter, told } in oddities {
+        let before = count(counter);
+        for n in 1..=5 {
+            send(net.host("rogue"), &Case { kind: None, ttl: 255, bytes: bytes.clone() });
+            wait_until(counter, SLACK, || (count(counter) >= before + n).then_some(()));
+        }
+        assert_eq!(count(counter), before + 5, "{counter}");
+        wait_until(told, SLACK, || daemon.log().contains(told).then_some(()));
+        assert_eq!(daemon.log().matches(told).count(), 1, "{}", daemon.log());
+    }
+    assert_eq!(instance(&daemon).expect("it answers")["role"], "MASTER");
+}

@@ -14,6 +14,7 @@ mod pair;
 mod programs;
 mod refused;
 mod reload;
+mod signed;
 mod stall;
 
 /// How long a thing may take on a busy machine, beyond what the protocol asks for.

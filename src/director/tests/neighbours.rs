@@ -85,10 +85,6 @@ impl Desk {
         effects
     }
 
-    fn role(&self) -> String {
-        self.director.snapshot(self.now).instances[0].role.clone()
-    }
-
     fn state(&self) -> String {
         self.director.snapshot(self.now).neighbours[0].state.clone()
     }
@@ -114,17 +110,17 @@ fn a_neighbour_is_spoken_to_from_sockets_that_are_wanted() {
 #[test]
 fn an_instance_waits_for_its_neighbour_and_leaves_with_it() {
     let mut desk = Desk::new(&(bfd("") + &tracking("")));
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
     assert!(sent(&desk.pass(Duration::from_secs(9))).is_empty());
     assert!(desk.director.snapshot(desk.now).instances[0].cause.contains("track_bfd N"));
     let effects = desk.bring_up();
     assert!(logged(&effects, "bfd_instance N: 10.0.0.9 is up"), "{effects:?}");
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
     desk.pass_together(Duration::from_secs(4));
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     // Three times 50 ms of silence.
     let effects = desk.pass(Duration::from_millis(160));
-    assert_eq!((desk.role().as_str(), desk.state().as_str()), ("FAULT", "down"));
+    assert_eq!((desk.first_role().as_str(), desk.state().as_str()), ("FAULT", "down"));
     assert!(logged(&effects, "control detection time expired"), "{effects:?}");
     let farewell = sent(&effects).last().copied().expect("it says farewell").advert.priority;
     assert_eq!(farewell, 0);
@@ -159,9 +155,9 @@ fn a_weight_changes_the_priority_only() {
 #[test]
 fn reverse_makes_success_a_fault() {
     let mut desk = Desk::new(&(bfd("weight 0 reverse") + &tracking("")));
-    assert_eq!(desk.role(), "BACKUP");
+    assert_eq!(desk.first_role(), "BACKUP");
     desk.bring_up();
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(desk.first_role(), "FAULT");
 }
 
 #[test]
@@ -173,14 +169,14 @@ fn a_reload_keeps_the_session_and_asks_for_other_timers_by_a_poll() {
     let effects = desk.configure(&text(80));
     let sent = packets(&effects);
     assert!(sent[0].packet.poll && sent[0].packet.desired_min_tx == Duration::from_millis(80), "{sent:?}");
-    assert_eq!((desk.state().as_str(), desk.role().as_str()), ("up", "MASTER"));
+    assert_eq!((desk.state().as_str(), desk.first_role().as_str()), ("up", "MASTER"));
     assert_eq!(sockets(&effects), None, "no socket is opened anew");
     desk.pass_together(Duration::from_secs(1));
     assert_eq!(desk.director.snapshot(desk.now).neighbours[0].transmit_interval, Some(0.08));
     // Another address is another neighbour, and it is not up yet.
     let effects = desk.configure(&text(80).replace("10.0.0.9", "10.0.0.8"));
-    assert_eq!(packets(&effects)[0].packet.state, State::AdminDown);
-    assert_eq!(desk.role(), "FAULT");
+    assert_eq!(packets(&effects)[0].packet.state, State::Down);
+    assert_eq!(desk.first_role(), "FAULT");
 }
 
 #[test]
@@ -190,7 +186,7 @@ fn a_neighbour_that_is_no_longer_tracked_or_configured_does_no_harm() {
     desk.pass_together(Duration::from_secs(5));
     let effects = desk.configure(&instance(51, ""));
     assert_eq!(packets(&effects)[0].packet.diagnostic, Diagnostic::ADMIN);
-    assert_eq!(desk.role(), "MASTER");
+    assert_eq!(desk.first_role(), "MASTER");
     assert!(!sent(&effects).iter().any(|t| t.advert.priority == 0), "it left for a moment");
     assert!(desk.director.snapshot(desk.now).neighbours.is_empty());
 }
@@ -290,13 +286,32 @@ fn a_stop_is_told_to_the_neighbour_and_takes_no_server_out() {
     let mut desk = Desk::new(&(bfd("") + &checked("")));
     desk.bring_up();
     let effects = desk.tell(Event::Stop);
-    assert_eq!(packets(&effects).last().map(|p| p.packet.state), Some(State::AdminDown));
+    assert_eq!(packets(&effects).last().map(|p| p.packet.state), Some(State::Down));
     assert!(!logged(&effects, "BFD_CHECK"), "{effects:?}");
+}
+
+#[test]
+fn a_neighbour_that_is_switched_off_goes_on_counting_as_up() {
+    let mut desk = Desk::new(&(bfd("") + &tracking("") + &checked("")));
+    desk.bring_up();
+    desk.pass_together(Duration::from_secs(4));
+    let effects = desk.hear_neighbour(State::AdminDown);
+    assert!(logged(&effects, "switched the session off"), "{effects:?}");
+    desk.pass(Duration::from_secs(60));
+    assert_eq!(
+        (desk.state().as_str(), desk.first_role().as_str(), weight(&desk)),
+        ("down", "MASTER", Some(3))
+    );
+    // It begins anew and falls silent: now it is lost.
+    desk.hear_packet(Packet { yours: None, ..desk.packet(State::Down) }, neighbour(), 255, false);
+    assert_eq!((desk.state().as_str(), desk.first_role().as_str()), ("init", "MASTER"));
+    desk.pass(Duration::from_secs(4));
+    assert_eq!((desk.first_role().as_str(), weight(&desk)), ("FAULT", None));
 }
 
 #[test]
 fn nobody_watched_is_down_for_ever() {
     let mut desk = Desk::new(&(bfd("").replace("10.0.0.9", "none") + &tracking("") + &checked("")));
     desk.pass(Duration::from_secs(9));
-    assert_eq!((desk.role().as_str(), weight(&desk)), ("FAULT", None));
+    assert_eq!((desk.first_role().as_str(), weight(&desk)), ("FAULT", None));
 }

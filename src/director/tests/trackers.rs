@@ -23,7 +23,7 @@ impl Desk {
         self.director.snapshot(self.now).instances[number].clone()
     }
 
-    fn first_role(&self) -> String {
+    pub(super) fn first_role(&self) -> String {
         self.status(0).role
     }
 

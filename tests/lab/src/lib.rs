@@ -20,4 +20,5 @@ pub mod netns;
 pub mod packages;
 pub mod scenario;
 pub mod sniff;
+pub mod synchronisation;
 pub mod timeline;

@@ -188,8 +188,11 @@ fn settle_in(limit: Option<Duration>) {
     });
 }
 
-/// A command for one of the tools the tier works with.
-fn tool(name: &str) -> Command {
+/// A command for one of the tools the tier works with, by its name.
+///
+/// # Panics
+/// Outside of [`in_namespaces!`](crate::in_namespaces), when the tools are not to be had.
+pub fn tool(name: &str) -> Command {
     tools().as_ref().expect("the tier is not entered without its tools").command(name)
 }
 

@@ -12,14 +12,16 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The packages whose programs the lab runs.
-const PACKAGES: [&str; 6] = ["user-mode-linux", "keepalived", "ipvsadm", "iproute2", "msmtp-mta", "kmod"];
+const PACKAGES: [&str; 7] =
+    ["user-mode-linux", "keepalived", "ipvsadm", "iproute2", "msmtp-mta", "kmod", "frr"];
 /// The programs used, each of which must exist in the fetched root or on the host.
-const PROGRAMS: [&str; 6] = ["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe"];
+const PROGRAMS: [&str; 7] = ["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd"];
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
-const PROGRAM_DIRS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
-const LIBRARY_DIRS: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
+const PROGRAM_DIRS: [&str; 5] = ["usr/sbin", "usr/bin", "sbin", "bin", "usr/lib/frr"];
+const LIBRARY_DIRS: [&str; 3] =
+    ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/frr"];
 
 /// Where the lab's programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::event::{Event, Report};
 use crate::guest;
 use crate::job::{Job, LAB, Line, seen_inside};
 use crate::packages::Tools;
-use crate::{adoption, demo};
+use crate::{adoption, demo, synchronisation};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,9 +48,10 @@ pub struct Scenario {
 }
 
 /// Every scenario: the whole demonstration, its chapters, and what it leaves out.
-pub const SCENARIOS: [Scenario; 5] = [
+pub const SCENARIOS: [Scenario; 6] = [
     Scenario { name: "demo", steps: demo::ALL },
     Scenario { name: "adoption", steps: adoption::ALL },
+    Scenario { name: "sync", steps: synchronisation::ALL },
     Scenario { name: "balance", steps: &[&demo::START, &demo::BALANCE, &demo::STOP] },
     Scenario {
         name: "server",

@@ -197,7 +197,11 @@ impl Session {
         self.pace(now);
     }
 
-    /// Ends the session: the neighbour is told that this is on purpose (RFC 5880, 6.8.16).
+    /// Ends the session, for good. The neighbour is told at once that it is down, for administrative reasons.
+    ///
+    /// The packet says Down and not AdminDown (RFC 5880, 6.8.16), because this side will not be there any more:
+    /// AdminDown would say that the path is as good as it was, and keepalived goes on counting a neighbour as up that
+    /// says so (RFC 5882, 3.2).
     pub fn handle_stop(&mut self, now: Instant) {
         if self.state == State::AdminDown {
             return;
@@ -366,7 +370,7 @@ impl Session {
         let (desired_min_tx, required_min_rx) = self.timers.said();
         self.counters.sent += 1;
         self.outputs.push_back(Output::Send(Packet {
-            state: self.state,
+            state: if self.state == State::AdminDown { State::Down } else { self.state },
             diagnostic: self.diagnostic,
             // A packet cannot ask and answer; asking waits.
             poll: !answer && self.timers.polls(),

@@ -216,7 +216,7 @@ fn a_stop_is_told_and_takes_the_other_side_down_at_once() {
     wire.sides[0].drain();
     wire.deliver();
     assert_eq!(wire.states(), [State::AdminDown, State::Down]);
-    assert_eq!(wire.sides[1].session.remote(), (State::AdminDown, Diagnostic::ADMIN));
+    assert_eq!(wire.sides[1].session.remote(), (State::Down, Diagnostic::ADMIN));
     wire.pass(5000 * MS);
     assert_eq!(wire.states(), [State::AdminDown, State::Down]);
 }

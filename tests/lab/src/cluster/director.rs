@@ -74,6 +74,39 @@ impl Director {
         self.process.as_mut()
     }
 
+    /// Adds a text to its configuration; a running daemon hears of it with the next [`Director::reload`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add(&mut self, text: &str) -> Result<()> {
+        let path = self.dir.join("directord.conf");
+        let old = fs::read_to_string(&path).attempt("reading a configuration")?;
+        fs::write(path, old + text).attempt("writing a configuration")
+    }
+
+    /// Replaces a text in its configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn replace(&mut self, from: &str, to: &str) -> Result<()> {
+        let path = self.dir.join("directord.conf");
+        let old = fs::read_to_string(&path).attempt("reading a configuration")?;
+        fs::write(path, old.replace(from, to)).attempt("writing a configuration")
+    }
+
+    /// Asks the daemon to read its configuration again.
+    pub fn reload(&self) {
+        self.process.iter().for_each(Process::reload);
+    }
+
+    /// Its IPVS connections, as the kernel prints them.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn connections(&self) -> Result<String> {
+        self.machine.read("ip_vs_conn")
+    }
+
     /// Asks the daemon to stop; false when it did not within the limit.
     pub fn stop(&mut self, limit: Duration) -> bool {
         self.process.take().is_none_or(|mut process| process.stop(limit))

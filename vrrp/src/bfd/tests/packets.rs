@@ -2,19 +2,19 @@
 
 use super::*;
 
-/// keepalived 2.2.7's first packet, as captured.
+/// The first packet of keepalived 2.2.7 with `min_rx 100` and `multiplier 3`, as captured.
 const FIRST: [u8; 24] = [
-    0x20, 0x40, 0x05, 0x18, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 0x00, 0x0f, 0x42, 0x40, 0x00, 0x00, 0x27,
-    0x10, 0, 0, 0, 0,
+    0x20, 0x40, 0x03, 0x18, 0x7b, 0xe0, 0x76, 0x99, 0, 0, 0, 0, 0x00, 0x0f, 0x42, 0x40, 0x00, 0x01, 0x86,
+    0xa0, 0, 0, 0, 0,
 ];
 
 #[test]
 fn a_first_packet_is_read_field_by_field() {
     let packet = Packet::parse(&FIRST).unwrap();
     let expected = Packet {
-        multiplier: NonZeroU8::new(5).unwrap(),
-        mine: number(0x1234_5678),
-        required_min_rx: 10 * MS,
+        multiplier: NonZeroU8::new(3).unwrap(),
+        mine: number(0x7be0_7699),
+        required_min_rx: 100 * MS,
         ..hello()
     };
     assert_eq!(packet, expected);

@@ -1,0 +1,68 @@
+//! The workers that share the runtime: probes, scripts, calls of programs, mail. None of them is waited for by the brain.
+
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use super::calls::{self, CallSettings};
+use super::command::Executor;
+use super::inbox::Sender;
+use super::network::Job;
+use super::process::Process;
+use super::reload::Followers;
+use super::workers::{self, Workers};
+use super::{mail, probes, scripts, table, watched};
+
+/// How long the end waits for mail that is under way.
+const LAST_MAIL: Duration = Duration::from_secs(2);
+
+/// The ways to the workers that have a thread each.
+#[derive(Debug)]
+pub(super) struct Owners {
+    pub(super) network: std_mpsc::Sender<Job>,
+    pub(super) table: std_mpsc::Sender<table::Job>,
+    pub(super) watch: watched::Sender,
+}
+
+/// Those who still have something to do when the brain has ended.
+#[derive(Debug)]
+pub(super) struct LastWords {
+    mailer: JoinHandle<()>,
+    caller: JoinHandle<()>,
+}
+
+/// Starts them; what comes back leads to them, and to the owners, which run already.
+pub(super) fn start(
+    Owners { network, table, watch }: Owners,
+    inbox: &Sender,
+    executor: Executor,
+) -> (Workers, Followers, LastWords) {
+    let (probes, probe_queue) = mpsc::unbounded_channel();
+    let (notices, notice_queue) = notify::channel(workers::NOTICES);
+    let (tellings, telling_queue) = mpsc::channel(workers::TELLINGS);
+    let (scripts, script_queue) = mpsc::unbounded_channel();
+    let (mail, mail_settings) = watch::channel(None);
+    let (calls, call_settings) = watch::channel(CallSettings::default());
+    tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
+    tokio::spawn(scripts::work(script_queue, executor.with_places(scripts::MOST), inbox.clone()));
+    let last_words = LastWords {
+        mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
+        caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
+    };
+    let workers = Workers { network, table, probes, scripts, watch, tellings, notices };
+    (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
+}
+
+impl LastWords {
+    /// Waits until they are said, within bounds.
+    pub(super) async fn said(self) {
+        // Calls are bounded by themselves.
+        let (mailed, _) = tokio::join!(tokio::time::timeout(LAST_MAIL, self.mailer), self.caller);
+        if mailed.is_err() {
+            warn!("mail that was still under way is given up");
+        }
+    }
+}

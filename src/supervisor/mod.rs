@@ -260,10 +260,7 @@ async fn serve(
     })?;
 
     // The interfaces before the configuration: an instance starts on what is there.
-    inbox.event(Event::Links(links.links().clone().into())).await;
-    if options.take_over {
-        inbox.event(Event::TakeOver).await;
-    }
+    tell_beginning(options, &inbox, &links).await;
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
@@ -285,6 +282,14 @@ async fn serve(
     join(table);
     last_words.said().await;
     Ok(exit)
+}
+
+/// What the brain has to know before its first configuration.
+async fn tell_beginning(options: &Options, inbox: &Sender, links: &LinkMonitor) {
+    inbox.event(Event::Links(links.links().clone().into())).await;
+    if options.take_over {
+        inbox.event(Event::TakeOver).await;
+    }
 }
 
 /// What the end of the brain's thread means. After a fault its addresses are released here.

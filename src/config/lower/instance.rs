@@ -277,18 +277,7 @@ impl Draft {
     ) -> Option<(Instance, bool)> {
         let owner = format!("instance `{name}`");
         let interface = self.interface.take().or_else(|| defaults.interface.clone());
-        if interface.is_none() && !self.given.contains("interface") {
-            let message = format!("{owner} has no `interface`");
-            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
-        }
-        if self.vrid.is_none() && !self.given.contains("virtual_router_id") {
-            context.missing(&owner, "virtual_router_id", span);
-        }
-        if !self.addresses_given {
-            let message = format!("{owner} has no `virtual_ipaddress`: it will be master of nothing");
-            let suggestion = "say `no_virtual_ipaddress` if that is meant";
-            context.warning_with(Code::MissingKeyword, span, message, suggestion);
-        }
+        self.lacking(context, &owner, span, interface.is_none());
         let version = self.version(context, defaults);
         let role = self.role.unwrap_or(if self.priority == Some(255) { Role::Master } else { Role::Backup });
         let priority = self.priority(context, role, span);
@@ -305,11 +294,7 @@ impl Draft {
         let waits = self.adverts.vrf.is_some();
         let wire = self.wire(context, &transport, version, hmac.is_some(), defaults);
         let Addresses { advertised, all, other } = self.all_addresses(context);
-        let meant = self.given.contains("no_virtual_ipaddress");
-        if advertised.is_empty() && !meant && version == Version::V3 && context.compat() {
-            let message = format!("{owner} has no `virtual_ipaddress`, which version 3 must have");
-            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
-        }
+        self.lacking_addresses(context, &owner, span, version == Version::V3 && advertised.is_empty());
         let (vrid, _) = self.vrid?;
         let mut router = Settings::new(vrid, advertised);
         router.version = version;
@@ -359,6 +344,31 @@ impl Draft {
             sync_interface: self.sync_interface,
         };
         Some((instance, waits))
+    }
+
+    /// What an instance cannot be without.
+    fn lacking(&self, context: &mut Context<'_>, owner: &str, span: Span, no_interface: bool) {
+        if no_interface && !self.given.contains("interface") {
+            let message = format!("{owner} has no `interface`");
+            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
+        }
+        if self.vrid.is_none() && !self.given.contains("virtual_router_id") {
+            context.missing(owner, "virtual_router_id", span);
+        }
+        if !self.addresses_given {
+            let message = format!("{owner} has no `virtual_ipaddress`: it will be master of nothing");
+            let suggestion = "say `no_virtual_ipaddress` if that is meant";
+            context.warning_with(Code::MissingKeyword, span, message, suggestion);
+        }
+    }
+
+    /// keepalived does not start with an instance of version 3 that has no address to advertise.
+    fn lacking_addresses(&self, context: &mut Context<'_>, owner: &str, span: Span, none: bool) {
+        let meant = self.given.contains("no_virtual_ipaddress");
+        if none && !meant && context.compat() {
+            let message = format!("{owner} has no `virtual_ipaddress`, which version 3 must have");
+            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
+        }
     }
 
     /// What means nothing without peers.

@@ -63,6 +63,10 @@ enum Command {
         /// Record what the brain is told and what it wants, for `directord replay`
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
+        /// Begin as master wherever this host holds all addresses of an instance: keepalived runs here and is to be
+        /// relieved
+        #[arg(long)]
+        take_over: bool,
     },
     /// Show instances, services and servers of a running daemon
     Status {
@@ -233,9 +237,10 @@ enum Show {
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { config, config_id, compat, runtime_dir, ipvs, record } => {
+        Command::Run { config, config_id, compat, runtime_dir, ipvs, record, take_over } => {
             let _log = log();
-            supervisor::run(&Options { config, config_id, compat, runtime_dir, ipvs, record }).into()
+            let options = Options { config, config_id, compat, runtime_dir, ipvs, record, take_over };
+            supervisor::run(&options).into()
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),

@@ -343,13 +343,14 @@ impl Code {
             | Self::NulByte
             | Self::InvalidToml
             | Self::NothingToDo
+            | Self::DuplicateRouter
             | Self::TooManyComplaints => return Reaction::Stops,
             Self::UnknownKeyword | Self::MisplacedKeyword => "it is ignored, with its block",
             Self::MissingBlock => "what follows is read as its block",
             Self::UnexpectedBlock => "the `{` is ignored, and the `}` closes the block around it",
             Self::UnexpectedWord => "the word is ignored",
             Self::NotSupportedYet => "it can do this; directord, made to start, leaves it out",
-            Self::DuplicateName | Self::DuplicateRouter | Self::DuplicateService | Self::DuplicateServer => {
+            Self::DuplicateName | Self::DuplicateService | Self::DuplicateServer => {
                 "the second one is left out"
             }
             _ => "the line is ignored",

@@ -113,6 +113,8 @@ pub enum Event {
     SyncApplied(TableReport),
     /// The owner of the instances' interfaces finished with a level.
     HostApplied(HostReport),
+    /// Another program on this host holds addresses of the configuration that comes next: it is to be relieved.
+    TakeOver,
     /// Somebody set the clock of this host, or it slept.
     ClockSet {
         /// The time of day now.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use vrrp::group::Member;
 use vrrp::{
     AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Link, Links,
-    Proof, Router, Wanted,
+    Proof, Router, State, Wanted,
 };
 
 use super::devices::{Carrier, Devices};
@@ -171,7 +171,11 @@ impl Instance {
                 if !link.up {
                     faults.insert(Fault::InterfaceDown);
                 }
-                match self.own_source(link, virtual_addresses) {
+                let source = self.own_source(link, virtual_addresses);
+                // Nobody could hear a master that sends from an address which is not here: it would be a second one.
+                let said =
+                    self.config.source.filter(|_| matches!(self.config.transport, Transport::Unicast(_)));
+                match source.filter(|_| said.is_none_or(|source| is_here(links, source))) {
                     Some(source) => match self.devices.carrier(links, link, source) {
                         Carrier::Ready(index) => self.place = Some((index, source)),
                         Carrier::Down => {
@@ -315,14 +319,25 @@ impl Instance {
         Some(Transmission { socket, source, destinations, advert, ttl, checksum, seal })
     }
 
-    /// Every address of this instance, and whether it should be there now.
+    /// Whether every address of this instance is where it would be put: some program on this host is master.
+    pub(super) fn is_held(&self, links: &Links) -> bool {
+        let mut addresses = self.config.all_addresses().peekable();
+        addresses.peek().is_some()
+            && addresses.all(|wanted| {
+                let interface = wanted.interface.as_ref().unwrap_or(&self.config.interface);
+                let link = links.get(interface);
+                link.is_some_and(|link| link.addresses.iter().any(|held| held.address == wanted.address))
+            })
+    }
+
+    /// Every address of this instance, and whether it should be there now. Nothing is said before the start.
     ///
     /// The owner (priority 255) is the machine that was given the addresses: what it has of them by itself is not for
     /// us to take away, so while it is not master nothing is said of them.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
-        let owner = self.config.router.is_owner();
-        self.config.all_addresses().filter(move |_| master || !owner).map(move |virtual_address| {
+        let silent = self.config.router.is_owner() || self.router.state() == State::Initialize;
+        self.config.all_addresses().filter(move |_| master || !silent).map(move |virtual_address| {
             let interface = self.devices.interface_of(&self.config, virtual_address).to_owned();
             let key = AddressKey { interface, address: virtual_address.address };
             let present = || Wanted::Present(meaning::address(virtual_address));
@@ -358,6 +373,11 @@ impl Instance {
         });
         Announcement { places: places.collect(), repeat }
     }
+}
+
+/// Whether an interface of this host has the address.
+fn is_here(links: &Links, address: IpAddr) -> bool {
+    links.values().flat_map(|link| &link.addresses).any(|held| held.address == address)
 }
 
 fn skew_remark(source: IpAddr, age: i64, window: u16) -> String {

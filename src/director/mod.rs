@@ -197,6 +197,8 @@ pub struct Director {
     sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
+    /// The first configuration takes over from another program on this host.
+    relieves: bool,
 }
 
 impl Director {
@@ -239,6 +241,7 @@ impl Director {
             sync: Published::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
+            relieves: false,
         }
     }
 
@@ -265,6 +268,7 @@ impl Director {
             Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report),
             Event::HostApplied(report) => self.host_applied(report, now),
+            Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
             Event::Stop => self.stop(now),
         }

@@ -301,7 +301,9 @@ impl Director {
         if waiting && instance.awaits.is_none() && !self.stopping {
             // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
             let start = self.birth.at + self.config.global.vrrp.startup_delay;
-            if now < start {
+            if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
+                instance.router.handle_take_over(now);
+            } else if now < start {
                 instance.router.handle_start_at(start);
             } else {
                 instance.router.handle_start(now);

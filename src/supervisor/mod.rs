@@ -15,6 +15,7 @@ mod fifo;
 mod holdings;
 mod host;
 pub(crate) mod inbox;
+mod interfaces;
 mod lent;
 mod links;
 mod mail;
@@ -87,6 +88,8 @@ pub struct Options {
     pub ipvs: Backend,
     /// Where to record what the brain is told.
     pub record: Option<PathBuf>,
+    /// Whether instances whose addresses are all there begin as masters: keepalived runs on this host.
+    pub take_over: bool,
 }
 
 impl Options {
@@ -174,6 +177,11 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         error!("{sentence}");
         return Err(Exit::Config);
     }
+    let exists = |name: &str| nix::net::if_::if_nametoindex(name).is_ok();
+    if let Some(sentence) = interfaces::missing(config, exists).filter(|_| reading.compat) {
+        error!("{sentence}");
+        return Err(Exit::Config);
+    }
     let kernel_table = options.ipvs == Backend::Kernel && !config.services.is_empty();
     let missing = host::missing_capabilities(config, kernel_table);
     if !missing.is_empty() {
@@ -252,7 +260,7 @@ async fn serve(
     })?;
 
     // The interfaces before the configuration: an instance starts on what is there.
-    inbox.event(Event::Links(links.links().clone().into())).await;
+    tell_beginning(options, &inbox, &links).await;
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
@@ -289,6 +297,14 @@ fn start_devices(
     let inbox = inbox.clone();
     let thread = spawn("devices", move || owner.work(&queue, &inbox))?;
     Ok((thread, (levels, gate)))
+}
+
+/// What the brain has to know before its first configuration.
+async fn tell_beginning(options: &Options, inbox: &Sender, links: &LinkMonitor) {
+    inbox.event(Event::Links(links.links().clone().into())).await;
+    if options.take_over {
+        inbox.event(Event::TakeOver).await;
+    }
 }
 
 /// What the end of the brain's thread means. After a fault its addresses are released here.

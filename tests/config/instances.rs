@@ -69,13 +69,42 @@ fn assert_cases(cases: Vec<Case>) {
 }
 
 #[test]
+fn what_keepalived_does_not_start_with_is_refused_by_compatible_reading_too() {
+    let none = instance("");
+    let second = none.replace(" A ", " B ");
+    let other = second.replace("id 1", "id 2");
+    let without = instance("version 3").replace("10.0.0.9", "");
+    for (text, code) in [
+        (format!("{other}{}", none.replace("interface eth0", "")), Code::MissingKeyword),
+        (format!("{none}{second}"), Code::DuplicateRouter),
+        (without.clone(), Code::MissingKeyword),
+    ] {
+        let reading = compatible(&text);
+        let all = shown(&reading);
+        let found = reading.complaints.iter().find(|found| found.code == code);
+        let found = found.unwrap_or_else(|| panic!("{text}\nexpected {code}\n{all}"));
+        assert!(found.severity == Severity::Error && found.keepalived.is_none(), "{text}\n{all}");
+        assert!(reading.config.is_none(), "{text}\n{all}");
+    }
+    // With version 2 it starts, and so does what asks for no compatibility.
+    assert!(compatible(&without.replace("version 3", "version 2")).config.is_some());
+}
+
+#[test]
+fn an_address_that_is_named_twice_is_advertised_twice_as_keepalived_does() {
+    let twice = vip("10.0.0.9\n10.0.0.8\n10.0.0.9");
+    let advertised = |config: directord::config::Config| only_instance(&config).router.addresses.len();
+    assert_eq!(compatible(&twice).config.map(advertised), Some(3));
+    assert_eq!(read_text("test.conf", &twice).config.map(advertised), Some(2));
+}
+
+#[test]
 #[rustfmt::skip]
 fn instances_survive_as_with_keepalived() {
     use Code::*;
     let auth = |lines: &str| instance(&format!("authentication {{\n{lines}\n}}"));
     let none = instance("");
-    let second = none.replace(" A ", " B ");
-    let other = second.replace("id 1", "id 2");
+    let other = none.replace(" A ", " B ").replace("id 1", "id 2");
     let peers = |lines: &str| instance(&format!("unicast_peer {{\n{lines}\n}}"));
     assert_cases(vec![
         (instance("priority 300"), OutOfRange, 4, none.clone()),
@@ -86,8 +115,6 @@ fn instances_survive_as_with_keepalived() {
         (instance("version 3\nadvert_int 50"), OutOfRange, 5, instance("version 3\nadvert_int 40.95")),
         (format!("{other}{}", none.replace("id 1", "id 256")), OutOfRange, 11, other.clone()),
         (format!("{other}{}", none.replace("virtual_router_id 1", "")), MissingKeyword, 9, other.clone()),
-        (format!("{other}{}", none.replace("interface eth0", "")), MissingKeyword, 9, other.clone()),
-        (format!("{none}{second}"), DuplicateRouter, 11, none.clone()),
         (format!("{none}{}", none.replace("10.0.0.9", "10.0.0.8")), DuplicateName, 9, none.clone()),
         (format!("{none}{}", other.replace(" B ", " B x ")), UnexpectedWord, 9, format!("{none}{other}")),
         (auth("auth_type PASX\nauth_pass abc"), InvalidChoice, 5, none.clone()),
@@ -100,7 +127,7 @@ fn instances_survive_as_with_keepalived() {
         (peers("10.0.0.2\nx.x.x.x"), InvalidAddress, 6, peers("10.0.0.2")),
         (peers("10.0.0.2 min_ttl 300"), OutOfRange, 5, peers("10.0.0.2")),
         (peers("10.0.0.2 foo max_ttl 7"), InvalidChoice, 5, peers("10.0.0.2 max_ttl 7")),
-        (instance("mcast_src_ip fe80::1"), FamilyMismatch, 6, instance("mcast_src_ip fe80::1\nno_virtual_ipaddress").replace("10.0.0.9", "")),
+        (instance("mcast_src_ip fe80::1").replace("10.0.0.9", "10.0.0.9\nfe80::9"), FamilyMismatch, 6, instance("mcast_src_ip fe80::1").replace("10.0.0.9", "fe80::9")),
         (instance("garp_extra_if 100000"), OutOfRange, 4, none.clone()),
         (instance("garp_extra_if all"), InvalidText, 4, none.clone()),
         (instance("use_vmac a/b"), InvalidText, 4, instance("use_vmac")),

@@ -12,10 +12,13 @@ use lab::in_namespaces;
 use lab::netns::{Instance, Net, Program};
 
 mod bfd;
+mod cut;
 mod frr;
 mod kernel;
+mod matrix;
 mod pair;
 mod programs;
+mod relief;
 mod texts;
 mod tracked;
 mod verdict;
@@ -38,11 +41,6 @@ fn v2() -> Instance {
 /// The same by unicast, seen from our side.
 fn unicast(instance: Instance) -> Instance {
     Instance { unicast: Some((WE, PEER)), ..instance }
-}
-
-/// The same over IPv6, by unicast.
-fn unicast_v6(instance: Instance) -> Instance {
-    Instance { unicast: Some((WE_V6, PEER_V6)), ..instance.v6() }
 }
 
 /// The same with a password.
@@ -90,54 +88,6 @@ fn the_kernel_holds_the_same_addresses_routes_and_rules() {
 }
 
 #[test]
-fn backup_v2() {
-    in_namespaces!();
-    each(pair::as_backup, &[v2(), unicast(v2()), password(v2()), header(v2()), unicast(header(v2()))]);
-}
-
-#[test]
-fn master_v2() {
-    in_namespaces!();
-    each(pair::as_master, &[v2(), unicast(v2()), password(v2()), header(v2()), unicast(header(v2()))]);
-}
-
-#[test]
-fn backup_v3_multicast() {
-    in_namespaces!();
-    pair::as_backup(&v3());
-}
-
-#[test]
-fn backup_v3_unicast() {
-    in_namespaces!();
-    pair::as_backup(&unicast(v3()));
-}
-
-#[test]
-fn master_v3_multicast() {
-    in_namespaces!();
-    pair::as_master(&v3());
-}
-
-#[test]
-fn master_v3_unicast() {
-    in_namespaces!();
-    pair::as_master(&unicast(v3()));
-}
-
-#[test]
-fn backup_ipv6() {
-    in_namespaces!();
-    each(pair::as_backup, &[v3().v6(), unicast_v6(v3())]);
-}
-
-#[test]
-fn master_ipv6() {
-    in_namespaces!();
-    each(pair::as_master, &[v3().v6(), unicast_v6(v3())]);
-}
-
-#[test]
 fn other_groups_and_checksums() {
     in_namespaces!();
     each(pair::as_backup, &[other_group(v3()), old_checksum(v3())]);
@@ -154,12 +104,6 @@ fn a_peer_with_the_old_checksum_is_answered_in_kind() {
 fn a_wrong_header_is_no_master() {
     in_namespaces!();
     pair::wrong_header(&header(v2()));
-}
-
-#[test]
-fn nopreempt_is_kept() {
-    in_namespaces!();
-    each(pair::nopreempt, &[v2(), v3(), v3().v6()]);
 }
 
 #[test]

@@ -193,30 +193,6 @@ pub fn as_master(instance: &Instance) {
     assert!(other.is_running(), "the peer ended:\n{}", other.log());
 }
 
-/// We have the higher priority but leave a working master alone, and take over only when it is gone.
-pub fn nopreempt(instance: &Instance) {
-    let instance = &Instance { nopreempt: true, ..instance.clone() };
-    let net = Net::new(&["we", "peer"]);
-    let pair = Pair::new(&net, instance);
-    let (we, peer) = (pair.we(), pair.peer());
-    let mut other = pair.start_peer(100);
-    pair.wait_start(&other, 100);
-    let _ours = pair.start_us(200);
-    pair.expect_alone("peer");
-    pair.expect_address_only_on(peer);
-
-    let killed = other.kill();
-    let high = instance.priority(200);
-    let first = pair.sniffer.wait_advert("we", killed, high.patience() + SLACK);
-    let last = pair.sniffer.timeline().last_advert("peer", first.at).expect("it was master").at;
-    reboot(peer, instance);
-    pair.expect_takeover(we, last, &first, high.patience());
-
-    let _other = pair.start_peer(100);
-    pair.expect_alone("we");
-    pair.expect_address_only_on(we);
-}
-
 /// The peer's password differs from ours: each refuses the other's adverts, so both are masters, and we count them.
 /// (keepalived in our place may fail: it puts its next advert off with each one that it refuses.)
 pub fn wrong_password(instance: &Instance) {

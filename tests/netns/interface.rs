@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use lab::in_namespaces;
-use lab::netns::{Daemon, Net};
+use lab::netns::{Daemon, Instance, Net};
 use lab::sniff::Sniffer;
 
 use super::{SLACK, fast, instance, start, wait_address, wait_role};
@@ -91,4 +91,21 @@ fn an_interface_may_come_after_the_start() {
     net.replace_nic("one");
     wait_role(&daemon, "MASTER");
     wait_address(one, true);
+}
+
+#[test]
+fn without_its_own_address_a_router_of_unicast_is_at_fault_until_it_has_it() {
+    in_namespaces!();
+    let net = Net::new(&["one", "two"]);
+    let one = net.host("one");
+    let own = "10.0.0.77".parse().expect("an address");
+    let instance = Instance { unicast: Some((own, net.host("two").address().into())), ..fast(100) };
+    let daemon = start(one, &instance);
+    wait_role(&daemon, "FAULT");
+    one.ip("addr add 10.0.0.77/24 dev eth0");
+    wait_role(&daemon, "MASTER");
+    wait_address(one, true);
+    one.ip("addr del 10.0.0.77/24 dev eth0");
+    wait_role(&daemon, "FAULT");
+    wait_address(one, false);
 }

@@ -58,7 +58,7 @@ pub(super) fn lower<'a>(
             let message =
                 format!("virtual_router_id {} is already used on {interface} by `{other}`", router.vrid);
             let suggestion = "give each instance on an interface its own number";
-            context.error_with(Code::DuplicateRouter, vrid, message, suggestion);
+            context.error_but(Code::DuplicateRouter, vrid, message, Some(suggestion.into()), Reaction::Stops);
             continue;
         }
         routers.insert(key, name.clone());
@@ -276,17 +276,7 @@ impl Draft {
     ) -> Option<Instance> {
         let owner = format!("instance `{name}`");
         let interface = self.interface.take().or_else(|| defaults.interface.clone());
-        if interface.is_none() && !self.given.contains("interface") {
-            context.missing(&owner, "interface", span);
-        }
-        if self.vrid.is_none() && !self.given.contains("virtual_router_id") {
-            context.missing(&owner, "virtual_router_id", span);
-        }
-        if !self.addresses_given {
-            let message = format!("{owner} has no `virtual_ipaddress`: it will be master of nothing");
-            let suggestion = "say `no_virtual_ipaddress` if that is meant";
-            context.warning_with(Code::MissingKeyword, span, message, suggestion);
-        }
+        self.lacking(context, &owner, span, interface.is_none());
         let version = self.version(context, defaults);
         let role = self.role.unwrap_or(if self.priority == Some(255) { Role::Master } else { Role::Backup });
         let priority = self.priority(context, role, span);
@@ -302,6 +292,7 @@ impl Draft {
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
         let wire = self.wire(context, &transport, version, hmac.is_some(), defaults);
         let Addresses { advertised, all, other } = self.all_addresses(context);
+        self.lacking_addresses(context, &owner, span, version == Version::V3 && advertised.is_empty());
         let (vrid, _) = self.vrid?;
         let mut router = Settings::new(vrid, advertised);
         router.version = version;
@@ -343,6 +334,31 @@ impl Draft {
             sync_interface: self.sync_interface,
         };
         Some(instance)
+    }
+
+    /// What an instance cannot be without.
+    fn lacking(&self, context: &mut Context<'_>, owner: &str, span: Span, no_interface: bool) {
+        if no_interface && !self.given.contains("interface") {
+            let message = format!("{owner} has no `interface`");
+            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
+        }
+        if self.vrid.is_none() && !self.given.contains("virtual_router_id") {
+            context.missing(owner, "virtual_router_id", span);
+        }
+        if !self.addresses_given {
+            let message = format!("{owner} has no `virtual_ipaddress`: it will be master of nothing");
+            let suggestion = "say `no_virtual_ipaddress` if that is meant";
+            context.warning_with(Code::MissingKeyword, span, message, suggestion);
+        }
+    }
+
+    /// keepalived does not start with an instance of version 3 that has no address to advertise.
+    fn lacking_addresses(&self, context: &mut Context<'_>, owner: &str, span: Span, none: bool) {
+        let meant = self.given.contains("no_virtual_ipaddress");
+        if none && !meant && context.compat() {
+            let message = format!("{owner} has no `virtual_ipaddress`, which version 3 must have");
+            context.error_but(Code::MissingKeyword, span, message, None, Reaction::Stops);
+        }
     }
 
     /// What means nothing without peers.
@@ -523,11 +539,14 @@ impl Draft {
         let mut unique = |context: &mut Context<'_>, list: Vec<Placed>| -> Vec<Placed> {
             let fresh = |(address, span): &Placed| {
                 let fresh = seen.insert((address.address, address.interface.clone()));
+                // Its peers, up to 2.3.2, refuse an advert that has not as many addresses as their own file.
+                let again = !fresh && context.compat();
                 if !fresh {
-                    let message = format!("{} is there already; it is used once", address.address);
+                    let effect = if again { "adverts name it twice" } else { "it is used once" };
+                    let message = format!("{} is there already; {effect}", address.address);
                     context.warning(Code::DuplicateAddress, *span, message);
                 }
-                fresh
+                fresh || again
             };
             list.into_iter().filter(fresh).collect()
         };

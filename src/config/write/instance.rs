@@ -207,7 +207,7 @@ fn announce(instance: &Instance, lines: &mut Lines) {
 }
 
 fn addresses(instance: &Instance, lines: &mut Lines) {
-    if instance.addresses.is_empty() && instance.other_addresses.is_empty() {
+    if instance.router.addresses.is_empty() {
         lines.flag("no_virtual_ipaddress", true);
     }
     let (advertised, excluded) =

@@ -107,26 +107,25 @@ impl Sniffer {
     ///
     /// # Panics
     /// If the limit passes first; the text holds the last of what was seen.
-    pub fn wait_for<T>(
-        &self,
-        what: &str,
-        limit: Duration,
-        mut look: impl FnMut(&Timeline) -> Option<T>,
-    ) -> T {
+    pub fn wait_for<T>(&self, what: &str, limit: Duration, look: impl FnMut(&Timeline) -> Option<T>) -> T {
+        self.look_for(limit, look).unwrap_or_else(|| {
+            let Timeline(seen) = self.timeline();
+            let last = Timeline(seen[seen.len().saturating_sub(40)..].to_vec());
+            panic!("waited {limit:?} for {what}; the last frames:\n{last}");
+        })
+    }
+
+    /// Waits until `look` finds what it looks for; `None` if the limit passes first.
+    pub fn look_for<T>(&self, limit: Duration, mut look: impl FnMut(&Timeline) -> Option<T>) -> Option<T> {
         let end = Instant::now() + limit;
         let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let timeline = Timeline(std::mem::take(&mut *seen));
             let found = look(&timeline);
             *seen = timeline.0;
-            if let Some(found) = found {
-                return found;
-            }
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let last = Timeline(seen[seen.len().saturating_sub(40)..].to_vec());
-                drop(seen);
-                panic!("waited {limit:?} for {what}; the last frames:\n{last}");
+            if found.is_some() || left.is_zero() {
+                return found;
             }
             seen = self.shared.more.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -65,6 +65,15 @@ impl Router {
         self.member && matches!(&self.stage, Stage::Backup(backup) if backup.ready)
     }
 
+    /// Begins as master at once, in the place of another program on this host that is master now. With faults, or once it
+    /// runs, it is like [`Router::handle_start`].
+    pub fn handle_take_over(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Initialize(_) if self.faults.is_empty() => self.enter_master(Cause::Started, now),
+            _ => self.handle_start(now),
+        }
+    }
+
     /// An owner begins as master; in a group as a backup that waits for nothing but the others.
     pub(super) fn start_as_owner(&mut self, now: Instant) {
         if self.member {

@@ -167,9 +167,10 @@ fn instance(name: &'static str, vrid: u8) -> impl Strategy<Value = String> {
             lines = lines.replace(word, address);
         }
         lines = lines.replace("ROUTES", &routes).replace("RULES", &rules);
+        let none = if own.is_empty() { "no_virtual_ipaddress" } else { "" };
         format!(
             "vrrp_instance {name} {{\ninterface eth0\nvirtual_router_id {vrid}\nvirtual_ipaddress {{\n{own}\n}}\n\
-             {lines}\nvirtual_ipaddress_excluded {{\n{other}\n}}\n}}\n"
+             {none}\n{lines}\nvirtual_ipaddress_excluded {{\n{other}\n}}\n}}\n"
         )
     })
 }

@@ -129,6 +129,13 @@ impl Net {
         }
     }
 
+    /// Cuts one direction: the host hears no multicast any more, and is heard; or hears it again.
+    pub fn deafen(&self, host: &str, deaf: bool) {
+        let flood = if deaf { "off" } else { "on" };
+        let port = Net::cable(host);
+        self.switch.ip(&format!("link set dev {port} type bridge_slave mcast_flood {flood}"));
+    }
+
     /// Gives a host whose `eth0` was deleted a new one with the old address.
     pub fn replace_nic(&self, host: &str) {
         let h = self.host(host);

@@ -54,7 +54,7 @@ pub(super) fn load(reading: &mut Reading) {
 }
 
 fn fill(config: &mut Config, place: &mut impl FnMut(&str) -> Option<Secret>) {
-    for instance in config.instances.values_mut().chain(config.idle.values_mut()) {
+    for instance in config.instances.values_mut() {
         let from_file = |instance: &Instance| {
             let keys = instance.hmac.as_ref().map(|hmac| hmac.keys.values());
             keys.into_iter().flatten().any(|key| matches!(key, HmacKey::File(..)))

@@ -57,9 +57,6 @@ pub struct Config {
     pub root: Root,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
-    /// Instances that this version cannot run, by name; there is no reason for that left.
-    /// The file was read compatibly, else there would be an error.
-    pub idle: BTreeMap<String, Arc<Instance>>,
     /// `vrrp_sync_group` blocks by name.
     pub groups: BTreeMap<String, Arc<Group>>,
     /// `static_ipaddress`.
@@ -105,7 +102,6 @@ impl Config {
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
             && !self.has_statics()
-            && self.idle.is_empty()
             && self.neighbours.is_empty()
             && self.services.is_empty()
             && self.group_services.is_empty()

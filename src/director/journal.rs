@@ -196,6 +196,35 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The lines about virtual and real servers.
+    fn of_service(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entry::CheckFlipped { service, server, check, up, reason } => {
+                let word = if *up { "passes again" } else { "failed" };
+                write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
+            }
+            Entry::ServerFlipped { service, server, up, treatment } => {
+                let word = if *up { "UP" } else { "DOWN" };
+                write!(f, "real_server {server} of virtual_server {service}: {word}: {treatment}")
+            }
+            Entry::Quorum { service, up: true, .. } => {
+                write!(f, "virtual_server {service}: has usable servers again")
+            }
+            Entry::Quorum { service, up: false, sorry: Some(sorry) } => {
+                write!(
+                    f,
+                    "virtual_server {service}: no usable server is left; the sorry server {sorry} stands in"
+                )
+            }
+            Entry::Quorum { service, up: false, sorry: None } => {
+                write!(f, "virtual_server {service}: no usable server is left, and there is no sorry_server")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,25 +246,8 @@ impl fmt::Display for Entry {
             }
             Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
             Entry::Neighbour { name, words, .. } => write!(f, "bfd_instance {name}: {words}"),
-            Entry::CheckFlipped { service, server, check, up, reason } => {
-                let word = if *up { "passes again" } else { "failed" };
-                write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
-            }
-            Entry::ServerFlipped { service, server, up, treatment } => {
-                let word = if *up { "UP" } else { "DOWN" };
-                write!(f, "real_server {server} of virtual_server {service}: {word}: {treatment}")
-            }
-            Entry::Quorum { service, up: true, .. } => {
-                write!(f, "virtual_server {service}: has usable servers again")
-            }
-            Entry::Quorum { service, up: false, sorry: Some(sorry) } => {
-                write!(
-                    f,
-                    "virtual_server {service}: no usable server is left; the sorry server {sorry} stands in"
-                )
-            }
-            Entry::Quorum { service, up: false, sorry: None } => {
-                write!(f, "virtual_server {service}: no usable server is left, and there is no sorry_server")
+            Entry::CheckFlipped { .. } | Entry::ServerFlipped { .. } | Entry::Quorum { .. } => {
+                self.of_service(f)
             }
             Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),

@@ -37,7 +37,7 @@ fn named(config: &Config) -> impl Iterator<Item = (String, &str)> {
 }
 
 fn instances(config: &Config) -> impl Iterator<Item = (&String, &Instance)> {
-    config.instances.iter().chain(&config.idle).map(|(name, instance)| (name, &**instance))
+    config.instances.iter().map(|(name, instance)| (name, &**instance))
 }
 
 fn used(instance: &Instance) -> impl Iterator<Item = &str> {

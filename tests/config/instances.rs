@@ -291,24 +291,11 @@ fn addresses_have_their_words() {
 fn the_family_of_an_instance_is_that_of_its_first_address() {
     let six = accepted(&vip("2001:db8::9/64"));
     let a = only_instance(&six);
-    assert!(a.is_ipv6() && a.router.version == Version::V3 && six.idle.is_empty());
+    assert!(a.is_ipv6() && a.router.version == Version::V3);
     let both = accepted(&excluded("fe80::9/64\n10.0.0.8"));
     let a = only_instance(&both);
     assert!(!a.is_ipv6());
     assert_eq!((a.addresses.len(), a.other_addresses.len()), (2, 1));
-}
-
-#[test]
-fn an_instance_that_cannot_run_yet_waits_and_the_others_run() {
-    let other = instance("").replace(" A ", " B ").replace("id 1", "id 2");
-    let text = format!("{}{other}", instance("vrf red"));
-    let strict = read_text("test.conf", &text);
-    assert!(strict.config.is_none(), "{}", shown(&strict));
-    let reading = compatible(&text);
-    let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
-    let names = |map: &std::collections::BTreeMap<String, _>| map.keys().cloned().collect::<Vec<_>>();
-    assert_eq!((names(&config.instances), names(&config.idle)), (vec!["B".into()], vec!["A".into()]));
-    assert!(!config.is_empty());
 }
 
 #[test]

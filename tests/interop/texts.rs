@@ -4,15 +4,17 @@ use directord::config::keywords::{self, Form, Place};
 
 /// Keywords whose complaints keepalived 2.2.7 has and we do not, and why.
 const OTHERWISE: &[(&str, &str)] = &[
-    ("compat", "it is our own"),
     ("group", "a second list without anything in it says nothing"),
-    ("multihop", "newer than 2.2.7"),
-    ("no_virtual_ipaddress", "newer than 2.2.7"),
-    ("notify_timeout", "it is our own"),
-    ("sni_name", "newer than 2.2.7"),
-    ("tls_compliant", "newer than 2.2.7"),
+    ("lvs_sync_daemon_interface", "it works as it always did"),
+    ("script_user", "who is a user of this machine is for `check --host` to say"),
     ("user", "who is a user of this machine is for `check --host` to say"),
+    ("vrf", "beside an `interface` keepalived ignores it; ours are adverts to peers through that domain"),
+    ("vrrp_ipsets", "Debian's keepalived is built without it"),
+    ("vrrp_iptables", "Debian's keepalived is built without it"),
 ];
+
+/// Blocks that only keepalived's test of a configuration survives, not its start; ours are refused in both.
+const STARTS_NOT: &[(&str, &str)] = &[("vrrp_instance", "%%%")];
 
 /// One text.
 #[derive(Debug)]
@@ -31,10 +33,14 @@ pub fn all() -> Vec<Text> {
     for keyword in keywords::all() {
         for place in keyword.places {
             for value in values(keyword.form) {
+                if STARTS_NOT.contains(&(keyword.name, *value)) {
+                    continue;
+                }
                 let block = if keyword.has_block() { " {\n}" } else { "" };
                 let line = format!("{} {value}{block}", keyword.name);
                 let name = format!("{} {value:?} in {place}", keyword.name);
-                let alike = OTHERWISE.iter().all(|(name, _)| *name != keyword.name);
+                let known = keyword.since.is_none();
+                let alike = known && OTHERWISE.iter().all(|(name, _)| *name != keyword.name);
                 texts.extend(around(*place, &line).map(|text| Text { alike, name, text }));
             }
         }

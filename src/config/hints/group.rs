@@ -19,9 +19,7 @@ pub(super) fn lonely_group(look: &mut Look<'_>) {
 pub(super) fn uneven_group(look: &mut Look<'_>) {
     for (name, group) in &look.config.groups {
         let config = look.config;
-        let router = |member: &str| {
-            config.instances.get(member).or_else(|| config.idle.get(member)).map(|instance| &instance.router)
-        };
+        let router = |member: &str| config.instances.get(member).map(|instance| &instance.router);
         let mut members = group.members.iter().filter_map(|member| Some((member.as_str(), router(member)?)));
         let Some((first, one)) = members.next() else { continue };
         let found = members.find_map(|(member, other)| Some((member, difference(one, other)?)));

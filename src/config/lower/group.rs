@@ -132,7 +132,7 @@ fn members<'a>(context: &mut Context<'_>, entry: &Entry<'a>, config: &Config) ->
             context.error(Code::UnexpectedBlock, block.open, "the name of an instance takes no block");
         }
         for word in std::iter::once(&statement.keyword).chain(&statement.words) {
-            if config.instances.contains_key(&word.text) || config.idle.contains_key(&word.text) {
+            if config.instances.contains_key(&word.text) {
                 members.push(word);
                 continue;
             }

@@ -43,7 +43,7 @@ pub(super) fn lower<'a>(
     for block in blocks {
         let Some(name) = context.reacting(LEFT_OUT, |context| context.text(block)) else { continue };
         let span = value_span(block);
-        if out.instances.contains_key(&name) || out.idle.contains_key(&name) {
+        if out.instances.contains_key(&name) {
             context.error(Code::DuplicateName, span, format!("there already is an instance named `{name}`"));
             continue;
         }

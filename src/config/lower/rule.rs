@@ -238,6 +238,15 @@ impl Draft {
             context.warning_with(Code::DefaultUsed, span, message, suggestion);
             assigned
         });
+        if let RuleAction::Goto(target) = &action
+            && self.preference.is_none()
+            && preference >= *target
+        {
+            let message =
+                format!("`goto {target}` goes back: preference {preference} is assigned to the rule itself");
+            context.error_but(Code::Conflict, span, message, None, Reaction::goes_on(LEFT_OUT));
+            return None;
+        }
         Some(Rule {
             // The addresses decide, whatever was said behind them.
             ipv6,

@@ -12,7 +12,7 @@ use crate::config::{
 
 /// All instances, by name: those that run, and those that cannot yet.
 pub(super) fn write(config: &Config, out: &mut Lines) {
-    for (name, instance) in config.instances.iter().chain(&config.idle) {
+    for (name, instance) in &config.instances {
         let thing = Some(Thing::Instance(name.clone()));
         out.block("vrrp_instance", [name.clone()], thing, |lines| {
             lines.value("interface", instance.interface.as_str());

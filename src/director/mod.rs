@@ -32,6 +32,7 @@ mod statics;
 mod sync;
 mod taken;
 mod trackers;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -45,7 +46,7 @@ use vrrp::{Links, NetworkLevel};
 use agenda::Agenda;
 use calls::Calls;
 use devices::DeviceId;
-use effect::{Effect, HostLevel, Level, NeighbourPacket, SocketKey, Transmission};
+use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
@@ -53,10 +54,10 @@ use journal::Entry;
 use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
-use snapshot::OwnerStatus;
 use statics::Statics;
 use taken::Thefts;
 use trackers::Trackers;
+use wishes::{Pending, Published};
 
 use crate::config::Config;
 
@@ -106,46 +107,6 @@ struct Place {
     index: usize,
 }
 
-/// What waits to be handed out. Levels are named here and read when their turn comes, so that many changes make one.
-#[derive(Debug)]
-enum Pending {
-    Effect(Effect),
-    Sockets,
-    NeighbourSockets,
-    Addresses,
-    Host,
-    Table,
-    Watched,
-    Sync,
-}
-
-/// A level and what its owner said of it.
-#[derive(Debug, Default)]
-struct Published<T> {
-    value: Arc<T>,
-    serial: u64,
-    queued: bool,
-    applied: u64,
-    unavailable: Option<String>,
-    failures: Vec<String>,
-}
-
-impl<T> Published<T> {
-    fn status(&self) -> OwnerStatus {
-        OwnerStatus {
-            wanted: self.serial,
-            applied: self.applied,
-            unavailable: self.unavailable.clone(),
-            failures: self.failures.clone(),
-        }
-    }
-
-    fn take(&mut self) -> Level<T> {
-        self.queued = false;
-        Level { serial: self.serial, value: self.value.clone() }
-    }
-}
-
 /// The brain.
 #[derive(Debug)]
 pub struct Director {
@@ -180,6 +141,8 @@ pub struct Director {
     packets: VecDeque<NeighbourPacket>,
     pending: VecDeque<Pending>,
     sockets: Arc<BTreeSet<SocketKey>>,
+    /// Those that were handed out last.
+    open_sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<NetworkLevel>,
     statics: Statics,
     /// Lines of routes, rules and static addresses that cannot be done, and why.
@@ -228,6 +191,7 @@ impl Director {
             packets: VecDeque::new(),
             pending: VecDeque::new(),
             sockets: Arc::default(),
+            open_sockets: Arc::default(),
             addresses: Published::default(),
             statics: Statics::default(),
             left_out: Vec::new(),
@@ -297,32 +261,6 @@ impl Director {
                 }
             }
         }
-    }
-
-    /// The next wish, until there is none. Adverts come first, whatever they were asked for with.
-    pub fn poll_effect(&mut self) -> Option<Effect> {
-        if let Some(transmission) = self.adverts.pop_front() {
-            return Some(Effect::Send(transmission));
-        }
-        if let Some(packet) = self.packets.pop_front() {
-            return Some(Effect::SendToNeighbour(packet));
-        }
-        Some(match self.pending.pop_front()? {
-            Pending::Effect(effect) => effect,
-            Pending::Sockets => Effect::Sockets(self.sockets.clone()),
-            Pending::NeighbourSockets => Effect::NeighbourSockets(self.neighbours.sockets()),
-            Pending::Addresses => {
-                self.addresses.value = Arc::new(self.wanted_addresses());
-                Effect::Addresses(self.addresses.take())
-            }
-            Pending::Host => {
-                self.host.value = Arc::new(self.wanted_host());
-                Effect::Host(self.host.take())
-            }
-            Pending::Table => Effect::Table(self.table.take()),
-            Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
-            Pending::Sync => Effect::SyncDaemons(self.sync.take()),
-        })
     }
 
     /// When to call [`Director::handle_timeout`] next, and why.

@@ -247,8 +247,13 @@ impl Director {
         for instance in self.instances.values() {
             for (key, state) in instance.addresses() {
                 // The same address in two instances is there while either is master, a static one always.
-                if matches!(state, Wanted::Present(_)) || !level.addresses.contains_key(&key) {
-                    level.addresses.insert(key, state);
+                match level.addresses.get(&key) {
+                    // Named twice, it is as it was named first.
+                    Some(Wanted::Present(_)) => {}
+                    Some(Wanted::Absent { .. }) if matches!(state, Wanted::Absent { .. }) => {}
+                    _ => {
+                        level.addresses.insert(key, state);
+                    }
                 }
             }
             if instance.config.conduct.promote_secondaries && !self.stopping {

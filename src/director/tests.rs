@@ -19,6 +19,7 @@ mod neighbours;
 mod sync;
 mod trackers;
 mod wire;
+mod wishes;
 
 const SERVERS: &str = "
 virtual_server 10.0.0.100 80 {

@@ -81,7 +81,9 @@ fn thefts(out: &mut String, director: &Snapshot, paint: &Paint) {
     for TakenStatus { what, by, times, for_seconds, outcome } in taken.iter().copied().take(SHOWN) {
         let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         let ago = for_seconds.round();
-        let line = format!("{what}: taken away{by} {ago} s ago, {times} times in all; {outcome}");
+        let often =
+            if *times == 1 { "for the first time".to_owned() } else { format!("{times} times in all") };
+        let line = format!("{what}: taken away{by} {ago} s ago, {often}; {outcome}");
         let _ = writeln!(out, "{}", paint.bad(&line));
     }
     if taken.len() > SHOWN {

@@ -36,8 +36,8 @@ pub(super) struct Devices {
     silent: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
 /// What takes the place of an instance's interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Main {
     pub(super) name: String,
     pub(super) kind: DeviceKind,

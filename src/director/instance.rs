@@ -131,9 +131,10 @@ impl Instance {
         self.router.handle_faults(&all, now);
     }
 
-    /// Whether there is a fault that the others of the group do not have as well.
+    /// Whether there is a fault that the others of the group do not have as well. An interface of its own that is still being made is none: it begins a moment later.
     pub(super) fn has_own_fault(&self) -> bool {
-        !self.faults.is_empty() || !self.tracked.is_empty()
+        let begins = self.lacks_device && self.router.state() == State::Initialize;
+        (!self.faults.is_empty() && !begins) || !self.tracked.is_empty()
     }
 
     /// How it stands in its group.
@@ -337,10 +338,15 @@ impl Instance {
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
         let silent = self.config.router.is_owner() || self.router.state() == State::Initialize;
-        self.config.all_addresses().filter(move |_| master || !silent).map(move |virtual_address| {
+        let addresses = (0..).zip(self.config.all_addresses());
+        addresses.filter(move |_| master || !silent).map(move |(turn, virtual_address)| {
             let interface = self.devices.interface_of(&self.config, virtual_address).to_owned();
             let key = AddressKey { interface, address: virtual_address.address };
-            let present = || Wanted::Present(meaning::address(virtual_address));
+            let present = || {
+                let mut settings = meaning::address(virtual_address);
+                settings.details.turn = turn;
+                Wanted::Present(settings)
+            };
             (key, if master { present() } else { Wanted::Absent { prefix: virtual_address.prefix } })
         })
     }

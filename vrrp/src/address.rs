@@ -82,7 +82,7 @@ pub struct AddressReport {
 }
 
 /// The operations that turn `current` into `wanted`: removals first (taking away the first address of a subnet may
-/// take others of that subnet along), then additions, each in key order.
+/// take others of that subnet along), then additions, each by interface and turn.
 ///
 /// `ours` are the addresses this program added earlier; those that the level no longer names are removed.
 pub fn plan(current: &HeldAddresses, wanted: &AddressLevel, ours: &OwnAddresses) -> Vec<AddressOperation> {
@@ -116,12 +116,18 @@ pub fn plan(current: &HeldAddresses, wanted: &AddressLevel, ours: &OwnAddresses)
             additions.push(AddressOperation::Add { key: key.clone(), settings: settings.clone() });
         }
     }
-    additions.sort_by(|one, other| one.key().cmp(other.key()));
+    additions.sort_by(|one, other| one.turn().cmp(&other.turn()));
     removals.extend(additions);
     removals
 }
 
 impl AddressOperation {
+    /// By interface, then as the level says.
+    fn turn(&self) -> (&str, u32, &AddressKey) {
+        let (Self::Add { key, settings } | Self::Remove { key, settings }) = self;
+        (&key.interface, settings.details.turn, key)
+    }
+
     /// The address it is about.
     pub fn key(&self) -> &AddressKey {
         match self {

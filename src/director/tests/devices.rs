@@ -155,3 +155,19 @@ fn the_end_takes_interfaces_away_after_the_addresses() {
     assert_eq!(host(&effects).as_deref(), Some(&HostLevel::default()));
     assert!(stopped(&desk.tell(Event::HostApplied(HostReport { serial, ..Default::default() }))));
 }
+
+#[test]
+fn a_group_waits_for_the_interface_of_a_member_without_a_fault() {
+    let other = instance(52, "use_vmac").replace("VI_1", "VI_2").replace("0.100", "0.110");
+    let group = "vrrp_sync_group G {\ngroup {\nVI_1\nVI_2\n}\n}\n";
+    let mut desk = Desk::new("");
+    let effects = desk.configure(&format!("{}{other}{group}", instance(51, "")));
+    let log: Vec<String> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Log(entry) => Some(entry.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert!(log.iter().all(|line| !line.contains("FAULT")), "{log:?}");
+}

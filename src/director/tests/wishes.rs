@@ -45,3 +45,18 @@ fn an_address_that_is_named_twice_is_as_it_was_named_first() {
     });
     assert_eq!(labels.collect::<Vec<_>>(), ["eth0:a"]);
 }
+
+#[test]
+fn addresses_are_added_in_the_order_of_the_file() {
+    let mut desk =
+        Desk::new(&instance(51, "").replace("10.0.0.100\n", "10.0.0.9/24\n10.0.0.100\n10.0.0.7/24\n"));
+    let effects = desk.pass(Duration::from_secs(5));
+    let level = effects.iter().rev().find_map(|effect| match effect {
+        Effect::Addresses(level) => Some(level.value.addresses.clone()),
+        _ => None,
+    });
+    let nothing = BTreeMap::new();
+    let plan = vrrp::address::plan(&nothing, &level.expect("it is master"), &BTreeMap::new());
+    let order: Vec<String> = plan.iter().map(|operation| operation.key().address.to_string()).collect();
+    assert_eq!(order, ["10.0.0.9", "10.0.0.100", "10.0.0.7"]);
+}

@@ -238,9 +238,10 @@ impl Director {
         }
     }
 
-    /// Does what is due at `now`.
+    /// Does the first thing that is due at `now`, and no more: of a thousand instances each sends its advert when its turn
+    /// comes, not when the turns of all have been thought through. Call again while [`Director::deadline`] has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(owner) = self.agenda.take_due(now) {
+        if let Some(owner) = self.agenda.take_due(now) {
             match owner {
                 Owner::Instance(name) => {
                     if let Some(instance) = self.instances.get_mut(&name) {

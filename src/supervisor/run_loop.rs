@@ -34,6 +34,9 @@ use crate::director::journal::{Entry, Severity};
 /// Facts taken from the queue in one round.
 const FACTS_PER_ROUND: usize = 256;
 
+/// Deadlines met in one round: then it is time to hear again what arrived.
+const DEADLINES_PER_ROUND: usize = 64;
+
 const TIMER: u64 = 0;
 const INBOX: u64 = 1;
 const CLOCK: u64 = 2;
@@ -122,11 +125,12 @@ impl RunLoop {
 
     /// Lets the brain do what is due, and carries it out.
     fn meet_deadlines(&mut self) {
-        let now = Instant::now();
-        if let Some(deadline) = self.director.deadline() {
-            priority::was_late(now.saturating_duration_since(deadline));
-        }
-        if self.is_late(now) {
+        for _ in 0..DEADLINES_PER_ROUND {
+            let now = Instant::now();
+            let Some(late) = self.director.deadline().and_then(|at| now.checked_duration_since(at)) else {
+                break;
+            };
+            priority::was_late(late);
             if let Some(recorder) = &self.recorder {
                 recorder.timeout(now);
             }

@@ -154,6 +154,7 @@ pub fn read_fetched(
     let is_toml = toml::is_one(&path);
     let unreadable = text.is_err();
     let mut tree = Tree::default();
+    let mut asked = false;
     let config = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
@@ -163,7 +164,8 @@ pub fn read_fetched(
                 tree::parse(file, &path, &mut sources, fetch, around, &mut complaints)
             };
             // keepalived reads no TOML: there is nothing to be compatible with.
-            manner.compat = !is_toml && (manner.compat || lower::asks_for_compatibility(&tree));
+            asked = !is_toml && lower::asks_for_compatibility(&tree);
+            manner.compat = !is_toml && (manner.compat || asked);
             if manner.compat {
                 complaints.be_compatible();
             }
@@ -177,7 +179,11 @@ pub fn read_fetched(
         }
     };
     let config = config.filter(|_| !complaints.has_errors());
-    let (config, spans) = config.unzip();
+    let (mut config, spans) = config.unzip();
+    // The way keepalived links blocks may have taken the word out of `global_defs`; it was obeyed all the same.
+    if let Some(config) = &mut config {
+        config.global.compat |= asked;
+    }
     let spans = spans.unwrap_or_default();
     if let Some(config) = config.as_ref().filter(|_| manner.purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);

@@ -439,3 +439,20 @@ fn a_file_without_order_is_read_all_the_same() {
     assert_eq!(first.groups["G"].members, ["A"]);
     assert_eq!(first.static_routes[0].watch, Watch::Group("T".to_owned()));
 }
+
+#[test]
+fn a_rule_whose_assigned_preference_lies_behind_its_target_is_left_out() {
+    let text = instance("virtual_rules {\nnot goto 77\n}");
+    assert!(read_text("test.conf", &text).config.is_none());
+    let reading = compatible(&text);
+    let config = reading.config.as_ref().unwrap_or_else(|| panic!("{}", shown(&reading)));
+    assert!(config.instances["A"].rules.is_empty());
+}
+
+#[test]
+fn a_word_for_compatible_reading_that_relinking_moves_is_kept() {
+    // As keepalived links it, the brace behind `none` closes `global_defs`.
+    let text = format!("global_defs {{\nnone x {{\n}}\ncompat\n}}\n{}", instance(""));
+    let config = read_text("test.conf", &text).config.expect("it is read compatibly");
+    assert!(config.global.compat);
+}

@@ -19,8 +19,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::netlink::{AddressRow, Netlink, Refusal, attributes, text_of};
 use super::switch::Switches;
 use crate::device::{
-    Device, DeviceKind, DeviceLevel, DeviceOperation, Form, HeldDevice, HeldDevices, IpvlanFlag, Switch,
-    plan, settings,
+    Device, DeviceKind, DeviceLevel, DeviceOperation, Form, HeldDevice, HeldDevices, IpvlanFlag, Manner,
+    Switch, plan, settings,
 };
 
 // Message type and attributes of <linux/rtnetlink.h> and <linux/if_link.h>.
@@ -55,7 +55,7 @@ pub struct DeviceTable {
     /// Their indexes, as far as they were ever seen.
     made: BTreeMap<String, u32>,
     switches: Switches,
-    own_sender: bool,
+    manner: Manner,
     /// Own addresses that we gave them.
     addresses: BTreeSet<(String, IpAddr, u8)>,
 }
@@ -75,8 +75,7 @@ pub struct DeviceReport {
 
 impl DeviceTable {
     /// Reads the kernel's interfaces. Those of `predecessors` that could be ours are taken over: the first level that
-    /// does not name them takes them away. `left` is what switches were before a predecessor changed them; `own_sender`
-    /// is explained at [`settings`].
+    /// does not name them takes them away. `left` is what switches were before a predecessor changed them.
     ///
     /// # Errors
     /// Whatever the netlink socket says. The missing right to change anything is no error here; each change will
@@ -84,7 +83,7 @@ impl DeviceTable {
     pub fn open(
         predecessors: &BTreeSet<String>,
         left: &BTreeSet<Switch>,
-        own_sender: bool,
+        manner: Manner,
     ) -> io::Result<Self> {
         let mut kernel = Netlink::open()?;
         let held = read(&mut kernel)?;
@@ -96,7 +95,7 @@ impl DeviceTable {
             ours,
             made: BTreeMap::new(),
             switches: Switches::new(left),
-            own_sender,
+            manner,
             addresses: BTreeSet::new(),
         })
     }
@@ -145,14 +144,14 @@ impl DeviceTable {
             .map(|(name, device)| (name.clone(), device.clone()))
             .collect();
         let mut level: BTreeMap<String, String> =
-            there.iter().flat_map(|(name, device)| settings(name, device, self.own_sender)).collect();
+            there.iter().flat_map(|(name, device)| settings(name, device, self.manner)).collect();
         if there.values().any(|device| device.ipv4 && device.kind.mac().is_some()) {
             let spared = there.keys().cloned().collect();
             let filter = self.switches.reverse_path_filter(&spared);
             level = filter.into_iter().chain(level).collect();
         }
         report.switches = self.switches.set(&level, &self.ours, remember);
-        self.switches.restore(&level);
+        self.switches.restore(&level, self.manner);
         report
     }
 

@@ -12,6 +12,7 @@ use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
 use super::pool::{CheckRun, Pool, rhythm};
+use super::source::Guests;
 use super::statics::{self, Paths, Statics};
 use super::{Director, Owner, Place};
 use crate::config::{self, Config, Difference};
@@ -23,8 +24,8 @@ impl Director {
         }
         self.generation += 1;
         self.config = config.clone();
-        self.virtual_addresses =
-            config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        self.never_there = None;
+        self.guests = Guests::of(&config);
         self.name_devices();
         // Before those who track them: they start with what is known.
         self.configure_neighbours(now);
@@ -88,13 +89,19 @@ impl Director {
             self.remove_instance(name, now);
         }
         let config = self.config.clone();
-        for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
-            let Some(wanted) = config.instances.get(name) else { continue };
-            self.configure_instance(name, wanted, now);
+        let changes = &difference.instances;
+        for (name, wanted) in config.in_order() {
+            if changes.to_change.contains(name) || changes.to_add.contains(name) {
+                self.configure_instance(name, wanted, now);
+            }
+        }
+        for (place, name) in (0..).zip(self.names()) {
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.place_in_file = place;
+            }
         }
         // Trackers and groups may be others, also of instances that are the same.
-        let names: Vec<String> = self.instances.keys().cloned().collect();
-        for name in &names {
+        for name in &self.names() {
             self.renew_devices(name, now);
             let (tracks, member) = (self.counted_tracks(name), self.group_of(name).is_some());
             let Some(instance) = self.instances.get_mut(name) else { continue };
@@ -120,14 +127,14 @@ impl Director {
             Some(instance) => {
                 instance.devices = devices;
                 instance.configure(wanted.clone(), now);
-                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.observe(&self.links, &self.guests, now);
             }
             None => {
                 let mut instance = Instance::new(wanted.clone(), now);
                 instance.devices = devices;
                 instance.tracks = tracks;
                 instance.router.handle_membership(member);
-                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.observe(&self.links, &self.guests, now);
                 self.instances.insert(name.to_owned(), instance);
                 self.begin(name, now);
             }
@@ -147,11 +154,16 @@ impl Director {
     pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
         let Some(config) = self.config.services.get(key).cloned() else { return };
         let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
-        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
+        let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
         let gone = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);
             *next_check += 1;
-            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
+            let mut rhythm = rhythm(spec);
+            if compat {
+                // keepalived asks nobody at once.
+                rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
+            }
+            let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
             CheckRun { id, spec: spec.clone(), monitor }
         });
         self.forget_checks(gone);

@@ -13,6 +13,7 @@ use super::{Birth, Director};
 use crate::config::{self, Config};
 
 mod calls;
+mod compat;
 mod devices;
 mod groups;
 mod neighbours;

@@ -190,7 +190,8 @@ impl DeviceKind {
     fn has_form(self, form: Form) -> bool {
         match self {
             Self::Macvlan(_) => form == Form::PrivateMacvlan,
-            Self::Ipvlan(flag) => form == Form::Ipvlan(flag),
+            // The flag is the kernel's one for all on the same interface: who comes last sets it.
+            Self::Ipvlan(_) => matches!(form, Form::Ipvlan(_)),
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo};
@@ -41,6 +42,9 @@ const IPVLAN_MODE_L2: u16 = 0;
 
 /// The group of interfaces that are about to be removed, for a moment: "gone" in ASCII. Nobody else may be in it.
 const REMOVAL_GROUP: u32 = 0x676f_6e65;
+
+/// How long an ipvlan is left alone before it is taken away.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// Lifetime without end, `INFINITY_LIFE_TIME` of the kernel.
 const FOREVER: u32 = u32::MAX;
@@ -129,6 +133,7 @@ impl DeviceTable {
         }
         self.remove_renamed(&mut report);
         let operations = plan(&self.held, wanted, &self.ours);
+        self.let_go(&operations);
         self.remove_together(&operations, &mut report);
         for operation in operations.iter().filter(|operation| !is_raise(operation)) {
             self.carry_out(operation, wanted, &mut report);
@@ -193,6 +198,17 @@ impl DeviceTable {
                 self.held.remove(&now);
                 report.removed.push(now);
             }
+        }
+    }
+
+    /// An ipvlan hands multicast on later than its owner sends it: a farewell must not go down with it.
+    fn let_go(&self, operations: &[DeviceOperation]) {
+        let is_ipvlan = |name: &String| {
+            self.held.get(name).is_some_and(|held| held.up && matches!(held.form, Form::Ipvlan(_)))
+        };
+        let ends = |operation: &DeviceOperation| matches!(operation, DeviceOperation::Remove { name } if is_ipvlan(name));
+        if operations.iter().any(ends) {
+            std::thread::sleep(LINGER);
         }
     }
 

@@ -89,7 +89,9 @@ impl Switches {
         let over: Vec<String> =
             self.changed.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
         for path in over {
-            let Some(changed) = self.changed.remove(&path).filter(|_| !manner.leaves(&path)) else { continue };
+            let Some(changed) = self.changed.remove(&path).filter(|_| !manner.leaves(&path)) else {
+                continue;
+            };
             let untouched = |now: &String| changed.written.as_ref().is_none_or(|written| written == now);
             if self.read(&path).is_ok_and(|now| untouched(&now)) {
                 // What cannot be written back was not for us to write, and was told then.

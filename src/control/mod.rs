@@ -7,7 +7,7 @@ mod client;
 mod render;
 mod server;
 
-pub use client::{ControlError, priority, reload, status};
+pub use client::{ControlError, confirm, priority, reload, roll_back, status};
 pub use render::render;
 pub(crate) use server::{Desk, serve};
 
@@ -30,6 +30,9 @@ pub struct Status {
     pub last_reload: ReloadOutcome,
     /// What was said of the configuration in effect; it stays visible here for as long as that is so.
     pub warnings: Vec<Complaint>,
+    /// Seconds until the running configuration is rolled back unless confirmed (`directord reload --confirm`).
+    #[serde(default)]
+    pub confirm_within: Option<f64>,
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,

@@ -1,6 +1,7 @@
 //! How a configuration takes effect: what is gone ends, what changed keeps its history, what is new begins.
 //!
-//! Start is the difference from nothing, so there is one way only.
+//! Start is the difference from nothing, so there is one way only. What is here happens at once; virtual servers follow
+//! piece by piece (`changeover`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use super::{Director, Owner, Place};
 use crate::config::{self, Config, Difference};
 
 impl Director {
-    pub(super) fn configure(&mut self, config: Arc<Config>, difference: &Difference, now: Instant) {
+    pub(super) fn configure(&mut self, config: Arc<Config>, difference: Difference, now: Instant) {
         if self.stopping {
             return;
         }
@@ -34,18 +35,8 @@ impl Director {
         }
         self.configure_groups();
         self.configure_trackers(now);
-        self.together(now, |director| director.configure_instances(difference, now));
+        self.together(now, |director| director.configure_instances(&difference, now));
         self.lay_paths();
-        for key in &difference.services.to_remove {
-            if let Some(pool) = self.pools.remove(key) {
-                let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
-                self.forget_checks(gone);
-                Arc::make_mut(&mut self.table.value).services.remove(key);
-            }
-        }
-        for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
-            self.configure_pool(key, now);
-        }
         self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
@@ -54,17 +45,10 @@ impl Director {
         self.publish_sockets();
         self.queue_host();
         self.queue_addresses();
-        self.publish_table();
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
-        let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
-        let summary = format!(
-            "{} vrrp_instances, {} virtual_servers, {servers} real_servers",
-            config.instances.len(),
-            config.services.len()
-        );
-        self.log(Entry::Configured { summary });
+        self.change_services(difference, now);
     }
 
     /// Finds out what all lines of routes, rules and static addresses mean; those that cannot be done are told.
@@ -147,6 +131,7 @@ impl Director {
     pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
         let Some(config) = self.config.services.get(key).cloned() else { return };
         let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
+        self.forget_neighbour_checks(&pool);
         let (next_check, seed) = (&mut self.next_check, self.birth.seed);
         let gone = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);
@@ -163,11 +148,12 @@ impl Director {
                 ids.push(run.id);
             }
         }
-        self.set_service(&pool);
+        self.lay_out(&pool);
         self.pools.insert(*key, pool);
         for id in ids {
             self.with_monitor(id, now, |_| {});
         }
+        self.note_neighbour_checks(key, now);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {

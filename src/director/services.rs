@@ -109,14 +109,6 @@ impl Director {
         }
     }
 
-    pub(super) fn set_service(&mut self, pool: &Pool) {
-        let services = &mut Arc::make_mut(&mut self.table.value).services;
-        let wanted = pool.wanted();
-        if services.get(&pool.key).is_none_or(|old| **old != wanted) {
-            services.insert(pool.key, Arc::new(wanted));
-        }
-    }
-
     pub(super) fn publish_table(&mut self) {
         self.table.serial += 1;
         if !self.table.queued {
@@ -125,7 +117,7 @@ impl Director {
         }
     }
 
-    pub(super) fn table_applied(&mut self, report: TableReport) {
+    pub(super) fn table_applied(&mut self, report: TableReport, now: Instant) {
         self.table.applied = report.serial;
         if self.table.unavailable != report.unavailable && !self.stopping {
             self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });
@@ -135,6 +127,7 @@ impl Director {
             self.log(Entry::Refused { what: what.clone() });
         }
         self.table.failures = report.failures;
+        self.settle(now);
         self.end_if_released();
     }
 }

@@ -1,0 +1,260 @@
+//! How a configuration takes effect: piece by piece, and nothing is taken away before it is known that the new can be had.
+//!
+//! *Piece by piece.* Tens of thousands of real servers are not gone through at once: after a bounded number of them the
+//! brain asks to be woken again in a moment, and adverts that are due meanwhile leave first. Each virtual server is
+//! either as it was or as it will be; the table is handed out when all are.
+//!
+//! *Nothing is taken away first.* A reload adds and raises in the IPVS table, keeps what it is going to remove, and waits
+//! for the owners of everything to answer. Only if none of them was refused anything new does it remove. If one was, the
+//! brain says so ([`super::effect::Effect::Settled`]) and waits a moment: who handed the configuration over may return to
+//! the one before, and finds everything that it needs still there. That is how a service with a usable server never
+//! passes through having none, whatever goes wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipvs_backend::{Service, ServiceKey};
+
+use super::effect::{Effect, Settlement};
+use super::journal::Entry;
+use super::pool::Pool;
+use super::{Director, Owner};
+use crate::config::Difference;
+
+/// Real servers and checks gone through in one piece: a tenth of a millisecond or two, where an advert may come every
+/// ten.
+const PIECE: usize = 64;
+
+/// How long the loop has for everything else between two pieces.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// How long the owners of table, addresses and interfaces may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long whoever handed a configuration over has to return to the one before.
+const RESPITE: Duration = Duration::from_secs(1);
+
+/// A configuration on its way into effect.
+#[derive(Debug, Default)]
+pub(super) struct Changeover {
+    stage: Stage,
+    /// Virtual servers that are still as the configuration before wanted them.
+    pending: BTreeSet<ServiceKey>,
+    /// Virtual servers that the table holds more of than is wanted.
+    spare: BTreeSet<ServiceKey>,
+    /// What was refused before it began.
+    before: BTreeSet<String>,
+    /// Whether there is something to return to.
+    careful: bool,
+    /// Real servers of all pools.
+    servers: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    /// There is nothing to do.
+    #[default]
+    Done,
+    /// Virtual servers take on their new configuration.
+    Adding,
+    /// The owners are at work on what is new.
+    Added(Awaited),
+    /// Something was refused: whoever handed the configuration over may take it back.
+    Failed,
+    /// What is no longer wanted goes.
+    Removing,
+    /// The owners are at work on that.
+    Removed(Awaited),
+}
+
+/// The numbers of the levels that must have been answered: table, sync daemons, addresses, interfaces.
+type Awaited = [u64; 4];
+
+impl Director {
+    /// A configuration has come, and what is not about virtual servers is in effect.
+    pub(super) fn change_services(&mut self, difference: Difference, now: Instant) {
+        let services = difference.services;
+        let known = self.known_failures();
+        let changeover = &mut self.changeover;
+        for mut keys in [services.to_remove, services.to_change, services.to_add] {
+            changeover.pending.append(&mut keys);
+        }
+        changeover.before.extend(known);
+        changeover.careful = self.generation > 1;
+        changeover.stage = Stage::Adding;
+        self.change_on(now);
+    }
+
+    /// The next piece, or the end of a wait.
+    pub(super) fn change_on(&mut self, now: Instant) {
+        match self.changeover.stage {
+            Stage::Done => {}
+            Stage::Adding => self.add_piece(now),
+            Stage::Removing => self.remove_piece(now),
+            Stage::Failed => self.begin_removing(now),
+            Stage::Added(awaited) | Stage::Removed(awaited) => {
+                let unanswered = self.unanswered(awaited);
+                self.conclude(unanswered, now);
+            }
+        }
+    }
+
+    fn add_piece(&mut self, now: Instant) {
+        let mut left = PIECE;
+        while let Some(key) = self.changeover.pending.pop_first() {
+            let size = self.change_service(&key, now);
+            left = left.saturating_sub(size);
+            if left == 0 && !self.changeover.pending.is_empty() {
+                return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
+            }
+        }
+        self.publish_table();
+        let summary = format!(
+            "{} vrrp_instances, {} virtual_servers, {} real_servers",
+            self.config.instances.len(),
+            self.config.services.len(),
+            self.changeover.servers,
+        );
+        self.log(Entry::Configured { summary });
+        self.changeover.stage = Stage::Added(self.wanted_serials());
+        self.agenda.set(Owner::Changeover, Some(now + PATIENCE));
+        self.settle(now);
+    }
+
+    /// One virtual server takes on its new configuration; tells how much work that was.
+    fn change_service(&mut self, key: &ServiceKey, now: Instant) -> usize {
+        let before = self.pools.get(key).map_or(0, |pool| pool.servers.len());
+        if self.config.services.contains_key(key) {
+            self.configure_pool(key, now);
+        } else if let Some(pool) = self.pools.remove(key) {
+            let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
+            self.forget_checks(gone);
+            self.forget_neighbour_checks(&pool);
+            if self.changeover.careful {
+                self.changeover.spare.insert(*key);
+            } else {
+                Arc::make_mut(&mut self.table.value).services.remove(key);
+            }
+        }
+        let pool = self.pools.get(key);
+        let after = pool.map_or(0, |pool| pool.servers.len());
+        let checks = pool.map_or(0, |pool| pool.servers.values().map(|s| s.checks.len()).sum());
+        self.changeover.servers = self.changeover.servers.saturating_sub(before) + after;
+        1 + before.max(after) + checks
+    }
+
+    /// Puts into the wanted table what a pool wants, and keeps what is there beyond that for as long as it may be needed.
+    pub(super) fn lay_out(&mut self, pool: &Pool) {
+        let held = self.table.value.services.get(&pool.key);
+        let mut wanted = pool.wanted();
+        self.changeover.spare.remove(&pool.key);
+        if let Some(held) = held {
+            if **held == wanted {
+                return;
+            }
+            if self.changeover.careful && keep_spare(&mut wanted, held) {
+                self.changeover.spare.insert(pool.key);
+            }
+        }
+        Arc::make_mut(&mut self.table.value).services.insert(pool.key, Arc::new(wanted));
+    }
+
+    fn begin_removing(&mut self, now: Instant) {
+        self.changeover.stage = Stage::Removing;
+        self.remove_piece(now);
+    }
+
+    fn remove_piece(&mut self, now: Instant) {
+        let mut left = PIECE;
+        while let Some(key) = self.changeover.spare.pop_first() {
+            let wanted = self.pools.get(&key).map(Pool::wanted);
+            left = left.saturating_sub(1 + wanted.as_ref().map_or(0, |wanted| wanted.destinations.len()));
+            let services = &mut Arc::make_mut(&mut self.table.value).services;
+            match wanted {
+                Some(wanted) => drop(services.insert(key, Arc::new(wanted))),
+                None => drop(services.remove(&key)),
+            }
+            if left == 0 && !self.changeover.spare.is_empty() {
+                return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
+            }
+        }
+        self.publish_table();
+        self.changeover.stage = Stage::Removed(self.wanted_serials());
+        self.agenda.set(Owner::Changeover, Some(now + PATIENCE));
+        self.settle(now);
+    }
+
+    /// An owner has answered: goes on if that was the last one.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let (Stage::Added(awaited) | Stage::Removed(awaited)) = self.changeover.stage else { return };
+        if self.unanswered(awaited).is_empty() {
+            self.conclude(Vec::new(), now);
+        }
+    }
+
+    /// All owners have answered, or time is up: tells how it went, or goes on with the removals.
+    fn conclude(&mut self, unanswered: Vec<String>, now: Instant) {
+        let mut failures: Vec<String> = self.known_failures();
+        failures.retain(|failure| !self.changeover.before.contains(failure));
+        let adding = matches!(self.changeover.stage, Stage::Added(_));
+        let spare = adding && !self.changeover.spare.is_empty();
+        if spare && failures.is_empty() && unanswered.is_empty() {
+            return self.begin_removing(now);
+        }
+        let failed = !failures.is_empty();
+        let generation = self.generation;
+        self.effect(Effect::Settled(Settlement { generation, failures, unanswered }));
+        if spare && failed {
+            self.changeover.stage = Stage::Failed;
+            self.agenda.set(Owner::Changeover, Some(now + RESPITE));
+        } else if spare {
+            self.begin_removing(now);
+        } else {
+            self.changeover.stage = Stage::Done;
+            self.changeover.before.clear();
+            self.agenda.set(Owner::Changeover, None);
+        }
+    }
+
+    /// The daemon ends: nothing more is changed over.
+    pub(super) fn abandon_changeover(&mut self) {
+        self.changeover = Changeover::default();
+        self.agenda.set(Owner::Changeover, None);
+    }
+
+    fn wanted_serials(&self) -> Awaited {
+        [self.table.serial, self.sync.serial, self.addresses.serial, self.host.serial]
+    }
+
+    /// The owners that have not answered yet, in words.
+    fn unanswered(&self, awaited: Awaited) -> Vec<String> {
+        let applied = [self.table.applied, self.sync.applied, self.addresses.applied, self.host.applied];
+        let names = ["the IPVS table", "the sync daemons", "addresses, routes and rules", "the interfaces"];
+        let late = names.iter().zip(awaited).zip(applied).filter(|((_, awaited), applied)| applied < awaited);
+        late.map(|((name, _), _)| (*name).to_owned()).collect()
+    }
+
+    /// Everything that the owners were refused, at present.
+    fn known_failures(&self) -> Vec<String> {
+        let unavailable = [&self.table.unavailable, &self.sync.unavailable].into_iter().flatten();
+        let refused =
+            [&self.table.failures, &self.sync.failures, &self.addresses.failures, &self.host.failures];
+        unavailable.chain(refused.into_iter().flatten()).cloned().collect()
+    }
+}
+
+/// Adds to what is wanted of a service what is there: real servers that go, and the weight of those that sink. Tells
+/// whether that was anything.
+fn keep_spare(wanted: &mut Service, held: &Service) -> bool {
+    let mut kept = false;
+    for (key, held) in &held.destinations {
+        let known = wanted.destinations.contains_key(key);
+        let settings = wanted.destinations.entry(*key).or_insert(*held);
+        if !known || settings.weight < held.weight {
+            settings.weight = held.weight;
+            kept = true;
+        }
+    }
+    kept
+}

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel};
 use crate::key::{DestinationKey, ServiceKey};
 use crate::model::Table;
@@ -150,6 +151,17 @@ impl<K: Kernel> Reconciler<K> {
     /// those that the kernel refused to remove.
     pub fn release(&mut self) -> Result<Report, KernelError> {
         self.converge(&Table::default())
+    }
+
+    /// How many connections each real server of a service has at this moment.
+    ///
+    /// # Errors
+    /// When the kernel cannot be talked to.
+    pub fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        self.kernel.connections(key)
     }
 
     /// Gives the kernel back.

@@ -9,6 +9,7 @@ mod host;
 mod import;
 mod keyword;
 mod manual;
+mod plan;
 mod reload;
 mod report;
 
@@ -90,6 +91,23 @@ enum Command {
                             Exit status: 0 in effect; 1 rolled back, or nobody answers; 2 the file is refused"
     )]
     Reload(reload::Reload),
+    /// Show what a reload would change in a running daemon: block by block, with the live connections it touches
+    #[command(
+        after_help = "+ is added, - removed, ~ changed. Nothing is touched. What `--out` writes is for \
+                            `directord apply --plan`.\n\n\
+                            Exit status: 0 nothing would change; 2 something would; 1 the file would be refused, or \
+                            nobody answers"
+    )]
+    Plan(plan::Asked),
+    /// Reload, if it does just what a plan says
+    #[command(
+        after_help = "Refused if the running configuration, the daemon's file or the kernel's IPVS table is not what the \
+                            plan was made from. A plan made from another file can be applied once that file is in the \
+                            place of the daemon's.\n\n\
+                            Exit status: 0 in effect; 1 rolled back, not a plan, or nobody answers; 2 refused, nothing \
+                            changed"
+    )]
+    Apply(plan::Apply),
     /// Keep the configuration that `directord reload --confirm` put into effect
     #[command(after_help = "Exit status: 0 done; 1 there is nothing to confirm, or nobody answers")]
     Confirm {
@@ -269,6 +287,8 @@ pub fn main() -> ExitCode {
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload(asked) => reload::reload(&asked),
+        Command::Plan(asked) => plan::plan(&asked),
+        Command::Apply(asked) => plan::apply(&asked),
         Command::Confirm { runtime_dir } => reload::confirm(&runtime_dir),
         Command::Rollback { runtime_dir } => reload::roll_back(&runtime_dir),
         Command::Priority { instance, priority, runtime_dir } => {

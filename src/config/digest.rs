@@ -15,6 +15,8 @@ pub struct Expectation {
     pub running: String,
     /// The digest of the new one.
     pub wanted: String,
+    /// The digest of the kernel's IPVS table; none if there was none to look at.
+    pub kernel: Option<String>,
 }
 
 impl Expectation {
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!(digest(&one), digest(&same));
         assert_ne!(digest(&one), digest(&other));
         assert_eq!(digest(&one).len(), 64);
-        let plan = Expectation { running: digest(&one), wanted: digest(&other) };
+        let plan = Expectation { running: digest(&one), wanted: digest(&other), kernel: None };
         assert_eq!(plan.contradiction(&same, &other), None);
         let moved = plan.contradiction(&other, &other).unwrap_or_default();
         assert!(moved.contains("running configuration"), "{moved}");

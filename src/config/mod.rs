@@ -14,6 +14,7 @@ pub mod keywords;
 pub mod lower;
 mod model;
 pub mod origin;
+pub mod plan;
 mod relink;
 pub mod render;
 pub mod resolve;

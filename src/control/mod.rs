@@ -7,13 +7,16 @@ mod client;
 mod render;
 mod server;
 
-pub use client::{ControlError, confirm, priority, reload, roll_back, status};
+pub use client::{ControlError, confirm, kernel, priority, reload, roll_back, running, status};
 pub use render::render;
 pub(crate) use server::{Desk, serve};
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::Complaint;
+use crate::config::{Complaint, Config};
 use crate::director::snapshot::{InstanceStatus, Snapshot};
 use crate::supervisor::reload::ReloadOutcome;
 
@@ -36,6 +39,15 @@ pub struct Status {
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,
+}
+
+/// The configuration in effect (`GET /v1/config`), with everything that is secret in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// The file that a reload reads.
+    pub file: PathBuf,
+    /// What is in effect.
+    pub config: Arc<Config>,
 }
 
 /// The wish to change the base priority of an instance (`POST /v1/priority`).

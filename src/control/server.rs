@@ -2,21 +2,29 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc as std_mpsc;
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use ipvs_backend::ServiceKey;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
-use super::{PriorityAnswer, PriorityWish, Status};
+use super::{PriorityAnswer, PriorityWish, Running, Status};
 use crate::director::snapshot::InstanceStatus;
 use crate::supervisor::inbox::Sender;
+use crate::supervisor::{KernelState, table};
 use crate::supervisor::reload::{Probation, ReloadOutcome, ReloadWish, Reloads, Request, Wish};
+
+/// Bytes of a question at most: it may name tens of thousands of services.
+const LONGEST_QUESTION: usize = 64 << 20;
 
 /// What answers need.
 #[derive(Debug, Clone)]
@@ -25,6 +33,7 @@ pub(crate) struct Desk {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
+    pub(crate) table: std_mpsc::Sender<table::Job>,
 }
 
 /// Opens the socket and answers on it for as long as the runtime lasts.
@@ -36,6 +45,9 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/confirm", post(confirm))
         .route("/v1/rollback", post(roll_back))
         .route("/v1/priority", post(priority))
+        .route("/v1/config", get(running))
+        .route("/v1/kernel", post(kernel))
+        .layer(DefaultBodyLimit::max(LONGEST_QUESTION))
         .with_state(desk);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -73,6 +85,20 @@ async fn confirm(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, (Statu
 
 async fn roll_back(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, (StatusCode, String)> {
     desk.ask(Wish::RollBack).await
+}
+
+async fn running(State(desk): State<Desk>) -> Result<impl IntoResponse, StatusCode> {
+    let config = desk.reloads.borrow().running.clone();
+    let running = Running { file: std::path::absolute(&desk.config).unwrap_or(desk.config), config };
+    // It may be tens of megabytes.
+    let json = tokio::task::spawn_blocking(move || serde_json::to_vec(&running)).await;
+    let json = json.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let json = json.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, "application/json")], json))
+}
+
+async fn kernel(State(desk): State<Desk>, Json(services): Json<Vec<ServiceKey>>) -> Json<KernelState> {
+    Json(table::survey(&desk.table, services).await)
 }
 
 impl Desk {

@@ -81,7 +81,11 @@ impl Director {
             changeover.pending.append(&mut keys);
         }
         changeover.before.extend(known);
-        changeover.careful = self.generation > 1;
+        // On the way back from what was refused, everything that is needed is still there.
+        changeover.careful = self.generation > 1 && changeover.stage != Stage::Failed;
+        if !changeover.careful {
+            changeover.pending.append(&mut changeover.spare);
+        }
         changeover.stage = Stage::Adding;
         self.change_on(now);
     }

@@ -19,7 +19,7 @@ mod interfaces;
 mod lent;
 mod links;
 mod mail;
-mod names;
+pub(crate) mod names;
 mod namespace;
 mod neighbours;
 mod network;
@@ -35,7 +35,7 @@ mod scripts;
 mod shared;
 mod sockets;
 mod sync;
-mod table;
+pub(crate) mod table;
 mod watched;
 mod workers;
 
@@ -71,7 +71,7 @@ use shared::{Back, Owners};
 pub use command::launched;
 pub(crate) use host::control_socket;
 pub use recorder::{Replay, replay};
-pub use table::Backend;
+pub use table::{Backend, KernelState};
 
 /// What `directord run` was asked to do.
 #[derive(Debug, Clone)]
@@ -253,6 +253,7 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
+    let table_jobs = table_levels.clone();
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
@@ -272,6 +273,7 @@ async fn serve(
         requests: requests.clone(),
         reloads: reloads_seen,
         config: options.config.clone(),
+        table: table_jobs.clone(),
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
@@ -291,7 +293,7 @@ async fn serve(
         move || links::work(links, &inbox)
     })?;
     let Back { followers, last_words, settlements, notices } = back;
-    let ways = Ways { inbox: inbox.clone(), settlements, told: reloads, notices };
+    let ways = Ways { inbox: inbox.clone(), settlements, told: reloads, notices, table: table_jobs.clone() };
     let copy = options.last_good.clone().unwrap_or_else(|| runtime_dir.last_good());
     let mut reloader = Reloader::new(options, ways, followers, LastGood::new(copy, fallen_back));
     reloader.start(reading).await;
@@ -306,6 +308,7 @@ async fn serve(
     };
     join(brain);
     let _ = network_jobs.send(Job::End);
+    let _ = table_jobs.send(table::Job::End);
     drop(host_levels);
     [network, devices, table].into_iter().for_each(join);
     last_words.said().await;

@@ -13,6 +13,7 @@ mod outcome;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use notify::{Heading, Notice, Notices};
@@ -24,7 +25,8 @@ use super::host;
 use super::inbox::Sender;
 use super::names;
 use super::namespace;
-use crate::config::{self, Colour, Config, Difference, Manner, Reading};
+use super::table;
+use crate::config::{self, Colour, Config, Difference, Expectation, Manner, Reading};
 use crate::director::effect::Settlement;
 use crate::director::event::Event;
 pub(super) use followers::Followers;
@@ -43,6 +45,7 @@ pub(super) struct Ways {
     pub(super) settlements: mpsc::UnboundedReceiver<Settlement>,
     pub(super) told: watch::Sender<Reloads>,
     pub(super) notices: Notices,
+    pub(super) table: std_mpsc::Sender<table::Job>,
 }
 
 /// Holds the running configuration, and replaces it on request.
@@ -165,7 +168,9 @@ impl Reloader {
                 return ReloadOutcome { summary, ..ReloadOutcome::default() };
             }
         };
-        if let Some(moved) = wish.expected.as_ref().and_then(|e| e.contradiction(&self.running, &config)) {
+        if let Some(expected) = &wish.expected
+            && let Some(moved) = self.contradiction(expected, &config).await
+        {
             warn!("a plan is not applied: {moved}");
             return ReloadOutcome { accepted: false, summary: moved, ..outcome };
         }
@@ -192,6 +197,19 @@ impl Reloader {
             self.last_good.keep(&self.running);
         }
         outcome
+    }
+
+    /// Why a plan does not fit any more, if it does not.
+    async fn contradiction(&self, expected: &Expectation, config: &Config) -> Option<String> {
+        if let Some(moved) = expected.contradiction(&self.running, config) {
+            return Some(moved);
+        }
+        let state = table::survey(&self.ways.table, Vec::new()).await;
+        (state.digest != expected.kernel).then(|| {
+            "the kernel's IPVS table is not the one that the plan was made for (a server went up or down, or somebody \
+             else changed it): make a new plan"
+                .to_owned()
+        })
     }
 
     /// What a reading comes to: a configuration that can be taken over, or why none.

@@ -96,6 +96,7 @@ impl Director {
             Stage::Done => {}
             Stage::Adding => self.add_piece(now),
             Stage::Removing => self.remove_piece(now),
+            Stage::Failed if self.changeover.spare.is_empty() => self.end_changeover(),
             Stage::Failed => self.begin_removing(now),
             Stage::Added(awaited) | Stage::Removed(awaited) => {
                 let unanswered = self.unanswered(awaited);
@@ -199,26 +200,31 @@ impl Director {
 
     /// All owners have answered, or time is up: tells how it went, or goes on with the removals.
     fn conclude(&mut self, unanswered: Vec<String>, now: Instant) {
-        let mut failures: Vec<String> = self.known_failures();
-        failures.retain(|failure| !self.changeover.before.contains(failure));
+        let mut refused: Vec<String> = self.known_failures();
+        refused.retain(|failure| !self.changeover.before.contains(failure));
         let adding = matches!(self.changeover.stage, Stage::Added(_));
         let spare = adding && !self.changeover.spare.is_empty();
-        if spare && failures.is_empty() && unanswered.is_empty() {
+        if spare && refused.is_empty() && unanswered.is_empty() {
             return self.begin_removing(now);
         }
-        let failed = !failures.is_empty();
-        let generation = self.generation;
-        self.effect(Effect::Settled(Settlement { generation, failures, unanswered }));
-        if spare && failed {
+        // What cannot be removed is no reason to return: everything that is wanted is there.
+        let (failures, leftovers) = if adding { (refused, Vec::new()) } else { (Vec::new(), refused) };
+        let (generation, failed) = (self.generation, !failures.is_empty());
+        self.effect(Effect::Settled(Settlement { generation, failures, leftovers, unanswered }));
+        if adding && failed {
             self.changeover.stage = Stage::Failed;
             self.agenda.set(Owner::Changeover, Some(now + RESPITE));
         } else if spare {
             self.begin_removing(now);
         } else {
-            self.changeover.stage = Stage::Done;
-            self.changeover.before.clear();
-            self.agenda.set(Owner::Changeover, None);
+            self.end_changeover();
         }
+    }
+
+    fn end_changeover(&mut self) {
+        self.changeover.stage = Stage::Done;
+        self.changeover.before.clear();
+        self.agenda.set(Owner::Changeover, None);
     }
 
     /// The daemon ends: nothing more is changed over.

@@ -62,6 +62,8 @@ pub struct Settlement {
     /// What was refused that was not refused before it, in words. If there is anything, nothing was taken away yet, and
     /// will not be for a moment: time to return to the configuration before.
     pub failures: Vec<String>,
+    /// What could not be taken away, in words: it is tried again.
+    pub leftovers: Vec<String>,
     /// Owners that have not answered in time, in words.
     pub unanswered: Vec<String>,
 }

@@ -215,17 +215,16 @@ impl<K: Kernel> Reconciler<K> {
         let known = self.known.get_or_insert_default();
         let (mut attempted, lowering): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| !lowers(operation, known));
-        let mut rejections =
-            if attempted.is_empty() { Vec::new() } else { self.kernel.apply(&attempted)? };
+        let mut rejections = if attempted.is_empty() { Vec::new() } else { self.kernel.apply(&attempted)? };
         if lowering.is_empty() {
             return Ok((attempted, rejections, Vec::new()));
         }
         let refused: Vec<Operation> =
             rejections.iter().filter_map(|rejection| attempted.get(rejection.index).cloned()).collect();
         let precious = precious(known, wanted, &refused);
-        let (held_back, lowering): (Vec<_>, Vec<_>) = lowering
-            .into_iter()
-            .partition(|operation| operation.destination().is_some() && precious.contains(&operation.service()));
+        let (held_back, lowering): (Vec<_>, Vec<_>) = lowering.into_iter().partition(|operation| {
+            operation.destination().is_some() && precious.contains(&operation.service())
+        });
         let offset = attempted.len();
         let more = self.kernel.apply(&lowering)?;
         rejections.extend(more.into_iter().map(|more| Rejection { index: more.index + offset, ..more }));

@@ -166,7 +166,10 @@ pub(super) fn apply(asked: &Apply) -> ExitCode {
         Ok(plan) if plan.form == FORM => plan,
         Ok(plan) => {
             let found = plan.form;
-            eprintln!("directord: {}: a plan of form {found}, expected {FORM}; make a new one", asked.plan.display());
+            eprintln!(
+                "directord: {}: a plan of form {found}, expected {FORM}; make a new one",
+                asked.plan.display()
+            );
             return ExitCode::FAILURE;
         }
         Err(error) => {

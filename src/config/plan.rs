@@ -101,7 +101,10 @@ pub fn changes(old: &Config, new: &Config) -> Vec<BlockChange> {
     blocks
 }
 
-fn keep_different<K: Ord + Clone, V: PartialEq>(old: &mut BTreeMap<K, Arc<V>>, new: &mut BTreeMap<K, Arc<V>>) {
+fn keep_different<K: Ord + Clone, V: PartialEq>(
+    old: &mut BTreeMap<K, Arc<V>>,
+    new: &mut BTreeMap<K, Arc<V>>,
+) {
     let same = |key: &K, value: &Arc<V>, other: &BTreeMap<K, Arc<V>>| {
         other.get(key).is_some_and(|other| Arc::ptr_eq(value, other) || **value == **other)
     };
@@ -183,7 +186,8 @@ fn compare_lines(mut old: Vec<(String, String)>, new: Vec<(String, String)>) -> 
             None => added.push(line),
         }
     }
-    let count = |lines: &[(String, String)], keyword: &str| lines.iter().filter(|(k, _)| k == keyword).count();
+    let count =
+        |lines: &[(String, String)], keyword: &str| lines.iter().filter(|(k, _)| k == keyword).count();
     let mut changes = Vec::new();
     let all = added.clone();
     for (keyword, words) in added {
@@ -213,7 +217,16 @@ impl LineChange {
 impl BlockChange {
     fn new(change: Kind, keyword: String, name: String) -> Self {
         let (service, server, connections) = (None, None, None);
-        BlockChange { change, keyword, name, service, server, connections, lines: Vec::new(), blocks: Vec::new() }
+        BlockChange {
+            change,
+            keyword,
+            name,
+            service,
+            server,
+            connections,
+            lines: Vec::new(),
+            blocks: Vec::new(),
+        }
     }
 
     /// Notes the connections of what is changed or removed.

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{PriorityAnswer, PriorityWish, Running, Status};
-use crate::supervisor::{KernelState, control_socket};
 use crate::supervisor::reload::{ReloadOutcome, ReloadWish};
+use crate::supervisor::{KernelState, control_socket};
 
 /// How long an answer may take. The owners of everything are waited for at a reload, and on the way back if there is one.
 const PATIENCE: Duration = Duration::from_secs(150);

@@ -20,8 +20,8 @@ use tracing::error;
 use super::{PriorityAnswer, PriorityWish, Running, Status};
 use crate::director::snapshot::InstanceStatus;
 use crate::supervisor::inbox::Sender;
-use crate::supervisor::{KernelState, table};
 use crate::supervisor::reload::{Probation, ReloadOutcome, ReloadWish, Reloads, Request, Wish};
+use crate::supervisor::{KernelState, table};
 
 /// Bytes of a question at most: it may name tens of thousands of services.
 const LONGEST_QUESTION: usize = 64 << 20;

@@ -11,16 +11,14 @@
 //! passes through having none, whatever goes wrong.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipvs_backend::{Service, ServiceKey};
 
 use super::effect::{Effect, Settlement};
 use super::journal::Entry;
-use super::pool::Pool;
 use super::{Director, Owner};
-use crate::config::Difference;
+use crate::config::{Difference, GroupKey, Served};
 
 /// Real servers and checks gone through in one piece: a tenth of a millisecond or two, where an advert may come every
 /// ten.
@@ -39,10 +37,12 @@ const RESPITE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Changeover {
     stage: Stage,
-    /// Virtual servers that are still as the configuration before wanted them.
-    pending: BTreeSet<ServiceKey>,
+    /// Virtual servers that are still as the configuration before wanted them, in several sets; one may be in two.
+    pending: Vec<BTreeSet<ServiceKey>>,
+    /// The same of groups.
+    pending_groups: Vec<BTreeSet<GroupKey>>,
     /// Virtual servers that the table holds more of than is wanted.
-    spare: BTreeSet<ServiceKey>,
+    pub(super) spare: BTreeSet<ServiceKey>,
     /// What was refused before it began.
     before: BTreeSet<String>,
     /// Whether there is something to return to.
@@ -71,22 +71,43 @@ enum Stage {
 /// The numbers of the levels that must have been answered: table, sync daemons, addresses, interfaces.
 type Awaited = [u64; 4];
 
+impl Changeover {
+    /// The next virtual server to be changed.
+    fn next(&mut self) -> Option<Served> {
+        pop(&mut self.pending).map(Served::Key).or_else(|| pop(&mut self.pending_groups).map(Served::Group))
+    }
+}
+
+fn pop<K: Ord>(sets: &mut Vec<BTreeSet<K>>) -> Option<K> {
+    loop {
+        match sets.last_mut()?.pop_first() {
+            Some(key) => return Some(key),
+            None => sets.pop(),
+        };
+    }
+}
+
 impl Director {
     /// A configuration has come, and what is not about virtual servers is in effect.
     pub(super) fn change_services(&mut self, difference: Difference, now: Instant) {
-        let services = difference.services;
+        let Difference { services, group_services, .. } = difference;
         let known = self.known_failures();
         let changeover = &mut self.changeover;
-        for mut keys in [services.to_remove, services.to_change, services.to_add] {
-            changeover.pending.append(&mut keys);
-        }
+        // The sets are taken as they are: filling another one would take its time.
+        changeover.pending.extend([services.to_remove, services.to_change, services.to_add]);
+        changeover.pending_groups.extend([
+            group_services.to_remove,
+            group_services.to_change,
+            group_services.to_add,
+        ]);
         changeover.before.extend(known);
         // On the way back from what was refused, everything that is needed is still there.
         changeover.careful = self.generation > 1 && changeover.stage != Stage::Failed;
-        if !changeover.careful {
-            changeover.pending.append(&mut changeover.spare);
-        }
         changeover.stage = Stage::Adding;
+        if !self.changeover.careful {
+            let spare: Vec<ServiceKey> = std::mem::take(&mut self.changeover.spare).into_iter().collect();
+            self.write_services(&spare, Spare::Goes);
+        }
         self.change_on(now);
     }
 
@@ -107,10 +128,10 @@ impl Director {
 
     fn add_piece(&mut self, now: Instant) {
         let mut left = PIECE;
-        while let Some(key) = self.changeover.pending.pop_first() {
-            let size = self.change_service(&key, now);
+        while let Some(served) = self.changeover.next() {
+            let size = self.change_service(&served, now);
             left = left.saturating_sub(size);
-            if left == 0 && !self.changeover.pending.is_empty() {
+            if left == 0 {
                 return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
             }
         }
@@ -118,7 +139,7 @@ impl Director {
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {} real_servers",
             self.config.instances.len(),
-            self.config.services.len(),
+            self.config.services.len() + self.config.group_services.len(),
             self.changeover.servers,
         );
         self.log(Entry::Configured { summary });
@@ -128,41 +149,26 @@ impl Director {
     }
 
     /// One virtual server takes on its new configuration; tells how much work that was.
-    fn change_service(&mut self, key: &ServiceKey, now: Instant) -> usize {
-        let before = self.pools.get(key).map_or(0, |pool| pool.servers.len());
-        if self.config.services.contains_key(key) {
-            self.configure_pool(key, now);
-        } else if let Some(pool) = self.pools.remove(key) {
-            let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
-            self.forget_checks(gone);
-            self.forget_neighbour_checks(&pool);
-            if self.changeover.careful {
-                self.changeover.spare.insert(*key);
-            } else {
-                Arc::make_mut(&mut self.table.value).services.remove(key);
-            }
+    fn change_service(&mut self, served: &Served, now: Instant) -> usize {
+        let before = self.pools.get(served).map_or(0, |pool| pool.servers.len());
+        if self.config.virtual_server(served).is_some() {
+            self.configure_pool(served, now);
+        } else {
+            self.displace_pool(served);
         }
-        let pool = self.pools.get(key);
+        let pool = self.pools.get(served);
         let after = pool.map_or(0, |pool| pool.servers.len());
-        let checks = pool.map_or(0, |pool| pool.servers.values().map(|s| s.checks.len()).sum());
+        let checks: usize = pool.map_or(0, |pool| pool.servers.values().map(|s| s.checks.len()).sum());
         self.changeover.servers = self.changeover.servers.saturating_sub(before) + after;
         1 + before.max(after) + checks
     }
 
-    /// Puts into the wanted table what a pool wants, and keeps what is there beyond that for as long as it may be needed.
-    pub(super) fn lay_out(&mut self, pool: &Pool) {
-        let held = self.table.value.services.get(&pool.key);
-        let mut wanted = pool.wanted();
-        self.changeover.spare.remove(&pool.key);
-        if let Some(held) = held {
-            if **held == wanted {
-                return;
-            }
-            if self.changeover.careful && keep_spare(&mut wanted, held) {
-                self.changeover.spare.insert(pool.key);
-            }
+    /// Whether the table keeps what a configuration that takes effect does not want any more.
+    pub(super) fn spare(&self) -> Spare {
+        match self.changeover.stage {
+            Stage::Adding if self.changeover.careful => Spare::Stays,
+            _ => Spare::Goes,
         }
-        Arc::make_mut(&mut self.table.value).services.insert(pool.key, Arc::new(wanted));
     }
 
     fn begin_removing(&mut self, now: Instant) {
@@ -173,13 +179,9 @@ impl Director {
     fn remove_piece(&mut self, now: Instant) {
         let mut left = PIECE;
         while let Some(key) = self.changeover.spare.pop_first() {
-            let wanted = self.pools.get(&key).map(Pool::wanted);
-            left = left.saturating_sub(1 + wanted.as_ref().map_or(0, |wanted| wanted.destinations.len()));
-            let services = &mut Arc::make_mut(&mut self.table.value).services;
-            match wanted {
-                Some(wanted) => drop(services.insert(key, Arc::new(wanted))),
-                None => drop(services.remove(&key)),
-            }
+            let held = self.table.value.services.get(&key);
+            left = left.saturating_sub(1 + held.map_or(0, |held| held.destinations.len()));
+            self.write_services(&[key], Spare::Goes);
             if left == 0 && !self.changeover.spare.is_empty() {
                 return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
             }
@@ -254,17 +256,27 @@ impl Director {
     }
 }
 
-/// Adds to what is wanted of a service what is there: real servers that go, and the weight of those that sink. Tells
-/// whether that was anything.
-fn keep_spare(wanted: &mut Service, held: &Service) -> bool {
-    let mut kept = false;
+/// What becomes of what the table holds beyond what is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// It may be needed again.
+    Stays,
+    /// It goes.
+    Goes,
+}
+
+/// What is wanted of a service, and what is there besides: real servers that go, and the weight of those that sink;
+/// `None` if there is nothing besides.
+pub(super) fn with_spare(wanted: Option<&Service>, held: &Service) -> Option<Service> {
+    let Some(wanted) = wanted else { return Some(held.clone()) };
+    let (mut all, mut kept) = (wanted.clone(), false);
     for (key, held) in &held.destinations {
         let known = wanted.destinations.contains_key(key);
-        let settings = wanted.destinations.entry(*key).or_insert(*held);
+        let settings = all.destinations.entry(*key).or_insert(*held);
         if !known || settings.weight < held.weight {
             settings.weight = held.weight;
             kept = true;
         }
     }
-    kept
+    kept.then_some(all)
 }

@@ -6,15 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use healthcheck::Monitor;
-use ipvs_backend::ServiceKey;
-
-use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
-use super::pool::{CheckRun, Pool, rhythm};
 use super::statics::{self, Paths, Statics};
-use super::{Director, Owner, Place};
+use super::{Director, Owner};
 use crate::config::{self, Config, Difference};
 
 impl Director {
@@ -125,41 +120,6 @@ impl Director {
             self.agenda.set(Owner::Patience(name.to_owned()), None);
             instance.router.handle_stop(now);
             self.drain_stopped(name, &mut instance, now);
-        }
-    }
-
-    pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
-        let Some(config) = self.config.services.get(key).cloned() else { return };
-        let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
-        self.forget_neighbour_checks(&pool);
-        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
-        let gone = pool.configure(config, now, |_, spec| {
-            let id = CheckId(*next_check);
-            *next_check += 1;
-            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
-            CheckRun { id, spec: spec.clone(), monitor }
-        });
-        self.forget_checks(gone);
-        let mut ids = Vec::new();
-        for (server, state) in &pool.servers {
-            for (index, run) in state.checks.iter().enumerate() {
-                let place = Place { service: *key, server: *server, index };
-                self.places.insert(run.id, place);
-                ids.push(run.id);
-            }
-        }
-        self.lay_out(&pool);
-        self.pools.insert(*key, pool);
-        for id in ids {
-            self.with_monitor(id, now, |_| {});
-        }
-        self.note_neighbour_checks(key, now);
-    }
-
-    pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
-        for id in gone {
-            self.places.remove(&id);
-            self.agenda.set(Owner::Check(id), None);
         }
     }
 }

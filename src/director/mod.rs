@@ -24,6 +24,7 @@ mod meaning;
 mod neighbours;
 mod overrides;
 mod pool;
+mod pools;
 mod process;
 mod routers;
 mod script;
@@ -31,7 +32,9 @@ mod services;
 pub mod snapshot;
 mod statics;
 mod survey;
+mod suspend;
 mod sync;
+mod table;
 mod taken;
 mod trackers;
 mod wishes;
@@ -63,7 +66,7 @@ use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
 
-use crate::config::Config;
+use crate::config::{Config, Served};
 
 /// How long a stop waits for the owners of addresses and table before the process ends all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -108,7 +111,7 @@ pub struct Birth {
 /// Where a check belongs.
 #[derive(Debug, Clone)]
 struct Place {
-    service: ServiceKey,
+    service: Served,
     server: DestinationKey,
     index: usize,
 }
@@ -138,8 +141,10 @@ pub struct Director {
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
-    pools: BTreeMap<ServiceKey, Pool>,
+    pools: BTreeMap<Served, Pool>,
     changeover: Changeover,
+    /// The virtual servers of groups that have a service in the kernel.
+    of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -193,6 +198,7 @@ impl Director {
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
             changeover: Changeover::default(),
+            of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
@@ -348,6 +354,7 @@ impl Director {
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
+        self.of_groups.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();

@@ -6,10 +6,9 @@
 use std::ops::Bound;
 use std::time::Instant;
 
-use ipvs_backend::ServiceKey;
-
 use super::Director;
 use super::snapshot::{Snapshot, service_status};
+use crate::config::Served;
 
 /// Real servers in one piece.
 const SERVERS: usize = 64;
@@ -29,7 +28,7 @@ enum Next {
     /// Behind this instance.
     Instance(String),
     /// Behind this virtual server, or with the first one.
-    Service(Option<ServiceKey>),
+    Service(Option<Served>),
 }
 
 impl Director {
@@ -52,11 +51,11 @@ impl Director {
                 survey.next = last.map_or(Next::Service(None), Next::Instance);
             }
             Next::Service(after) => {
-                let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let first = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
                 let (mut left, mut last) = (SERVERS, None);
-                for (key, pool) in self.pools.range((first, Bound::Unbounded)) {
+                for (key, pool) in self.pools.range::<Served, _>((first, Bound::Unbounded)) {
                     survey.snapshot.services.push(service_status(pool, now));
-                    last = Some(*key);
+                    last = Some(key.clone());
                     left = left.saturating_sub(1 + pool.servers.len());
                     if left == 0 {
                         break;

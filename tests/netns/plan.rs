@@ -24,7 +24,8 @@ fn services(weight: u32, more: &str) -> String {
 /// Runs a command of directord; tells its exit status and all it said.
 fn directord(host: &Host, words: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
-    let output = host.output(command.args(words).arg("--runtime-dir").arg(host.dir())).expect("directord runs");
+    let output =
+        host.output(command.args(words).arg("--runtime-dir").arg(host.dir())).expect("directord runs");
     let said = [output.stdout, output.stderr].concat();
     (exit_code(output.status), String::from_utf8_lossy(&said).into_owned())
 }
@@ -121,7 +122,10 @@ fn what_the_kernel_refuses_is_rolled_back_and_the_copy_of_the_last_good_file_sta
     let lost = "static_routes {\n10.9.0.0/16 via 10.77.0.1 dev eth0\n}\n";
     daemon.rewrite(&format!("{lost}{}", services(4, "")));
     let (status, said) = directord(host, &["reload"]);
-    assert!(status == 1 && said.contains("is rolled back") && said.contains("10.9.0.0/16"), "{status}: {said}");
+    assert!(
+        status == 1 && said.contains("is rolled back") && said.contains("10.9.0.0/16"),
+        "{status}: {said}"
+    );
     let told = daemon.status().expect("it answers")["last_reload"].clone();
     assert_eq!((&told["accepted"], &told["rolled_back"]), (&false.into(), &true.into()), "{told}");
     assert_eq!(weights(&daemon), Some(vec![1]));

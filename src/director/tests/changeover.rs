@@ -113,9 +113,10 @@ impl Room {
                     self.level = level.value.clone();
                     Event::TableApplied(self.converge(level.serial))
                 }
-                Effect::Addresses(level) => {
-                    Event::AddressesApplied(AddressReport { serial: level.serial, ..AddressReport::default() })
-                }
+                Effect::Addresses(level) => Event::AddressesApplied(AddressReport {
+                    serial: level.serial,
+                    ..AddressReport::default()
+                }),
                 Effect::Host(level) => {
                     Event::HostApplied(HostReport { serial: level.serial, ..HostReport::default() })
                 }
@@ -150,7 +151,10 @@ fn any_text() -> impl Strategy<Value = String> {
     prop::collection::vec(service, 1..4).prop_map(|services| {
         let services: BTreeMap<u8, _> =
             services.into_iter().map(|(key, scheduler, servers)| (key, (scheduler, servers))).collect();
-        services.into_iter().map(|(key, (scheduler, servers))| service_text(key, scheduler, &servers)).collect()
+        services
+            .into_iter()
+            .map(|(key, (scheduler, servers))| service_text(key, scheduler, &servers))
+            .collect()
     })
 }
 
@@ -207,9 +211,8 @@ proptest! {
 
 /// A hundred services of a hundred servers.
 fn many(weight: u32, more: &str) -> String {
-    let servers: String = (0..100)
-        .map(|n| format!("real_server 10.1.{n}.1 80 {{\nweight {weight}\n}}\n"))
-        .collect();
+    let servers: String =
+        (0..100).map(|n| format!("real_server 10.1.{n}.1 80 {{\nweight {weight}\n}}\n")).collect();
     let service = |n: u32| {
         let more = if n == 7 { more } else { "" };
         format!("virtual_server 10.0.0.{n} 80 {{\nlvs_sched rr\nprotocol TCP\n{servers}{more}}}\n")
@@ -260,7 +263,10 @@ fn an_owner_that_does_not_answer_is_named_and_not_waited_for_for_ever() {
     let mut desk = Desk::new(SERVERS);
     let effects = desk.pass(Duration::from_secs(31));
     let settled = |effects: &[Effect]| -> Vec<Settlement> {
-        effects.iter().filter_map(|e| if let Effect::Settled(s) = e { Some(s.clone()) } else { None }).collect()
+        effects
+            .iter()
+            .filter_map(|e| if let Effect::Settled(s) = e { Some(s.clone()) } else { None })
+            .collect()
     };
     let [settlement] = settled(&effects).try_into().expect("one settlement");
     assert_eq!(settlement.unanswered.first().map(String::as_str), Some("the IPVS table"));

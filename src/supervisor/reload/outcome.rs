@@ -35,7 +35,8 @@ impl ReloadOutcome {
             self.summary += &format!("; not known to be done yet: {}", settlement.unanswered.join(", "));
         }
         if !settlement.leftovers.is_empty() {
-            self.summary += &format!("; not removed yet, and tried again: {}", settlement.leftovers.join("; "));
+            self.summary +=
+                &format!("; not removed yet, and tried again: {}", settlement.leftovers.join("; "));
         }
         if !settlement.failures.is_empty() {
             self.summary += &format!("; refused and left out: {}", settlement.failures.join("; "));

@@ -93,7 +93,11 @@ fn configuration(arguments: &Arguments, contents: Contents) -> String {
         for m in 0..*servers {
             let (high, low) = (m / 250 + contents.shift, m % 250 + 1);
             let weight = contents.weight;
-            let _ = writeln!(text, " real_server 127.{}.{high}.{low} 80 {{\n  weight {weight}\n{check} }}", n % 250);
+            let _ = writeln!(
+                text,
+                " real_server 127.{}.{high}.{low} 80 {{\n  weight {weight}\n{check} }}",
+                n % 250
+            );
         }
         if n == 0 && contents.one_more {
             let _ = writeln!(text, " real_server 127.255.0.1 80 {{\n  weight 1\n{check} }}");
@@ -156,8 +160,11 @@ impl Bench<'_> {
             answers.add_duration(happen(n));
             std::thread::sleep(AFTER);
             let timeline = self.sniffer.timeline();
-            let sent: Vec<SystemTime> =
-                timeline.adverts().filter(|(e, _)| e.from == "one" && e.at >= from).map(|(e, _)| e.at).collect();
+            let sent: Vec<SystemTime> = timeline
+                .adverts()
+                .filter(|(e, _)| e.from == "one" && e.at >= from)
+                .map(|(e, _)| e.at)
+                .collect();
             gaps.extend(sent.windows(2).map(|pair| between(pair[0], pair[1]).as_secs_f64() * 1e3));
         }
         println!(

@@ -49,6 +49,7 @@ impl Director {
             }
             director.begin_waiting(now);
             director.links_read(&before, now);
+            director.suspend_checks(now);
         });
         self.publish_sockets();
         self.queue_host();
@@ -313,6 +314,7 @@ impl Director {
         if self.stopping {
             self.queue_host();
         }
+        self.settle(now);
         self.end_if_released();
     }
 

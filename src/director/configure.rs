@@ -23,6 +23,7 @@ impl Director {
         }
         self.generation += 1;
         self.config = config.clone();
+        self.strangers.forget();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
         self.name_devices();

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use vrrp::group::Member;
 use vrrp::{
-    AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Link, Links,
-    Proof, Router, State, Wanted,
+    AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Links, Proof,
+    Router, State, Wanted,
 };
 
-use super::devices::{Carrier, Devices};
+use super::devices::Devices;
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use super::meaning;
 use super::statics::Paths;
@@ -41,7 +41,7 @@ pub(super) struct Instance {
     /// A peer still makes checksums as keepalived before 1.3.7 did, and expects the same of us.
     old_checksum: bool,
     /// The interface as it is now: its index and the source address of adverts.
-    place: Option<(u32, IpAddr)>,
+    pub(super) place: Option<(u32, IpAddr)>,
     /// The interfaces that it brings along.
     pub(super) devices: Devices,
     /// One of them is all that it lacks.
@@ -51,7 +51,7 @@ pub(super) struct Instance {
     /// What it tracks, its group's trackers included.
     pub(super) tracks: Tracks,
     /// Faults of the interface.
-    faults: BTreeSet<Fault>,
+    pub(super) faults: BTreeSet<Fault>,
     /// Faults of what is tracked.
     pub(super) tracked: BTreeSet<Fault>,
     /// The fault of another member of the group.
@@ -154,63 +154,6 @@ impl Instance {
         let member = self.as_member();
         self.rested = Some((member, self.has_own_fault()));
         member
-    }
-
-    /// Looks at the interface: faults, index and source address follow from it.
-    ///
-    /// `virtual_addresses` are never a source: they may be on the interface today and gone tomorrow.
-    pub(super) fn observe(&mut self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>, now: Instant) {
-        let missing = |thing: &vrrp::Thing| Fault::Tracked(format!("static {thing}"));
-        let mut faults: BTreeSet<Fault> = self.lacks.iter().map(missing).collect();
-        self.place = None;
-        self.lacks_device = false;
-        match links.get(&self.config.interface) {
-            None => {
-                faults.insert(Fault::InterfaceMissing);
-            }
-            Some(link) => {
-                if !link.up {
-                    faults.insert(Fault::InterfaceDown);
-                }
-                let source = self.own_source(link, virtual_addresses);
-                // Nobody could hear a master that sends from an address which is not here: it would be a second one.
-                let said =
-                    self.config.source.filter(|_| matches!(self.config.transport, Transport::Unicast(_)));
-                match source.filter(|_| said.is_none_or(|source| is_here(links, source))) {
-                    Some(source) => match self.devices.carrier(links, link, source) {
-                        Carrier::Ready(index) => self.place = Some((index, source)),
-                        Carrier::Down => {
-                            self.lacks_device = faults.is_empty() && self.devices.has_main();
-                            faults.insert(Fault::InterfaceDown);
-                        }
-                        Carrier::Missing => {
-                            self.lacks_device = faults.is_empty() && self.devices.has_main();
-                            faults.insert(Fault::InterfaceMissing);
-                        }
-                    },
-                    None => {
-                        faults.insert(Fault::NoSourceAddress);
-                    }
-                }
-            }
-        }
-        if let Some((_, source)) = self.place {
-            self.router.handle_source(source);
-        }
-        self.faults = faults;
-        self.apply_faults(now);
-    }
-
-    /// The address that adverts come from, given the interface that the instance lives on.
-    pub(super) fn own_source(&self, link: &Link, virtual_addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-        // The owner's addresses are its own, and may be all it has.
-        let nothing = BTreeSet::new();
-        let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
-        let found = || match self.config.is_ipv6() {
-            false => link.source_v4(excluded).map(IpAddr::V4),
-            true => link.source_v6(excluded).map(IpAddr::V6),
-        };
-        self.config.source.or_else(|| self.devices.own_source(&self.config)).or_else(found)
     }
 
     /// The socket that carries this instance's adverts, while its interface exists.
@@ -379,11 +322,6 @@ impl Instance {
         });
         Announcement { places: places.collect(), repeat }
     }
-}
-
-/// Whether an interface of this host has the address.
-fn is_here(links: &Links, address: IpAddr) -> bool {
-    links.values().flat_map(|link| &link.addresses).any(|held| held.address == address)
 }
 
 fn skew_remark(source: IpAddr, age: i64, window: u16) -> String {

@@ -14,6 +14,7 @@ mod configure;
 mod devices;
 pub mod effect;
 pub mod event;
+mod ground;
 mod groups;
 mod host;
 mod instance;
@@ -29,6 +30,7 @@ mod script;
 mod services;
 pub mod snapshot;
 mod statics;
+mod strangers;
 mod sync;
 mod taken;
 mod trackers;
@@ -55,6 +57,7 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
 use statics::Statics;
+use strangers::Strangers;
 use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
@@ -97,6 +100,8 @@ pub struct Birth {
     pub at: Instant,
     /// ... and what the wall clock said then: people are told times of day.
     pub wall: SystemTime,
+    /// How long the machine had been running then.
+    pub up: Duration,
 }
 
 /// Where a check belongs.
@@ -159,6 +164,7 @@ pub struct Director {
     calls: Calls,
     sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
+    strangers: Strangers,
     stopping: bool,
     /// The first configuration takes over from another program on this host.
     relieves: bool,
@@ -204,6 +210,7 @@ impl Director {
             calls: Calls::default(),
             sync: Published::default(),
             stray_adverts: BTreeMap::new(),
+            strangers: Strangers::default(),
             stopping: false,
             relieves: false,
         }

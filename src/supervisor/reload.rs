@@ -14,11 +14,12 @@ use super::calls::CallSettings;
 use super::command::Executor;
 use super::host;
 use super::inbox::Sender;
+use super::links::Polling;
 use super::names;
-use super::namespace;
+use super::namespace::{self, IpvsHome};
 use super::priority;
 use super::process::Process;
-use crate::config::{self, Colour, Complaint, Config, Difference, Global, Manner, Reading};
+use crate::config::{self, Colour, Complaint, Config, Difference, Manner, Reading};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -56,6 +57,7 @@ pub(super) struct Reloader {
     inbox: Sender,
     told: watch::Sender<Reloads>,
     followers: Followers,
+    ipvs_home: Arc<IpvsHome>,
 }
 
 /// Those besides the brain who go by the configuration.
@@ -65,11 +67,14 @@ pub(super) struct Followers {
     pub(super) calls: watch::Sender<CallSettings>,
     pub(super) executor: Executor,
     pub(super) process: Process,
+    pub(super) polling: Polling,
 }
 
 impl Followers {
     /// A configuration is about to take effect.
-    fn follow(&mut self, global: &Global) {
+    fn follow(&mut self, config: &Config) {
+        let global = &config.global;
+        self.polling.obey(&config.root);
         priority::obey(global);
         self.process.obey(global);
         self.executor.obey(&global.scripts);
@@ -86,6 +91,7 @@ impl Reloader {
         inbox: Sender,
         told: watch::Sender<Reloads>,
         followers: Followers,
+        ipvs_home: Arc<IpvsHome>,
     ) -> Self {
         let (path, config_id) = (options.config.clone(), options.config_id.clone());
         Reloader {
@@ -96,6 +102,7 @@ impl Reloader {
             inbox,
             told,
             followers,
+            ipvs_home,
         }
     }
 
@@ -143,7 +150,8 @@ impl Reloader {
             let summary = format!("{} is refused; the running configuration goes on", self.path.display());
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
         };
-        if let Some(summary) = namespace::mismatch(&config.root) {
+        let elsewhere = || self.ipvs_home.mismatch(&config.root);
+        if let Some(summary) = namespace::mismatch(&config.root).or_else(elsewhere) {
             error!("the configuration is refused and the running one goes on: {summary}");
             return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
         }
@@ -155,7 +163,7 @@ impl Reloader {
         let (config, difference) = config::adopt(&self.running, config);
         let config = Arc::new(config);
         let summary = summary(&difference);
-        self.followers.follow(&config.global);
+        self.followers.follow(&config);
         self.running = config.clone();
         self.inbox.event(Event::Configured { config, difference }).await;
         info!("{}: {summary}", self.path.display());

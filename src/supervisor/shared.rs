@@ -10,6 +10,7 @@ use tracing::warn;
 use super::calls::{self, CallSettings};
 use super::command::Executor;
 use super::inbox::Sender;
+use super::links::Polling;
 use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
@@ -40,6 +41,7 @@ pub(super) fn start(
     Owners { network, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
+    polling: Polling,
 ) -> (Workers, Followers, LastWords) {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
@@ -54,7 +56,7 @@ pub(super) fn start(
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
     let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices };
-    (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
+    (workers, Followers { mail, calls, executor, process: Process::default(), polling }, last_words)
 }
 
 impl LastWords {

@@ -1,5 +1,6 @@
 //! Golden vectors: whole frames that the real keepalived sent.
 #![cfg(feature = "io")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 

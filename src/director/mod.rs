@@ -10,6 +10,7 @@
 
 mod agenda;
 mod calls;
+mod changeover;
 mod configure;
 mod devices;
 pub mod effect;
@@ -24,6 +25,7 @@ mod meaning;
 mod neighbours;
 mod overrides;
 mod pool;
+mod pools;
 mod process;
 mod routers;
 mod script;
@@ -31,7 +33,10 @@ mod services;
 pub mod snapshot;
 mod statics;
 mod strangers;
+mod survey;
+mod suspend;
 mod sync;
+mod table;
 mod taken;
 mod trackers;
 mod wishes;
@@ -47,6 +52,7 @@ use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use calls::Calls;
+use changeover::Changeover;
 use devices::DeviceId;
 use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
@@ -58,11 +64,12 @@ use neighbours::Neighbours;
 use pool::Pool;
 use statics::Statics;
 use strangers::Strangers;
+pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
 
-use crate::config::Config;
+use crate::config::{Config, Served};
 
 /// How long a stop waits for the owners of addresses and table before the process ends all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -82,6 +89,8 @@ enum Owner {
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
     Calls,
+    /// The next piece of a configuration on its way into effect.
+    Changeover,
     Stop,
 }
 
@@ -107,7 +116,7 @@ pub struct Birth {
 /// Where a check belongs.
 #[derive(Debug, Clone)]
 struct Place {
-    service: ServiceKey,
+    service: Served,
     server: DestinationKey,
     index: usize,
 }
@@ -137,7 +146,10 @@ pub struct Director {
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
-    pools: BTreeMap<ServiceKey, Pool>,
+    pools: BTreeMap<Served, Pool>,
+    changeover: Changeover,
+    /// The virtual servers of groups that have a service in the kernel.
+    of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -191,6 +203,8 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            changeover: Changeover::default(),
+            of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
@@ -219,7 +233,7 @@ impl Director {
     /// Takes in one fact.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Configured { config, difference } => self.configure(config, &difference, now),
+            Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
@@ -234,10 +248,10 @@ impl Director {
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
-            Event::TableApplied(report) => self.table_applied(report),
+            Event::TableApplied(report) => self.table_applied(report, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
-            Event::SyncApplied(report) => self.sync_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report, now),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
@@ -259,6 +273,7 @@ impl Director {
                 Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Calls => self.release_all_calls(),
+                Owner::Changeover => self.change_on(now),
                 Owner::Links => self.links_due(now),
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
@@ -329,6 +344,7 @@ impl Director {
             return;
         }
         self.stopping = true;
+        self.abandon_changeover();
         self.stop_trackers();
         self.together(now, |director| {
             let names: Vec<String> = director.instances.keys().cloned().collect();
@@ -345,6 +361,7 @@ impl Director {
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
+        self.of_groups.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();

@@ -129,6 +129,28 @@ fn a_quorum_that_is_not_reached_at_the_start_is_told() {
 }
 
 #[test]
+fn a_server_of_weight_0_stays_beside_the_sorry_server() {
+    let mut bench = Bench::new(&service("10.0.0.100 80", SORRY, &[0, 3]));
+    bench.answer(&[1]);
+    assert_eq!(bench.held(VIP), [(1, 0), (9, 1)], "it is being drained");
+}
+
+#[test]
+fn weights_go_to_the_kernels_largest_number() {
+    let bench = Bench::new(&service("10.0.0.100 80", "quorum 4294967295", &[65_535, 65_536, 2_147_483_647]));
+    assert_eq!(bench.held(VIP), [(1, 65_535), (2, 65_536), (3, 2_147_483_647)]);
+    let service = bench.desk.director.snapshot(bench.desk.now).services[0].clone();
+    assert_eq!((service.quorum, service.weight_up), (true, 2_147_614_718), "more than all weigh is all");
+}
+
+#[test]
+fn a_service_without_servers_is_there_and_its_sorry_server_answers() {
+    let bench = Bench::new(&service("10.0.0.100 80", SORRY, &[]));
+    assert_eq!(bench.held(VIP), [(9, 1)]);
+    assert_eq!(Bench::new(&service("10.0.0.100 80", "", &[])).held(VIP), []);
+}
+
+#[test]
 fn without_a_sorry_server_those_that_are_left_go_on() {
     let mut bench = Bench::new(&service("10.0.0.100 80", "quorum 3", &[2, 2]));
     bench.answer(&[1]);

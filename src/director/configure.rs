@@ -40,6 +40,7 @@ impl Director {
         self.publish_sockets();
         self.queue_host();
         self.queue_addresses();
+        self.publish_settings();
         self.publish_table();
         self.publish_sync();
         self.note_missing_sync_instance();

@@ -16,6 +16,7 @@ mod holdings;
 mod host;
 pub(crate) mod inbox;
 mod interfaces;
+mod ipvs_settings;
 mod lent;
 mod links;
 mod mail;
@@ -237,7 +238,8 @@ async fn serve(
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
-        move || table::work(backend, our_services, sync, &table_queue, &inbox)
+        let settings = ipvs_settings::Owner::new(backend, runtime_dir.remembered("ipvs-settings"));
+        move || table::work(backend, our_services, sync, settings, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };

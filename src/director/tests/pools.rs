@@ -338,3 +338,49 @@ fn what_is_served_is_a_word() {
     }
     assert!(serde_json::from_str::<Served>("\"nothing\"").is_err());
 }
+
+/// The last settings that were wanted: in words, and how often the whole table became ours.
+fn settings(bench: &Bench) -> (Vec<String>, u64) {
+    let level = &bench.desk.director.settings.value;
+    (level.settings.iter().map(|(setting, value)| format!("{setting} {value}")).collect(), level.claims)
+}
+
+#[test]
+fn settings_of_the_kernel_are_asked_for_and_given_back() {
+    let text = service("10.0.0.100 80", "", &[2]);
+    let global = |lines: &str| format!("global_defs {{\n{lines}\n}}\n{text}");
+    let mut bench =
+        Bench::new(&global("lvs_timeouts tcp 7 udp 9\nlvs_sysctl {\nconntrack 1\nsync_threshold 3 50\n}"));
+    let said =
+        ["timeout tcp 7", "timeout udp 9", "net.ipv4.vs.conntrack 1", "net.ipv4.vs.expire_nodest_conn 1"];
+    let all: Vec<_> =
+        said.iter().map(|s| (*s).to_owned()).chain(["net.ipv4.vs.sync_threshold 3 50".to_owned()]).collect();
+    assert_eq!(settings(&bench), (all, 0));
+    bench.configure(&global("compat\nlvs_flush\nlvs_flush_on_stop"));
+    assert_eq!(
+        settings(&bench),
+        (vec![], 0),
+        "keepalived sets no switch, and it empties the table at the start only"
+    );
+    bench.desk.tell(Event::Stop);
+    assert_eq!(settings(&bench), (vec![], 1));
+    // The table is emptied, by difference, at the start of the daemon and never at a reload.
+    let mut bench =
+        Bench { desk: Desk::new(&global("lvs_flush")), open: BTreeMap::new(), effects: Vec::new() };
+    assert_eq!(settings(&bench).1, 1);
+    bench.configure(&global("lvs_flush\nlvs_sysctl {\nexpire_nodest_conn 0\n}"));
+    assert_eq!(settings(&bench), (vec!["net.ipv4.vs.expire_nodest_conn 0".to_owned()], 1));
+    bench.desk.tell(Event::Stop);
+    assert_eq!(settings(&bench), (vec![], 1));
+    for wrong in ["expire_nodest 1", "conntrack", "conntrack 2", "sync_threshold 3"] {
+        let text = global(&format!("lvs_sysctl {{\n{wrong}\n}}"));
+        assert!(config::read_text("a", &text).config.is_none(), "{wrong}");
+    }
+    let (old, none) = (
+        config::read_text("a", &global("lvs_sysctl {\nest_cpulist 0-1\nsync_threshold 3 50\n}")),
+        Config::default(),
+    );
+    let old = old.config.expect("it is good");
+    let again = config::read_text("a", &config::write::text(&config::write::lines(&old))).config;
+    assert!(again.as_ref() == Some(&old) && old != none);
+}

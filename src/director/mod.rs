@@ -30,6 +30,7 @@ mod process;
 mod routers;
 mod script;
 mod services;
+mod settings;
 pub mod snapshot;
 mod source;
 mod statics;
@@ -54,7 +55,7 @@ use agenda::Agenda;
 use calls::Calls;
 use changeover::Changeover;
 use devices::DeviceId;
-use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
+use effect::{Effect, HostLevel, IpvsSettings, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
@@ -180,6 +181,7 @@ pub struct Director {
     refused_devices: BTreeSet<String>,
     calls: Calls,
     sync: Published<SyncDaemons>,
+    settings: Published<IpvsSettings>,
     stray_adverts: BTreeMap<String, u64>,
     strangers: Strangers,
     stopping: bool,
@@ -230,6 +232,7 @@ impl Director {
             refused_devices: BTreeSet::new(),
             calls: Calls::default(),
             sync: Published::default(),
+            settings: Published::default(),
             stray_adverts: BTreeMap::new(),
             strangers: Strangers::default(),
             stopping: false,
@@ -260,6 +263,7 @@ impl Director {
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report, now),
+            Event::SettingsApplied(report) => self.settings_applied(report),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
@@ -373,6 +377,7 @@ impl Director {
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();
+        self.publish_settings();
         self.publish_table();
         self.publish_sync();
         self.agenda.set(Owner::Stop, Some(now + STOP_PATIENCE));
@@ -381,6 +386,7 @@ impl Director {
     fn end_if_released(&mut self) {
         let released = self.table.applied >= self.table.serial
             && self.sync.applied >= self.sync.serial
+            && self.settings.applied >= self.settings.serial
             && self.addresses.applied >= self.addresses.serial
             && self.host.applied >= self.host.serial;
         if self.stopping && released {

@@ -320,6 +320,8 @@ fn a_stop_hands_over_lets_go_and_then_ends() {
     assert!(!effects.contains(&Effect::Stopped), "nothing was confirmed yet");
     let serial = desk.director.snapshot(desk.now).addresses.wanted;
     desk.tell(Event::AddressesApplied(super::event::AddressReport { serial, ..Default::default() }));
+    let serial = desk.director.settings.serial;
+    desk.tell(Event::SettingsApplied(super::event::TableReport { serial, ..Default::default() }));
     let report = super::event::TableReport { serial: table.serial, ..Default::default() };
     assert!(desk.tell(Event::TableApplied(report)).contains(&Effect::Stopped));
 }

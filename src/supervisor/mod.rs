@@ -16,6 +16,7 @@ mod holdings;
 mod host;
 pub(crate) mod inbox;
 mod interfaces;
+mod ipvs_settings;
 mod lent;
 mod links;
 mod mail;
@@ -375,8 +376,9 @@ fn spawn_table(
 ) -> Result<JoinHandle<()>, String> {
     let our_services = runtime_dir.remembered("services");
     let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
+    let settings = ipvs_settings::Owner::new(backend, runtime_dir.remembered("ipvs-settings"));
     spawn("ipvs", move || match home.enter() {
-        Ok(()) => table::work(backend, our_services, sync, &queue, &inbox),
+        Ok(()) => table::work(backend, our_services, sync, settings, &queue, &inbox),
         Err(error) => error!("the IPVS table is out of reach: {error}"),
     })
 }

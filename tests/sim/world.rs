@@ -400,6 +400,11 @@ impl World {
             match effect {
                 Effect::Send(transmission) => self.send(node, &transmission),
                 Effect::Addresses(level) => self.later(delay, Happening::Addresses { node, life, level }),
+                Effect::IpvsSettings(level) => {
+                    let report = TableReport { serial: level.serial, ..TableReport::default() };
+                    let event = Event::SettingsApplied(report);
+                    self.later(delay, Happening::Fact { node, life, event });
+                }
                 Effect::Table(level) => self.later(delay, Happening::Table { node, life, level }),
                 Effect::Probe(attempt) => {
                     let dead = self.dead_servers.iter().any(|n| rip(*n) == attempt.spec.target.ip());

@@ -94,10 +94,11 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_ipsets", &[Global], Words("[NAME…]"), Accepted(BY_NFTABLES), "The ipsets that are used.").by_default("keepalived, and names derived from it"),
 
     key("lvs_sync_daemon", &[Global], Words("INTERFACE [INSTANCE] [OPTIONS]"), Works, "Connections are told to the other director.").by_default("id: the instance's VRID, else 0; port 8848; group 224.0.0.81"),
-    key("lvs_timeouts", &[Global], Words("tcp SECONDS tcpfin SECONDS udp SECONDS"), NotYet("the kernel's time-outs stay as they are"), "How long IPVS remembers connections.").by_default("unchanged"),
-    key("lvs_flush", &[Global], Flag, NotYet("nothing foreign in the IPVS table is touched"), "Empty the IPVS table at start.").by_default("off"),
-    key("lvs_flush_on_stop", &[Global], Words("[VS]"), NotYet("only our own services are removed"), "Empty the IPVS table at the end.").by_default("off"),
+    key("lvs_timeouts", &[Global], Words("tcp SECONDS tcpfin SECONDS udp SECONDS"), Works, "How long IPVS remembers connections.").by_default("unchanged"),
+    key("lvs_flush", &[Global], Flag, Works, "At start, remove what is not in this file from the IPVS table.").by_default("off"),
+    key("lvs_flush_on_stop", &[Global], Words("[VS]"), Works, "At the end, remove everything from the IPVS table; with VS our own services, as without it.").by_default("off"),
     key("lvs_flush_onstop", &[Global], Words("[VS]"), SameAs("lvs_flush_on_stop"), "Older name of `lvs_flush_on_stop`.").by_default("off"),
+    key("lvs_sysctl", &[Global], Lines("", "SWITCH VALUE"), Works, "Switches of the kernel below `net.ipv4.vs`, put back at the end.").by_default("expire_nodest_conn 1; with `compat` nothing").since(DIRECTORD),
     key("rs_init_notifies", &[Global], Switch, Works, "Tell also of servers that are up at the start.").by_default("off"),
 
     key("notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe that all events are written to, a line each; made if it is not there."),

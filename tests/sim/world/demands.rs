@@ -53,9 +53,8 @@ impl World {
             }
             let table = node.kernel.table();
             for service in &snapshot.services {
-                // The simulated directors have no groups.
-                let directord::config::Served::Key(key) = &service.service else { continue };
-                let Some(kernel) = table.services.get(key) else { continue };
+                let key = service.serves.first();
+                let Some(kernel) = key.and_then(|key| table.services.get(key)) else { continue };
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
                     assert_eq!(

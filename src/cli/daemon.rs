@@ -8,7 +8,9 @@ use super::say;
 use crate::control;
 use crate::supervisor::{self, Exit, Replay};
 
-fn asking<T>(question: impl Future<Output = Result<T, control::ControlError>>) -> Result<T, ExitCode> {
+pub(super) fn asking<T>(
+    question: impl Future<Output = Result<T, control::ControlError>>,
+) -> Result<T, ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = runtime
         .map_err(|error| error.to_string())

@@ -3,12 +3,17 @@
 //! Readers see snapshots, never the brain itself. The socket lies in the runtime directory and is for the daemon's
 //! user alone; `curl --unix-socket DIR/control.sock http://localhost/v1/status` works as well.
 
+mod caller;
 mod client;
+mod overrides;
 mod render;
+mod requests;
 mod server;
 
-pub use client::{ControlError, priority, reload, status};
-pub use render::render;
+pub use crate::director::target::plain;
+pub use client::{ControlError, connections, override_servers, overrides, priority, reload, status};
+pub use render::{render, render_overrides};
+pub use requests::*;
 pub(crate) use server::{Desk, serve};
 
 use serde::{Deserialize, Serialize};

@@ -11,8 +11,11 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
+use super::caller::Caller;
+use super::overrides;
 use super::{PriorityAnswer, PriorityWish, Status};
 use crate::director::snapshot::InstanceStatus;
+use crate::supervisor::connections::Counter;
 use crate::supervisor::inbox::Sender;
 use crate::supervisor::reload::{ReloadOutcome, Reloads, Request};
 
@@ -23,6 +26,7 @@ pub(crate) struct Desk {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
+    pub(crate) counter: Counter,
 }
 
 /// Opens the socket and answers on it for as long as the runtime lasts.
@@ -32,9 +36,13 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/status", get(status))
         .route("/v1/reload", post(reload))
         .route("/v1/priority", post(priority))
+        .route("/v1/overrides", get(overrides::list).post(overrides::change))
+        .route("/v1/connections", post(overrides::connections))
         .with_state(desk);
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) =
+            axum::serve(listener, router.into_make_service_with_connect_info::<Caller>()).await
+        {
             error!("the control socket is closed: {error}");
         }
     });

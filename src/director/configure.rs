@@ -22,6 +22,7 @@ impl Director {
             return;
         }
         self.generation += 1;
+        self.see_off(&config, difference, now);
         self.config = config.clone();
         self.virtual_addresses =
             config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
@@ -46,6 +47,8 @@ impl Director {
         for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
             self.configure_pool(key, now);
         }
+        self.keep_leaving(now);
+        self.configure_overrides(now);
         self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
@@ -147,6 +150,7 @@ impl Director {
     pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
         let Some(config) = self.config.services.get(key).cloned() else { return };
         let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
+        pool.steered = self.steers(&pool.served(), &config, now);
         let (next_check, seed) = (&mut self.next_check, self.birth.seed);
         let gone = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);

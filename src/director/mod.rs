@@ -9,6 +9,7 @@
 //! call again.
 
 mod agenda;
+mod base_priority;
 mod calls;
 mod configure;
 mod devices;
@@ -18,10 +19,12 @@ mod groups;
 mod host;
 mod instance;
 pub mod journal;
+mod leaving;
 mod links;
 mod meaning;
 mod neighbours;
-mod overrides;
+mod override_status;
+pub mod overrides;
 mod pool;
 mod process;
 mod routers;
@@ -29,8 +32,10 @@ mod script;
 mod services;
 pub mod snapshot;
 mod statics;
+mod steering;
 mod sync;
 mod taken;
+pub mod target;
 mod trackers;
 mod wishes;
 
@@ -51,8 +56,10 @@ use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
 use journal::Entry;
+use leaving::Leaving;
 use links::LinkFilter;
 use neighbours::Neighbours;
+use overrides::{Override, Overrides};
 use pool::Pool;
 use statics::Statics;
 use taken::Thefts;
@@ -78,6 +85,12 @@ enum Owner {
     Process(String),
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
+    /// An override that ends, or a drain that has had its time.
+    Overrides,
+    /// Virtual servers that wait for what overrides mean for them.
+    Steering,
+    /// A server that was removed has had its time.
+    Leaving,
     Calls,
     Stop,
 }
@@ -133,6 +146,12 @@ pub struct Director {
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
     pools: BTreeMap<ServiceKey, Pool>,
+    overrides: Overrides,
+    /// As they were written down last.
+    kept: Arc<Vec<Override>>,
+    /// Virtual servers that wait for what overrides mean for them.
+    unsteered: BTreeSet<ServiceKey>,
+    leaving: Leaving,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -185,6 +204,10 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            overrides: Overrides::default(),
+            kept: Arc::default(),
+            unsteered: BTreeSet::new(),
+            leaving: Leaving::default(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
@@ -227,13 +250,18 @@ impl Director {
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
+            Event::Override(order) => self.obey(order, now),
+            Event::ConnectionsCounted(counts) => self.connections_counted(&counts, now),
             Event::TableApplied(report) => self.table_applied(report),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
-            Event::ClockSet { wall } => self.clock = (now, wall),
+            Event::ClockSet { wall } => {
+                self.clock = (now, wall);
+                self.overrides_due(now);
+            }
             Event::Stop => self.stop(now),
         }
     }
@@ -256,6 +284,9 @@ impl Director {
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
                 Owner::Patience(name) => self.evaluate(&name, now),
+                Owner::Overrides => self.overrides_due(now),
+                Owner::Steering => self.steer_some(now),
+                Owner::Leaving => self.leaving_due(now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);
@@ -338,6 +369,8 @@ impl Director {
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
+        self.unsteered.clear();
+        self.leaving = Leaving::default();
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();

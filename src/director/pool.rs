@@ -13,7 +13,8 @@ use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
 use notify::Serving;
 
 use super::event::CheckId;
-use crate::config::{Extras, PlannedCheck, RealServer, SorryServer, VirtualServer};
+use super::overrides::Steer;
+use crate::config::{Extras, PlannedCheck, RealServer, Served, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Pool {
     pub(super) key: ServiceKey,
     pub(super) config: Arc<VirtualServer>,
     pub(super) servers: BTreeMap<DestinationKey, Server>,
+    /// What operators want of servers; those that are as configured are not here.
+    pub(super) steered: BTreeMap<DestinationKey, Steer>,
 }
 
 /// One real server.
@@ -34,6 +37,8 @@ pub(super) struct Server {
     pub(super) up: bool,
     /// When `up` last changed.
     pub(super) since: Instant,
+    /// What operators want of it.
+    pub(super) steer: Steer,
     /// Set while it is down without a failing check: why.
     held: Option<String>,
 }
@@ -130,6 +135,15 @@ impl Server {
         }
     }
 
+    /// What it weighs while it is up: as the file says, or an operator.
+    pub(super) fn share(&self) -> u32 {
+        match self.steer {
+            Steer::AsConfigured => self.config.weight,
+            Steer::Weight(weight) => weight,
+            Steer::Out => 0,
+        }
+    }
+
     fn settings(&self, weight: u32) -> DestinationSettings {
         let Extras { upper, lower, .. } = *self.config.extras();
         DestinationSettings { forwarding: self.config.forwarding, weight, upper, lower }
@@ -138,7 +152,7 @@ impl Server {
 
 impl Pool {
     pub(super) fn new(key: ServiceKey, config: Arc<VirtualServer>) -> Self {
-        Pool { key, config, servers: BTreeMap::new() }
+        Pool { key, config, servers: BTreeMap::new(), steered: BTreeMap::new() }
     }
 
     /// Takes over a configuration: servers and checks that are still asked for keep their history.
@@ -176,8 +190,15 @@ impl Pool {
                 .collect();
             gone.extend(runs.iter().map(|run| run.id));
             let neighbours = neighbours(server_config, &known);
-            let mut server =
-                Server { config: server_config.clone(), checks, neighbours, up, since, held: None };
+            let mut server = Server {
+                config: server_config.clone(),
+                checks,
+                neighbours,
+                up,
+                since,
+                steer: self.steered.get(key).copied().unwrap_or_default(),
+                held: None,
+            };
             server.decide(now);
             if !server.up && server.verdicts().all(|v| v != Verdict::Down) {
                 server.held =
@@ -213,7 +234,8 @@ impl Pool {
             return Vec::new();
         }
         let treatment = match (server.up, server.config.inhibit) {
-            (true, _) => format!("back with weight {}", server.config.weight),
+            (true, _) if server.steer == Steer::Out => "up, and kept out by an override".to_owned(),
+            (true, _) => format!("back with weight {}", server.share()),
             (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
             (false, false) => "removed".to_owned(),
         };
@@ -228,7 +250,7 @@ impl Pool {
 
     /// Whether the servers that are up weigh anything together (keepalived's quorum of 1).
     pub(super) fn has_quorum(&self) -> bool {
-        self.servers.values().any(|s| s.up && s.config.weight > 0)
+        self.servers.values().any(|s| s.up && s.share() > 0)
     }
 
     /// The sorry server, if it can be of use.
@@ -241,16 +263,47 @@ impl Pool {
         self.sorry().is_some() && !self.has_quorum()
     }
 
+    /// What it is known by in the configuration.
+    pub(super) fn served(&self) -> Served {
+        Served::Key(self.key)
+    }
+
+    /// Operators want this of servers, and nothing of the others: whether the service has a quorum then, if that
+    /// changed.
+    pub(super) fn steer(&mut self, steered: BTreeMap<DestinationKey, Steer>) -> Option<bool> {
+        let before = self.has_quorum();
+        for (key, server) in &mut self.servers {
+            server.steer = steered.get(key).copied().unwrap_or_default();
+        }
+        self.steered = steered;
+        let after = self.has_quorum();
+        (before != after).then_some(after)
+    }
+
+    /// Whether the service has a quorum now, and would have none if these servers were steered so.
+    pub(super) fn would_lose_quorum(&self, hit: impl Fn(&DestinationKey) -> bool, steer: Steer) -> bool {
+        let left = self.servers.iter().any(|(key, server)| {
+            let share = match (hit(key), steer) {
+                (true, Steer::Weight(weight)) => weight,
+                (true, _) => 0,
+                (false, _) => server.share(),
+            };
+            server.up && share > 0
+        });
+        self.has_quorum() && !left
+    }
+
     /// What is left to serve clients.
     pub(super) fn serving(&self) -> Serving {
-        let serving = self.servers.values().filter(|s| s.up && s.config.weight > 0).count();
+        let serving = self.servers.values().filter(|s| s.up && s.share() > 0).count();
         Serving { serving, configured: self.servers.len(), sorry: self.sorry_stands_in() }
     }
 
     /// The kernel's weight for a server: `None` if it should not be in the table.
     pub(super) fn weight(&self, server: &Server) -> Option<u32> {
         match (server.up, server.config.inhibit) {
-            (true, _) => Some(server.config.weight),
+            _ if server.steer == Steer::Out => None,
+            (true, _) => Some(server.share()),
             (false, true) => Some(0),
             (false, false) => None,
         }

@@ -79,17 +79,22 @@ impl Director {
                 }
                 Change::Quorum { up } => {
                     let cause = if up { "enough servers are up" } else { "too few servers are up" };
-                    self.tell_quorum(&service, up, cause);
-                    let sorry = config.reachable_sorry().map(|s| s.key);
-                    self.log(Entry::Quorum { service, up, sorry });
+                    self.quorum_changed(&service, up, cause);
                 }
             }
         }
-        let wanted = self.pools.get(&service).map(Pool::wanted);
+        let wanted = self.pools.get(&service).map(|pool| self.leaving.beside(&service, pool.wanted()));
         if let Some(wanted) = wanted {
             Arc::make_mut(&mut self.table.value).services.insert(service, Arc::new(wanted));
             self.publish_table();
         }
+    }
+
+    /// A virtual server lost or gained its quorum.
+    pub(super) fn quorum_changed(&mut self, service: &ServiceKey, up: bool, cause: &str) {
+        self.tell_quorum(service, up, cause);
+        let sorry = self.pools.get(service).and_then(|pool| pool.sorry().map(|sorry| sorry.key));
+        self.log(Entry::Quorum { service: *service, up, sorry });
     }
 
     /// What is known of a neighbour now, for a server that asks for it by a `BFD_CHECK`.
@@ -110,8 +115,8 @@ impl Director {
     }
 
     pub(super) fn set_service(&mut self, pool: &Pool) {
+        let wanted = self.leaving.beside(&pool.key, pool.wanted());
         let services = &mut Arc::make_mut(&mut self.table.value).services;
-        let wanted = pool.wanted();
         if services.get(&pool.key).is_none_or(|old| **old != wanted) {
             services.insert(pool.key, Arc::new(wanted));
         }

@@ -16,6 +16,7 @@ mod calls;
 mod devices;
 mod groups;
 mod neighbours;
+mod overrides;
 mod sync;
 mod trackers;
 mod wire;

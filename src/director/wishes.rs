@@ -17,6 +17,7 @@ pub(super) enum Pending {
     Table,
     Watched,
     Sync,
+    Counts,
 }
 
 /// A level and what its owner said of it.
@@ -80,6 +81,7 @@ impl Director {
             Pending::Table => Effect::Table(self.table.take()),
             Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
             Pending::Sync => Effect::SyncDaemons(self.sync.take()),
+            Pending::Counts => Effect::Count(self.leaving.counted.clone()),
         })
     }
 }

@@ -9,6 +9,8 @@ mod bookends;
 mod calls;
 mod clock;
 mod command;
+pub(crate) mod connections;
+mod counting;
 mod culprit;
 mod devices;
 mod fifo;
@@ -16,6 +18,7 @@ mod holdings;
 mod host;
 pub(crate) mod inbox;
 mod interfaces;
+mod kept;
 mod lent;
 mod links;
 mod mail;
@@ -41,6 +44,7 @@ mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -56,6 +60,7 @@ use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
+use crate::director::overrides::{Order, Override};
 use command::Executor;
 use devices::Gate;
 use holdings::Holdings;
@@ -228,6 +233,7 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
+    let (overrides, kept) = start_keeping(runtime_dir)?;
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
@@ -240,13 +246,15 @@ async fn serve(
         move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
-    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
+    let counter = connections::Counter::new(table_levels.clone());
+    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch, overrides };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
         reloads: reloads_seen,
         config: options.config.clone(),
+        counter,
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
@@ -261,6 +269,9 @@ async fn serve(
 
     // The interfaces before the configuration: an instance starts on what is there.
     tell_beginning(options, &inbox, &links).await;
+    if !kept.left.is_empty() {
+        inbox.order(Order::Restore(kept.left)).await;
+    }
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
@@ -279,7 +290,7 @@ async fn serve(
     join(brain);
     let _ = network_jobs.send(Job::End);
     drop(host_levels);
-    [network, devices, table].into_iter().for_each(join);
+    [network, devices, table, kept.thread].into_iter().for_each(join);
     last_words.said().await;
     Ok(exit)
 }
@@ -322,6 +333,21 @@ fn how_it_ended(
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
     let _ = host.send(Level { serial: u64::MAX, value: Default::default() });
     Exit::Broken
+}
+
+/// What was left of overrides, and the thread that writes them down.
+struct Kept {
+    left: Vec<Override>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts the keeper of overrides.
+fn start_keeping(runtime_dir: &RuntimeDir) -> Result<(std_mpsc::Sender<Arc<Vec<Override>>>, Kept), String> {
+    let (overrides, queue) = std_mpsc::channel();
+    let file = kept::File::at(runtime_dir.overrides(), host::name());
+    let left = file.load();
+    let thread = spawn("overrides", move || file.work(&queue))?;
+    Ok((overrides, Kept { left, thread }))
 }
 
 /// Starts the owner of track files and processes.

@@ -179,6 +179,7 @@ impl RunLoop {
                 Some(Input::Snapshot(reply)) => {
                     let _ = reply.send(self.director.snapshot(Instant::now()));
                 }
+                Some(Input::Question(question)) => question.0(&self.director, Instant::now()),
             }
             if self.is_late(Instant::now()) {
                 break;
@@ -209,6 +210,8 @@ impl RunLoop {
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::SyncDaemons(level) => self.workers.sync(level),
+                Effect::Count(level) => self.workers.count(level),
+                Effect::KeepOverrides(all) => self.workers.keep_overrides(all),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),

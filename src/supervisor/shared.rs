@@ -1,5 +1,6 @@
 //! The workers that share the runtime: probes, scripts, calls of programs, mail. None of them is waited for by the brain.
 
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
 use super::{mail, probes, scripts, table, watched};
+use crate::director::overrides::Override;
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -26,6 +28,7 @@ pub(super) struct Owners {
     pub(super) host: workers::Host,
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
+    pub(super) overrides: std_mpsc::Sender<Arc<Vec<Override>>>,
 }
 
 /// Those who still have something to do when the brain has ended.
@@ -37,7 +40,7 @@ pub(super) struct LastWords {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, host, table, watch }: Owners,
+    Owners { network, host, table, watch, overrides }: Owners,
     inbox: &Sender,
     executor: Executor,
 ) -> (Workers, Followers, LastWords) {
@@ -53,7 +56,7 @@ pub(super) fn start(
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
-    let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices };
+    let workers = Workers { network, host, table, overrides, probes, scripts, watch, tellings, notices };
     (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
 }
 

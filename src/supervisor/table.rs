@@ -1,18 +1,22 @@
 //! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use ipvs_backend::{
     Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
 };
+use tokio::sync::oneshot;
 
+use super::connections::Counts;
+use super::counting::Counting;
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::sync;
-use crate::director::effect::Level;
+use crate::director::effect::{Counted, Level};
 use crate::director::event::{Event, TableReport};
 
 /// How long to wait before trying again what the kernel refused or could not do.
@@ -48,6 +52,10 @@ pub(super) enum Job {
     Table(Level<Table>),
     /// These daemons should run.
     Sync(Level<SyncDaemons>),
+    /// Connections of these should be counted from now on.
+    Count(Arc<Counted>),
+    /// Connections of these should be counted now.
+    CountOnce(Counted, oneshot::Sender<Result<Counts, String>>),
 }
 
 /// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
@@ -64,19 +72,37 @@ pub(super) fn work(
     let (mut table, mut daemons) = (None, None);
     // Whether there is something to do, or to do again.
     let (mut table_due, mut sync_due) = (false, false);
+    let mut counting = Counting::default();
+    let mut last_try = Instant::now();
     loop {
-        let again = table_due || sync_due;
-        let received = if again { jobs.recv_timeout(RETRY) } else { jobs.recv().map_err(Into::into) };
+        let again = (table_due || sync_due).then(|| last_try + RETRY);
+        let wake = again.into_iter().chain(counting.due()).min();
+        let received = match wake {
+            Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => jobs.recv().map_err(Into::into),
+        };
         let first = match received {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        let mut fresh = false;
+        let mut asked = Vec::new();
         for job in first.into_iter().chain(jobs.try_iter()) {
+            fresh |= matches!(job, Job::Table(_) | Job::Sync(_));
             match job {
+                Job::Count(level) => counting.follow(level),
+                Job::CountOnce(servers, reply) => asked.push((servers, reply)),
                 Job::Table(level) => (table, table_due) = (Some(level), true),
                 Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
             }
+        }
+        if fresh || again.is_some_and(|at| at <= Instant::now()) {
+            last_try = Instant::now();
+        } else {
+            counting.count(&mut owner, inbox);
+            answer(asked, &mut owner);
+            continue;
         }
         let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
         if let Some(level) = daemons.as_ref().filter(|_| sync_due) {
@@ -89,11 +115,20 @@ pub(super) fn work(
             table_due = must_repeat(&report);
             inbox.blocking_event(Event::TableApplied(report));
         }
+        counting.count(&mut owner, inbox);
+        answer(asked, &mut owner);
+    }
+}
+
+/// Answers those who wanted to know how many connections servers have.
+fn answer(asked: Vec<(Counted, oneshot::Sender<Result<Counts, String>>)>, owner: &mut Owner) {
+    for (servers, reply) in asked {
+        let _ = reply.send(owner.connections(&servers));
     }
 }
 
 /// The table's owner.
-struct Owner {
+pub(super) struct Owner {
     backend: Backend,
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
@@ -118,6 +153,21 @@ impl Owner {
             }
         }
         report
+    }
+
+    /// The connections of these servers, as the kernel counts them now; of one that is not in the table, nothing. A table
+    /// that is out of reach has not lost them.
+    pub(super) fn connections(&mut self, servers: &Counted) -> Result<Counts, String> {
+        let mut counts = Counts::new();
+        let Some(table) = &mut self.table else {
+            return Err("the IPVS table is out of reach; `directord status` says why".to_owned());
+        };
+        for (service, wanted) in servers {
+            let mut found = table.connections(service).map_err(|error| error.to_string())?;
+            found.retain(|server, _| wanted.contains(server));
+            counts.insert(*service, found);
+        }
+        Ok(counts)
     }
 
     fn converge(&mut self, wanted: &Table) -> Result<ipvs_backend::Report, KernelError> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Command, GroupKey, RealServer, Tunnel};
 
@@ -46,6 +47,33 @@ impl fmt::Display for Served {
             Self::Key(key) => key.fmt(f),
             Self::Group(key) => key.fmt(f),
         }
+    }
+}
+
+impl FromStr for Served {
+    type Err = ipvs_backend::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::Key).or_else(|_| text.parse().map(Self::Group))
+    }
+}
+
+impl Serialize for Served {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Served {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl From<ipvs_backend::ServiceKey> for Served {
+    fn from(key: ipvs_backend::ServiceKey) -> Self {
+        Self::Key(key)
     }
 }
 

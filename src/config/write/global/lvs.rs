@@ -23,6 +23,7 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
         FlushOnStop::Everything => lines.say("lvs_flush_on_stop", []),
     }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
+    lines.some("drain_on_remove", lvs.drain_on_remove);
 }
 
 fn sync_daemon(daemon: &SyncDaemon) -> Vec<String> {

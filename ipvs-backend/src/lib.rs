@@ -24,6 +24,7 @@ mod reconcile;
 #[cfg(test)]
 mod sample;
 mod sync;
+mod tunnel;
 
 pub use conn::{Connection, ConnectionCounts};
 pub use error::{KernelError, ParseError};
@@ -40,3 +41,4 @@ pub use operation::Operation;
 pub use plan::plan;
 pub use reconcile::{Drift, Reconciler, Refusal, Report};
 pub use sync::{SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, plan_sync};
+pub use tunnel::{Checksum, Tunnel};

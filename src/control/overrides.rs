@@ -90,13 +90,20 @@ async fn take_back(desk: &Desk, caller: Caller, what: String, kind: Kind) -> Ans
     let found = desk.inbox.ask(move |director, _| {
         let target = director.find_override(&what, kind)?;
         let considered = director.consider(&target.to_string(), kind, Some(1));
-        Ok::<_, String>((target.clone(), considered.map_or_else(|_| Vec::new(), |c| c.covered)))
+        let nothing = |_| Consideration {
+            target: target.clone(),
+            members: Vec::new(),
+            covered: Vec::new(),
+            endangered: Vec::new(),
+            persistent: false,
+        };
+        Ok::<_, String>(Consideration { endangered: Vec::new(), ..considered.unwrap_or_else(nothing) })
     });
-    let (target, covered) = match found.await.ok_or(GONE)? {
+    let considered = match found.await.ok_or(GONE)? {
         Ok(found) => found,
         Err(why) => return refuse(why, None),
     };
-    let by = caller.name().await;
+    let (by, target) = (caller.name().await, considered.target.clone());
     desk.inbox.order(Order::TakeBack { target: target.clone(), kind, by }).await;
     let word = match kind {
         Kind::Drain => "no longer drained",
@@ -104,9 +111,8 @@ async fn take_back(desk: &Desk, caller: Caller, what: String, kind: Kind) -> Ans
         Kind::Weight => "weights as the file says",
     };
     // Something else may still decide.
-    let (shown, places) = (target.to_string(), covered.clone());
-    let others = desk.inbox.ask(move |director, _| director.overriding(&places)).await.ok_or(GONE)?;
-    let considered = Consideration { target, covered, endangered: Vec::new(), persistent: false };
+    let (shown, members) = (target.to_string(), considered.members.clone());
+    let others = desk.inbox.ask(move |director, _| director.overriding(&members)).await.ok_or(GONE)?;
     Ok(Json(accepted(considered, format!("{shown}: {word}"), others)))
 }
 

@@ -14,11 +14,12 @@ use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey, Ser
 
 use super::effect::Counted;
 use super::journal::Entry;
+use super::overrides::Member;
 use super::snapshot::LeavingStatus;
 use super::target::plain;
 use super::wishes::Pending;
 use super::{Director, Owner};
-use crate::config::{Config, Difference};
+use crate::config::{Config, Difference, Served};
 
 /// A real server in the kernel.
 type Place = (ServiceKey, DestinationKey);
@@ -46,11 +47,14 @@ struct Leaver {
 
 impl Leaving {
     /// What should be in the kernel for a service: what is configured, and beside it those that leave.
-    pub(super) fn beside(&self, key: &ServiceKey, mut configured: Service) -> Service {
+    pub(super) fn beside(&self, key: &ServiceKey, configured: Option<Arc<Service>>) -> Option<Arc<Service>> {
+        let Some(settings) = self.services.get(key) else { return configured };
+        let mut service = configured.unwrap_or_else(|| Arc::new(Service::new(settings.clone())));
+        let held = Arc::make_mut(&mut service);
         for (server, leaver) in self.of_service(key) {
-            configured.destinations.entry(*server).or_insert(leaver.settings);
+            held.destinations.entry(*server).or_insert(leaver.settings);
         }
-        configured
+        Some(service)
     }
 
     fn of_service(&self, key: &ServiceKey) -> impl Iterator<Item = (&DestinationKey, &Leaver)> {
@@ -76,40 +80,44 @@ impl Leaving {
 }
 
 impl Director {
-    /// Another configuration is about to take effect: who is in the table and not in it any more may have time to leave,
-    /// and who is back stays.
+    /// Another configuration is about to take effect: who is in the table and not in it any more may have time to leave.
     pub(super) fn see_off(&mut self, new: &Config, difference: &Difference, now: Instant) {
-        let changes = &difference.services;
-        for key in changes.to_remove.iter().chain(&changes.to_change) {
-            let (Some(pool), Some(level)) = (self.pools.get(key), self.table.value.services.get(key)) else {
-                continue;
-            };
-            let configured = new.services.get(key);
+        let Difference { services, group_services, .. } = difference;
+        let single = services.to_remove.iter().chain(&services.to_change).map(|key| Served::from(*key));
+        let groups = group_services.to_remove.iter().chain(&group_services.to_change);
+        for served in single.chain(groups.map(|key| Served::from(key.clone()))) {
+            let Some(pool) = self.pools.get(&served) else { continue };
+            let configured = new.virtual_server(&served);
+            let serves = new.kernel_services(&served);
             for (server, config) in &pool.config.servers {
+                let Some(time) = config.extras().drain_on_remove else { continue };
                 let stays = configured.is_some_and(|service| service.servers.contains_key(server));
-                let Some(time) = config.extras().drain_on_remove.filter(|_| !stays) else { continue };
-                let Some(settings) = level.destinations.get(server) else { continue };
-                let settings = DestinationSettings { weight: 0, ..*settings };
-                let leaver = Leaver { settings, until: now + time, left: None };
-                self.leaving.servers.insert((*key, *server), leaver);
-                self.leaving.services.insert(*key, level.settings.clone());
+                for place in pool.places(server) {
+                    if stays && serves.contains(&place.0) {
+                        continue;
+                    }
+                    let Some(level) = self.table.value.services.get(&place.0) else { continue };
+                    let Some(settings) = level.destinations.get(&place.1) else { continue };
+                    let settings = DestinationSettings { weight: 0, ..*settings };
+                    self.leaving.servers.insert(place, Leaver { settings, until: now + time, left: None });
+                    self.leaving.services.insert(place.0, level.settings.clone());
+                }
             }
         }
-        self.leaving.forget(|(service, server), _| {
-            new.services.get(service).is_some_and(|service| service.servers.contains_key(server))
-        });
     }
 
-    /// A configuration took effect: services that are gone from it stay for those that leave them.
+    /// A configuration took effect: who is back in it stays.
     pub(super) fn keep_leaving(&mut self, now: Instant) {
-        let gone = self.leaving.services.iter().filter(|(key, _)| !self.pools.contains_key(key));
-        let kept: Vec<(ServiceKey, Service)> = gone
-            .map(|(key, settings)| (*key, self.leaving.beside(key, Service::new(settings.clone()))))
+        let back: BTreeSet<Place> = self
+            .leaving
+            .servers
+            .keys()
+            .filter(|(service, server)| self.is_configured(service, server))
+            .copied()
             .collect();
-        if !kept.is_empty() {
-            let services = &mut Arc::make_mut(&mut self.table.value).services;
-            services.extend(kept.into_iter().map(|(key, service)| (key, Arc::new(service))));
-        }
+        let touched: Vec<ServiceKey> =
+            self.leaving.forget(|place, _| back.contains(place)).into_iter().collect();
+        self.write_services(&touched);
         let news: Vec<String> = self
             .leaving
             .servers
@@ -157,26 +165,35 @@ impl Director {
         self.drained(&gone, now);
     }
 
-    /// Servers that an operator drains for their removal have become empty.
+    /// Servers that an operator drains for their removal have become empty, wherever the kernel has them.
     fn drained(&mut self, gone: &BTreeSet<Place>, now: Instant) {
-        let wall = self.since_1970(now);
-        let mut touched = BTreeSet::new();
-        for (service, server) in gone {
-            let Some(pool) = self.pools.get(service) else { continue };
-            if self.overrides.awaits_removal(&pool.served(), server, wall) {
-                self.overrides.note_empty((pool.served(), *server));
-                touched.insert(*service);
-                let what = format!(
-                    "real_server {} of virtual_server {service}: drained: its connections are gone, and it is out of the table",
-                    plain(server)
-                );
-                self.log(Entry::Override { what });
-            }
+        let emptied: Vec<Member> = self
+            .awaiting(now)
+            .filter(|(_, _, places)| !places.is_empty() && places.iter().all(|place| gone.contains(place)))
+            .map(|(served, server, _)| (served.clone(), *server))
+            .collect();
+        for (served, server) in &emptied {
+            let what = format!(
+                "real_server {} of virtual_server {served}: drained: its connections are gone, and it is out of the table",
+                plain(server)
+            );
+            self.log(Entry::Override { what });
+            self.overrides.note_empty((served.clone(), *server));
+            self.unsteered.insert(served.clone());
         }
-        if !touched.is_empty() {
-            self.unsteered.extend(touched);
+        if !emptied.is_empty() {
             self.steer_some(now);
         }
+    }
+
+    /// The servers that are to be removed once their connections are gone, and where the kernel has them.
+    fn awaiting(&self, now: Instant) -> impl Iterator<Item = (&Served, &DestinationKey, Vec<Place>)> {
+        let wall = self.since_1970(now);
+        let pools = self.pools.iter().filter(|_| self.overrides.remove_any());
+        pools.flat_map(move |(served, pool)| {
+            let awaits = move |server: &&DestinationKey| self.overrides.awaits_removal(served, server, wall);
+            pool.servers.keys().filter(awaits).map(move |server| (served, server, pool.places(server)))
+        })
     }
 
     fn let_go(&mut self, now: Instant, why: &str, gone: impl Fn(&Place, &Leaver) -> bool) {
@@ -195,20 +212,9 @@ impl Director {
                 ),
             });
         }
-        let touched = self.leaving.forget(gone);
-        for key in &touched {
-            let level = match (self.pools.get(key), self.leaving.services.get(key)) {
-                (Some(pool), _) => Some(self.leaving.beside(key, pool.wanted())),
-                (None, Some(settings)) => Some(self.leaving.beside(key, Service::new(settings.clone()))),
-                (None, None) => None,
-            };
-            let services = &mut Arc::make_mut(&mut self.table.value).services;
-            match level {
-                Some(level) => services.insert(*key, Arc::new(level)),
-                None => services.remove(key),
-            };
-        }
+        let touched: Vec<ServiceKey> = self.leaving.forget(gone).into_iter().collect();
         if !touched.is_empty() {
+            self.write_services(&touched);
             self.publish_table();
             self.publish_counts(now);
         }
@@ -230,15 +236,9 @@ impl Director {
         for (service, server) in self.leaving.servers.keys() {
             counted.entry(*service).or_default().insert(*server);
         }
-        let wall = self.since_1970(now);
-        if self.overrides.remove_any() {
-            for pool in self.pools.values() {
-                let awaits =
-                    |server: &&DestinationKey| self.overrides.awaits_removal(&pool.served(), server, wall);
-                let servers: BTreeSet<DestinationKey> = pool.servers.keys().filter(awaits).copied().collect();
-                if !servers.is_empty() {
-                    counted.entry(pool.key).or_default().extend(servers);
-                }
+        for (_, _, places) in self.awaiting(now) {
+            for (service, server) in places {
+                counted.entry(service).or_default().insert(server);
             }
         }
         if *self.leaving.counted != counted {

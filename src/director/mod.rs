@@ -26,6 +26,7 @@ mod neighbours;
 mod override_status;
 pub mod overrides;
 mod pool;
+mod pools;
 mod process;
 mod routers;
 mod script;
@@ -33,7 +34,9 @@ mod services;
 pub mod snapshot;
 mod statics;
 mod steering;
+mod suspend;
 mod sync;
+mod table;
 mod taken;
 pub mod target;
 mod trackers;
@@ -66,7 +69,7 @@ use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
 
-use crate::config::Config;
+use crate::config::{Config, Served};
 
 /// How long a stop waits for the owners of addresses and table before the process ends all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -115,7 +118,7 @@ pub struct Birth {
 /// Where a check belongs.
 #[derive(Debug, Clone)]
 struct Place {
-    service: ServiceKey,
+    service: Served,
     server: DestinationKey,
     index: usize,
 }
@@ -145,12 +148,14 @@ pub struct Director {
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
-    pools: BTreeMap<ServiceKey, Pool>,
+    pools: BTreeMap<Served, Pool>,
+    /// The virtual servers of groups that have a service in the kernel.
+    of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     overrides: Overrides,
     /// As they were written down last.
     kept: Arc<Vec<Override>>,
     /// Virtual servers that wait for what overrides mean for them.
-    unsteered: BTreeSet<ServiceKey>,
+    unsteered: BTreeSet<Served>,
     leaving: Leaving,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
@@ -208,6 +213,7 @@ impl Director {
             kept: Arc::default(),
             unsteered: BTreeSet::new(),
             leaving: Leaving::default(),
+            of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
@@ -371,6 +377,7 @@ impl Director {
         self.pools.clear();
         self.unsteered.clear();
         self.leaving = Leaving::default();
+        self.of_groups.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();

@@ -3,6 +3,7 @@
 use ipvs_backend::{DestinationKey, ServiceKey};
 use serde::{Deserialize, Serialize};
 
+use super::overrides::Member;
 use super::target::Target;
 
 /// One override.
@@ -46,7 +47,9 @@ pub struct LeavingStatus {
 pub struct Consideration {
     /// What is meant.
     pub target: Target,
-    /// The real servers that it covers now.
+    /// The real servers that it covers now ...
+    pub members: Vec<Member>,
+    /// ... and those in the kernel that they stand for.
     pub covered: Vec<(ServiceKey, DestinationKey)>,
     /// Virtual servers that would lose their quorum.
     pub endangered: Vec<Endangered>,

@@ -107,7 +107,7 @@ pub enum Steer {
 }
 
 /// A server that is being drained for its removal.
-pub(super) type Member = (Served, DestinationKey);
+pub type Member = (Served, DestinationKey);
 
 /// All overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -315,7 +315,7 @@ mod tests {
 
     fn one(what: &str, act: Act) -> Override {
         let (served, server) = (served(), server());
-        let target = Target::find(what, [(served, &server)].into_iter()).unwrap();
+        let target = Target::find(what, &[(served, &server)]).unwrap();
         let (owner, set) = ("alice".to_owned(), WALL);
         Override { target, act, owner, reason: None, set, expires: None, dormant: None }
     }

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use notify::Notice;
 
 use super::effect::Effect;
 use super::journal::Entry;
-use super::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Overrides, Removal, Steer};
-use super::pool::Pool;
+use super::overrides::{Act, DORMANT_FOR, Kind, Member, Order, Override, Overrides, Removal, Steer};
+use super::pool::{Change, Pool};
 use super::snapshot::{Consideration, Endangered, OverrideStatus};
 use super::target::Target;
 use super::{Director, Owner};
-use crate::config::{Served, VirtualServer};
+use crate::config::{Config, Served, VirtualServer};
 
 /// Real servers that are looked at in one piece.
 const PIECE: usize = 1000;
@@ -100,9 +100,9 @@ impl Director {
         }
         let wall = self.since_1970(now);
         let config = self.config.clone();
+        let all = servers(&config);
         let covered = |target: &Target| {
-            *target == Target::Director
-                || servers(&config).any(|(served, server, _)| target.covers(&served, server))
+            *target == Target::Director || all.iter().any(|(served, server)| target.covers(served, server))
         };
         for one in self.overrides.note_dormant(wall, covered) {
             let state = match one.dormant {
@@ -145,8 +145,8 @@ impl Director {
 
     /// What a target means has changed: its virtual servers are worked out anew, the first of them at once.
     fn steer_anew(&mut self, target: &Target, now: Instant) {
-        let concerned = self.pools.values().filter(|pool| target.concerns(&pool.served()));
-        self.unsteered.extend(concerned.map(|pool| pool.key));
+        let concerned = self.pools.keys().filter(|served| target.concerns(served));
+        self.unsteered.extend(concerned.cloned());
         self.steer_some(now);
     }
 
@@ -154,24 +154,22 @@ impl Director {
     pub(super) fn steer_some(&mut self, now: Instant) {
         let mut looked_at = 0;
         while looked_at < PIECE
-            && let Some(key) = self.unsteered.pop_first()
+            && let Some(served) = self.unsteered.pop_first()
         {
-            let Some(mut pool) = self.pools.remove(&key) else { continue };
+            let Some(pool) = self.pools.get(&served) else { continue };
             looked_at += pool.servers.len() + 1;
-            let steers = self.steers(&pool.served(), &pool.config, now);
-            let quorum = pool.steer(steers);
-            self.set_service(&pool);
-            self.pools.insert(key, pool);
-            if let Some(up) = quorum {
-                let cause =
-                    if up { "an override was taken back" } else { "an override leaves too few servers" };
-                self.quorum_changed(&key, up, cause);
+            let steers = self.steers(&served, &pool.config, now);
+            let Some(pool) = self.pools.get_mut(&served) else { continue };
+            let changed = pool.steer(steers);
+            let up = pool.has_quorum();
+            self.renew_service(&served);
+            if changed {
+                self.tell_changes(&served, vec![Change::Quorum { up }], now);
             }
         }
         let more = (!self.unsteered.is_empty()).then_some(now);
         self.agenda.set(Owner::Steering, more);
         if looked_at > 0 {
-            self.publish_table();
             self.publish_counts(now);
         }
     }
@@ -202,7 +200,7 @@ impl Director {
         now: Instant,
     ) -> Option<String> {
         let wall = self.since_1970(now);
-        let (_, one) = self.overrides.steer(concerning, &pool.served(), server, wall);
+        let (_, one) = self.overrides.steer(concerning, &pool.served, server, wall);
         one.map(|one| format!("{one}{}", self.until(one, now)))
     }
 
@@ -228,33 +226,35 @@ impl Director {
     /// # Errors
     /// A sentence for the operator.
     pub fn consider(&self, what: &str, kind: Kind, weight: Option<u32>) -> Result<Consideration, String> {
-        let all = servers(&self.config).map(|(served, server, _)| (served, server));
-        let target = Target::find(what, all)?;
+        let target = Target::find(what, &servers(&self.config))?;
         if !self.overrides.has_room(&target, kind) {
             return Err(format!(
                 "there are {} overrides already; take some back first",
                 super::overrides::MOST
             ));
         }
-        let mut covered = Vec::new();
+        let (mut members, mut covered) = (Vec::new(), Vec::new());
         let (mut endangered, mut persistent) = (Vec::new(), false);
-        for pool in self.pools.values().filter(|pool| target.concerns(&pool.served())) {
-            let hit = |server: &DestinationKey| target.covers(&pool.served(), server);
-            covered.extend(pool.servers.keys().filter(|key| hit(key)).map(|key| (pool.key, *key)));
+        for pool in self.pools.values().filter(|pool| target.concerns(&pool.served)) {
+            let hit = |server: &DestinationKey| target.covers(&pool.served, server);
+            for key in pool.servers.keys().filter(|key| hit(key)) {
+                members.push((pool.served.clone(), *key));
+                covered.extend(pool.places(key));
+            }
             persistent |= pool.config.settings.persistence.is_some() && pool.servers.keys().any(hit);
             let after = match weight {
                 Some(weight) => Steer::Weight(weight),
                 None => Steer::Out,
             };
             if pool.would_lose_quorum(hit, after) {
-                let service = super::target::word(&pool.served());
+                let service = super::target::word(&pool.served);
                 endangered.push(Endangered {
                     service,
                     sorry: pool.sorry().map(|sorry| super::target::plain(&sorry.key)),
                 });
             }
         }
-        Ok(Consideration { target, covered, endangered, persistent })
+        Ok(Consideration { target, members, covered, endangered, persistent })
     }
 
     /// The override that an operator's words mean, to take it back: it may be for what is no longer configured.
@@ -262,8 +262,7 @@ impl Director {
     /// # Errors
     /// A sentence that says which there are.
     pub fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
-        let all = servers(&self.config).map(|(served, server, _)| (served, server));
-        let found = Target::find(what, all);
+        let found = Target::find(what, &servers(&self.config));
         let set = self.overrides.all().filter(|one| one.kind() == kind);
         let exact =
             set.clone().find(|one| found.as_ref() == Ok(&one.target) || one.target.to_string() == what);
@@ -286,12 +285,8 @@ impl Director {
     }
 
     /// The overrides that any of these servers are subject to, in words.
-    pub fn overriding(&self, places: &[(ServiceKey, DestinationKey)]) -> Vec<String> {
-        let of = |one: &&Override| {
-            places.iter().any(|(service, server)| {
-                self.pools.get(service).is_some_and(|pool| one.target.covers(&pool.served(), server))
-            })
-        };
+    pub fn overriding(&self, members: &[Member]) -> Vec<String> {
+        let of = |one: &&Override| members.iter().any(|(served, server)| one.target.covers(served, server));
         self.overrides.all().filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
     }
 
@@ -307,13 +302,11 @@ impl Director {
 }
 
 /// All real servers of a configuration.
-fn servers(
-    config: &crate::config::Config,
-) -> impl Iterator<Item = (Served, &DestinationKey, &crate::config::RealServer)> + Clone {
-    let services = config.services.iter();
-    services.flat_map(|(key, service)| {
-        service.servers.iter().map(|(server, settings)| (Served::Key(*key), server, &**settings))
-    })
+fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
+    config
+        .virtual_servers()
+        .flat_map(|(served, service)| service.servers.keys().map(move |server| (served.clone(), server)))
+        .collect()
 }
 
 fn ends_in_removal(one: &Override) -> bool {

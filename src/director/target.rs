@@ -68,15 +68,12 @@ impl Target {
     ///
     /// # Errors
     /// A sentence that says what there is, and what may have been meant.
-    pub fn find<'a>(
-        what: &str,
-        known: impl Iterator<Item = (Served, &'a DestinationKey)> + Clone,
-    ) -> Result<Self, String> {
+    pub fn find(what: &str, known: &[(Served, &DestinationKey)]) -> Result<Self, String> {
         let what = what.trim();
         if what == "director" {
             return Ok(Self::Director);
         }
-        let mut services: Vec<Served> = known.clone().map(|(served, _)| served).collect();
+        let mut services: Vec<Served> = known.iter().map(|(served, _)| served.clone()).collect();
         services.sort();
         services.dedup();
         if let Some((service, server)) = what.rsplit_once('/') {
@@ -85,7 +82,7 @@ impl Target {
         let meant: Vec<&Served> = services.iter().filter(|served| names(what, served)).collect();
         let server = server(what).filter(|(address, port)| {
             let target = Self::Server { service: None, address: *address, port: *port };
-            known.clone().any(|(served, key)| target.covers(&served, key))
+            known.iter().any(|(served, key)| target.covers(served, key))
         });
         match (meant.as_slice(), server) {
             ([one], None) => Ok(Self::Service((*one).clone())),
@@ -101,12 +98,12 @@ impl Target {
 }
 
 /// `SERVICE/SERVER`; without a service, the server in all of them.
-fn member<'a>(
+fn member(
     what: &str,
     service: &str,
     server: &str,
     services: &[Served],
-    known: impl Iterator<Item = (Served, &'a DestinationKey)> + Clone,
+    known: &[(Served, &DestinationKey)],
 ) -> Result<Target, String> {
     let Some((address, port)) = self::server(server) else {
         return Err(format!(
@@ -130,19 +127,15 @@ fn member<'a>(
         }
     };
     let target = Target::Server { service, address, port };
-    if known.clone().any(|(served, key)| target.covers(&served, key)) {
+    if known.iter().any(|(served, key)| target.covers(served, key)) {
         return Ok(target);
     }
-    let there = known.filter(|(served, _)| target.concerns(served)).map(|(_, key)| plain(key));
+    let there = known.iter().filter(|(served, _)| target.concerns(served)).map(|(_, key)| plain(key));
     Err(format!("there is no real server `{server}` there{}", listing(server, unique(there).into_iter())))
 }
 
-fn unknown<'a>(
-    what: &str,
-    services: &[Served],
-    known: impl Iterator<Item = (Served, &'a DestinationKey)>,
-) -> String {
-    let mut all = unique(known.map(|(_, key)| plain(key)));
+fn unknown(what: &str, services: &[Served], known: &[(Served, &DestinationKey)]) -> String {
+    let mut all = unique(known.iter().map(|(_, key)| plain(key)));
     all.extend(services.iter().map(word));
     format!("there is no real server and no virtual server `{what}`{}", listing(what, all.into_iter()))
 }
@@ -273,7 +266,8 @@ mod tests {
 
     fn find(what: &str) -> Result<String, String> {
         let known = known();
-        Target::find(what, known.iter().map(|(served, key)| (served.clone(), key))).map(|t| t.to_string())
+        let all: Vec<_> = known.iter().map(|(served, key)| (served.clone(), key)).collect();
+        Target::find(what, &all).map(|t| t.to_string())
     }
 
     #[test]
@@ -322,16 +316,15 @@ mod tests {
         let error = find("wep:tcp/10.0.0.7").unwrap_err();
         assert!(error.contains("no virtual server `wep:tcp`") && error.contains("`web:tcp`"), "{error}");
         assert!(find("web/x").unwrap_err().contains("expected SERVICE/ADDRESS"));
-        let nothing: [(Served, &DestinationKey); 0] = [];
-        assert!(Target::find("x", nothing.into_iter()).unwrap_err().contains("none at all"));
+        assert!(Target::find("x", &[]).unwrap_err().contains("none at all"));
     }
 
     #[test]
     fn a_target_covers_what_it_names() {
         let known = known();
         let covered = |what: &str| {
-            let all = known.iter().map(|(served, key)| (served.clone(), key));
-            let target = Target::find(what, all).unwrap();
+            let all: Vec<_> = known.iter().map(|(served, key)| (served.clone(), key)).collect();
+            let target = Target::find(what, &all).unwrap();
             known.iter().filter(|(served, key)| target.covers(served, key)).count()
         };
         assert_eq!(covered("director"), 7);

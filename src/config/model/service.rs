@@ -77,6 +77,12 @@ impl From<ipvs_backend::ServiceKey> for Served {
     }
 }
 
+impl From<GroupKey> for Served {
+    fn from(key: GroupKey) -> Self {
+        Self::Group(key)
+    }
+}
+
 /// When a service counts as up, and what is run when that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quorum {
@@ -114,10 +120,5 @@ impl VirtualServer {
     /// What all its real servers weigh together while they are up.
     pub fn total_weight(&self) -> u64 {
         self.servers.values().map(|server| u64::from(server.weight)).sum()
-    }
-
-    /// The sorry server, if packets can be brought to it: so far only in tunnels of plain IP in IP.
-    pub fn reachable_sorry(&self) -> Option<&SorryServer> {
-        self.sorry.as_ref().filter(|sorry| sorry.tunnel.is_none())
     }
 }

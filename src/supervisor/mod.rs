@@ -247,6 +247,7 @@ async fn serve(
     })?;
     let watch = start_watching(inbox.clone())?;
     let counter = connections::Counter::new(table_levels.clone());
+    let last_job = table_levels.clone();
     let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch, overrides };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
@@ -289,6 +290,7 @@ async fn serve(
     };
     join(brain);
     let _ = network_jobs.send(Job::End);
+    let _ = last_job.send(table::Job::End);
     drop(host_levels);
     [network, devices, table, kept.thread].into_iter().for_each(join);
     last_words.said().await;

@@ -56,6 +56,8 @@ pub(super) enum Job {
     Count(Arc<Counted>),
     /// Connections of these should be counted now.
     CountOnce(Counted, oneshot::Sender<Result<Counts, String>>),
+    /// Nothing more comes: those who may ask for counts outlive the brain.
+    End,
 }
 
 /// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
@@ -86,11 +88,12 @@ pub(super) fn work(
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut fresh = false;
+        let (mut fresh, mut ending) = (false, false);
         let mut asked = Vec::new();
         for job in first.into_iter().chain(jobs.try_iter()) {
             fresh |= matches!(job, Job::Table(_) | Job::Sync(_));
             match job {
+                Job::End => ending = true,
                 Job::Count(level) => counting.follow(level),
                 Job::CountOnce(servers, reply) => asked.push((servers, reply)),
                 Job::Table(level) => (table, table_due) = (Some(level), true),
@@ -102,6 +105,9 @@ pub(super) fn work(
         } else {
             counting.count(&mut owner, inbox);
             answer(asked, &mut owner);
+            if ending {
+                return;
+            }
             continue;
         }
         let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
@@ -117,6 +123,9 @@ pub(super) fn work(
         }
         counting.count(&mut owner, inbox);
         answer(asked, &mut owner);
+        if ending {
+            return;
+        }
     }
 }
 

@@ -237,7 +237,7 @@ fn what_is_taken_back_must_be_what_was_set() {
     let error = desk.director.find_override("10.0.1.1:80", Kind::Drain).unwrap_err();
     assert!(error.contains("`directord undrain 10.0.1.1`"), "{error}");
     assert!(desk.director.find_override("10.0.1.1", Kind::Disable).is_err());
-    let told = desk.director.overriding(&[(web(), key("10.0.1.1:80"))]);
+    let told = desk.director.overriding(&[(web().into(), key("10.0.1.1:80"))]);
     assert_eq!(told, ["10.0.1.1 is still drained by alice (new kernel)"]);
 }
 

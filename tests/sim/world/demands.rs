@@ -54,7 +54,9 @@ impl World {
             }
             let table = node.kernel.table();
             for service in &snapshot.services {
-                let Some(kernel) = table.services.get(&service.service) else { continue };
+                let Some(kernel) = service.serves.first().and_then(|key| table.services.get(key)) else {
+                    continue;
+                };
                 self.demand_obedience(number, node, kernel);
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);

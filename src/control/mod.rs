@@ -11,14 +11,20 @@ mod requests;
 mod server;
 
 pub use crate::director::target::plain;
-pub use client::{ControlError, connections, override_servers, overrides, priority, reload, status};
+pub use client::{
+    ControlError, confirm, connections, kernel, override_servers, overrides, priority, reload, roll_back,
+    running, status,
+};
 pub use render::{render, render_overrides};
 pub use requests::*;
 pub(crate) use server::{Desk, serve};
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::Complaint;
+use crate::config::{Complaint, Config};
 use crate::director::snapshot::{InstanceStatus, Snapshot};
 use crate::supervisor::reload::ReloadOutcome;
 
@@ -35,9 +41,21 @@ pub struct Status {
     pub last_reload: ReloadOutcome,
     /// What was said of the configuration in effect; it stays visible here for as long as that is so.
     pub warnings: Vec<Complaint>,
+    /// Seconds until the running configuration is rolled back unless confirmed (`directord reload --confirm`).
+    #[serde(default)]
+    pub confirm_within: Option<f64>,
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,
+}
+
+/// The configuration in effect (`GET /v1/config`), with everything that is secret in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// The file that a reload reads.
+    pub file: PathBuf,
+    /// What is in effect.
+    pub config: Arc<Config>,
 }
 
 /// The wish to change the base priority of an instance (`POST /v1/priority`).

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey, ServiceSettings};
 
+use super::changeover::Spare;
 use super::effect::Counted;
 use super::journal::Entry;
 use super::overrides::Member;
@@ -19,7 +20,7 @@ use super::snapshot::LeavingStatus;
 use super::target::plain;
 use super::wishes::Pending;
 use super::{Director, Owner};
-use crate::config::{Config, Difference, Served};
+use crate::config::Served;
 
 /// A real server in the kernel.
 type Place = (ServiceKey, DestinationKey);
@@ -80,28 +81,24 @@ impl Leaving {
 }
 
 impl Director {
-    /// Another configuration is about to take effect: who is in the table and not in it any more may have time to leave.
-    pub(super) fn see_off(&mut self, new: &Config, difference: &Difference, now: Instant) {
-        let Difference { services, group_services, .. } = difference;
-        let single = services.to_remove.iter().chain(&services.to_change).map(|key| Served::from(*key));
-        let groups = group_services.to_remove.iter().chain(&group_services.to_change);
-        for served in single.chain(groups.map(|key| Served::from(key.clone()))) {
-            let Some(pool) = self.pools.get(&served) else { continue };
-            let configured = new.virtual_server(&served);
-            let serves = new.kernel_services(&served);
-            for (server, config) in &pool.config.servers {
-                let Some(time) = config.extras().drain_on_remove else { continue };
-                let stays = configured.is_some_and(|service| service.servers.contains_key(server));
-                for place in pool.places(server) {
-                    if stays && serves.contains(&place.0) {
-                        continue;
-                    }
-                    let Some(level) = self.table.value.services.get(&place.0) else { continue };
-                    let Some(settings) = level.destinations.get(&place.1) else { continue };
-                    let settings = DestinationSettings { weight: 0, ..*settings };
-                    self.leaving.servers.insert(place, Leaver { settings, until: now + time, left: None });
-                    self.leaving.services.insert(place.0, level.settings.clone());
+    /// A virtual server is about to take on another configuration: who is in the table and not in it any more may have time
+    /// to leave.
+    pub(super) fn see_off(&mut self, served: &Served, now: Instant) {
+        let Some(pool) = self.pools.get(served) else { return };
+        let configured = self.config.virtual_server(served);
+        let serves = self.config.kernel_services(served);
+        for (server, config) in &pool.config.servers {
+            let Some(time) = config.extras().drain_on_remove else { continue };
+            let stays = configured.is_some_and(|service| service.servers.contains_key(server));
+            for place in pool.places(server) {
+                if stays && serves.contains(&place.0) {
+                    continue;
                 }
+                let Some(level) = self.table.value.services.get(&place.0) else { continue };
+                let Some(settings) = level.destinations.get(&place.1) else { continue };
+                let settings = DestinationSettings { weight: 0, ..*settings };
+                self.leaving.servers.insert(place, Leaver { settings, until: now + time, left: None });
+                self.leaving.services.insert(place.0, level.settings.clone());
             }
         }
     }
@@ -117,7 +114,7 @@ impl Director {
             .collect();
         let touched: Vec<ServiceKey> =
             self.leaving.forget(|place, _| back.contains(place)).into_iter().collect();
-        self.write_services(&touched);
+        self.write_services(&touched, self.spare());
         let news: Vec<String> = self
             .leaving
             .servers
@@ -214,7 +211,7 @@ impl Director {
         }
         let touched: Vec<ServiceKey> = self.leaving.forget(gone).into_iter().collect();
         if !touched.is_empty() {
-            self.write_services(&touched);
+            self.write_services(&touched, Spare::Goes);
             self.publish_table();
             self.publish_counts(now);
         }

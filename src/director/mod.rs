@@ -11,6 +11,7 @@
 mod agenda;
 mod base_priority;
 mod calls;
+mod changeover;
 mod configure;
 mod devices;
 pub mod effect;
@@ -34,6 +35,7 @@ mod services;
 pub mod snapshot;
 mod statics;
 mod steering;
+mod survey;
 mod suspend;
 mod sync;
 mod table;
@@ -53,6 +55,7 @@ use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use calls::Calls;
+use changeover::Changeover;
 use devices::DeviceId;
 use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
@@ -65,6 +68,7 @@ use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
 use statics::Statics;
+pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
@@ -95,6 +99,8 @@ enum Owner {
     /// A server that was removed has had its time.
     Leaving,
     Calls,
+    /// The next piece of a configuration on its way into effect.
+    Changeover,
     Stop,
 }
 
@@ -149,6 +155,7 @@ pub struct Director {
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
     pools: BTreeMap<Served, Pool>,
+    changeover: Changeover,
     /// The virtual servers of groups that have a service in the kernel.
     of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     overrides: Overrides,
@@ -213,6 +220,7 @@ impl Director {
             kept: Arc::default(),
             unsteered: BTreeSet::new(),
             leaving: Leaving::default(),
+            changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
@@ -241,7 +249,7 @@ impl Director {
     /// Takes in one fact.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Configured { config, difference } => self.configure(config, &difference, now),
+            Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
@@ -258,10 +266,10 @@ impl Director {
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
             Event::Override(order) => self.obey(order, now),
             Event::ConnectionsCounted(counts) => self.connections_counted(&counts, now),
-            Event::TableApplied(report) => self.table_applied(report),
+            Event::TableApplied(report) => self.table_applied(report, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
-            Event::SyncApplied(report) => self.sync_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report, now),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => {
@@ -286,6 +294,7 @@ impl Director {
                 Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Calls => self.release_all_calls(),
+                Owner::Changeover => self.change_on(now),
                 Owner::Links => self.links_due(now),
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
@@ -359,6 +368,7 @@ impl Director {
             return;
         }
         self.stopping = true;
+        self.abandon_changeover();
         self.stop_trackers();
         self.together(now, |director| {
             let names: Vec<String> = director.instances.keys().cloned().collect();

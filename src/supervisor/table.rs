@@ -1,13 +1,14 @@
 //! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use ipvs_backend::{
     Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::connections::Counts;
@@ -16,6 +17,8 @@ use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::sync;
+use crate::config::digest::digest_of;
+use crate::config::plan::Connections;
 use crate::director::effect::{Counted, Level};
 use crate::director::event::{Event, TableReport};
 
@@ -47,7 +50,7 @@ impl Backend {
 
 /// What the owner can be asked for.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(crate) enum Job {
     /// The table should be like this.
     Table(Level<Table>),
     /// These daemons should run.
@@ -56,11 +59,31 @@ pub(super) enum Job {
     Count(Arc<Counted>),
     /// Connections of these should be counted now.
     CountOnce(Counted, oneshot::Sender<Result<Counts, String>>),
-    /// Nothing more comes: those who may ask for counts outlive the brain.
+    /// What is in the table?
+    Survey(Question),
+    /// Nothing more comes: those who may ask outlive the brain.
     End,
 }
 
-/// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
+/// Whose connections are asked for, and where the answer goes.
+type Asked = (Counted, oneshot::Sender<Result<Counts, String>>);
+
+/// A question about the table, and where the answer goes.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// The services whose connections are to be counted.
+    services: Vec<ServiceKey>,
+    reply: oneshot::Sender<KernelState>,
+}
+
+/// Asks the owner of the table. One that has ended knows nothing.
+pub(crate) async fn survey(jobs: &mpsc::Sender<Job>, services: Vec<ServiceKey>) -> KernelState {
+    let (reply, answer) = oneshot::channel();
+    let _ = jobs.send(Job::Survey(Question { services, reply }));
+    answer.await.unwrap_or_default()
+}
+
+/// Works until it is told to end. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
 pub(super) fn work(
     backend: Backend,
@@ -72,6 +95,7 @@ pub(super) fn work(
     priority::prefer(priority::CHECKS);
     let mut owner = Owner { backend, remembered, table: None };
     let (mut table, mut daemons) = (None, None);
+    let (mut questions, mut end) = (Vec::new(), false);
     // Whether there is something to do, or to do again.
     let (mut table_due, mut sync_due) = (false, false);
     let mut counting = Counting::default();
@@ -88,51 +112,39 @@ pub(super) fn work(
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let (mut fresh, mut ending) = (false, false);
+        let mut fresh = false;
         let mut asked = Vec::new();
         for job in first.into_iter().chain(jobs.try_iter()) {
             fresh |= matches!(job, Job::Table(_) | Job::Sync(_));
             match job {
-                Job::End => ending = true,
                 Job::Count(level) => counting.follow(level),
                 Job::CountOnce(servers, reply) => asked.push((servers, reply)),
                 Job::Table(level) => (table, table_due) = (Some(level), true),
                 Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
+                Job::Survey(question) => questions.push(question),
+                Job::End => end = true,
             }
         }
-        if fresh || again.is_some_and(|at| at <= Instant::now()) {
+        let due = fresh || again.is_some_and(|at| at <= Instant::now());
+        if due {
             last_try = Instant::now();
-        } else {
-            counting.count(&mut owner, inbox);
-            answer(asked, &mut owner);
-            if ending {
-                return;
-            }
-            continue;
         }
         let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
-        if let Some(level) = daemons.as_ref().filter(|_| sync_due) {
+        if let Some(level) = daemons.as_ref().filter(|_| due && sync_due) {
             let report = sync.carry_out(level);
             sync_due = must_repeat(&report);
             inbox.blocking_event(Event::SyncApplied(report));
         }
-        if let Some(level) = table.as_ref().filter(|_| table_due) {
+        if let Some(level) = table.as_ref().filter(|_| due && table_due) {
             let report = owner.carry_out(level);
             table_due = must_repeat(&report);
             inbox.blocking_event(Event::TableApplied(report));
         }
+        owner.answer(asked, &mut questions);
         counting.count(&mut owner, inbox);
-        answer(asked, &mut owner);
-        if ending {
+        if end {
             return;
         }
-    }
-}
-
-/// Answers those who wanted to know how many connections servers have.
-fn answer(asked: Vec<(Counted, oneshot::Sender<Result<Counts, String>>)>, owner: &mut Owner) {
-    for (servers, reply) in asked {
-        let _ = reply.send(owner.connections(&servers));
     }
 }
 
@@ -162,6 +174,16 @@ impl Owner {
             }
         }
         report
+    }
+
+    /// Answers those who ask, behind the work that was there before.
+    fn answer(&mut self, counts: Vec<Asked>, surveys: &mut Vec<Question>) {
+        for (servers, reply) in counts {
+            let _ = reply.send(self.connections(&servers));
+        }
+        for Question { services, reply } in surveys.drain(..) {
+            let _ = reply.send(self.survey(&services));
+        }
     }
 
     /// The connections of these servers, as the kernel counts them now; of one that is not in the table, nothing. A table
@@ -194,4 +216,35 @@ impl Owner {
         self.remembered.keep(table.ours().clone());
         Ok(report)
     }
+
+    /// What is in the table, read anew, and how many connections some services have.
+    fn survey(&mut self, services: &[ServiceKey]) -> KernelState {
+        let Some(table) = &mut self.table else { return KernelState::default() };
+        let mut state = KernelState::default();
+        // What somebody else changed is read as well; it is put right with the next change.
+        if let Err(error) = table.check() {
+            state.unavailable = Some(error.to_string());
+            return state;
+        }
+        state.digest = table.known().map(digest_of);
+        for key in services {
+            match table.connections(key) {
+                Ok(servers) if servers.is_empty() => {}
+                Ok(servers) => drop(state.connections.insert(*key, servers)),
+                Err(error) => state.unavailable = Some(error.to_string()),
+            }
+        }
+        state
+    }
+}
+
+/// What the kernel's table holds at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelState {
+    /// A digest of the whole table, those of other programs included; none if no table was needed so far.
+    pub digest: Option<String>,
+    /// The connections that were asked for.
+    pub connections: Connections,
+    /// Set if the table is out of reach: why.
+    pub unavailable: Option<String>,
 }

@@ -13,7 +13,7 @@ use super::devices::Gate;
 use super::network::Job;
 use super::{table, watched};
 use crate::director::effect::{
-    Announcement, Attempt, Counted, HostLevel, Level, ScriptRun, Telling, Watched,
+    Announcement, Attempt, Counted, HostLevel, Level, ScriptRun, Settlement, Telling, Watched,
 };
 use crate::director::overrides::Override;
 
@@ -49,6 +49,8 @@ pub(super) struct Workers {
     pub(super) tellings: mpsc::Sender<Telling>,
     /// To the mail worker.
     pub(super) notices: Notices,
+    /// To the reloader: one for each configuration.
+    pub(super) settlements: mpsc::UnboundedSender<Settlement>,
 }
 
 impl Workers {
@@ -104,6 +106,10 @@ impl Workers {
                 change.word
             );
         }
+    }
+
+    pub(super) fn settled(&self, settlement: Settlement) {
+        let _ = self.settlements.send(settlement);
     }
 
     pub(super) fn notify(&self, notice: Notice) {

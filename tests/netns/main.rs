@@ -14,6 +14,7 @@ mod device;
 mod interface;
 mod overrides;
 mod pair;
+mod plan;
 mod programs;
 mod refused;
 mod reload;

@@ -37,6 +37,11 @@ fn connections_are_told_to_the_other_director() {
     hold("sync");
 }
 
+#[test]
+fn a_drained_server_keeps_its_connections_and_gets_no_new_ones() {
+    hold("drain");
+}
+
 /// What we ask the kernel for is what keepalived asks it for.
 #[test]
 fn keepalived_runs_the_same_sync_daemons() {

@@ -1,17 +1,22 @@
 //! The command line: what can be said, and who does it.
 
 mod check;
+mod connections;
 mod convert;
 mod daemon;
+mod drain;
 mod format;
 mod grammar;
 mod host;
 mod import;
 mod keyword;
 mod manual;
+mod overrides;
+mod pace;
 mod plan;
 mod reload;
 mod report;
+mod time;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -21,6 +26,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Manner, Purpose};
+use crate::control;
 use crate::supervisor::{self, Backend, Options};
 use format::Target;
 use grammar::Editor;
@@ -144,6 +150,26 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
     },
+    /// Give real servers no new connections while those they have go on, and watch them go
+    #[command(after_help = drain::AFTER_HELP)]
+    Drain(drain::Drain),
+    /// Let drained servers have new connections again
+    #[command(after_help = overrides::AFTER_HELP)]
+    Undrain(overrides::TakeBack),
+    /// Take real servers out of the table at once, whatever their checks say
+    #[command(after_help = overrides::AFTER_HELP)]
+    Disable(overrides::Disable),
+    /// Put disabled servers back
+    #[command(after_help = overrides::AFTER_HELP)]
+    Enable(overrides::TakeBack),
+    /// Give real servers another weight than their file
+    #[command(after_help = overrides::AFTER_HELP)]
+    Weight(overrides::Weight),
+    /// Show what operators want of servers, whatever the file says: who, why, until when, and how to take it back
+    Overrides(overrides::Overrides),
+    /// Show how many connections real servers have, and whose
+    #[command(after_help = connections::AFTER_HELP)]
+    Connections(connections::Connections),
     /// Read configurations and say everything that is wrong with them; touches nothing, needs no privilege
     #[command(
         after_help = "Exit status: 0 nothing but hints; 1 warnings; 2 errors; 66 a file cannot be read"
@@ -294,6 +320,13 @@ pub fn main() -> ExitCode {
         Command::Priority { instance, priority, runtime_dir } => {
             daemon::priority(&runtime_dir, &instance, priority.0)
         }
+        Command::Drain(drain) => drain.run(),
+        Command::Undrain(back) => back.run(control::WishedAct::Undrain),
+        Command::Enable(back) => back.run(control::WishedAct::Enable),
+        Command::Disable(disable) => disable.run(),
+        Command::Weight(weight) => weight.run(),
+        Command::Overrides(overrides) => overrides.run(),
+        Command::Connections(connections) => connections.run(),
         Command::Check { files, compat, json, format, host, peer, config_id } => {
             let format = if json { Format::Json } else { format };
             let manner = Manner { purpose: Purpose::Check, compat };

@@ -9,10 +9,15 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use ipvs_backend::ServiceKey;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::{PriorityAnswer, PriorityWish, Running, Status};
+use super::{
+    ConnectionsAnswer, ConnectionsWish, OverrideAnswer, OverrideWish, PriorityAnswer, PriorityWish, Running,
+    Status,
+};
+use crate::director::snapshot::OverrideStatus;
 use crate::supervisor::reload::{ReloadOutcome, ReloadWish};
 use crate::supervisor::{KernelState, control_socket};
 
@@ -83,8 +88,33 @@ pub async fn kernel(runtime_dir: &Path, services: &[ServiceKey]) -> Result<Kerne
 
 /// Asks the daemon to change the base priority of an instance.
 pub async fn priority(runtime_dir: &Path, wish: &PriorityWish) -> Result<PriorityAnswer, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/priority", body(wish)?).await
+}
+
+/// What operators want of real servers at present.
+pub async fn overrides(runtime_dir: &Path) -> Result<Vec<OverrideStatus>, ControlError> {
+    ask(runtime_dir, Method::GET, "/v1/overrides", Bytes::new()).await
+}
+
+/// Asks the daemon to override what the file says of servers, or to take that back.
+pub async fn override_servers(
+    runtime_dir: &Path,
+    wish: &OverrideWish,
+) -> Result<OverrideAnswer, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/overrides", body(wish)?).await
+}
+
+/// Asks how many connections servers have, and perhaps for these.
+pub async fn connections(
+    runtime_dir: &Path,
+    wish: &ConnectionsWish,
+) -> Result<ConnectionsAnswer, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/connections", body(wish)?).await
+}
+
+fn body(wish: &impl Serialize) -> Result<Bytes, ControlError> {
     let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
-    ask(runtime_dir, Method::POST, "/v1/priority", body.into()).await
+    Ok(body.into())
 }
 
 async fn ask<T: DeserializeOwned>(

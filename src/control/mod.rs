@@ -3,12 +3,20 @@
 //! Readers see snapshots, never the brain itself. The socket lies in the runtime directory and is for the daemon's
 //! user alone; `curl --unix-socket DIR/control.sock http://localhost/v1/status` works as well.
 
+mod caller;
 mod client;
+mod overrides;
 mod render;
+mod requests;
 mod server;
 
-pub use client::{ControlError, confirm, kernel, priority, reload, roll_back, running, status};
-pub use render::render;
+pub use crate::director::target::plain;
+pub use client::{
+    ControlError, confirm, connections, kernel, override_servers, overrides, priority, reload, roll_back,
+    running, status,
+};
+pub use render::{render, render_overrides};
+pub use requests::*;
 pub(crate) use server::{Desk, serve};
 
 use std::path::PathBuf;

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::Status;
 use crate::config::Complaint;
 use crate::director::snapshot::{
-    GroupStatus, InstanceStatus, NeighbourStatus, OwnerStatus, ServerStatus, ServiceStatus, Snapshot,
-    TakenStatus, TrackerStatus,
+    GroupStatus, InstanceStatus, NeighbourStatus, OverrideStatus, OwnerStatus, ServerStatus, ServiceStatus,
+    Snapshot, TakenStatus, TrackerStatus,
 };
 
 /// Lays the state out as text. Colour only where a terminal reads it.
@@ -74,12 +74,50 @@ pub fn render(status: &Status, colour: bool) -> String {
             &paint,
         );
     }
+    if !director.overrides.is_empty() {
+        out.push('\n');
+        let rows = director.overrides.iter().map(override_row).collect();
+        table(&mut out, OVERRIDES, rows, &paint);
+    }
+    for one in &director.leaving {
+        let left = one.connections.map_or("its".to_owned(), |left| format!("{left}"));
+        let most = duration(one.at_most_seconds);
+        let _ = writeln!(
+            out,
+            "\n{} of {}: removed from the configuration, keeps {left} connections, for at most {most}",
+            one.server, one.service
+        );
+    }
     for service in &director.services {
         let _ = writeln!(out, "\n{}", service_line(service, &paint));
         let rows = service.servers.iter().map(server_row).collect();
         table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
     }
     out
+}
+
+const OVERRIDES: &[&str] = &["OVERRIDE", "IS", "BY", "SINCE", "ENDS IN", "TAKE BACK WITH", "WHY"];
+
+/// What operators want of real servers, as a table.
+pub fn render_overrides(overrides: &[OverrideStatus]) -> String {
+    let mut out = String::new();
+    table(&mut out, OVERRIDES, overrides.iter().map(override_row).collect(), &Paint { colour: false });
+    out
+}
+
+fn override_row(one: &OverrideStatus) -> Vec<String> {
+    let removes = if one.removes { ", then removed" } else { "" };
+    let reason = one.reason.clone().unwrap_or_else(|| "-".to_owned());
+    let why = if one.dormant { format!("{reason} (not in the configuration)") } else { reason };
+    vec![
+        one.target.clone(),
+        format!("{}{removes}", one.act),
+        one.owner.clone(),
+        duration(one.set_seconds_ago as f64),
+        one.expires_in_seconds.map_or("-".to_owned(), |seconds| duration(seconds as f64)),
+        one.undo.clone(),
+        why,
+    ]
 }
 
 /// What somebody else took away, that which happened last first.
@@ -217,7 +255,10 @@ fn server_row(server: &ServerStatus) -> Vec<String> {
         duration(server.for_seconds),
         weight,
         server.forwarding.clone(),
-        server.reason.clone(),
+        match &server.overridden {
+            Some(by) => format!("{by}; {}", server.reason),
+            None => server.reason.clone(),
+        },
     ]
 }
 

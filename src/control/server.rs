@@ -17,8 +17,11 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
+use super::caller::Caller;
+use super::overrides;
 use super::{PriorityAnswer, PriorityWish, Running, Status};
 use crate::director::snapshot::InstanceStatus;
+use crate::supervisor::connections::Counter;
 use crate::supervisor::inbox::Sender;
 use crate::supervisor::reload::{Probation, ReloadOutcome, ReloadWish, Reloads, Request, Wish};
 use crate::supervisor::{KernelState, table};
@@ -33,6 +36,7 @@ pub(crate) struct Desk {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
+    pub(crate) counter: Counter,
     pub(crate) table: std_mpsc::Sender<table::Job>,
 }
 
@@ -45,12 +49,16 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/confirm", post(confirm))
         .route("/v1/rollback", post(roll_back))
         .route("/v1/priority", post(priority))
+        .route("/v1/overrides", get(overrides::list).post(overrides::change))
+        .route("/v1/connections", post(overrides::connections))
         .route("/v1/config", get(running))
         .route("/v1/kernel", post(kernel))
         .layer(DefaultBodyLimit::max(LONGEST_QUESTION))
         .with_state(desk);
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) =
+            axum::serve(listener, router.into_make_service_with_connect_info::<Caller>()).await
+        {
             error!("the control socket is closed: {error}");
         }
     });

@@ -135,6 +135,8 @@ impl Director {
                 return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
             }
         }
+        self.keep_leaving(now);
+        self.configure_overrides(now);
         self.publish_table();
         // Behind the table: what is in the kernel may become ours only once all that is wanted is known.
         self.publish_settings();
@@ -152,6 +154,7 @@ impl Director {
 
     /// One virtual server takes on its new configuration; tells how much work that was.
     fn change_service(&mut self, served: &Served, now: Instant) -> usize {
+        self.see_off(served, now);
         let before = self.pools.get(served).map_or(0, |pool| pool.servers.len());
         if self.config.virtual_server(served).is_some() {
             self.configure_pool(served, now);

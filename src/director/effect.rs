@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ipvs_backend::{Settings, SyncDaemons, Table};
+use ipvs_backend::{DestinationKey, ServiceKey, Settings, SyncDaemons, Table};
 use notify::Notice;
 use vrrp::{DeviceLevel, FilterLevel, NetworkLevel};
 
 use super::event::CheckId;
 use super::journal::Entry;
+use super::overrides::Override;
 use crate::config::{Command, Pace, TrackFile, TrackProcess};
 
 /// One wish of the brain.
@@ -38,6 +39,10 @@ pub enum Effect {
     SyncDaemons(Level<SyncDaemons>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.
     Announce(Announcement),
+    /// Level: the servers whose connections are to be counted, again and again.
+    Count(Arc<Counted>),
+    /// Level: the overrides that outlive the daemon.
+    KeepOverrides(Arc<Vec<Override>>),
     /// Edge: make one attempt of a check.
     Probe(Attempt),
     /// Level: the files and processes to keep an eye on.
@@ -55,6 +60,9 @@ pub enum Effect {
     /// Edge: everything was let go of; the process may end.
     Stopped,
 }
+
+/// Real servers by service, as the kernel knows them.
+pub type Counted = BTreeMap<ServiceKey, BTreeSet<DestinationKey>>;
 
 /// What came of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

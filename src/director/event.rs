@@ -3,12 +3,14 @@
 //! Events are values without clocks or handles, so that they can be written to a recording and replayed on a desk;
 //! the instant at which each was handled travels beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ipvs_backend::{DestinationKey, ServiceKey};
 use serde::{Deserialize, Serialize};
 
+use super::overrides::Order;
 use crate::config::{Config, Difference};
 
 /// Names one check of one real server while the configuration that asked for it lasts.
@@ -105,6 +107,11 @@ pub enum Event {
         /// 1..=254; `None`: the file's again.
         priority: Option<u8>,
     },
+    /// An operator overrides what the file says of servers, or takes that back.
+    Override(Order),
+    /// Connections of servers that are on their way out, as the kernel counts them: those that must end before the
+    /// server can go. A server that is not in the kernel's table is missing.
+    ConnectionsCounted(BTreeMap<ServiceKey, BTreeMap<DestinationKey, u64>>),
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
     /// The owner of addresses, routes and rules finished with a level.

@@ -125,6 +125,11 @@ pub enum Entry {
         /// How it is treated: removed, weight 0, back with its weight.
         treatment: String,
     },
+    /// An operator's override was set or ended, or a server leaves.
+    Override {
+        /// What it is for, what became of it, who says so and why.
+        what: String,
+    },
     /// A virtual server lost or gained its quorum.
     Quorum {
         /// The virtual server.
@@ -276,7 +281,7 @@ impl fmt::Display for Entry {
                 f,
                 "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
             ),
-            Entry::LeftOut { what } => f.write_str(what),
+            Entry::LeftOut { what } | Entry::Override { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
                 match quarrel {

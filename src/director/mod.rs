@@ -9,6 +9,7 @@
 //! call again.
 
 mod agenda;
+mod base_priority;
 mod calls;
 mod changeover;
 mod configure;
@@ -20,10 +21,12 @@ mod groups;
 mod host;
 mod instance;
 pub mod journal;
+mod leaving;
 mod links;
 mod meaning;
 mod neighbours;
-mod overrides;
+mod override_status;
+pub mod overrides;
 mod pool;
 mod pools;
 mod process;
@@ -34,12 +37,14 @@ mod settings;
 pub mod snapshot;
 mod source;
 mod statics;
+mod steering;
 mod strangers;
 mod survey;
 mod suspend;
 mod sync;
 mod table;
 mod taken;
+pub mod target;
 mod trackers;
 mod wishes;
 
@@ -60,8 +65,10 @@ use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
 use journal::Entry;
+use leaving::Leaving;
 use links::LinkFilter;
 use neighbours::Neighbours;
+use overrides::{Override, Overrides};
 use pool::Pool;
 use source::Guests;
 use statics::Statics;
@@ -90,6 +97,12 @@ enum Owner {
     Process(String),
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
+    /// An override that ends, or a drain that has had its time.
+    Overrides,
+    /// Virtual servers that wait for what overrides mean for them.
+    Steering,
+    /// A server that was removed has had its time.
+    Leaving,
     Calls,
     /// The next piece of a configuration on its way into effect.
     Changeover,
@@ -154,6 +167,12 @@ pub struct Director {
     changeover: Changeover,
     /// The virtual servers of groups that have a service in the kernel.
     of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
+    overrides: Overrides,
+    /// As they were written down last.
+    kept: Arc<Vec<Override>>,
+    /// Virtual servers that wait for what overrides mean for them.
+    unsteered: BTreeSet<Served>,
+    leaving: Leaving,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -211,6 +230,10 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            overrides: Overrides::default(),
+            kept: Arc::default(),
+            unsteered: BTreeSet::new(),
+            leaving: Leaving::default(),
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -259,6 +282,8 @@ impl Director {
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::ProcessesUnheard(why) => self.processes_unheard(&why, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
+            Event::Override(order) => self.obey(order, now),
+            Event::ConnectionsCounted(counts) => self.connections_counted(&counts, now),
             Event::TableApplied(report) => self.table_applied(report, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
@@ -266,7 +291,10 @@ impl Director {
             Event::SettingsApplied(report) => self.settings_applied(report),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
-            Event::ClockSet { wall } => self.clock = (now, wall),
+            Event::ClockSet { wall } => {
+                self.clock = (now, wall);
+                self.overrides_due(now);
+            }
             Event::Stop => self.stop(now),
         }
     }
@@ -290,6 +318,9 @@ impl Director {
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
                 Owner::Patience(name) => self.evaluate(&name, now),
+                Owner::Overrides => self.overrides_due(now),
+                Owner::Steering => self.steer_some(now),
+                Owner::Leaving => self.leaving_due(now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);
@@ -373,6 +404,8 @@ impl Director {
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
+        self.unsteered.clear();
+        self.leaving = Leaving::default();
         self.of_groups.clear();
         self.table.value = Arc::default();
         self.queue_addresses();

@@ -23,6 +23,7 @@ pub(super) use server::{CheckRun, Server, words};
 use server::{neighbours, same_question};
 
 use super::event::CheckId;
+use super::overrides::Steer;
 use crate::config::{Served, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
@@ -31,6 +32,8 @@ pub(super) struct Pool {
     pub(super) served: Served,
     pub(super) config: Arc<VirtualServer>,
     pub(super) servers: BTreeMap<DestinationKey, Server>,
+    /// What operators want of servers; those that are as configured are not here.
+    pub(super) steered: BTreeMap<DestinationKey, Steer>,
     pub(super) quorum: Quorum,
     /// Whether checks rest because the service's address is not on this host (`ha_suspend`).
     pub(super) suspended: bool,
@@ -66,6 +69,7 @@ impl Pool {
             served,
             config,
             servers: BTreeMap::new(),
+            steered: BTreeMap::new(),
             quorum: Quorum::new(),
             suspended: false,
             serves: Arc::default(),
@@ -90,6 +94,7 @@ impl Pool {
             let was_up = before.as_ref().map(|server| server.up);
             let mut server = before.unwrap_or_else(|| Server::new(server_config.clone(), now));
             server.config = server_config.clone();
+            server.steer = self.steered.get(key).copied().unwrap_or_default();
             let mut runs = std::mem::take(&mut server.checks);
             for spec in &server_config.checks {
                 let run = match runs.iter().position(|run| same_question(&run.spec, spec)) {
@@ -175,7 +180,7 @@ impl Pool {
     /// What a server counts for while it is up.
     #[expect(clippy::unused_self, reason = "what a weight is made of besides the file belongs to the pool")]
     fn live_weight(&self, server: &Server) -> u64 {
-        u64::from(server.config.weight)
+        u64::from(server.share())
     }
 
     /// Whether enough servers are up.
@@ -193,6 +198,38 @@ impl Pool {
         self.sorry().is_some() && !self.has_quorum()
     }
 
+    /// Operators want this of servers, and nothing of the others; true if the quorum was reached or lost by it.
+    pub(super) fn steer(&mut self, steered: BTreeMap<DestinationKey, Steer>) -> bool {
+        for (key, server) in &mut self.servers {
+            server.steer = steered.get(key).copied().unwrap_or_default();
+        }
+        self.steered = steered;
+        self.count()
+    }
+
+    /// Whether the service has a quorum now, and would have none if these servers were steered so.
+    pub(super) fn would_lose_quorum(&self, hit: impl Fn(&DestinationKey) -> bool, steer: Steer) -> bool {
+        let share = |key: &DestinationKey, server: &Server| match (hit(key), steer) {
+            (true, Steer::Weight(weight)) => u64::from(weight),
+            (true, _) => 0,
+            (false, _) => self.live_weight(server),
+        };
+        let live =
+            self.servers.iter().filter(|(_, server)| server.up).map(|(key, server)| share(key, server));
+        let mut quorum = self.quorum;
+        quorum.follow(&self.config.quorum, live.sum(), self.config.total_weight()) && !quorum.up
+    }
+
+    /// The real servers in the kernel that one of the configuration stands for.
+    pub(super) fn places(&self, server: &DestinationKey) -> Vec<(ServiceKey, DestinationKey)> {
+        let in_kernel = |service: &ServiceKey| {
+            let level = self.level(service).filter(|_| self.is_group());
+            let like = |key: &&DestinationKey| key.address == server.address;
+            level.and_then(|level| level.destinations.keys().find(like)).copied().unwrap_or(*server)
+        };
+        self.serves.iter().map(|service| (*service, in_kernel(service))).collect()
+    }
+
     /// What is left to serve clients.
     pub(super) fn serving(&self) -> Serving {
         let serving = self.servers.values().filter(|s| self.weight(s).is_some_and(|weight| weight > 0));
@@ -203,7 +240,8 @@ impl Pool {
     /// servers that are up make room for it.
     pub(super) fn weight(&self, server: &Server) -> Option<u32> {
         let serves = server.up && !self.sorry_stands_in();
-        match server.config.weight {
+        match server.share() {
+            _ if server.steer == Steer::Out => None,
             // It is being drained, and its connections live on.
             0 if server.up => Some(0),
             weight if serves => Some(weight),
@@ -284,7 +322,8 @@ fn with_port(service: &Service, port: u16) -> Service {
 
 fn change(key: DestinationKey, server: &Server, reason: String) -> Change {
     let treatment = match (server.up, server.config.inhibit) {
-        (true, _) => format!("back with weight {}", server.config.weight),
+        (true, _) if server.steer == Steer::Out => "up, and kept out by an override".to_owned(),
+        (true, _) => format!("back with weight {}", server.share()),
         (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
         (false, false) => "removed".to_owned(),
     };

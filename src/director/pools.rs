@@ -14,6 +14,7 @@ impl Director {
     pub(super) fn configure_pool(&mut self, served: &Served, now: Instant) {
         let Some(config) = self.config.virtual_server(served).cloned() else { return };
         let mut pool = self.pools.remove(served).unwrap_or_else(|| Pool::new(served.clone(), config.clone()));
+        pool.steered = self.steers(served, &config, now);
         self.forget_neighbour_checks(&pool);
         let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
         let Configured { gone, changes, started } = pool.configure(config, now, |_, spec| {

@@ -11,6 +11,7 @@ use super::Director;
 use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
+pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
 use super::pool::{Pool, words};
 pub use super::taken::TakenStatus;
 use crate::config::Served;
@@ -34,6 +35,12 @@ pub struct Snapshot {
     pub stray_packets: BTreeMap<String, u64>,
     /// `virtual_server`s.
     pub services: Vec<ServiceStatus>,
+    /// What operators want of real servers, whatever the file says.
+    #[serde(default)]
+    pub overrides: Vec<OverrideStatus>,
+    /// Real servers that were removed from the configuration and keep their connections for a while.
+    #[serde(default)]
+    pub leaving: Vec<LeavingStatus>,
     /// The IPVS table's owner.
     pub ipvs: OwnerStatus,
     /// The owner of the connection synchronisation daemons.
@@ -197,6 +204,9 @@ pub struct ServerStatus {
     pub weight: u32,
     /// Weight in the kernel; none if it is not in the table.
     pub effective_weight: Option<u32>,
+    /// The override that decides over it, in words.
+    #[serde(default)]
+    pub overridden: Option<String>,
     /// `up`, `down`, or `unknown` before the first verdict (it serves meanwhile).
     pub verdict: String,
     /// Why.
@@ -247,6 +257,8 @@ impl Director {
             neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
             stray_packets: self.neighbours.strays().clone(),
             services: Vec::new(),
+            overrides: self.override_status(now),
+            leaving: self.leaving_status(now),
             ipvs: self.table.status(),
             sync: self.sync.status(),
             sync_daemons: (*self.sync.value).clone(),
@@ -350,45 +362,49 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
     }
 }
 
-pub(super) fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
-    let servers = pool
-        .servers
-        .iter()
-        .map(|(key, server)| ServerStatus {
-            server: *key,
-            forwarding: server.config.forwarding.to_string(),
-            weight: server.config.weight,
-            effective_weight: pool.weight(server),
-            verdict: verdict_word(server.verdict()).to_owned(),
-            reason: server.reason(),
-            for_seconds: seconds(server.since, now),
-            checks: server
-                .checks
-                .iter()
-                .map(|run| CheckStatus {
-                    check: run.spec.kind.to_string(),
-                    verdict: verdict_word(run.monitor.verdict()).to_owned(),
-                    last: run.monitor.last().map(words),
-                })
-                .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
-                    check: format!("BFD_CHECK {name}"),
-                    verdict: verdict_word(check.verdict()).to_owned(),
-                    last: Some(check.words.clone()),
-                }))
-                .collect(),
-        })
-        .collect();
-    ServiceStatus {
-        service: pool.served.clone(),
-        serves: pool.serves.to_vec(),
-        scheduler: pool.config.settings.scheduler.to_string(),
-        quorum: pool.has_quorum(),
-        weight_up: pool.quorum.live,
-        quorum_threshold: pool.quorum.threshold,
-        suspended: pool.suspended,
-        sorry_server: pool.sorry().map(|s| s.key),
-        sorry_active: pool.sorry_stands_in(),
-        servers,
+impl Director {
+    pub(super) fn service_status(&self, pool: &Pool, now: Instant) -> ServiceStatus {
+        let concerning = self.overrides.of_service(&pool.served);
+        let servers = pool
+            .servers
+            .iter()
+            .map(|(key, server)| ServerStatus {
+                server: *key,
+                forwarding: server.config.forwarding.to_string(),
+                weight: server.config.weight,
+                effective_weight: pool.weight(server),
+                overridden: self.overridden(&concerning, pool, key, now),
+                verdict: verdict_word(server.verdict()).to_owned(),
+                reason: server.reason(),
+                for_seconds: seconds(server.since, now),
+                checks: server
+                    .checks
+                    .iter()
+                    .map(|run| CheckStatus {
+                        check: run.spec.kind.to_string(),
+                        verdict: verdict_word(run.monitor.verdict()).to_owned(),
+                        last: run.monitor.last().map(words),
+                    })
+                    .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
+                        check: format!("BFD_CHECK {name}"),
+                        verdict: verdict_word(check.verdict()).to_owned(),
+                        last: Some(check.words.clone()),
+                    }))
+                    .collect(),
+            })
+            .collect();
+        ServiceStatus {
+            service: pool.served.clone(),
+            serves: pool.serves.to_vec(),
+            scheduler: pool.config.settings.scheduler.to_string(),
+            quorum: pool.has_quorum(),
+            weight_up: pool.quorum.live,
+            quorum_threshold: pool.quorum.threshold,
+            suspended: pool.suspended,
+            sorry_server: pool.sorry().map(|s| s.key),
+            sorry_active: pool.sorry_stands_in(),
+            servers,
+        }
     }
 }
 

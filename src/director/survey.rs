@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use super::Director;
-use super::snapshot::{Snapshot, service_status};
+use super::snapshot::Snapshot;
 use crate::config::Served;
 
 /// Real servers in one piece.
@@ -54,7 +54,7 @@ impl Director {
                 let first = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
                 let (mut left, mut last) = (SERVERS, None);
                 for (key, pool) in self.pools.range::<Served, _>((first, Bound::Unbounded)) {
-                    survey.snapshot.services.push(service_status(pool, now));
+                    survey.snapshot.services.push(self.service_status(pool, now));
                     last = Some(key.clone());
                     left = left.saturating_sub(1 + pool.servers.len());
                     if left == 0 {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipvs_backend::{Service, ServiceKey};
+use ipvs_backend::{DestinationKey, Service, ServiceKey};
 
 use super::changeover::{Spare, with_spare};
 use super::event::TableReport;
@@ -95,8 +95,13 @@ impl Director {
         }
     }
 
-    /// What all who serve this want of it; `None` if nobody does.
+    /// What should be in the kernel for a service: what is configured, and beside it those that leave.
     fn wanted_service(&self, key: &ServiceKey) -> Option<Arc<Service>> {
+        self.leaving.beside(key, self.configured_service(key))
+    }
+
+    /// What all who serve this want of it; `None` if nobody does.
+    fn configured_service(&self, key: &ServiceKey) -> Option<Arc<Service>> {
         let own = self.pools.get(&Served::Key(*key)).into_iter();
         let of_groups = self.of_groups.get(key).into_iter().flatten().filter_map(|s| self.pools.get(s));
         let mut levels = own.chain(of_groups).filter_map(|pool| pool.level(key));
@@ -108,6 +113,14 @@ impl Director {
             }
             joined
         }))
+    }
+
+    /// Whether a real server of the kernel is one of the configuration, in service or not.
+    pub(super) fn is_configured(&self, service: &ServiceKey, server: &DestinationKey) -> bool {
+        let own = self.pools.get(&Served::Key(*service)).into_iter();
+        let of_groups = self.of_groups.get(service).into_iter().flatten().filter_map(|s| self.pools.get(s));
+        own.chain(of_groups)
+            .any(|pool| pool.servers.keys().any(|key| pool.places(key).contains(&(*service, *server))))
     }
 
     pub(super) fn publish_table(&mut self) {

@@ -19,6 +19,7 @@ mod devices;
 mod ground;
 mod groups;
 mod neighbours;
+mod overrides;
 mod pools;
 mod sync;
 mod trackers;

@@ -18,6 +18,7 @@ pub(super) enum Pending {
     Watched,
     Sync,
     Settings,
+    Counts,
 }
 
 /// A level and what its owner said of it.
@@ -82,6 +83,7 @@ impl Director {
             Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
             Pending::Settings => Effect::IpvsSettings(self.settings.take()),
             Pending::Sync => Effect::SyncDaemons(self.sync.take()),
+            Pending::Counts => Effect::Count(self.leaving.counted.clone()),
         })
     }
 }

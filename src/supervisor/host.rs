@@ -106,6 +106,11 @@ impl RuntimeDir {
         Remembered::load(&self.path, name)
     }
 
+    /// Where operators' overrides are kept.
+    pub(super) fn overrides(&self) -> PathBuf {
+        self.path.join("overrides.json")
+    }
+
     /// What the last run wrote down of interfaces, switches and tables.
     pub(super) fn devices(&self) -> Memory {
         Memory::load(&self.path)

@@ -5,11 +5,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::director::Director;
 use crate::director::event::Event;
+use crate::director::overrides::Order;
 use crate::director::snapshot::Snapshot;
 
 /// Facts that may wait for the brain.
@@ -22,6 +25,17 @@ pub(super) enum Input {
     Event(Event),
     /// A reader's question; answered between two events, recorded nowhere.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// A smaller question; answered and recorded likewise.
+    Question(Question),
+}
+
+/// Looks at the brain and sends its answer away.
+pub(super) struct Question(pub(super) Box<dyn FnOnce(&Director, Instant) + Send>);
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Question")
+    }
 }
 
 /// The workers' end.
@@ -55,6 +69,25 @@ impl Sender {
     /// Hands over an operator's wish about the base priority of an instance.
     pub(crate) async fn set_priority(&self, instance: &str, priority: Option<u8>) {
         self.event(Event::SetPriority { instance: instance.to_owned(), priority }).await;
+    }
+
+    /// Hands over an operator's override, or its end.
+    pub(crate) async fn order(&self, order: Order) {
+        self.event(Event::Override(order)).await;
+    }
+
+    /// Asks the brain something that takes it no time to speak of. `None` once the brain has ended.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Director, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, receiver) = oneshot::channel();
+        let answer = move |director: &Director, now: Instant| {
+            let _ = sender.send(question(director, now));
+        };
+        self.queue.send(Input::Question(Question(Box::new(answer)))).await.ok()?;
+        self.wake();
+        receiver.await.ok()
     }
 
     /// The same from a thread without a runtime.

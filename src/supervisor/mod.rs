@@ -9,6 +9,8 @@ mod bookends;
 mod calls;
 mod clock;
 mod command;
+pub(crate) mod connections;
+mod counting;
 mod culprit;
 mod devices;
 mod fifo;
@@ -17,6 +19,7 @@ mod host;
 pub(crate) mod inbox;
 mod interfaces;
 mod ipvs_settings;
+mod kept;
 mod lent;
 mod links;
 mod mail;
@@ -58,6 +61,7 @@ use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
+use crate::director::overrides::{Order, Override};
 use command::Executor;
 use devices::Gate;
 use holdings::Holdings;
@@ -260,6 +264,7 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
+    let (overrides, kept) = start_keeping(runtime_dir)?;
     let table_jobs = table_levels.clone();
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
@@ -269,14 +274,16 @@ async fn serve(
     let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, gate, inbox.clone())?;
     let table = spawn_table(options.ipvs, runtime_dir, ipvs_home.clone(), table_queue, inbox.clone())?;
     let watch = start_watching(inbox.clone())?;
-    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
     let polling = Polling::new().map_err(|e| cannot("make an eventfd")(&e))?;
+    let counter = connections::Counter::new(table_levels.clone());
+    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch, overrides };
     let (workers, back) = shared::start(owners, &inbox, executor, polling.clone());
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
         reloads: reloads_seen,
         config: options.config.clone(),
+        counter,
         table: table_jobs.clone(),
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
@@ -292,6 +299,9 @@ async fn serve(
 
     // The interfaces before the configuration: an instance starts on what is there.
     tell_beginning(options, &inbox, &links).await;
+    if !kept.left.is_empty() {
+        inbox.order(Order::Restore(kept.left)).await;
+    }
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &polling, &inbox)
@@ -321,7 +331,7 @@ async fn serve(
     let _ = network_jobs.send(Job::End);
     let _ = table_jobs.send(table::Job::End);
     drop(host_levels);
-    [network, devices, table].into_iter().for_each(join);
+    [network, devices, table, kept.thread].into_iter().for_each(join);
     last_words.said().await;
     Ok(exit)
 }
@@ -381,6 +391,21 @@ fn spawn_table(
         Ok(()) => table::work(backend, our_services, sync, settings, &queue, &inbox),
         Err(error) => error!("the IPVS table is out of reach: {error}"),
     })
+}
+
+/// What was left of overrides, and the thread that writes them down.
+struct Kept {
+    left: Vec<Override>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts the keeper of overrides.
+fn start_keeping(runtime_dir: &RuntimeDir) -> Result<(std_mpsc::Sender<Arc<Vec<Override>>>, Kept), String> {
+    let (overrides, queue) = std_mpsc::channel();
+    let file = kept::File::at(runtime_dir.overrides(), host::name());
+    let left = file.load();
+    let thread = spawn("overrides", move || file.work(&queue))?;
+    Ok((overrides, Kept { left, thread }))
 }
 
 /// Starts the owner of track files and processes.

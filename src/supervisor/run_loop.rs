@@ -187,6 +187,7 @@ impl RunLoop {
                 Some(Input::Snapshot(reply)) => {
                     self.surveys.push_back((self.director.survey(Instant::now()), reply));
                 }
+                Some(Input::Question(question)) => question.0(&self.director, Instant::now()),
             }
             if self.is_late(Instant::now()) {
                 break;
@@ -229,6 +230,8 @@ impl RunLoop {
                 Effect::Table(level) => self.workers.table(level),
                 Effect::IpvsSettings(level) => self.workers.ipvs_settings(level),
                 Effect::SyncDaemons(level) => self.workers.sync(level),
+                Effect::Count(level) => self.workers.count(level),
+                Effect::KeepOverrides(all) => self.workers.keep_overrides(all),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),

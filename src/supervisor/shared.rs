@@ -1,5 +1,6 @@
 //! The workers that share the runtime: probes, scripts, calls of programs, mail. None of them is waited for by the brain.
 
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::reload::Followers;
 use super::workers::{self, Workers};
 use super::{mail, probes, scripts, table, watched};
 use crate::director::effect::Settlement;
+use crate::director::overrides::Override;
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -29,6 +31,7 @@ pub(super) struct Owners {
     pub(super) host: workers::Host,
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
+    pub(super) overrides: std_mpsc::Sender<Arc<Vec<Override>>>,
 }
 
 /// Those who still have something to do when the brain has ended.
@@ -50,7 +53,7 @@ pub(super) struct Back {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, host, table, watch }: Owners,
+    Owners { network, host, table, watch, overrides }: Owners,
     inbox: &Sender,
     executor: Executor,
     polling: Polling,
@@ -70,7 +73,9 @@ pub(super) fn start(
     let (settlements, answers) = mpsc::unbounded_channel();
     let followers = Followers { mail, calls, executor, process: Process::default(), polling };
     let back = Back { followers, last_words, settlements: answers, notices: notices.clone() };
-    (Workers { network, host, table, probes, scripts, watch, tellings, notices, settlements }, back)
+    let workers =
+        Workers { network, host, table, overrides, probes, scripts, watch, tellings, notices, settlements };
+    (workers, back)
 }
 
 impl LastWords {

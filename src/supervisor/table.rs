@@ -1,7 +1,8 @@
 //! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use ipvs_backend::{
@@ -10,13 +11,15 @@ use ipvs_backend::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::connections::Counts;
+use super::counting::Counting;
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::{ipvs_settings, sync};
 use crate::config::digest::digest_of;
 use crate::config::plan::Connections;
-use crate::director::effect::{IpvsSettings, Level};
+use crate::director::effect::{Counted, IpvsSettings, Level};
 use crate::director::event::{Event, TableReport};
 
 /// How long to wait before trying again what the kernel refused or could not do.
@@ -54,11 +57,18 @@ pub(crate) enum Job {
     Settings(Level<IpvsSettings>),
     /// These daemons should run.
     Sync(Level<SyncDaemons>),
+    /// Connections of these should be counted from now on.
+    Count(Arc<Counted>),
+    /// Connections of these should be counted now.
+    CountOnce(Counted, oneshot::Sender<Result<Counts, String>>),
     /// What is in the table?
     Survey(Question),
-    /// There is nothing more to do.
+    /// Nothing more comes: those who may ask outlive the brain.
     End,
 }
+
+/// Whose connections are asked for, and where the answer goes.
+type Asked = (Counted, oneshot::Sender<Result<Counts, String>>);
 
 /// A question about the table, and where the answer goes.
 #[derive(Debug)]
@@ -87,58 +97,118 @@ pub(super) fn work(
 ) {
     priority::prefer(priority::CHECKS);
     let mut owner = Owner { backend, remembered, table: None, claims: (0, 0) };
-    let (mut table, mut daemons, mut set) = (None, None, None);
-    let (mut questions, mut end) = (Vec::new(), false);
-    // Whether there is something to do, or to do again.
-    let (mut table_due, mut sync_due, mut settings_due) = (false, false, false);
+    let mut duties = Duties::default();
+    let mut last_try = Instant::now();
     loop {
-        let again = table_due || sync_due || settings_due;
-        let received = if again { jobs.recv_timeout(RETRY) } else { jobs.recv().map_err(Into::into) };
+        let again = duties.any_due().then(|| last_try + RETRY);
+        let wake = again.into_iter().chain(duties.counting.due()).min();
+        let received = match wake {
+            Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => jobs.recv().map_err(Into::into),
+        };
         let first = match received {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         for job in first.into_iter().chain(jobs.try_iter()) {
-            match job {
-                Job::Table(level) => (table, table_due) = (Some(level), true),
-                Job::Settings(level) => {
-                    table_due |= owner.claim(level.value.claims) && table.is_some();
-                    (set, settings_due) = (Some(level), true);
-                }
-                Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
-                Job::Survey(question) => questions.push(question),
-                Job::End => end = true,
-            }
+            duties.accept(job, &mut owner);
         }
-        let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
-        if let Some(level) = daemons.as_ref().filter(|_| sync_due) {
-            let report = sync.carry_out(level);
-            sync_due = must_repeat(&report);
-            inbox.blocking_event(Event::SyncApplied(report));
+        let fresh = std::mem::take(&mut duties.fresh);
+        if fresh || again.is_some_and(|at| at <= Instant::now()) {
+            last_try = Instant::now();
+            duties.fulfil(&mut owner, &mut sync, &mut settings, inbox);
         }
-        if let Some(level) = set.as_ref().filter(|_| settings_due) {
-            let report = settings.carry_out(level);
-            settings_due = must_repeat(&report);
-            inbox.blocking_event(Event::SettingsApplied(report));
-        }
-        if let Some(level) = table.as_ref().filter(|_| table_due) {
-            let report = owner.carry_out(level);
-            table_due = must_repeat(&report);
-            inbox.blocking_event(Event::TableApplied(report));
-        }
-        // Behind the work that was there before the question.
-        for Question { services, reply } in questions.drain(..) {
-            let _ = reply.send(owner.survey(&services));
-        }
-        if end {
+        owner.answer(std::mem::take(&mut duties.asked), &mut duties.questions);
+        duties.counting.count(&mut owner, inbox);
+        if duties.end {
             return;
         }
     }
 }
 
+/// A level, and whether something is to be done for it, or done again.
+struct Duty<T> {
+    level: Option<Level<T>>,
+    due: bool,
+}
+
+impl<T> Default for Duty<T> {
+    fn default() -> Self {
+        Self { level: None, due: false }
+    }
+}
+
+impl<T> Duty<T> {
+    fn accept(&mut self, level: Level<T>) {
+        (self.level, self.due) = (Some(level), true);
+    }
+
+    /// Does what is due. What the kernel refused or could not do stays due.
+    fn fulfil(&mut self, carry_out: impl FnOnce(&Level<T>) -> TableReport) -> Option<TableReport> {
+        let level = self.level.as_ref().filter(|_| self.due)?;
+        let report = carry_out(level);
+        self.due = report.unavailable.is_some() || !report.failures.is_empty();
+        Some(report)
+    }
+}
+
+/// All that the owner of the table is asked for.
+#[derive(Default)]
+struct Duties {
+    table: Duty<Table>,
+    settings: Duty<IpvsSettings>,
+    daemons: Duty<SyncDaemons>,
+    counting: Counting,
+    asked: Vec<Asked>,
+    questions: Vec<Question>,
+    /// Something came that has not been tried yet.
+    fresh: bool,
+    end: bool,
+}
+
+impl Duties {
+    fn any_due(&self) -> bool {
+        self.table.due || self.settings.due || self.daemons.due
+    }
+
+    fn accept(&mut self, job: Job, owner: &mut Owner) {
+        self.fresh |= matches!(job, Job::Table(_) | Job::Settings(_) | Job::Sync(_));
+        match job {
+            Job::Table(level) => self.table.accept(level),
+            Job::Settings(level) => {
+                self.table.due |= owner.claim(level.value.claims) && self.table.level.is_some();
+                self.settings.accept(level);
+            }
+            Job::Sync(level) => self.daemons.accept(level),
+            Job::Count(level) => self.counting.follow(level),
+            Job::CountOnce(servers, reply) => self.asked.push((servers, reply)),
+            Job::Survey(question) => self.questions.push(question),
+            Job::End => self.end = true,
+        }
+    }
+
+    fn fulfil(
+        &mut self,
+        owner: &mut Owner,
+        sync: &mut sync::Owner,
+        settings: &mut ipvs_settings::Owner,
+        inbox: &Sender,
+    ) {
+        if let Some(report) = self.daemons.fulfil(|level| sync.carry_out(level)) {
+            inbox.blocking_event(Event::SyncApplied(report));
+        }
+        if let Some(report) = self.settings.fulfil(|level| settings.carry_out(level)) {
+            inbox.blocking_event(Event::SettingsApplied(report));
+        }
+        if let Some(report) = self.table.fulfil(|level| owner.carry_out(level)) {
+            inbox.blocking_event(Event::TableApplied(report));
+        }
+    }
+}
+
 /// The table's owner.
-struct Owner {
+pub(super) struct Owner {
     backend: Backend,
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
@@ -172,6 +242,31 @@ impl Owner {
             }
         }
         report
+    }
+
+    /// Answers those who ask, behind the work that was there before.
+    fn answer(&mut self, counts: Vec<Asked>, surveys: &mut Vec<Question>) {
+        for (servers, reply) in counts {
+            let _ = reply.send(self.connections(&servers));
+        }
+        for Question { services, reply } in surveys.drain(..) {
+            let _ = reply.send(self.survey(&services));
+        }
+    }
+
+    /// The connections of these servers, as the kernel counts them now; of one that is not in the table, nothing. A table
+    /// that is out of reach has not lost them.
+    pub(super) fn connections(&mut self, servers: &Counted) -> Result<Counts, String> {
+        let mut counts = Counts::new();
+        let Some(table) = &mut self.table else {
+            return Err("the IPVS table is out of reach; `directord status` says why".to_owned());
+        };
+        for (service, wanted) in servers {
+            let mut found = table.connections(service).map_err(|error| error.to_string())?;
+            found.retain(|server, _| wanted.contains(server));
+            counts.insert(*service, found);
+        }
+        Ok(counts)
     }
 
     fn converge(&mut self, wanted: &Table) -> Result<ipvs_backend::Report, KernelError> {

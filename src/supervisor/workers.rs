@@ -13,8 +13,9 @@ use super::devices::Gate;
 use super::network::Job;
 use super::{table, watched};
 use crate::director::effect::{
-    Announcement, Attempt, HostLevel, Level, ScriptRun, Settlement, Telling, Watched,
+    Announcement, Attempt, Counted, HostLevel, Level, ScriptRun, Settlement, Telling, Watched,
 };
+use crate::director::overrides::Override;
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
@@ -36,6 +37,8 @@ pub(super) struct Workers {
     pub(super) host: Host,
     /// To the owner of the IPVS table and its sync daemons.
     pub(super) table: std_mpsc::Sender<table::Job>,
+    /// To the keeper of overrides.
+    pub(super) overrides: std_mpsc::Sender<Arc<Vec<Override>>>,
     /// To the probes: at most one attempt of each check is under way, which bounds this queue.
     pub(super) probes: mpsc::UnboundedSender<Attempt>,
     /// To the owner of track files and processes.
@@ -76,6 +79,14 @@ impl Workers {
 
     pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
         let _ = self.table.send(table::Job::Sync(level));
+    }
+
+    pub(super) fn count(&self, level: Arc<Counted>) {
+        let _ = self.table.send(table::Job::Count(level));
+    }
+
+    pub(super) fn keep_overrides(&self, all: Arc<Vec<Override>>) {
+        let _ = self.overrides.send(all);
     }
 
     pub(super) fn probe(&self, attempt: Attempt) {

@@ -12,6 +12,7 @@ mod checks;
 mod compatible;
 mod device;
 mod interface;
+mod overrides;
 mod overrun;
 mod pair;
 mod plan;

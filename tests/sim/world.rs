@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use directord::config::{self, Config, Instance, RealServer, VirtualServer};
 use directord::director::effect::{Effect, Level, ScriptRun, Transmission};
 use directord::director::event::{AddressReport, Event, ScriptOutcome, TableReport};
+use directord::director::overrides::{Act, Order, Override};
 use directord::director::{Birth, Director};
 use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
 use ipvs_backend::{
@@ -19,6 +20,7 @@ use vrrp::{Advert, Envelope, Link, LinkAddress, Links, State, Version, Wanted};
 use crate::chance::Chance;
 
 mod demands;
+mod operators;
 
 const INTERFACE: &str = "lan0";
 const SERVERS: u8 = 4;
@@ -46,6 +48,10 @@ struct Node {
     /// What its script finds: it fails.
     sick: bool,
     held: BTreeSet<IpAddr>,
+    /// What operators want of servers, until when.
+    orders: BTreeMap<u8, (Act, Option<Instant>)>,
+    /// The same as the daemon wrote it down.
+    kept: Vec<Override>,
     /// Numbers of the newest levels that the two owners took up: they never go back to an older one.
     newest: (u64, u64),
     kernel: MemoryKernel,
@@ -163,6 +169,8 @@ impl World {
             link_up: true,
             sick: false,
             held: BTreeSet::new(),
+            orders: BTreeMap::new(),
+            kept: Vec::new(),
             newest: (0, 0),
             kernel,
             reconciler: None,
@@ -254,6 +262,10 @@ impl World {
         me.director = Some(Director::new(Birth { host_name, seed, at, wall, up: Duration::ZERO }));
         me.reconciler = Some(Reconciler::new(me.kernel.clone()));
         self.tell(node, Event::Links(self.links(node)));
+        let since_birth = self.now - self.start;
+        self.tell(node, Event::ClockSet { wall: SystemTime::UNIX_EPOCH + since_birth });
+        let kept = self.nodes[node].kept.clone();
+        self.tell(node, Event::Override(Order::Restore(kept)));
         self.configure(node, Arc::default());
     }
 
@@ -432,6 +444,7 @@ impl World {
                     let event = Event::ScriptDone { script, run, outcome };
                     self.later(delay, Happening::Fact { node, life, event });
                 }
+                Effect::KeepOverrides(all) => self.nodes[node].kept = all.to_vec(),
                 // Nothing here comes of the rest: it concerns other machines, programs and people.
                 _ => {}
             }
@@ -471,7 +484,7 @@ impl World {
     fn go_wrong(&mut self) {
         let node = self.chance.below(self.nodes.len() as u64) as usize;
         let other = self.chance.below(self.nodes.len() as u64) as usize;
-        match self.chance.below(11) {
+        match self.chance.below(13) {
             0 => self.kill(node),
             1 | 2 => {
                 if self.nodes[node].director.is_none() {
@@ -514,21 +527,8 @@ impl World {
                 self.remember(format!("node{node} is {}", if sick { "sick" } else { "well" }));
                 self.nodes[node].sick = sick;
             }
-            _ => self.reload(node),
-        }
-    }
-
-    fn reload(&mut self, node: usize) {
-        if self.nodes[node].director.is_none() {
-            return;
-        }
-        let weight = 1 + self.chance.below(9) as u32;
-        self.remember(format!("node{node} reloads with weight {weight}"));
-        let old = self.nodes[node].config.clone();
-        self.nodes[node].config = Arc::new(self.config(self.nodes[node].priority, weight));
-        self.configure(node, old);
-        if self.chance.percent(20) {
-            self.nodes[node].kernel.refuse_next(2, ipvs_backend::Errno(12));
+            10 => self.reload(node),
+            _ => self.operate(node),
         }
     }
 
@@ -540,6 +540,9 @@ impl World {
         me.reconciler = None;
         me.life += 1;
         me.held.clear();
+        // The runtime directory is in memory.
+        me.orders.clear();
+        me.kept.clear();
         me.kernel.set_table(&foreign_table());
     }
 

@@ -9,6 +9,8 @@ const WITH_ADVERTS: &str =
     "BFD belongs to the thread that sends adverts, and what is said of that one counts";
 const BY_NFTABLES: &str = "the rules are made with nftables";
 const NO_DUMPS: &str = "ask for the state with `directord status`";
+/// 31 days, the longest time that IPVS remembers a connection; in microseconds.
+pub(super) const MONTH: u64 = 31 * 86_400 * SECOND;
 /// What 32 bits of microseconds hold.
 const LONGEST: u64 = u32::MAX as u64;
 const NO_SNMP: &str = "there is no SNMP agent yet";
@@ -100,6 +102,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("lvs_flush_onstop", &[Global], Words("[VS]"), SameAs("lvs_flush_on_stop"), "Older name of `lvs_flush_on_stop`.").by_default("off"),
     key("lvs_sysctl", &[Global], Lines("", "SWITCH VALUE"), Works, "Switches of the kernel below `net.ipv4.vs`, put back at the end.").by_default("expire_nodest_conn 1; with `compat` nothing").since(DIRECTORD),
     key("rs_init_notifies", &[Global], Switch, Works, "Tell also of servers that are up at the start.").by_default("off"),
+
+    key("drain_on_remove", &[Global], Seconds(0, MONTH), Works, "A real server that a reload removes gets no new connections and keeps those it has, until they are gone or for this long; 0: it goes at once. keepalived ignores the keyword as unknown.").by_default("0").since(DIRECTORD),
 
     key("notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe that all events are written to, a line each; made if it is not there."),
     key("vrrp_notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe for events of instances."),

@@ -6,7 +6,8 @@ use super::Place::{
     TcpCheck, UdpCheck, VirtualServer,
 };
 use super::Status::{NotYet, Obsolete, SameAs, Works};
-use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
+use super::global::MONTH;
+use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
 const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|csum|remcsum]";
@@ -86,6 +87,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("snmp_name", &[VirtualServer, RealServer], Word("a name"), NOT_YET, "Name in SNMP tables."),
     key("uthreshold", &[RealServer], Whole(0, U32), Works, "At this many connections the server gets no new ones.").by_default("0, which is no limit"),
     key("lthreshold", &[RealServer], Whole(0, U32), Works, "Below this many connections it gets new ones again; at most `uthreshold`.").by_default("0, which is three quarters of `uthreshold`"),
+    key("drain_on_remove", &[VirtualServer, RealServer], Seconds(0, MONTH), Works, "Removed by a reload, the server gets no new connections and keeps those it has, until they are gone or for this long; 0: it goes at once.").by_default("as `drain_on_remove`").since(DIRECTORD),
     key("notify_up", &[RealServer], Words("COMMAND"), Works, "Run when the server comes up."),
     key("notify_down", &[RealServer], Words("COMMAND"), Works, "Run when the server goes down."),
 

@@ -12,6 +12,7 @@ mod sysctl;
 mod vrrp;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
@@ -37,6 +38,7 @@ pub(super) struct Defaults {
     pub check_unicast_src: bool,
     pub strict: bool,
     pub owner_ignores: Option<bool>,
+    pub drain_on_remove: Duration,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
 }
@@ -58,6 +60,7 @@ impl Defaults {
             check_unicast_src: vrrp.check_unicast_src,
             strict: vrrp.strict,
             owner_ignores: vrrp.owner_ignore_adverts,
+            drain_on_remove: global.lvs.drain_on_remove.unwrap_or_default(),
             alert_vrrp: alerts.vrrp.or(alerts.all),
             alert_checker: alerts.checker.or(alerts.all),
         }

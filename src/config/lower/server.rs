@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipvs_backend::DestinationKey;
 
@@ -25,6 +26,8 @@ pub(super) struct Inherited {
     pub virtualhost: Option<String>,
     pub timing: Timing,
     pub alert: bool,
+    /// Zero: they go at once.
+    pub drain_on_remove: Duration,
 }
 
 /// Servers by address and port.
@@ -101,6 +104,9 @@ impl<'a> Draft<'a> {
                 own.virtualhost = check::virtualhost(context, entry).or(own.virtualhost.take());
             }
             "smtp_alert" => own.alert = context.switch(entry).unwrap_or(own.alert),
+            "drain_on_remove" => {
+                own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);
+            }
             "uthreshold" => {
                 self.extras.upper = context.whole(entry).unwrap_or(self.extras.upper);
                 self.limits = self.limits.or(Some(entry.span()));
@@ -129,7 +135,8 @@ impl<'a> Draft<'a> {
             context.error_but(Code::Conflict, span, message, suggestion, keepalived);
             return None;
         }
-        let Inherited { method, inhibit, alpha, weight, alert, .. } = self.own;
+        let Inherited { method, inhibit, alpha, weight, alert, drain_on_remove, .. } = self.own;
+        self.extras.drain_on_remove = Some(drain_on_remove).filter(|time| !time.is_zero());
         self.extras.tunnel = method.tunnel;
         let extras = (self.extras != Extras::default()).then(|| Arc::new(self.extras));
         let Checks { made: checks, planned } = checks;

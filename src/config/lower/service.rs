@@ -116,6 +116,7 @@ impl<'a> Draft<'a> {
                 virtualhost: None,
                 timing: Timing::default(),
                 alert: defaults.alert_checker(),
+                drain_on_remove: defaults.drain_on_remove,
             },
             quorum: quorum::Draft::default(),
             omega: false,
@@ -231,6 +232,9 @@ impl<'a> Draft<'a> {
             "alpha" => own.alpha = stands_alone(context, entry),
             "omega" => self.omega = stands_alone(context, entry),
             "ha_suspend" => self.ha_suspend = stands_alone(context, entry).then_some(entry.span()),
+            "drain_on_remove" => {
+                own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);
+            }
             "weight" => own.weight = context.whole(entry).unwrap_or(own.weight),
             "virtualhost" => {
                 own.virtualhost = super::check::virtualhost(context, entry).or(own.virtualhost.take());

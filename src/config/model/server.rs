@@ -3,6 +3,7 @@
 //! There may be tens of thousands of them, so what few servers say stands apart, once for all that say the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,13 +47,22 @@ pub struct Extras {
     pub notify_down: Option<Command>,
     /// `snmp_name`: its name in SNMP tables.
     pub snmp_name: Option<String>,
+    /// `drain_on_remove`: removed by a reload, it keeps its connections for this long at most. `None`: it goes at once.
+    pub drain_on_remove: Option<Duration>,
 }
 
 impl RealServer {
     /// What it rarely says, with the defaults of what it does not say.
     pub fn extras(&self) -> &Extras {
-        static NOTHING: Extras =
-            Extras { upper: 0, lower: 0, tunnel: None, notify_up: None, notify_down: None, snmp_name: None };
+        static NOTHING: Extras = Extras {
+            upper: 0,
+            lower: 0,
+            tunnel: None,
+            notify_up: None,
+            notify_down: None,
+            snmp_name: None,
+            drain_on_remove: None,
+        };
         self.extras.as_deref().unwrap_or(&NOTHING)
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn write(
     out: &mut Lines,
 ) {
     let words = [key.address.to_string(), key.port.to_string()];
-    let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name } = server.extras();
+    let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name, drain_on_remove } = server.extras();
     out.block("real_server", words, Some(served.server(key)), |lines| {
         lines.unless("weight", server.weight, 1);
         let method = (server.forwarding, *tunnel);
@@ -36,6 +36,7 @@ pub(super) fn write(
         lines.command("notify_up", notify_up.as_ref());
         lines.command("notify_down", notify_down.as_ref());
         lines.some("snmp_name", snmp_name.as_deref());
+        lines.inherited("drain_on_remove", drain_on_remove.unwrap_or_default());
         check::write(key, server, |number| served.check(key, number), lines);
     });
 }

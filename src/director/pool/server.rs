@@ -9,6 +9,7 @@ use ipvs_backend::DestinationSettings;
 
 use crate::config::{Extras, PlannedCheck, RealServer};
 use crate::director::event::CheckId;
+use crate::director::overrides::Steer;
 
 /// One real server.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(in crate::director) struct Server {
     pub(in crate::director) up: bool,
     /// When `up` last changed.
     pub(in crate::director) since: Instant,
+    /// What operators want of it.
+    pub(in crate::director) steer: Steer,
     /// Set while it is down without a failing check: why.
     pub(super) held: Option<String>,
     /// Set from the start with `alpha` until a check has said something: nobody has heard of it yet.
@@ -78,6 +81,7 @@ impl Server {
             neighbours: BTreeMap::new(),
             up: true,
             since: now,
+            steer: Steer::AsConfigured,
             held: None,
             untold: false,
         }
@@ -125,6 +129,15 @@ impl Server {
                 (None, Some(check)) => check.words.clone(),
                 (None, None) => "not checked".to_owned(),
             },
+        }
+    }
+
+    /// What it weighs while it is up: as the file says, or an operator.
+    pub(in crate::director) fn share(&self) -> u32 {
+        match self.steer {
+            Steer::AsConfigured => self.config.weight,
+            Steer::Weight(weight) => weight,
+            Steer::Out => 0,
         }
     }
 

@@ -227,7 +227,7 @@ fn vips() -> String {
     SERVICES.map(|s| format!("{} ({})", s.vip, s.mode)).join(", ")
 }
 
-fn words(split: &Split) -> String {
+pub(crate) fn words(split: &Split) -> String {
     split.iter().map(|(who, n)| format!("{who} {n}")).collect::<Vec<_>>().join(", ")
 }
 

@@ -9,6 +9,7 @@ pub mod adoption;
 pub mod cargo;
 pub mod cluster;
 pub mod demo;
+pub mod drain;
 pub mod error;
 pub mod event;
 pub mod guard;

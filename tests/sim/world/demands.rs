@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipvs_backend::DestinationKey;
+use directord::director::overrides::Act;
+use ipvs_backend::{DestinationKey, Service};
 use vrrp::State;
 
 use super::{Node, SERVERS, Tempo, World, foreign_table, rip, second_vip, service_key, vip};
@@ -53,8 +54,10 @@ impl World {
             }
             let table = node.kernel.table();
             for service in &snapshot.services {
-                let key = service.serves.first();
-                let Some(kernel) = key.and_then(|key| table.services.get(key)) else { continue };
+                let Some(kernel) = service.serves.first().and_then(|key| table.services.get(key)) else {
+                    continue;
+                };
+                self.demand_obedience(number, node, kernel);
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
                     assert_eq!(
@@ -79,6 +82,26 @@ impl World {
                 );
             }
         }
+    }
+
+    /// Always: no new connections to a server that an operator has drained, and a disabled one is not in the table.
+    fn demand_obedience(&self, number: usize, node: &Node, kernel: &Service) {
+        for n in 1..=SERVERS {
+            let weight = kernel.destinations.get(&DestinationKey::new(rip(n), 80)).map(|found| found.weight);
+            let allowed = match self.order(node, n) {
+                Some(Act::Drain { .. }) => weight.is_none_or(|weight| weight == 0),
+                Some(Act::Disable) => weight.is_none(),
+                Some(Act::Weight(wanted)) => weight.is_none_or(|weight| weight == 0 || weight == wanted),
+                None => true,
+            };
+            assert!(allowed, "node{number}: server {n} has weight {weight:?}\n{}", self.tale());
+        }
+    }
+
+    /// What an operator wants of a server at this moment.
+    fn order(&self, node: &Node, server: u8) -> Option<Act> {
+        let (act, until) = node.orders.get(&server)?;
+        until.is_none_or(|until| self.now < until).then_some(*act)
     }
 
     /// Always: the members of a sync group are in the same state, whatever happens around them.
@@ -123,8 +146,15 @@ impl World {
         let mut weights = BTreeMap::new();
         for n in 1..=SERVERS {
             let server = &service.servers[&DestinationKey::new(rip(n), 80)];
+            let order = self.order(node, n);
+            let share = match order {
+                Some(Act::Drain { .. }) => 0,
+                Some(Act::Weight(weight)) => weight,
+                _ => server.weight,
+            };
             match (self.dead_servers.contains(&n), server.inhibit) {
-                (false, _) => weights.insert(rip(n), server.weight),
+                _ if order == Some(Act::Disable) => None,
+                (false, _) => weights.insert(rip(n), share),
                 (true, true) => weights.insert(rip(n), 0),
                 (true, false) => None,
             };

@@ -23,6 +23,7 @@ impl LvsGlobal {
             "lvs_flush" => self.flush = flag(context, entry),
             "lvs_flush_on_stop" => set(&mut self.flush_on_stop, flush_on_stop(context, entry)),
             "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
+            "drain_on_remove" => keep(&mut self.drain_on_remove, context.seconds(entry)),
             "rs_init_notifies" => set(&mut self.notify_at_start, context.switch(entry)),
             _ => return false,
         }

@@ -22,6 +22,8 @@ pub struct LvsGlobal {
     pub switches: BTreeMap<String, String>,
     /// `rs_init_notifies`: tell also of servers that are up at the start.
     pub notify_at_start: bool,
+    /// `drain_on_remove`, of real servers that nothing closer is said of. `None`, and zero: they go at once.
+    pub drain_on_remove: Option<Duration>,
 }
 
 /// `lvs_sync_daemon`.

@@ -29,6 +29,7 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
         lines.list("lvs_sysctl", lvs.switches.iter().map(line));
     }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
+    lines.some("drain_on_remove", lvs.drain_on_remove);
 }
 
 fn sync_daemon(daemon: &SyncDaemon) -> Vec<String> {

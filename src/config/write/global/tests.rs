@@ -38,6 +38,8 @@ smtp_alert_checker off
 no_email_faults
 no_checker_emails
 checker_log_all_failures
+drain_on_remove 600
+drain_on_remove 1.5
 vrrp_version 3
 vrrp_version 2
 vrrp_mcast_group4 224.0.0.18

@@ -1,10 +1,11 @@
 //! The client: single requests, many at once, and a steady load that measures what an outage looks like to it.
 
 use super::namespace::Namespace;
+use super::server::{LAST_WORD, SLOW};
 use super::topology::{SERVICES, Service};
-use crate::error::{LabError, Result};
+use crate::error::{Attempt, LabError, Result};
 use std::collections::BTreeMap;
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -35,6 +36,55 @@ pub fn get(vip: Ipv4Addr) -> std::io::Result<String> {
     match text.split_once("\r\n\r\n") {
         Some((head, name)) if head.starts_with("HTTP/1.0 200 ") => Ok(name.to_owned()),
         _ => Err(Error::new(ErrorKind::InvalidData, format!("not the answer of a real server: {text:?}"))),
+    }
+}
+
+/// A page that takes its time, while it is read.
+#[derive(Debug)]
+pub struct Transfer {
+    /// The server that it comes from.
+    pub server: String,
+    rest: JoinHandle<Result<String>>,
+}
+
+impl Transfer {
+    /// Asks for it, and reads as far as the server's name.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn start(client: &Namespace, vip: Ipv4Addr) -> Result<Self> {
+        let mut reader = client.enter(|| {
+            let mut stream = TcpStream::connect_timeout(&SocketAddr::from((vip, 80)), PATIENCE)
+                .attempt(format!("connecting to {vip}"))?;
+            stream.set_read_timeout(Some(Duration::from_secs(3))).attempt("limiting a read")?;
+            let request = format!("GET{SLOW}HTTP/1.0\r\nHost: {vip}\r\n\r\n");
+            stream.write_all(request.as_bytes()).attempt("asking for a page")?;
+            Ok(BufReader::new(stream))
+        })?;
+        let (mut line, mut head) = (String::new(), true);
+        while head {
+            line.clear();
+            let length = reader.read_line(&mut line).attempt("reading the head of a page")?;
+            head = length > 0 && !line.trim().is_empty();
+        }
+        line.clear();
+        reader.read_line(&mut line).attempt("reading the name of a server")?;
+        let rest = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).attempt("reading the rest of a page")?;
+            Ok(text)
+        });
+        Ok(Self { server: line.trim().to_owned(), rest })
+    }
+
+    /// Whether it came whole, once it has ended.
+    ///
+    /// # Errors
+    /// What cut it off.
+    pub fn whole(self) -> Result<bool> {
+        let joined =
+            self.rest.join().unwrap_or_else(|_| Err(LabError::Failed("the transfer panicked".into())));
+        Ok(joined?.ends_with(LAST_WORD))
     }
 }
 

@@ -11,6 +11,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// One of the two directors.
@@ -183,6 +184,25 @@ impl Director {
         command.arg("status").arg("--runtime-dir").arg(&self.dir).args(arguments);
         let output = self.machine.enter(|| packages::output(&mut command))?;
         Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// Has `directord` say something to the daemon, in a thread of its own; the exit status and both outputs.
+    ///
+    /// # Panics
+    /// With a keepalived: it has no such thing.
+    #[must_use]
+    pub fn directord(&self, arguments: &[&str]) -> JoinHandle<Result<(Option<i32>, String)>> {
+        let Daemon::Directord(program) = &self.daemon else { panic!("keepalived takes no commands") };
+        let mut command = Command::new(program);
+        command.args(arguments).arg("--runtime-dir").arg(&self.dir);
+        let machine = self.machine.clone();
+        std::thread::spawn(move || {
+            machine.enter(|| {
+                let output = command.output().attempt("running directord")?;
+                let text = [output.stdout, output.stderr].concat();
+                Ok((output.status.code(), String::from_utf8_lossy(&text).into_owned()))
+            })
+        })
     }
 
     /// The end of the daemon's log.

@@ -13,7 +13,7 @@ pub mod topology;
 
 use crate::error::{LabError, Result};
 use crate::packages::Tools;
-use client::{Load, Split};
+use client::{Load, Split, Transfer};
 use daemon::Daemon;
 use director::Director;
 use mailbox::Mailbox;
@@ -119,6 +119,14 @@ impl Cluster {
     /// See [`client::requests`].
     pub fn requests(&self, vip: Ipv4Addr, count: u32) -> Result<Split> {
         client::requests(&self.topology.client, vip, count)
+    }
+
+    /// Begins a transfer of some seconds from the client.
+    ///
+    /// # Errors
+    /// See [`Transfer::start`].
+    pub fn transfer(&self, vip: Ipv4Addr) -> Result<Transfer> {
+        Transfer::start(&self.topology.client, vip)
     }
 
     /// Starts a steady load from the client.

@@ -15,6 +15,13 @@ const THREADS: usize = 8;
 /// How long a peer may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The path of a page that takes its time.
+pub const SLOW: &str = " /slow ";
+/// The end of that page.
+pub const LAST_WORD: &str = "complete";
+/// How many drops it comes in, one after the other.
+const DROPS: u32 = 60;
+
 /// Starts `lab serve` on a machine.
 ///
 /// # Errors
@@ -53,10 +60,23 @@ fn answer(mut stream: &TcpStream, name: &str) -> std::io::Result<()> {
             break;
         }
     }
+    if request.contains(SLOW) {
+        return drip(stream, name);
+    }
     let body = if request.contains(" /health ") { "ok" } else { name };
     let length = body.len();
     stream.write_all(
         format!("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}")
             .as_bytes(),
     )
+}
+
+/// The name, then a drop every now and then, for six seconds, then the last word.
+fn drip(mut stream: &TcpStream, name: &str) -> std::io::Result<()> {
+    stream.write_all(format!("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n{name}\n").as_bytes())?;
+    for _ in 0..DROPS {
+        std::thread::sleep(Duration::from_millis(100));
+        stream.write_all(b".")?;
+    }
+    stream.write_all(LAST_WORD.as_bytes())
 }

@@ -1,0 +1,324 @@
+//! Operators' overrides at work: an order comes in, weights change, and everybody hears of it.
+//!
+//! What an override means for tens of thousands of servers is worked out in pieces, between which adverts leave.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipvs_backend::DestinationKey;
+use notify::Notice;
+
+use super::effect::Effect;
+use super::journal::Entry;
+use super::overrides::{Act, DORMANT_FOR, Kind, Member, Order, Override, Overrides, Removal, Steer};
+use super::pool::{Change, Pool};
+use super::snapshot::{Consideration, Endangered, OverrideStatus};
+use super::target::Target;
+use super::{Director, Owner};
+use crate::config::{Config, Served, VirtualServer};
+
+/// Real servers that are looked at in one piece.
+const PIECE: usize = 1000;
+
+impl Director {
+    /// Does what an operator says.
+    pub(super) fn obey(&mut self, order: Order, now: Instant) {
+        match order {
+            Order::Restore(all) => self.restore(all, now),
+            Order::Set(new) => {
+                let words = format!("{}: {new}{}", new.target, self.until(&new, now));
+                let (target, reason) = (new.target.clone(), new.reason.clone());
+                if self
+                    .overrides
+                    .set(new)
+                    .is_some_and(|old| self.overrides.get(&target, old.kind()) == Some(&old))
+                {
+                    return;
+                }
+                self.log(Entry::Override { what: words.clone() });
+                self.tell_of_override(&words, reason.as_deref().unwrap_or("none was given"), now);
+                self.steer_anew(&target, now);
+            }
+            Order::TakeBack { target, kind, by } => {
+                let Some(old) = self.overrides.take_back(&target, kind) else { return };
+                let words = format!("{target}: no longer {}, says {by}", old.act);
+                self.log(Entry::Override { what: words.clone() });
+                self.tell_of_override(&words, &format!("it was {old}"), now);
+                self.steer_anew(&target, now);
+            }
+        }
+        self.keep_overrides(now);
+    }
+
+    /// What the last run of the daemon left, without what has ended meanwhile.
+    fn restore(&mut self, all: Vec<Override>, now: Instant) {
+        for one in all {
+            if self.overrides.has_room(&one.target, one.kind()) {
+                self.overrides.set(one);
+            }
+        }
+        self.overrides_due(now);
+        for one in self.overrides.all().cloned().collect::<Vec<_>>() {
+            let what = format!("{}: still {one}{}", one.target, self.until(&one, now));
+            self.log(Entry::Override { what });
+            self.steer_anew(&one.target, now);
+        }
+    }
+
+    /// The next override ends, or a drained server has had its time; or the wall clock was set, and what ends at a time of
+    /// day ends earlier or later.
+    pub(super) fn overrides_due(&mut self, now: Instant) {
+        if self.overrides.is_empty() {
+            return;
+        }
+        let wall = self.since_1970(now);
+        let over = self.overrides.take_over(wall);
+        for one in &over {
+            let why = if one.dormant.is_some_and(|since| since + DORMANT_FOR <= wall) {
+                "nothing of it has been in the configuration for a day"
+            } else {
+                "its time is over"
+            };
+            let words = format!("{}: no longer {}: {why}", one.target, one.act);
+            self.log(Entry::Override { what: words.clone() });
+            self.tell_of_override(&words, &format!("it was {one}"), now);
+            self.steer_anew(&one.target, now);
+        }
+        let removals: Vec<Target> =
+            self.overrides.all().filter(|one| ends_in_removal(one)).map(|one| one.target.clone()).collect();
+        for target in &removals {
+            self.steer_anew(target, now);
+        }
+        self.keep_overrides(now);
+    }
+
+    /// After another configuration: what is gone, and what is back.
+    pub(super) fn configure_overrides(&mut self, now: Instant) {
+        if self.overrides.is_empty() {
+            return;
+        }
+        let wall = self.since_1970(now);
+        let config = self.config.clone();
+        let all = servers(&config);
+        let covered = |target: &Target| {
+            *target == Target::Director || all.iter().any(|(served, server)| target.covers(served, server))
+        };
+        for one in self.overrides.note_dormant(wall, covered) {
+            let state = match one.dormant {
+                Some(_) => "is not in the configuration any more; the override is kept for a day",
+                None => "is in the configuration again",
+            };
+            self.log(Entry::Override { what: format!("{} ({one}) {state}", one.target) });
+        }
+        self.keep_overrides(now);
+    }
+
+    /// What ends at a time of day is due then, as the wall clock goes now.
+    fn time_overrides(&mut self, now: Instant) {
+        let wall = self.since_1970(now);
+        let next = self.overrides.next(wall).map(|at| now + at.saturating_sub(wall));
+        self.agenda.set(Owner::Overrides, next);
+    }
+
+    /// Has them written down, if they are others than before.
+    fn keep_overrides(&mut self, now: Instant) {
+        self.time_overrides(now);
+        let all: Vec<Override> = self.overrides.all().cloned().collect();
+        if *self.kept != all {
+            self.kept = Arc::new(all);
+            self.effect(Effect::KeepOverrides(self.kept.clone()));
+        }
+    }
+
+    fn tell_of_override(&mut self, what: &str, reason: &str, now: Instant) {
+        let alerts = &self.config.global.alerts;
+        if alerts.checker.or(alerts.all).unwrap_or(true) {
+            self.notify(now, |heading| Notice::daemon(heading, what, reason));
+        }
+    }
+
+    fn until(&self, one: &Override, now: Instant) -> String {
+        let left = |at: Duration| span(at.saturating_sub(self.since_1970(now)));
+        one.expires.map_or_else(String::new, |at| format!(", for {}", left(at)))
+    }
+
+    /// What a target means has changed: its virtual servers are worked out anew, the first of them at once.
+    fn steer_anew(&mut self, target: &Target, now: Instant) {
+        let concerned = self.pools.keys().filter(|served| target.concerns(served));
+        self.unsteered.extend(concerned.cloned());
+        self.steer_some(now);
+    }
+
+    /// A piece of the virtual servers that wait to be worked out anew.
+    pub(super) fn steer_some(&mut self, now: Instant) {
+        let mut looked_at = 0;
+        while looked_at < PIECE
+            && let Some(served) = self.unsteered.pop_first()
+        {
+            let Some(pool) = self.pools.get(&served) else { continue };
+            looked_at += pool.servers.len() + 1;
+            let steers = self.steers(&served, &pool.config, now);
+            let Some(pool) = self.pools.get_mut(&served) else { continue };
+            let changed = pool.steer(steers);
+            let up = pool.has_quorum();
+            self.renew_service(&served);
+            if changed {
+                self.tell_changes(&served, vec![Change::Quorum { up }], now);
+            }
+        }
+        let more = (!self.unsteered.is_empty()).then_some(now);
+        self.agenda.set(Owner::Steering, more);
+        if looked_at > 0 {
+            self.publish_counts(now);
+        }
+    }
+
+    /// What overrides make of the real servers of a virtual server; those that are as configured are left out.
+    pub(super) fn steers(
+        &self,
+        served: &Served,
+        config: &VirtualServer,
+        now: Instant,
+    ) -> BTreeMap<DestinationKey, Steer> {
+        if self.overrides.is_empty() {
+            return BTreeMap::new();
+        }
+        let wall = self.since_1970(now);
+        let concerning = self.overrides.of_service(served);
+        let steer = |server: &DestinationKey| self.overrides.steer(&concerning, served, server, wall).0;
+        let steers = config.servers.keys().map(|server| (*server, steer(server)));
+        steers.filter(|(_, steer)| *steer != Steer::AsConfigured).collect()
+    }
+
+    /// What an override decides of a server, in words.
+    pub(super) fn overridden(
+        &self,
+        concerning: &[&Override],
+        pool: &Pool,
+        server: &DestinationKey,
+        now: Instant,
+    ) -> Option<String> {
+        let wall = self.since_1970(now);
+        let (_, one) = self.overrides.steer(concerning, &pool.served, server, wall);
+        one.map(|one| format!("{one}{}", self.until(one, now)))
+    }
+
+    /// The overrides as they are shown.
+    pub fn override_status(&self, now: Instant) -> Vec<OverrideStatus> {
+        let wall = self.since_1970(now);
+        let status = |one: &Override| OverrideStatus {
+            target: one.target.to_string(),
+            act: one.act.to_string(),
+            owner: one.owner.clone(),
+            reason: one.reason.clone(),
+            set_seconds_ago: wall.saturating_sub(one.set).as_secs(),
+            expires_in_seconds: one.expires.map(|at| at.saturating_sub(wall).as_secs()),
+            removes: ends_in_removal(one),
+            dormant: one.dormant.is_some(),
+            undo: one.kind().undo(&one.target),
+        };
+        self.overrides.all().map(status).collect()
+    }
+
+    /// What an operator's words would mean: nothing is changed yet.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn consider(&self, what: &str, kind: Kind, weight: Option<u32>) -> Result<Consideration, String> {
+        let target = Target::find(what, &servers(&self.config))?;
+        if !self.overrides.has_room(&target, kind) {
+            return Err(format!(
+                "there are {} overrides already; take some back first",
+                super::overrides::MOST
+            ));
+        }
+        let (mut members, mut covered) = (Vec::new(), Vec::new());
+        let (mut endangered, mut persistent) = (Vec::new(), false);
+        for pool in self.pools.values().filter(|pool| target.concerns(&pool.served)) {
+            let hit = |server: &DestinationKey| target.covers(&pool.served, server);
+            for key in pool.servers.keys().filter(|key| hit(key)) {
+                members.push((pool.served.clone(), *key));
+                covered.extend(pool.places(key));
+            }
+            persistent |= pool.config.settings.persistence.is_some() && pool.servers.keys().any(hit);
+            let after = match weight {
+                Some(weight) => Steer::Weight(weight),
+                None => Steer::Out,
+            };
+            if pool.would_lose_quorum(hit, after) {
+                let service = super::target::word(&pool.served);
+                endangered.push(Endangered {
+                    service,
+                    sorry: pool.sorry().map(|sorry| super::target::plain(&sorry.key)),
+                });
+            }
+        }
+        Ok(Consideration { target, members, covered, endangered, persistent })
+    }
+
+    /// The override that an operator's words mean, to take it back: it may be for what is no longer configured.
+    ///
+    /// # Errors
+    /// A sentence that says which there are.
+    pub fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
+        let found = Target::find(what, &servers(&self.config));
+        let set = self.overrides.all().filter(|one| one.kind() == kind);
+        let exact =
+            set.clone().find(|one| found.as_ref() == Ok(&one.target) || one.target.to_string() == what);
+        if let Some(one) = exact {
+            return Ok(one.target.clone());
+        }
+        let word = match kind {
+            Kind::Drain => "drained",
+            Kind::Disable => "disabled",
+            Kind::Weight => "given another weight",
+        };
+        let known: Vec<String> = set.map(|one| format!("`{}`", kind.undo(&one.target))).collect();
+        let named = found.map_or_else(|_| what.to_owned(), |target| target.to_string());
+        match known.as_slice() {
+            [] => Err(format!("{named} is not {word} by an override, and nothing else is")),
+            known => {
+                Err(format!("{named} itself is not {word}; what can be taken back: {}", known.join(", ")))
+            }
+        }
+    }
+
+    /// The overrides that any of these servers are subject to, in words.
+    pub fn overriding(&self, members: &[Member]) -> Vec<String> {
+        let of = |one: &&Override| members.iter().any(|(served, server)| one.target.covers(served, server));
+        self.overrides.all().filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
+    }
+
+    /// The overrides.
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The wall clock at an instant, since 1970: what times of overrides are counted in.
+    pub fn wall_clock(&self, now: Instant) -> Duration {
+        self.since_1970(now)
+    }
+}
+
+/// All real servers of a configuration.
+fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
+    config
+        .virtual_servers()
+        .flat_map(|(served, service)| service.servers.keys().map(move |server| (served.clone(), server)))
+        .collect()
+}
+
+fn ends_in_removal(one: &Override) -> bool {
+    matches!(one.act, Act::Drain { removal: Some(Removal { .. }) })
+}
+
+/// A length of time for people: `1 h 30 min`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}

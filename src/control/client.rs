@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use super::{PriorityAnswer, PriorityWish, Status};
 use crate::supervisor::control_socket;
 use crate::supervisor::reload::ReloadOutcome;
+use crate::supervisor::succession::{Answer, Wish};
 
 /// How long an answer may take. A reload of tens of thousands of servers takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,6 +63,12 @@ pub async fn reload(runtime_dir: &Path) -> Result<ReloadOutcome, ControlError> {
 pub async fn priority(runtime_dir: &Path, wish: &PriorityWish) -> Result<PriorityAnswer, ControlError> {
     let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
     ask(runtime_dir, Method::POST, "/v1/priority", body.into()).await
+}
+
+/// Asks the daemon to leave everything to a successor, or to become it.
+pub async fn succeed(runtime_dir: &Path, wish: &Wish) -> Result<Answer, ControlError> {
+    let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
+    ask(runtime_dir, Method::POST, "/v1/succession", body.into()).await
 }
 
 async fn ask<T: DeserializeOwned>(

@@ -7,7 +7,7 @@ mod client;
 mod render;
 mod server;
 
-pub use client::{ControlError, priority, reload, status};
+pub use client::{ControlError, priority, reload, status, succeed};
 pub use render::render;
 pub(crate) use server::{Desk, serve};
 
@@ -24,6 +24,8 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// When it was started, in milliseconds since 1970: after an upgrade or a restart another time.
+    pub started: u64,
     /// The configuration file, as given.
     pub config: String,
     /// How the last reload ended.

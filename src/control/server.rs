@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,6 +16,7 @@ use super::{PriorityAnswer, PriorityWish, Status};
 use crate::director::snapshot::InstanceStatus;
 use crate::supervisor::inbox::Sender;
 use crate::supervisor::reload::{ReloadOutcome, Reloads, Request};
+use crate::supervisor::succession::{Answer, Successions, Wish};
 
 /// What answers need.
 #[derive(Debug, Clone)]
@@ -23,6 +25,9 @@ pub(crate) struct Desk {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
+    pub(crate) successions: Successions,
+    /// When this life began.
+    pub(crate) started: SystemTime,
 }
 
 /// Opens the socket and answers on it for as long as the runtime lasts.
@@ -32,6 +37,7 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/status", get(status))
         .route("/v1/reload", post(reload))
         .route("/v1/priority", post(priority))
+        .route("/v1/succession", post(succession))
         .with_state(desk);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -47,6 +53,7 @@ async fn status(State(desk): State<Desk>) -> Result<Json<Status>, StatusCode> {
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
+        started: milliseconds(desk.started),
         config: desk.config.display().to_string(),
         last_reload,
         warnings,
@@ -58,6 +65,15 @@ async fn reload(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, StatusC
     let (sender, receiver) = oneshot::channel();
     desk.requests.send(Some(sender)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     receiver.await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+async fn succession(State(desk): State<Desk>, Json(wish): Json<Wish>) -> Json<Answer> {
+    Json(desk.successions.wish(wish).await)
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn priority(

@@ -8,9 +8,11 @@ use std::time::Instant;
 use healthcheck::Monitor;
 use ipvs_backend::ServiceKey;
 
+use super::effect::Effect;
 use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
+use super::legacy::Keepsake;
 use super::pool::{CheckRun, Pool, rhythm};
 use super::statics::{self, Paths, Statics};
 use super::{Director, Owner, Place};
@@ -64,6 +66,7 @@ impl Director {
             config.instances.len(),
             config.services.len()
         );
+        self.effect(Effect::Keep(Keepsake::Only(config)));
         self.log(Entry::Configured { summary });
     }
 
@@ -129,6 +132,7 @@ impl Director {
                 instance.router.handle_membership(member);
                 instance.observe(&self.links, &self.virtual_addresses, now);
                 self.instances.insert(name.to_owned(), instance);
+                self.recall_role(name, now);
                 self.begin(name, now);
             }
         }
@@ -155,6 +159,7 @@ impl Director {
             CheckRun { id, spec: spec.clone(), monitor }
         });
         self.forget_checks(gone);
+        self.recall_health(&mut pool, now);
         let mut ids = Vec::new();
         for (server, state) in &pool.servers {
             for (index, run) in state.checks.iter().enumerate() {

@@ -13,6 +13,7 @@ use vrrp::{DeviceLevel, FilterLevel, NetworkLevel};
 
 use super::event::CheckId;
 use super::journal::Entry;
+use super::legacy::Keepsake;
 use crate::config::{Command, Pace, TrackFile, TrackProcess};
 
 /// One wish of the brain.
@@ -44,11 +45,13 @@ pub enum Effect {
     RunScript(ScriptRun),
     /// Edge: programs hear of a change of state.
     Tell(Telling),
+    /// Edge: write this down for the next life.
+    Keep(Keepsake),
     /// Edge: tell people.
     Notify(Notice),
     /// Edge: a line for the log.
     Log(Entry),
-    /// Edge: everything was let go of; the process may end.
+    /// Edge: everything was let go of, or left to another; the process may end.
     Stopped,
 }
 

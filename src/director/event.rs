@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::legacy::Inheritance;
 use crate::config::{Config, Difference};
 
 /// Names one check of one real server while the configuration that asked for it lasts.
@@ -115,6 +116,10 @@ pub enum Event {
     HostApplied(HostReport),
     /// Another program on this host holds addresses of the configuration that comes next: it is to be relieved.
     TakeOver,
+    /// What the last life of this daemon left; before the first configuration.
+    Inherited(Box<Inheritance>),
+    /// The process ends and another goes on in its place: nothing is handed over, nothing let go of.
+    Leave,
     /// Somebody set the clock of this host, or it slept.
     ClockSet {
         /// The time of day now.

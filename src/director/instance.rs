@@ -12,6 +12,7 @@ use vrrp::{
 };
 
 use super::devices::{Carrier, Devices};
+use super::legacy::Role;
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use super::meaning;
 use super::statics::Paths;
@@ -63,6 +64,10 @@ pub(super) struct Instance {
     /// Since its group last came to rest: it was master and gave way; it heard a second master.
     pub(super) left_master: bool,
     pub(super) met_rival: bool,
+    /// It was master before the restart and will go on as such: what it holds stays where it is.
+    pub(super) resumes: bool,
+    /// How it stood when that was last written down for the next life.
+    pub(super) kept: Option<Role>,
     /// How it stood when its group last came to rest: unless this changes, the group has nothing to do.
     rested: Option<(Member, bool)>,
 }
@@ -90,6 +95,8 @@ impl Instance {
             patience: now,
             left_master: false,
             met_rival: false,
+            resumes: false,
+            kept: None,
             rested: None,
         }
     }
@@ -331,12 +338,17 @@ impl Instance {
             })
     }
 
+    /// Whether what a master holds belongs here: it is master, or about to go on as the master that it was.
+    pub(super) fn holds(&self) -> bool {
+        self.router.is_master() || self.resumes
+    }
+
     /// Every address of this instance, and whether it should be there now. Nothing is said before the start.
     ///
     /// The owner (priority 255) is the machine that was given the addresses: what it has of them by itself is not for
     /// us to take away, so while it is not master nothing is said of them.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
-        let master = self.router.is_master();
+        let master = self.holds();
         let silent = self.config.router.is_owner() || self.router.state() == State::Initialize;
         let addresses = (0..).zip(self.config.all_addresses());
         addresses.filter(move |_| master || !silent).map(move |(turn, virtual_address)| {

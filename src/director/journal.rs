@@ -167,6 +167,8 @@ pub enum Entry {
         /// What was refused, and why.
         what: String,
     },
+    /// The daemon ends and leaves everything to its successor.
+    Leaving,
     /// The daemon lets go of everything.
     Stopping,
 }
@@ -279,6 +281,9 @@ impl fmt::Display for Entry {
             }
             Entry::SyncRefused { what } => {
                 write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
+            }
+            Entry::Leaving => {
+                write!(f, "leaving: addresses, services and roles stay as they are, for a successor on this host")
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

@@ -18,6 +18,7 @@ mod groups;
 mod host;
 mod instance;
 pub mod journal;
+pub mod legacy;
 mod links;
 mod meaning;
 mod neighbours;
@@ -51,6 +52,7 @@ use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
 use journal::Entry;
+use legacy::Inherited;
 use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
@@ -160,6 +162,9 @@ pub struct Director {
     sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
     stopping: bool,
+    /// Everything was left to a successor: nothing more is done.
+    left: bool,
+    inherited: Inherited,
     /// The first configuration takes over from another program on this host.
     relieves: bool,
 }
@@ -205,12 +210,17 @@ impl Director {
             sync: Published::default(),
             stray_adverts: BTreeMap::new(),
             stopping: false,
+            left: false,
+            inherited: Inherited::default(),
             relieves: false,
         }
     }
 
     /// Takes in one fact.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
+        if self.left {
+            return;
+        }
         match event {
             Event::Configured { config, difference } => self.configure(config, &difference, now),
             Event::Links(links) => self.observe_links(links, now),
@@ -234,6 +244,8 @@ impl Director {
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
+            Event::Inherited(inheritance) => self.inherit(*inheritance, now),
+            Event::Leave => self.leave(now),
             Event::Stop => self.stop(now),
         }
     }

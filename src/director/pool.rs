@@ -35,7 +35,7 @@ pub(super) struct Server {
     /// When `up` last changed.
     pub(super) since: Instant,
     /// Set while it is down without a failing check: why.
-    held: Option<String>,
+    pub(super) held: Option<String>,
 }
 
 /// One check of one real server.
@@ -80,7 +80,7 @@ impl Server {
     ///
     /// One failing check takes it out and only all checks together bring it back. While some have no verdict yet
     /// it stays what it was: a server that was down stays out after its checks were changed until they have passed.
-    fn decide(&mut self, now: Instant) -> bool {
+    pub(super) fn decide(&mut self, now: Instant) -> bool {
         let verdicts = || self.verdicts();
         let up = if verdicts().any(|v| v == Verdict::Down) {
             false
@@ -119,7 +119,10 @@ impl Server {
         if let (None, None, Some(check)) = (failing, &self.held, lost) {
             return check.words.clone();
         }
-        let told = failing.or(self.checks.first()).and_then(|c| c.monitor.last());
+        if let Some(outcome) = failing.and_then(|check| check.monitor.last()) {
+            return words(outcome);
+        }
+        let told = self.checks.first().and_then(|check| check.monitor.last());
         match (told, &self.held) {
             (_, Some(why)) => why.clone(),
             (Some(outcome), None) => words(outcome),

@@ -63,9 +63,11 @@ impl Director {
         self.log(Entry::CheckFlipped { service, server, check: told, up, reason: words });
         let Some(pool) = self.pools.get_mut(&service) else { return };
         let changes = pool.reconsider(&server, reason, now);
+        self.keep_health(&service, &server);
         if changes.is_empty() {
             return;
         }
+        let Some(pool) = self.pools.get(&service) else { return };
         let (config, left) = (pool.config.clone(), pool.serving());
         for change in changes {
             match change {

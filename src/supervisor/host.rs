@@ -97,6 +97,11 @@ impl RuntimeDir {
         }
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What the last run wrote down under this name.
     pub(super) fn remembered<K: Clone + Ord + Display + FromStr>(&self, name: &str) -> Remembered<K> {
         Remembered::load(&self.path, name)
@@ -121,6 +126,11 @@ impl Drop for RuntimeDir {
     fn drop(&mut self) {
         let _ = fs::remove_file(control_socket(&self.path));
     }
+}
+
+/// Whether no daemon lives in a runtime directory.
+pub(crate) fn nobody_runs_in(runtime_dir: &Path) -> bool {
+    RuntimeDir::claim(runtime_dir).is_ok()
 }
 
 /// The control socket's path in a runtime directory.

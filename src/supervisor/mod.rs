@@ -16,6 +16,8 @@ mod holdings;
 mod host;
 pub(crate) mod inbox;
 mod interfaces;
+mod keeper;
+mod leftovers;
 mod lent;
 mod links;
 mod mail;
@@ -34,6 +36,7 @@ mod run_loop;
 mod scripts;
 mod shared;
 mod sockets;
+pub(crate) mod succession;
 mod sync;
 mod table;
 mod watched;
@@ -56,9 +59,11 @@ use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
+use crate::director::legacy::Inheritance;
 use command::Executor;
 use devices::Gate;
 use holdings::Holdings;
+use keeper::{Found, Keeper, Punctual};
 use host::RuntimeDir;
 use inbox::Sender;
 use network::Job;
@@ -67,11 +72,16 @@ use recorder::Recorder;
 use reload::Reloader;
 use run_loop::RunLoop;
 use shared::Owners;
+use succession::{Departure, Successions};
 
 pub use command::launched;
-pub(crate) use host::control_socket;
+pub(crate) use host::{control_socket, nobody_runs_in};
 pub use recorder::{Replay, replay};
+pub use succession::{Wish as SuccessionWish, become_program};
 pub use table::Backend;
+
+/// How long the end waits for tasks that do not end by themselves.
+const LAST_TASKS: Duration = Duration::from_millis(200);
 
 /// What `directord run` was asked to do.
 #[derive(Debug, Clone)]
@@ -123,11 +133,27 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// How a run ended, and what comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The process ends.
+    Exit(Exit),
+    /// The process becomes this program, which goes on in its place.
+    Become(PathBuf),
+}
+
+impl From<Exit> for End {
+    fn from(exit: Exit) -> Self {
+        End::Exit(exit)
+    }
+}
+
 /// Runs the daemon in the foreground until it is told to stop.
-pub fn run(options: &Options) -> Exit {
+pub fn run(options: &Options) -> End {
     let reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
     if let Err(exit) = may_start(options, &reading) {
-        return exit;
+        leftovers::let_go(options);
+        return exit.into();
     }
     // What this process makes is for its own user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
@@ -135,9 +161,10 @@ pub fn run(options: &Options) -> Exit {
         Ok(claimed) => claimed,
         Err(sentence) => {
             error!("{sentence}");
-            return Exit::Failed;
+            return Exit::Failed.into();
         }
     };
+    let found = Found::load(&options.runtime_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .on_thread_start(|| priority::prefer(priority::CHECKS))
@@ -147,24 +174,32 @@ pub fn run(options: &Options) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => {
             error!("cannot start threads: {error}");
-            return Exit::Failed;
+            return Exit::Failed.into();
         }
     };
     let executor = Executor::new(calls::MOST);
     if let Some(config) = &reading.config {
         executor.obey(&config.global.scripts);
     }
-    let exit = runtime.block_on(async {
-        bookends::startup(&executor).await;
-        let exit = serve(options, &runtime_dir, reading, executor.clone()).await.unwrap_or_else(|sentence| {
+    let end = runtime.block_on(async {
+        // Whoever goes on in another's place neither starts nor ends anything.
+        if !found.is_planned() {
+            bookends::startup(&executor).await;
+        }
+        let served = serve(options, &runtime_dir, reading, found, executor.clone()).await;
+        let (exit, departure) = served.unwrap_or_else(|sentence| {
             error!("{sentence}");
-            Exit::Failed
+            (Exit::Failed, None)
         });
-        bookends::shutdown(&executor).await;
-        exit
+        match departure {
+            None => bookends::shutdown(&executor).await,
+            Some(Departure { become_program: Some(program) }) => return End::Become(program),
+            Some(Departure { become_program: None }) => {}
+        }
+        End::Exit(exit)
     });
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    exit
+    runtime.shutdown_timeout(if matches!(end, End::Become(_)) { Duration::ZERO } else { LAST_TASKS });
+    end
 }
 
 /// Says at once what would keep the daemon from doing what the file asks for; nothing was touched yet.
@@ -215,8 +250,9 @@ async fn serve(
     options: &Options,
     runtime_dir: &RuntimeDir,
     reading: Reading,
+    found: Found,
     executor: Executor,
-) -> Result<Exit, String> {
+) -> Result<(Exit, Option<Departure>), String> {
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
@@ -230,6 +266,7 @@ async fn serve(
     let (table_levels, table_queue) = std_mpsc::channel();
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
+    let (departures, mut departing) = mpsc::channel(1);
 
     let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
@@ -240,19 +277,24 @@ async fn serve(
         move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
-    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
+    let (inheritance, punctual) = (found.inheritance(), Punctual::new());
+    let (keepsakes, keeper) = start_keeper(runtime_dir, found, punctual.clone())?;
+    let (network_owner, keeper_owner) = (network_jobs.clone(), keepsakes.clone());
+    let owners = Owners { network: network_owner, host, table: table_levels, watch, keeper: keeper_owner };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
         reloads: reloads_seen,
         config: options.config.clone(),
+        successions: Successions::new(options, departures),
+        started: birth.wall,
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
 
     let brain = Director::new(birth);
-    let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
+    let mut run_loop = RunLoop::new(brain, receiver, workers, recorder, punctual)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
     let (ended, mut end) = oneshot::channel();
     let brain = spawn("director", move || {
@@ -260,7 +302,7 @@ async fn serve(
     })?;
 
     // The interfaces before the configuration: an instance starts on what is there.
-    tell_beginning(options, &inbox, &links).await;
+    tell_beginning(options, inheritance, &inbox, &links).await;
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
@@ -270,18 +312,45 @@ async fn serve(
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
 
+    let (mut left, mut stopping) = (None, false);
     let exit = loop {
         tokio::select! {
             result = &mut end => break how_it_ended(result.ok(), &network_jobs, &host_levels),
-            wish = signals.next() => obey(wish, &inbox, &requests).await,
+            wish = signals.next() => {
+                stopping |= wish == Wish::Stop;
+                obey(wish, &inbox, &requests).await;
+            }
+            // Whoever is on the way out hands over. The other way round, systemd's SIGTERM comes after every ExecStop=.
+            Some(departure) = departing.recv(), if left.is_none() && !stopping => {
+                left = Some((departure, keeper::since_boot()));
+                inbox.event(Event::Leave).await;
+            }
         }
     };
     join(brain);
+    // After a fault everything was let go of.
+    let left = left.filter(|_| exit == Exit::Stopped);
+    let _ = keepsakes.send(left.as_ref().map_or(keeper::Job::Over, |(_, at)| keeper::Job::Left(*at)));
+    join(keeper);
     let _ = network_jobs.send(Job::End);
     drop(host_levels);
     [network, devices, table].into_iter().for_each(join);
-    last_words.said().await;
-    Ok(exit)
+    let departure = left.map(|(departure, _)| departure);
+    if departure.is_none() {
+        last_words.said().await;
+    }
+    Ok((exit, departure))
+}
+
+/// Starts the keeper of what the next life must know; what comes back beside its thread leads to it.
+fn start_keeper(
+    runtime_dir: &RuntimeDir,
+    found: Found,
+    punctual: Punctual,
+) -> Result<(std_mpsc::Sender<keeper::Job>, JoinHandle<()>), String> {
+    let (jobs, queue) = std_mpsc::channel();
+    let keeper = Keeper::new(runtime_dir.path(), found, punctual);
+    Ok((jobs, spawn("keeper", move || keeper.work(&queue))?))
 }
 
 /// Starts the owner of the instances' interfaces; what comes back beside its thread leads to it.
@@ -300,8 +369,14 @@ fn start_devices(
 }
 
 /// What the brain has to know before its first configuration.
-async fn tell_beginning(options: &Options, inbox: &Sender, links: &LinkMonitor) {
+async fn tell_beginning(
+    options: &Options,
+    inheritance: Inheritance,
+    inbox: &Sender,
+    links: &LinkMonitor,
+) {
     inbox.event(Event::Links(links.links().clone().into())).await;
+    inbox.event(Event::Inherited(Box::new(inheritance))).await;
     if options.take_over {
         inbox.event(Event::TakeOver).await;
     }

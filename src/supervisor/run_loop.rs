@@ -21,6 +21,7 @@ use tracing::{debug, error, info, warn};
 
 use super::clock::ClockWatch;
 use super::inbox::{Inbox, Input};
+use super::keeper::Punctual;
 use super::neighbours::Neighbours;
 use super::priority;
 use super::recorder::Recorder;
@@ -54,6 +55,7 @@ pub(super) struct RunLoop {
     neighbours: Neighbours,
     timer: TimerFd,
     armed: Option<Instant>,
+    punctual: Punctual,
     clock: ClockWatch,
     epoll: Epoll,
     stopped: bool,
@@ -67,6 +69,7 @@ impl RunLoop {
         inbox: Inbox,
         workers: Workers,
         recorder: Option<Recorder>,
+        punctual: Punctual,
     ) -> nix::Result<Self> {
         let timer =
             TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
@@ -85,6 +88,7 @@ impl RunLoop {
             neighbours: Neighbours::new(FIRST_NEIGHBOUR_SOCKET),
             timer,
             armed: None,
+            punctual,
             clock,
             epoll,
             stopped: false,
@@ -150,6 +154,7 @@ impl RunLoop {
             return Ok(());
         }
         self.armed = deadline;
+        self.punctual.expect(deadline);
         match deadline {
             None => self.timer.unset(),
             Some(at) => {
@@ -213,6 +218,7 @@ impl RunLoop {
                 Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),
                 Effect::Tell(telling) => self.workers.tell(telling),
+                Effect::Keep(keepsake) => self.workers.keep(keepsake),
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
                 Effect::Stopped => self.stopped = true,

@@ -14,7 +14,7 @@ use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
-use super::{mail, probes, scripts, table, watched};
+use super::{keeper, mail, probes, scripts, table, watched};
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -26,6 +26,7 @@ pub(super) struct Owners {
     pub(super) host: workers::Host,
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
+    pub(super) keeper: std_mpsc::Sender<keeper::Job>,
 }
 
 /// Those who still have something to do when the brain has ended.
@@ -37,7 +38,7 @@ pub(super) struct LastWords {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, host, table, watch }: Owners,
+    Owners { network, host, table, watch, keeper }: Owners,
     inbox: &Sender,
     executor: Executor,
 ) -> (Workers, Followers, LastWords) {
@@ -53,7 +54,7 @@ pub(super) fn start(
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
-    let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices };
+    let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices, keeper };
     (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
 }
 

@@ -60,7 +60,7 @@ pub(super) fn work(
     inbox: &Sender,
 ) {
     priority::prefer(priority::CHECKS);
-    let mut owner = Owner { backend, remembered, table: None };
+    let mut owner = Owner::new(backend, remembered);
     let (mut table, mut daemons) = (None, None);
     // Whether there is something to do, or to do again.
     let (mut table_due, mut sync_due) = (false, false);
@@ -93,7 +93,7 @@ pub(super) fn work(
 }
 
 /// The table's owner.
-struct Owner {
+pub(super) struct Owner {
     backend: Backend,
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
@@ -101,7 +101,11 @@ struct Owner {
 }
 
 impl Owner {
-    fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
+    pub(super) fn new(backend: Backend, remembered: Remembered<ServiceKey>) -> Self {
+        Owner { backend, remembered, table: None }
+    }
+
+    pub(super) fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
         let mut report = TableReport { serial: level.serial, ..TableReport::default() };
         let nothing_ours = self.remembered.keys().is_empty() && level.value.services.is_empty();
         if self.table.is_none() && nothing_ours {

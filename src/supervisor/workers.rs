@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 
 use super::devices::Gate;
 use super::network::Job;
-use super::{table, watched};
+use super::{keeper, table, watched};
 use crate::director::effect::{Announcement, Attempt, HostLevel, Level, ScriptRun, Telling, Watched};
+use crate::director::legacy::Keepsake;
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
@@ -44,6 +45,8 @@ pub(super) struct Workers {
     pub(super) tellings: mpsc::Sender<Telling>,
     /// To the mail worker.
     pub(super) notices: Notices,
+    /// To the keeper of what the next life must know: a line for each change of a role or a verdict.
+    pub(super) keeper: std_mpsc::Sender<keeper::Job>,
 }
 
 impl Workers {
@@ -91,6 +94,10 @@ impl Workers {
                 change.word
             );
         }
+    }
+
+    pub(super) fn keep(&self, keepsake: Keepsake) {
+        let _ = self.keeper.send(keeper::Job::Keep(keepsake));
     }
 
     pub(super) fn notify(&self, notice: Notice) {

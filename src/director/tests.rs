@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 mod calls;
 mod devices;
 mod groups;
+mod legacy;
 mod neighbours;
 mod sync;
 mod trackers;

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use caps::{CapSet, Capability};
 use nix::fcntl::{Flock, FlockArg};
@@ -16,6 +16,9 @@ use super::devices::Memory;
 use super::remembered::Remembered;
 use crate::config::{Config, Global};
 use crate::director::Birth;
+
+/// How long the kernel may take to clear away a process that was killed.
+const LAST_BREATH: Duration = Duration::from_millis(300);
 
 /// The host's own name, without asking any resolver.
 pub(super) fn name() -> String {
@@ -75,6 +78,18 @@ pub(super) struct RuntimeDir {
 }
 
 impl RuntimeDir {
+    /// The same as [`RuntimeDir::claim`], with a moment's patience for a daemon that is just ending there.
+    pub(super) fn claim_soon(path: &Path) -> Result<Self, String> {
+        let end = Instant::now() + LAST_BREATH;
+        loop {
+            match Self::claim(path) {
+                Err(sentence) if Instant::now() >= end => return Err(sentence),
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+                claimed => return claimed,
+            }
+        }
+    }
+
     /// Makes the directory if it is missing, and locks it. The error is a sentence for the operator.
     pub(super) fn claim(path: &Path) -> Result<Self, String> {
         let cannot = |what: &str, error: &dyn std::fmt::Display| {

@@ -157,7 +157,7 @@ pub fn run(options: &Options) -> End {
     }
     // What this process makes is for its own user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    let runtime_dir = match RuntimeDir::claim(&options.runtime_dir) {
+    let runtime_dir = match RuntimeDir::claim_soon(&options.runtime_dir) {
         Ok(claimed) => claimed,
         Err(sentence) => {
             error!("{sentence}");

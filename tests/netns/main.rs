@@ -18,6 +18,7 @@ mod refused;
 mod reload;
 mod signed;
 mod stall;
+mod succession;
 mod taken;
 
 /// How long a thing may take on a busy machine, beyond what the protocol asks for.

@@ -28,6 +28,33 @@ pub struct Reconciler<K> {
     /// What the kernel holds as far as we know; `None` before the first dump and when that is uncertain.
     known: Option<Table>,
     ours: BTreeSet<ServiceKey>,
+    /// What an earlier run left that is not wanted now, and may not go yet.
+    spared: Spared,
+}
+
+/// Services, and real servers of others, that are not removed for the time being.
+#[derive(Debug, Default)]
+struct Spared {
+    services: BTreeSet<ServiceKey>,
+    destinations: BTreeSet<(ServiceKey, DestinationKey)>,
+}
+
+impl Spared {
+    /// What is wanted again needs no mercy, and has none left when it is not wanted any more.
+    fn forget_wanted(&mut self, wanted: &Table) {
+        self.services.retain(|key| !wanted.services.contains_key(key));
+        self.destinations.retain(|(service, key)| {
+            !wanted.services.get(service).is_some_and(|service| service.destinations.contains_key(key))
+        });
+    }
+
+    fn covers(&self, operation: &Operation) -> bool {
+        match operation {
+            Operation::RemoveService { key } => self.services.contains(key),
+            Operation::RemoveDestination { service, key } => self.destinations.contains(&(*service, *key)),
+            _ => false,
+        }
+    }
 }
 
 /// What one convergence did.
@@ -67,7 +94,7 @@ pub struct Drift {
 impl<K: Kernel> Reconciler<K> {
     /// Takes the kernel over; reads nothing yet.
     pub fn new(kernel: K) -> Self {
-        Self { kernel, known: None, ours: BTreeSet::new() }
+        Self { kernel, known: None, ours: BTreeSet::new(), spared: Spared::default() }
     }
 
     /// Reads the whole table.
@@ -80,6 +107,27 @@ impl<K: Kernel> Reconciler<K> {
     /// wanted. Services of [`Self::converge`]'s table need no claim.
     pub fn claim(&mut self, services: impl IntoIterator<Item = ServiceKey>) {
         self.ours.extend(services);
+    }
+
+    /// From here on, what the kernel holds of ours beyond `wanted` stays there until [`Self::settle`]: whoever has just
+    /// started does not know yet whether what it wants instead is of any use.
+    pub fn spare(&mut self, wanted: &Table) {
+        let known = self.known.iter().flat_map(|known| &known.services);
+        for (key, service) in
+            known.filter(|(key, _)| self.ours.contains(key) || wanted.services.contains_key(key))
+        {
+            let Some(kept) = wanted.services.get(key) else {
+                self.spared.services.insert(*key);
+                continue;
+            };
+            let beyond = service.destinations.keys().filter(|key| !kept.destinations.contains_key(key));
+            self.spared.destinations.extend(beyond.map(|destination| (*key, *destination)));
+        }
+    }
+
+    /// What was spared may go: the next [`Self::converge`] removes it.
+    pub fn settle(&mut self) {
+        self.spared = Spared::default();
     }
 
     /// The services that are ours.
@@ -146,9 +194,18 @@ impl<K: Kernel> Reconciler<K> {
         Ok(repairs.into_iter().map(|repair| Drift { repair }).collect())
     }
 
+    /// The same as [`Self::check`] for somebody who only wants to know: nothing is repaired on that account.
+    pub fn look(&mut self) -> Result<Vec<Drift>, KernelError> {
+        let believed = self.known.clone();
+        let drift = self.check()?;
+        self.known = believed;
+        Ok(drift)
+    }
+
     /// Removes our services, and no other: what stopping does. They are no longer ours afterwards, except
     /// those that the kernel refused to remove.
     pub fn release(&mut self) -> Result<Report, KernelError> {
+        self.settle();
         self.converge(&Table::default())
     }
 
@@ -162,7 +219,10 @@ impl<K: Kernel> Reconciler<K> {
             self.start()?;
         }
         let known = self.known.as_ref().expect("start reads the table or fails");
-        Ok(plan(known, wanted, &self.ours))
+        let mut operations = plan(known, wanted, &self.ours);
+        self.spared.forget_wanted(wanted);
+        operations.retain(|operation| !self.spared.covers(operation));
+        Ok(operations)
     }
 
     fn attempt(

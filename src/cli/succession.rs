@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn the_kind_of_the_job_tells_a_restart_from_a_stop() {
-        let list = |kind| format!("  88 other.service restart waiting\n2417 directord.service {kind} running\n");
+        let list =
+            |kind| format!("  88 other.service restart waiting\n2417 directord.service {kind} running\n");
         assert!(names_restart(&list("restart"), "directord.service"));
         assert!(!names_restart(&list("stop"), "directord.service"));
         assert!(!names_restart("", "directord.service"));

@@ -49,6 +49,7 @@ impl Director {
             self.configure_pool(key, now);
         }
         self.spread_neighbours(now);
+        self.await_first_results();
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
@@ -178,6 +179,7 @@ impl Director {
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
         for id in gone {
             self.places.remove(&id);
+            self.judged(id);
             self.agenda.set(Owner::Check(id), None);
         }
     }

@@ -33,6 +33,8 @@ pub enum Effect {
     Host(Level<HostLevel>),
     /// Level: the IPVS table.
     Table(Level<Table>),
+    /// Edge: every check has had its first result, so that what an earlier life left and nobody wants may go.
+    Settled,
     /// Level: the connection synchronisation daemons that should run.
     SyncDaemons(Level<SyncDaemons>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.

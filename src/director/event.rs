@@ -106,6 +106,8 @@ pub enum Event {
     },
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
+    /// The owner of the IPVS table compared it with what it had been told.
+    TableCompared(TableComparison),
     /// The owner of addresses, routes and rules finished with a level.
     AddressesApplied(AddressReport),
     /// Somebody else took away what we had put there.
@@ -149,6 +151,20 @@ pub struct TableReport {
     pub failures: Vec<String>,
     /// Set while the table cannot be reached at all: why.
     pub unavailable: Option<String>,
+    /// Services that somebody else had made and that are ours from now on.
+    #[serde(default)]
+    pub adopted: Vec<String>,
+}
+
+/// What the owner of the IPVS table found there that it had not put there, or missed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableComparison {
+    /// The differences in words, at most a few dozen; empty: there is none.
+    pub drift: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+    /// Whether they were put right; otherwise they were only to be told.
+    pub repaired: bool,
 }
 
 /// Something of ours that somebody else took away.

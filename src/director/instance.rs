@@ -12,8 +12,8 @@ use vrrp::{
 };
 
 use super::devices::{Carrier, Devices};
-use super::legacy::Role;
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
+use super::legacy::Role;
 use super::meaning;
 use super::statics::Paths;
 use crate::config::{self, OldChecksum, Pace, Tracks, Transport};
@@ -48,7 +48,7 @@ pub(super) struct Instance {
     /// One of them is all that it lacks.
     pub(super) lacks_device: bool,
     /// An operator's priority instead of the file's.
-    priority: Option<u8>,
+    pub(super) priority: Option<u8>,
     /// What it tracks, its group's trackers included.
     pub(super) tracks: Tracks,
     /// Faults of the interface.
@@ -119,17 +119,6 @@ impl Instance {
             Some(priority) => vrrp::Settings { priority, ..settings },
             None => settings,
         }
-    }
-
-    /// The operator's priority; the owner of the addresses keeps its own.
-    pub(super) fn overridden(&self) -> Option<u8> {
-        self.priority.filter(|_| !self.config.router.is_owner())
-    }
-
-    /// Another base priority, or the file's again.
-    pub(super) fn override_priority(&mut self, priority: Option<u8>, now: Instant) {
-        self.priority = priority;
-        self.router.handle_settings(self.settings(), now);
     }
 
     /// Tells the router of all faults: the interface's, those of what is tracked, and the group's.
@@ -336,11 +325,6 @@ impl Instance {
                 let link = links.get(interface);
                 link.is_some_and(|link| link.addresses.iter().any(|held| held.address == wanted.address))
             })
-    }
-
-    /// Whether what a master holds belongs here: it is master, or about to go on as the master that it was.
-    pub(super) fn holds(&self) -> bool {
-        self.router.is_master() || self.resumes
     }
 
     /// Every address of this instance, and whether it should be there now. Nothing is said before the start.

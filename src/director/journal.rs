@@ -136,6 +136,18 @@ pub enum Entry {
         /// Why not; `None` when it is back.
         unavailable: Option<String>,
     },
+    /// Somebody else changed our services.
+    Drift {
+        /// The differences.
+        what: String,
+        /// Whether they were put right.
+        repaired: bool,
+    },
+    /// Services that somebody else had made are ours from now on.
+    Adopted {
+        /// Which.
+        what: String,
+    },
     /// A line of the configuration that cannot be done.
     LeftOut {
         /// Which, and why.
@@ -187,6 +199,8 @@ impl Entry {
             Entry::Taken { quarrel: true, .. } => Severity::Error,
             Entry::Taken { .. }
             | Entry::LeftOut { .. }
+            | Entry::Drift { .. }
+            | Entry::Adopted { .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
@@ -259,6 +273,13 @@ impl fmt::Display for Entry {
             Entry::Ipvs { unavailable: None } => {
                 write!(f, "virtual servers are served: the IPVS table is within reach")
             }
+            Entry::Drift { what, repaired } => {
+                let then = if *repaired { "put right" } else { "left as it is (reconcile report)" };
+                write!(f, "somebody else changed the IPVS table: {what}: {then}")
+            }
+            Entry::Adopted { what } => {
+                write!(f, "virtual servers that somebody else had made are ours from now on: {what}")
+            }
             Entry::LeftOut { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
@@ -283,7 +304,10 @@ impl fmt::Display for Entry {
                 write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
             }
             Entry::Leaving => {
-                write!(f, "leaving: addresses, services and roles stay as they are, for a successor on this host")
+                write!(
+                    f,
+                    "leaving: addresses, services and roles stay as they are, for a successor on this host"
+                )
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

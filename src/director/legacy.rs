@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use vrrp::State;
 
 use super::agenda::Agenda;
-use super::{Director, Owner};
 use super::effect::Effect;
 use super::instance::Instance;
 use super::journal::Entry;
 use super::pool::{CheckRun, Pool, Server};
+use super::{Director, Owner};
 use crate::config::Config;
 
 /// Everything that is left to the next life.
@@ -164,6 +164,13 @@ pub(super) fn fingerprint(check: &Check) -> u64 {
     })
 }
 
+impl Instance {
+    /// Whether what a master holds belongs here: it is master, or about to go on as the master that it was.
+    pub(super) fn holds(&self) -> bool {
+        self.router.is_master() || self.resumes
+    }
+}
+
 impl Server {
     /// How it stands.
     fn health(&self, since: SystemTime) -> Health {
@@ -208,7 +215,9 @@ impl Director {
 
     /// Starts an instance as the master that it was, if it still may be. False if it may not.
     pub(super) fn resume(&mut self, name: &str, now: Instant) -> bool {
-        let Some(instance) = self.instances.get(name).filter(|instance| instance.resumes) else { return false };
+        let Some(instance) = self.instances.get(name).filter(|instance| instance.resumes) else {
+            return false;
+        };
         let role = self.inherited.permits(name, instance).filter(|(_, until)| now < *until);
         let since = role.map(|(role, _)| self.instant(role.since, now));
         let Some(instance) = self.instances.get_mut(name) else { return false };
@@ -238,7 +247,8 @@ impl Director {
 
     /// A new virtual server: its servers are what they were, until their checks say something else.
     pub(super) fn recall_health(&mut self, pool: &mut Pool, now: Instant) {
-        let Some(known) = self.inherited.legacy.health.remove(&pool.key).filter(|_| self.generation == 1) else {
+        let Some(known) = self.inherited.legacy.health.remove(&pool.key).filter(|_| self.generation == 1)
+        else {
             return;
         };
         for (key, health) in known {

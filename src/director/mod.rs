@@ -12,6 +12,7 @@ mod agenda;
 mod calls;
 mod configure;
 mod devices;
+mod drift;
 pub mod effect;
 pub mod event;
 mod groups;
@@ -47,6 +48,7 @@ use vrrp::{Links, NetworkLevel};
 use agenda::Agenda;
 use calls::Calls;
 use devices::DeviceId;
+use drift::Drifts;
 use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
@@ -151,6 +153,7 @@ pub struct Director {
     left_out: Vec<String>,
     thefts: Thefts,
     table: Published<Table>,
+    drifts: Drifts,
     host: Published<HostLevel>,
     /// Whether any instance needs more of the host than addresses.
     host_needed: bool,
@@ -202,6 +205,7 @@ impl Director {
             left_out: Vec::new(),
             thefts: Thefts::default(),
             table: Published::default(),
+            drifts: Drifts::default(),
             host: Published::default(),
             host_needed: false,
             device_names: BTreeMap::new(),
@@ -237,7 +241,8 @@ impl Director {
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
-            Event::TableApplied(report) => self.table_applied(report),
+            Event::TableApplied(report) => self.table_applied(report, now),
+            Event::TableCompared(comparison) => self.table_compared(&comparison, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report),
@@ -347,6 +352,7 @@ impl Director {
         self.stop_neighbours(now);
         self.tell_omega();
         self.log(Entry::Stopping);
+        self.settle();
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();

@@ -156,7 +156,8 @@ impl Director {
     }
 
     fn add_neighbour(&mut self, name: &str, bfd: &Arc<Bfd>, now: Instant) {
-        let remnant = self.recall_neighbour(name).filter(|r| !self.neighbours.by_number.contains_key(&r.mine));
+        let remnant =
+            self.recall_neighbour(name).filter(|r| !self.neighbours.by_number.contains_key(&r.mine));
         let watched = bfd.neighbor.map(|address| {
             let number = remnant.as_ref().map_or_else(|| self.free_number(), |remnant| remnant.mine);
             self.neighbours.by_number.insert(number, name.to_owned());

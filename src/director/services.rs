@@ -16,6 +16,7 @@ use super::{Director, Owner, Pending};
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
         self.with_monitor(id, now, |monitor| monitor.handle_result(attempt, outcome, now));
+        self.judged(id);
     }
 
     /// Lets a monitor take in a fact, and hands on what it wants.
@@ -127,7 +128,8 @@ impl Director {
         }
     }
 
-    pub(super) fn table_applied(&mut self, report: TableReport) {
+    pub(super) fn table_applied(&mut self, report: TableReport, now: Instant) {
+        self.note_adopted(&report.adopted, now);
         self.table.applied = report.serial;
         if self.table.unavailable != report.unavailable && !self.stopping {
             self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });

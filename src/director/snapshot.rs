@@ -8,6 +8,7 @@ use ipvs_backend::{DestinationKey, ServiceKey, SyncRole, SyncSettings};
 use serde::{Deserialize, Serialize};
 
 use super::Director;
+pub use super::drift::DriftStatus;
 use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
@@ -35,6 +36,9 @@ pub struct Snapshot {
     pub services: Vec<ServiceStatus>,
     /// The IPVS table's owner.
     pub ipvs: OwnerStatus,
+    /// What somebody else last changed in it.
+    #[serde(default)]
+    pub drift: Option<DriftStatus>,
     /// The owner of the connection synchronisation daemons.
     #[serde(default)]
     pub sync: OwnerStatus,
@@ -232,6 +236,7 @@ impl Director {
             stray_packets: self.neighbours.strays().clone(),
             services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
             ipvs: self.table.status(),
+            drift: self.drift_status(now),
             sync: self.sync.status(),
             sync_daemons: (*self.sync.value).clone(),
             addresses,

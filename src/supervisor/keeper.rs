@@ -27,6 +27,9 @@ const FORMAT: u32 = 1;
 /// How long verdicts may wait to be written together; roles never wait.
 const GATHER: Duration = Duration::from_millis(200);
 
+/// Where writing takes long it is done for so small a part of the time: one of twenty.
+const SHARE: u32 = 20;
+
 /// How often `alive` is written: at least four times an interval, within these bounds.
 const BEATS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
@@ -196,6 +199,8 @@ pub(super) struct Keeper {
     punctual: Punctual,
     /// Verdicts that are not written yet, and since when.
     unwritten: Option<Instant>,
+    /// How long they wait.
+    gather: Duration,
     /// What was wrong with writing and was told.
     told: Option<String>,
 }
@@ -204,7 +209,8 @@ impl Keeper {
     /// Goes on with what was found: what is not heard of anew stays as it was.
     pub(super) fn new(directory: &Path, found: Found, punctual: Punctual) -> Self {
         let (directory, place) = (directory.to_owned(), Place::here());
-        Keeper { directory, place, legacy: found.legacy, punctual, unwritten: None, told: None }
+        let (legacy, gather) = (found.legacy, GATHER);
+        Keeper { directory, place, legacy, punctual, unwritten: None, gather, told: None }
     }
 
     /// Works until it is told how the process ends. Where that is not said, the files stay as they are.
@@ -212,7 +218,7 @@ impl Keeper {
         let mut next_beat = Instant::now();
         loop {
             let beat = self.beat().map(|_| next_beat);
-            let due = [beat, self.unwritten.map(|since| since + GATHER)].into_iter().flatten().min();
+            let due = [beat, self.unwritten.map(|since| since + self.gather)].into_iter().flatten().min();
             let first = match due {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
@@ -235,7 +241,7 @@ impl Keeper {
                 }
             }
             let now = Instant::now();
-            if roles_changed || self.unwritten.is_some_and(|since| since + GATHER <= now) {
+            if roles_changed || self.unwritten.is_some_and(|since| since + self.gather <= now) {
                 self.write(None);
             }
             if let Some(every) = self.beat().filter(|_| next_beat <= now) {
@@ -260,6 +266,7 @@ impl Keeper {
     }
 
     fn write(&mut self, left: Option<Duration>) {
+        let began = Instant::now();
         self.unwritten = None;
         let written = Written {
             format: FORMAT,
@@ -271,6 +278,7 @@ impl Keeper {
         let text = serde_json::to_vec(&written).map_err(io::Error::other);
         self.legacy = written.legacy;
         let outcome = text.and_then(|text| replace(&self.directory.join(STATE), &text));
+        self.gather = GATHER.max(began.elapsed() * SHARE);
         self.tell(outcome);
     }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ipvs_backend::Table;
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::devices::{self, Gate};
 use super::holdings::Holdings;
 use super::host::RuntimeDir;
 use super::{Options, keeper, sync, table};
+use crate::config::Reconcile;
 use crate::director::effect::Level;
 
 /// Takes away what the last life left, if it left anything.
@@ -35,7 +37,10 @@ pub(super) fn let_go(options: &Options) {
         owner.let_go();
     }
     let nothing = Level { serial: 1, value: Arc::<Table>::default() };
-    table::Owner::new(options.ipvs, directory.remembered("services")).carry_out(&nothing);
+    let (_, reconcile) = watch::channel(Reconcile::Off);
+    let mut owner = table::Owner::new(options.ipvs, directory.remembered("services"), reconcile);
+    owner.settle();
+    owner.carry_out(&nothing);
     let nothing = Level { serial: 1, value: Arc::default() };
     sync::Owner::new(options.ipvs, directory.remembered("sync-daemons")).carry_out(&nothing);
     keeper::remove(&options.runtime_dir);

@@ -63,9 +63,9 @@ use crate::director::legacy::Inheritance;
 use command::Executor;
 use devices::Gate;
 use holdings::Holdings;
-use keeper::{Found, Keeper, Punctual};
 use host::RuntimeDir;
 use inbox::Sender;
+use keeper::{Found, Keeper, Punctual};
 use network::Job;
 use process::LongRuns;
 use recorder::Recorder;
@@ -271,17 +271,19 @@ async fn serve(
     let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
     let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, gate, inbox.clone())?;
+    let (reconcile, reconcile_seen) = watch::channel(config::Reconcile::default());
     let table = spawn("ipvs", {
-        let (inbox, backend) = (inbox.clone(), options.ipvs);
-        let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
-        move || table::work(backend, our_services, sync, &table_queue, &inbox)
+        let inbox = inbox.clone();
+        let owner = table::Owner::new(options.ipvs, our_services, reconcile_seen);
+        let sync = sync::Owner::new(options.ipvs, runtime_dir.remembered("sync-daemons"));
+        move || table::work(owner, sync, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
     let (inheritance, punctual) = (found.inheritance(), Punctual::new());
     let (keepsakes, keeper) = start_keeper(runtime_dir, found, punctual.clone())?;
     let (network_owner, keeper_owner) = (network_jobs.clone(), keepsakes.clone());
     let owners = Owners { network: network_owner, host, table: table_levels, watch, keeper: keeper_owner };
-    let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
+    let (workers, followers, last_words) = shared::start(owners, &inbox, executor, reconcile);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
@@ -350,7 +352,11 @@ fn start_keeper(
 ) -> Result<(std_mpsc::Sender<keeper::Job>, JoinHandle<()>), String> {
     let (jobs, queue) = std_mpsc::channel();
     let keeper = Keeper::new(runtime_dir.path(), found, punctual);
-    Ok((jobs, spawn("keeper", move || keeper.work(&queue))?))
+    let work = move || {
+        priority::prefer(priority::CHECKS);
+        keeper.work(&queue);
+    };
+    Ok((jobs, spawn("keeper", work)?))
 }
 
 /// Starts the owner of the instances' interfaces; what comes back beside its thread leads to it.
@@ -369,12 +375,7 @@ fn start_devices(
 }
 
 /// What the brain has to know before its first configuration.
-async fn tell_beginning(
-    options: &Options,
-    inheritance: Inheritance,
-    inbox: &Sender,
-    links: &LinkMonitor,
-) {
+async fn tell_beginning(options: &Options, inheritance: Inheritance, inbox: &Sender, links: &LinkMonitor) {
     inbox.event(Event::Links(links.links().clone().into())).await;
     inbox.event(Event::Inherited(Box::new(inheritance))).await;
     if options.take_over {

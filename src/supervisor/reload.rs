@@ -18,7 +18,7 @@ use super::names;
 use super::namespace;
 use super::priority;
 use super::process::Process;
-use crate::config::{self, Colour, Complaint, Config, Difference, Global, Manner, Reading};
+use crate::config::{self, Colour, Complaint, Config, Difference, Global, Manner, Reading, Reconcile};
 use crate::director::event::Event;
 
 /// How the last attempt to take a configuration over ended.
@@ -65,6 +65,7 @@ pub(super) struct Followers {
     pub(super) calls: watch::Sender<CallSettings>,
     pub(super) executor: Executor,
     pub(super) process: Process,
+    pub(super) reconcile: watch::Sender<Reconcile>,
 }
 
 impl Followers {
@@ -76,6 +77,7 @@ impl Followers {
         let mail = host::mail_settings(global);
         self.mail.send_if_modified(|running| std::mem::replace(running, mail.clone()) != mail);
         let calls = CallSettings::of(global);
+        self.reconcile.send_replace(global.lvs.reconcile);
         self.calls.send_if_modified(|running| std::mem::replace(running, calls.clone()) != calls);
     }
 }

@@ -213,6 +213,7 @@ impl RunLoop {
                 Effect::Host(level) => self.workers.host(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
+                Effect::Settled => self.workers.settled(),
                 Effect::SyncDaemons(level) => self.workers.sync(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),

@@ -15,6 +15,7 @@ use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
 use super::{keeper, mail, probes, scripts, table, watched};
+use crate::config::Reconcile;
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -41,6 +42,7 @@ pub(super) fn start(
     Owners { network, host, table, watch, keeper }: Owners,
     inbox: &Sender,
     executor: Executor,
+    reconcile: watch::Sender<Reconcile>,
 ) -> (Workers, Followers, LastWords) {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
@@ -55,7 +57,7 @@ pub(super) fn start(
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
     let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices, keeper };
-    (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
+    (workers, Followers { mail, calls, executor, process: Process::default(), reconcile }, last_words)
 }
 
 impl LastWords {

@@ -1,22 +1,28 @@
 //! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use ipvs_backend::{
     Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
 };
 
+use tokio::sync::watch;
+
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::sync;
+use crate::config::Reconcile;
 use crate::director::effect::Level;
-use crate::director::event::{Event, TableReport};
+use crate::director::event::{Event, TableComparison, TableReport};
 
 /// How long to wait before trying again what the kernel refused or could not do.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// How often the whole table is read, to find what others did to it.
+const COMPARISON: Duration = Duration::from_secs(30);
 
 /// Failures told at most; a table that is refused as a whole needs no ten thousand lines.
 const TOLD: usize = 32;
@@ -46,48 +52,61 @@ impl Backend {
 pub(super) enum Job {
     /// The table should be like this.
     Table(Level<Table>),
+    /// What an earlier run left and nobody wants may go.
+    Settled,
     /// These daemons should run.
     Sync(Level<SyncDaemons>),
 }
 
 /// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
-pub(super) fn work(
-    backend: Backend,
-    remembered: Remembered<ServiceKey>,
-    mut sync: sync::Owner,
-    jobs: &Receiver<Job>,
-    inbox: &Sender,
-) {
+pub(super) fn work(mut owner: Owner, mut sync: sync::Owner, jobs: &Receiver<Job>, inbox: &Sender) {
     priority::prefer(priority::CHECKS);
-    let mut owner = Owner::new(backend, remembered);
     let (mut table, mut daemons) = (None, None);
-    // Whether there is something to do, or to do again.
+    // Whether there is something to do, or to do again, and when.
     let (mut table_due, mut sync_due) = (false, false);
+    let mut again: Option<Instant> = None;
     loop {
-        let again = table_due || sync_due;
-        let received = if again { jobs.recv_timeout(RETRY) } else { jobs.recv().map_err(Into::into) };
+        let until = [again, owner.next_comparison()].into_iter().flatten().min();
+        let received = match until {
+            Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => jobs.recv().map_err(Into::into),
+        };
         let first = match received {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        let news = first.is_some();
         for job in first.into_iter().chain(jobs.try_iter()) {
             match job {
                 Job::Table(level) => (table, table_due) = (Some(level), true),
+                Job::Settled => {
+                    owner.settle();
+                    table_due |= table.is_some();
+                }
                 Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
             }
         }
-        let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
-        if let Some(level) = daemons.as_ref().filter(|_| sync_due) {
-            let report = sync.carry_out(level);
-            sync_due = must_repeat(&report);
-            inbox.blocking_event(Event::SyncApplied(report));
+        if news || again.is_some_and(|at| at <= Instant::now()) {
+            let must_repeat =
+                |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
+            if let Some(level) = daemons.as_ref().filter(|_| sync_due) {
+                let report = sync.carry_out(level);
+                sync_due = must_repeat(&report);
+                inbox.blocking_event(Event::SyncApplied(report));
+            }
+            if let Some(level) = table.as_ref().filter(|_| table_due) {
+                let report = owner.carry_out(level);
+                table_due = must_repeat(&report);
+                inbox.blocking_event(Event::TableApplied(report));
+            }
+            again = (table_due || sync_due).then(|| Instant::now() + RETRY);
         }
-        if let Some(level) = table.as_ref().filter(|_| table_due) {
-            let report = owner.carry_out(level);
-            table_due = must_repeat(&report);
-            inbox.blocking_event(Event::TableApplied(report));
+        let due = owner.next_comparison().is_some_and(|at| at <= Instant::now());
+        if let Some(comparison) = table.as_ref().filter(|_| due).and_then(|level| owner.compare(&level.value))
+        {
+            inbox.blocking_event(Event::TableCompared(comparison));
         }
     }
 }
@@ -98,11 +117,32 @@ pub(super) struct Owner {
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
     table: Option<Reconciler<Box<dyn Kernel + Send>>>,
+    /// Whether what an earlier run left and nobody wants may go.
+    settled: bool,
+    /// What is done about changes by others.
+    reconcile: watch::Receiver<Reconcile>,
+    /// When the table was read as a whole last.
+    compared: Instant,
+    /// Whether the last comparison found anything: the next one without is told as well.
+    drifted: bool,
 }
 
 impl Owner {
-    pub(super) fn new(backend: Backend, remembered: Remembered<ServiceKey>) -> Self {
-        Owner { backend, remembered, table: None }
+    pub(super) fn new(
+        backend: Backend,
+        remembered: Remembered<ServiceKey>,
+        reconcile: watch::Receiver<Reconcile>,
+    ) -> Self {
+        let (table, settled, compared, drifted) = (None, false, Instant::now(), false);
+        Owner { backend, remembered, table, settled, reconcile, compared, drifted }
+    }
+
+    /// What an earlier run left and nobody wants may go, with the next level that is carried out.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
+        if let Some(table) = &mut self.table {
+            table.settle();
+        }
     }
 
     pub(super) fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
@@ -111,7 +151,7 @@ impl Owner {
         if self.table.is_none() && nothing_ours {
             return report;
         }
-        match self.converge(&level.value) {
+        match self.converge(&level.value, &mut report.adopted) {
             Ok(done) => {
                 report.applied = done.applied.len();
                 report.failures = done.refused.iter().take(TOLD).map(ToString::to_string).collect();
@@ -124,13 +164,27 @@ impl Owner {
         report
     }
 
-    fn converge(&mut self, wanted: &Table) -> Result<ipvs_backend::Report, KernelError> {
+    fn converge(
+        &mut self,
+        wanted: &Table,
+        adopted: &mut Vec<String>,
+    ) -> Result<ipvs_backend::Report, KernelError> {
         let table = match &mut self.table {
             Some(table) => table,
             None => {
                 let mut table = Reconciler::new(self.backend.open()?);
                 table.start()?;
+                self.compared = Instant::now();
                 table.claim(self.remembered.keys().iter().copied());
+                let there = table.known().map(|known| &known.services);
+                let strangers = wanted.services.keys().filter(|key| {
+                    !self.remembered.keys().contains(key)
+                        && there.is_some_and(|there| there.contains_key(key))
+                });
+                adopted.extend(strangers.map(ToString::to_string));
+                if !self.settled {
+                    table.spare(wanted);
+                }
                 self.table.insert(table)
             }
         };
@@ -138,5 +192,103 @@ impl Owner {
         let report = table.converge(wanted)?;
         self.remembered.keep(table.ours().clone());
         Ok(report)
+    }
+
+    /// When the whole table is to be compared with what it was told; `None` while nobody wants that.
+    fn next_comparison(&self) -> Option<Instant> {
+        let wanted = self.table.is_some() && *self.reconcile.borrow() != Reconcile::Off;
+        wanted.then(|| self.compared + COMPARISON)
+    }
+
+    /// Reads the whole table, and puts right what others did to it, if that is wanted. `None`: there is nothing to tell.
+    fn compare(&mut self, wanted: &Table) -> Option<TableComparison> {
+        self.compared = Instant::now();
+        let repairs = *self.reconcile.borrow() == Reconcile::Repair;
+        let table = self.table.as_mut()?;
+        // A table that cannot be read is told when it is to be changed next.
+        let found = if repairs { table.check() } else { table.look() }.ok()?;
+        let drift: Vec<String> = found.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = found.len().saturating_sub(TOLD);
+        let repaired = repairs && !found.is_empty() && table.converge(wanted).is_ok_and(|done| done.settled);
+        let tell = self.drifted || !found.is_empty();
+        self.drifted = !found.is_empty();
+        tell.then_some(TableComparison { drift, more, repaired })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ipvs_backend::{DestinationKey, DestinationSettings, Forwarding, Service, ServiceSettings};
+
+    use super::*;
+
+    fn table(last: &[u8], weight: u32) -> Table {
+        let mut service = Service::new(ServiceSettings::default());
+        for last in last {
+            let key = DestinationKey::new([10, 0, 1, *last].into(), 80);
+            service.destinations.insert(key, DestinationSettings::new(Forwarding::Nat, weight));
+        }
+        Table { services: [(ServiceKey::tcp([10, 0, 0, 1].into(), 80), Arc::new(service))].into() }
+    }
+
+    /// An owner of a table in memory in which somebody was at work before.
+    fn owner(kernel: &MemoryKernel, name: &str, mode: Reconcile) -> (Owner, watch::Sender<Reconcile>) {
+        let directory = std::env::temp_dir().join(format!("directord-table-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (sender, receiver) = watch::channel(mode);
+        let mut owner = Owner::new(Backend::Memory, Remembered::load(&directory, "services"), receiver);
+        let mut reconciler: Reconciler<Box<dyn Kernel + Send>> = Reconciler::new(Box::new(kernel.clone()));
+        reconciler.start().unwrap();
+        reconciler.spare(&table(&[1, 2], 5));
+        owner.table = Some(reconciler);
+        (owner, sender)
+    }
+
+    fn level(serial: u64, value: Table) -> Level<Table> {
+        Level { serial, value: Arc::new(value) }
+    }
+
+    #[test]
+    fn what_others_change_is_told_and_put_right_or_told_alone() {
+        let kernel = MemoryKernel::new();
+        let (mut owner, mode) = owner(&kernel, "drift", Reconcile::Repair);
+        let wanted = table(&[1, 2], 5);
+        owner.carry_out(&level(1, wanted.clone()));
+        assert_eq!(owner.compare(&wanted), None);
+
+        kernel.set_table(&table(&[1, 3], 7));
+        let found = owner.compare(&wanted).expect("a difference");
+        assert!(found.repaired && found.drift.len() == 3, "{found:?}");
+        assert_eq!(kernel.table(), wanted);
+        assert_eq!(owner.compare(&wanted), Some(TableComparison::default()), "the end is told");
+        assert_eq!(owner.compare(&wanted), None);
+
+        mode.send(Reconcile::Report).unwrap();
+        kernel.set_table(&table(&[1], 5));
+        let found = owner.compare(&wanted).expect("a difference");
+        assert!(!found.repaired && found.drift.len() == 1, "{found:?}");
+        assert_eq!(owner.compare(&wanted).map(|found| found.drift.len()), Some(1), "it is still there");
+        assert_eq!(kernel.table(), table(&[1], 5));
+
+        mode.send(Reconcile::Off).unwrap();
+        assert_eq!(owner.next_comparison(), None);
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_goes_after_the_first_results_only() {
+        let kernel = MemoryKernel::new();
+        kernel.set_table(&table(&[1, 9], 5));
+        let (mut owner, _mode) = owner(&kernel, "left", Reconcile::Repair);
+        let wanted = table(&[1, 2], 5);
+        owner.carry_out(&level(1, wanted.clone()));
+        assert_eq!(kernel.table(), table(&[1, 2, 9], 5));
+        // What was wanted once is no leftover.
+        owner.carry_out(&level(2, table(&[1], 5)));
+        assert_eq!(kernel.table(), table(&[1, 9], 5));
+        owner.settle();
+        owner.carry_out(&level(3, wanted.clone()));
+        assert_eq!(kernel.table(), wanted);
     }
 }

@@ -69,6 +69,10 @@ impl Workers {
         let _ = self.table.send(table::Job::Table(level));
     }
 
+    pub(super) fn settled(&self) {
+        let _ = self.table.send(table::Job::Settled);
+    }
+
     pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
         let _ = self.table.send(table::Job::Sync(level));
     }

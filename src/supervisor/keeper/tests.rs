@@ -101,9 +101,15 @@ fn what_cannot_be_believed_is_ignored_with_a_reason() {
         ("\0\0\0".to_owned(), "it is damaged"),
         (good.replace("\"format\":1", "\"format\":2"), "in another form than this version reads"),
         (good.replace("\"roles\":{", "\"roles\":{\"VI_2\":7,"), "in another form than this version reads"),
-        (good.replace(&format!("\"host\":\"{}\"", place.host), "\"host\":\"elsewhere\""), "of the host elsewhere"),
+        (
+            good.replace(&format!("\"host\":\"{}\"", place.host), "\"host\":\"elsewhere\""),
+            "of the host elsewhere",
+        ),
         (good.replace(&place.boot, "another"), "before the last boot"),
-        (good.replace(&format!("\"namespace\":{}", place.namespace), "\"namespace\":1"), "another network namespace"),
+        (
+            good.replace(&format!("\"namespace\":{}", place.namespace), "\"namespace\":1"),
+            "another network namespace",
+        ),
     ];
     for (text, words) in cases {
         assert_ne!(text, good, "{words}: nothing was changed");

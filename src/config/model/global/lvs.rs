@@ -16,8 +16,22 @@ pub struct LvsGlobal {
     pub flush: bool,
     /// `lvs_flush_on_stop`.
     pub flush_on_stop: FlushOnStop,
+    /// `reconcile`: what is done when somebody else changes our services.
+    pub reconcile: Reconcile,
     /// `rs_init_notifies`: tell also of servers that are up at the start.
     pub notify_at_start: bool,
+}
+
+/// `reconcile`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reconcile {
+    /// Nobody looks.
+    Off,
+    /// It is told.
+    Report,
+    /// It is told and put right.
+    #[default]
+    Repair,
 }
 
 /// `lvs_sync_daemon`.

@@ -1,7 +1,7 @@
 //! What concerns IPVS as a whole, as statements.
 
 use super::Lines;
-use crate::config::{FlushOnStop, LvsGlobal, SyncDaemon};
+use crate::config::{FlushOnStop, LvsGlobal, Reconcile, SyncDaemon};
 
 pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     if let Some(daemon) = &lvs.sync {
@@ -21,6 +21,11 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
         FlushOnStop::No => {}
         FlushOnStop::Services => lines.value("lvs_flush_on_stop", "VS"),
         FlushOnStop::Everything => lines.say("lvs_flush_on_stop", []),
+    }
+    match lvs.reconcile {
+        Reconcile::Repair => {}
+        Reconcile::Report => lines.value("reconcile", "report"),
+        Reconcile::Off => lines.value("reconcile", "off"),
     }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
 }

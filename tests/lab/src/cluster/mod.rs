@@ -8,6 +8,7 @@ pub mod mailbox;
 pub mod namespace;
 pub mod process;
 pub mod server;
+pub mod steady;
 pub mod table;
 pub mod topology;
 
@@ -119,6 +120,12 @@ impl Cluster {
     /// See [`client::requests`].
     pub fn requests(&self, vip: Ipv4Addr, count: u32) -> Result<Split> {
         client::requests(&self.topology.client, vip, count)
+    }
+
+    /// Where requests come from.
+    #[must_use]
+    pub fn client(&self) -> &namespace::Namespace {
+        &self.topology.client
     }
 
     /// Starts a steady load from the client.

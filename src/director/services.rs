@@ -11,7 +11,7 @@ use super::effect::{Attempt, Effect};
 use super::event::{CheckId, TableReport};
 use super::journal::Entry;
 use super::pool::{Change, Pool, words};
-use super::{Director, Owner, Pending};
+use super::{Director, Owner, Pending, Place};
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
@@ -30,7 +30,9 @@ impl Director {
         else {
             return;
         };
+        let before = run.monitor.verdict();
         fact(&mut run.monitor);
+        let is_new = run.monitor.verdict() != before;
         let mut flipped = None;
         while let Some(output) = run.monitor.poll_output() {
             match output {
@@ -43,6 +45,11 @@ impl Director {
             }
         }
         self.agenda.set(Owner::Check(id), run.monitor.poll_timeout().map(|(at, _)| at));
+        // A first verdict that changes nothing is worth knowing after a restart all the same.
+        if is_new && flipped.is_none() {
+            let Place { service, server, .. } = place.clone();
+            return self.keep_health(&service, &server);
+        }
         if let Some(up) = flipped {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };

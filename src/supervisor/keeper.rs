@@ -103,7 +103,7 @@ impl Place {
 }
 
 /// What was found at the start.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Found {
     legacy: Legacy,
     /// When no advert was late, by [`since_boot`], and whether each master sent one then.

@@ -59,7 +59,6 @@ use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
-use crate::director::legacy::Inheritance;
 use command::Executor;
 use devices::Gate;
 use holdings::Holdings;
@@ -279,7 +278,7 @@ async fn serve(
         move || table::work(owner, sync, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
-    let (inheritance, punctual) = (found.inheritance(), Punctual::new());
+    let (heritage, punctual) = (found.clone(), Punctual::new());
     let (keepsakes, keeper) = start_keeper(runtime_dir, found, punctual.clone())?;
     let (network_owner, keeper_owner) = (network_jobs.clone(), keepsakes.clone());
     let owners = Owners { network: network_owner, host, table: table_levels, watch, keeper: keeper_owner };
@@ -304,7 +303,7 @@ async fn serve(
     })?;
 
     // The interfaces before the configuration: an instance starts on what is there.
-    tell_beginning(options, inheritance, &inbox, &links).await;
+    tell_beginning(options, &heritage, &inbox, &links).await;
     spawn("links", {
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
@@ -375,9 +374,9 @@ fn start_devices(
 }
 
 /// What the brain has to know before its first configuration.
-async fn tell_beginning(options: &Options, inheritance: Inheritance, inbox: &Sender, links: &LinkMonitor) {
+async fn tell_beginning(options: &Options, heritage: &Found, inbox: &Sender, links: &LinkMonitor) {
     inbox.event(Event::Links(links.links().clone().into())).await;
-    inbox.event(Event::Inherited(Box::new(inheritance))).await;
+    inbox.event(Event::Inherited(Box::new(heritage.inheritance()))).await;
     if options.take_over {
         inbox.event(Event::TakeOver).await;
     }

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::Options;
 
 /// How long the next program may think about the configuration.
-const JUDGEMENT: Duration = Duration::from_secs(60);
+const JUDGEMENT: Duration = Duration::from_secs(30);
 
 /// How long an answer may be on its way to whoever asked.
 const ANSWER: Duration = Duration::from_millis(50);
@@ -80,28 +80,40 @@ impl Successions {
     }
 
     async fn judge(&self, program: &Path) -> Result<(), String> {
+        let (name, config) = (program.display(), self.options.config.display());
+        let verdict = self.check(program, true).await?;
+        // 0: nothing but hints, 1: warnings. Any program may say so; only ours lists complaints.
+        let is_list = |text: &[u8]| {
+            let list = serde_json::from_slice::<serde_json::Value>(text);
+            list.is_ok_and(|list| list.get("complaints").is_some())
+        };
+        match verdict.status.code() {
+            Some(0 | 1) if is_list(&verdict.stdout) => Ok(()),
+            Some(0 | 1) => Err(format!("{name} is no directord: it cannot check a configuration")),
+            _ => {
+                let told = self.check(program, false).await?;
+                let told = [told.stdout, told.stderr].concat();
+                let told = String::from_utf8_lossy(&told);
+                Err(format!("{name} would not run {config}:\n{}", told.trim_end()))
+            }
+        }
+    }
+
+    /// Has the program check the configuration, for us or for people.
+    async fn check(&self, program: &Path, for_us: bool) -> Result<std::process::Output, String> {
         let Options { config, config_id, compat, .. } = &self.options;
         let mut command = Command::new(program);
-        command.arg("check");
-        command.args(compat.then_some("--compat"));
+        command.arg("check").args(for_us.then_some("--json")).args(compat.then_some("--compat"));
         if let Some(id) = config_id {
             command.arg("--config-id").arg(id);
         }
         command.arg(config).stdin(Stdio::null()).kill_on_drop(true);
-        let name = program.display();
-        let output = match tokio::time::timeout(JUDGEMENT, command.output()).await {
-            Err(_) => return Err(format!("`{name} check` took longer than {} s", JUDGEMENT.as_secs())),
-            Ok(Err(error)) => return Err(format!("{name} cannot be started: {error}")),
-            Ok(Ok(output)) => output,
-        };
-        // 0: nothing but hints, 1: warnings.
-        match output.status.code() {
-            Some(0 | 1) => Ok(()),
-            _ => Err(format!(
-                "{name} would not run {}:\n{}",
-                config.display(),
-                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim_end()
-            )),
+        match tokio::time::timeout(JUDGEMENT, command.output()).await {
+            Err(_) => {
+                Err(format!("`{} check` took longer than {} s", program.display(), JUDGEMENT.as_secs()))
+            }
+            Ok(Err(error)) => Err(format!("{} cannot be started: {error}", program.display())),
+            Ok(Ok(output)) => Ok(output),
         }
     }
 }
@@ -121,11 +133,12 @@ pub(super) fn own_program() -> Option<PathBuf> {
     })
 }
 
-/// Becomes the program, with the arguments of this one.
+/// Becomes the program, with the arguments of this one but for `--take-over`: nobody is to be relieved twice.
 ///
 /// # Errors
 /// Returns only if that fails.
 pub fn become_program(program: &Path) -> std::io::Error {
     use std::os::unix::process::CommandExt;
-    std::process::Command::new(program).args(std::env::args_os().skip(1)).exec()
+    let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--take-over");
+    std::process::Command::new(program).args(arguments).exec()
 }

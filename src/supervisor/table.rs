@@ -111,12 +111,15 @@ pub(super) fn work(mut owner: Owner, mut sync: sync::Owner, jobs: &Receiver<Job>
     }
 }
 
+/// The kernel's table, and what of it is ours.
+type OwnTable = Reconciler<Box<dyn Kernel + Send>>;
+
 /// The table's owner.
 pub(super) struct Owner {
     backend: Backend,
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
-    table: Option<Reconciler<Box<dyn Kernel + Send>>>,
+    table: Option<OwnTable>,
     /// Whether what an earlier run left and nobody wants may go.
     settled: bool,
     /// What is done about changes by others.
@@ -169,29 +172,41 @@ impl Owner {
         wanted: &Table,
         adopted: &mut Vec<String>,
     ) -> Result<ipvs_backend::Report, KernelError> {
-        let table = match &mut self.table {
+        let table = match self.table.take() {
             Some(table) => table,
             None => {
-                let mut table = Reconciler::new(self.backend.open()?);
-                table.start()?;
-                self.compared = Instant::now();
-                table.claim(self.remembered.keys().iter().copied());
-                let there = table.known().map(|known| &known.services);
-                let strangers = wanted.services.keys().filter(|key| {
-                    !self.remembered.keys().contains(key)
-                        && there.is_some_and(|there| there.contains_key(key))
-                });
-                adopted.extend(strangers.map(ToString::to_string));
-                if !self.settled {
-                    table.spare(wanted);
-                }
-                self.table.insert(table)
+                let (table, strangers) = self.begin(self.backend.open()?, wanted)?;
+                adopted.extend(strangers);
+                table
             }
         };
+        let table = self.table.insert(table);
         self.remembered.add(wanted.services.keys());
         let report = table.converge(wanted)?;
         self.remembered.keep(table.ours().clone());
         Ok(report)
+    }
+
+    /// Reads the table, which may hold what an earlier run left, and what somebody else put there: the services of others
+    /// that are wanted here too.
+    fn begin(
+        &mut self,
+        kernel: Box<dyn Kernel + Send>,
+        wanted: &Table,
+    ) -> Result<(OwnTable, Vec<String>), KernelError> {
+        let mut table = Reconciler::new(kernel);
+        table.start()?;
+        self.compared = Instant::now();
+        let ours = self.remembered.keys();
+        table.claim(ours.iter().copied());
+        let there = table.known().map(|known| &known.services);
+        let is_stranger =
+            |key: &&ServiceKey| !ours.contains(key) && there.is_some_and(|there| there.contains_key(key));
+        let strangers = wanted.services.keys().filter(is_stranger).map(ToString::to_string).collect();
+        if !self.settled {
+            table.spare(wanted);
+        }
+        Ok((table, strangers))
     }
 
     /// When the whole table is to be compared with what it was told; `None` while nobody wants that.
@@ -239,10 +254,13 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let (sender, receiver) = watch::channel(mode);
         let mut owner = Owner::new(Backend::Memory, Remembered::load(&directory, "services"), receiver);
-        let mut reconciler: Reconciler<Box<dyn Kernel + Send>> = Reconciler::new(Box::new(kernel.clone()));
-        reconciler.start().unwrap();
-        reconciler.spare(&table(&[1, 2], 5));
-        owner.table = Some(reconciler);
+        let (table, strangers) = owner.begin(Box::new(kernel.clone()), &table(&[1, 2], 5)).unwrap();
+        assert_eq!(
+            strangers.len(),
+            kernel.table().services.len(),
+            "somebody else's are adopted with a notice"
+        );
+        owner.table = Some(table);
         (owner, sender)
     }
 

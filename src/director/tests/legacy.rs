@@ -6,7 +6,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What the wishes of a life leave to the next.
-fn legacy(effects: &[Effect]) -> Legacy {
+pub(super) fn legacy(effects: &[Effect]) -> Legacy {
     let mut legacy = Legacy::default();
     for effect in effects {
         if let Effect::Keep(keepsake) = effect {
@@ -32,7 +32,7 @@ fn master(text: &str) -> Legacy {
 }
 
 /// A brain that was just started, was told what was left so long ago, and then its configuration.
-fn heir(legacy: &Legacy, age: Duration, planned: bool, text: &str) -> (Desk, Vec<Effect>) {
+pub(super) fn heir(legacy: &Legacy, age: Duration, planned: bool, text: &str) -> (Desk, Vec<Effect>) {
     let now = Instant::now();
     let birth =
         Birth { host_name: "host".into(), seed: 2, at: now, wall: SystemTime::UNIX_EPOCH + 9 * SECOND };

@@ -12,6 +12,13 @@ use std::time::Duration;
 /// All steps, in their order.
 pub const ALL: &[&Step] = &[&PREPARE, &demo::START, &RELOADS, &RESTARTS, &UPGRADE, &CRASH, &demo::STOP];
 
+/// From one new connection to the next: `LAB_EVERY` milliseconds, by default slow enough for a busy machine whose guest
+/// has a part of one processor.
+fn every() -> Duration {
+    let said = std::env::var("LAB_EVERY").ok().and_then(|text| text.parse().ok());
+    Duration::from_millis(said.unwrap_or(40))
+}
+
 /// From one act to the next.
 const BETWEEN: Duration = Duration::from_millis(400);
 
@@ -47,13 +54,10 @@ const RESTARTS: Step = Step {
     run: |stage| {
         under_load(stage, |stage| {
             for _ in 0..5 {
-                let patience = Duration::from_secs(10);
                 let director = &mut stage.cluster.directors[0];
-                match director.ask(&["stop", "--stay"])? {
-                    // Its process has ended by then; this collects it.
-                    Some(_) => drop(director.stop(patience)),
-                    None => drop(director.stop(patience)),
-                }
+                director.ask(&["stop", "--stay"])?;
+                // directord has ended by then, and is collected; keepalived is asked to.
+                director.stop(Duration::from_secs(10));
                 director.start()?;
                 sleep(BETWEEN * 2);
             }
@@ -93,7 +97,7 @@ const CRASH: Step = Step {
 
 /// Does something under load, and tells what the clients saw of it; with directord they must have seen nothing.
 fn under_load(stage: &mut Stage, act: impl FnOnce(&mut Stage) -> Result<()>) -> Result<()> {
-    let steady = Steady::start(stage.cluster.client());
+    let steady = Steady::start(stage.cluster.client(), every());
     sleep(BETWEEN);
     let done = act(stage);
     sleep(BETWEEN);

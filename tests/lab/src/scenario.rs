@@ -86,6 +86,9 @@ pub fn run(name: &str, options: &Options, on_event: &mut dyn FnMut(&Event)) -> R
     let daemon = serde_json::to_string(&daemon).map_err(std::io::Error::from).attempt("naming the daemon")?;
     let mut job = Job::new(vec![LAB.into(), "scenario".into(), scenario.name.into(), daemon]);
     job.timeout = options.timeout;
+    if let Ok(pace) = std::env::var("LAB_EVERY") {
+        job.environment.insert("LAB_EVERY".into(), pace);
+    }
 
     let mut report = Report::default();
     let outcome = guest::run(&job, &mut |line| match line {

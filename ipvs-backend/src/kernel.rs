@@ -1,11 +1,13 @@
 //! Whatever holds an IPVS table: the real kernel, or one in memory that obeys the same rules.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::KernelError;
-use crate::key::ServiceKey;
+use crate::conn::ConnectionCounts;
+use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::operation::Operation;
 use crate::sync::{SyncChange, SyncDaemons};
@@ -17,6 +19,12 @@ pub trait Kernel {
 
     /// One service, or `None` when the kernel has no such service.
     fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<Service>, KernelError>;
+
+    /// How many connections each real server of a service has; nothing when there is no such service.
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError>;
 
     /// Carries out the operations one after another. One that the kernel refuses does not hold up the others.
     ///
@@ -40,6 +48,13 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
         (**self).dump_service(key)
     }
 
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        (**self).connections(key)
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
         (**self).apply(operations)
     }
@@ -60,6 +75,13 @@ impl<K: Kernel + ?Sized> Kernel for Box<K> {
 
     fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<Service>, KernelError> {
         (**self).dump_service(key)
+    }
+
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        (**self).connections(key)
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
@@ -127,6 +149,8 @@ impl Errno {
     pub const EINVAL: Self = Self(22);
     /// Value out of range.
     pub const ERANGE: Self = Self(34);
+    /// Not supported by this kernel.
+    pub const EOPNOTSUPP: Self = Self(95);
     /// Address family not supported.
     pub const EAFNOSUPPORT: Self = Self(97);
     /// No address to use.
@@ -135,7 +159,10 @@ impl Errno {
     /// Whether the same operation will be refused again as long as nobody changes the kernel or the
     /// operation.
     pub fn is_lasting(self) -> bool {
-        matches!(self, Self::ENOENT | Self::EINVAL | Self::ERANGE | Self::EAFNOSUPPORT | Self::EPERM)
+        matches!(
+            self,
+            Self::ENOENT | Self::EINVAL | Self::ERANGE | Self::EOPNOTSUPP | Self::EAFNOSUPPORT | Self::EPERM
+        )
     }
 }
 
@@ -151,6 +178,7 @@ impl fmt::Display for Errno {
             Self::ENODEV => f.write_str("no such device (ENODEV)"),
             Self::EINVAL => f.write_str("invalid value (EINVAL)"),
             Self::ERANGE => f.write_str("value out of range (ERANGE)"),
+            Self::EOPNOTSUPP => f.write_str("not supported (EOPNOTSUPP)"),
             Self::EAFNOSUPPORT => f.write_str("address family not supported (EAFNOSUPPORT)"),
             Self::EADDRNOTAVAIL => f.write_str("no address to use (EADDRNOTAVAIL)"),
             Self(number) => write!(f, "system error {number}"),
@@ -168,10 +196,13 @@ fn reason(operation: &Operation, errno: Errno) -> String {
         }
         (Operation::AddService { settings, .. } | Operation::SetService { settings, .. }, Errno::ENOENT) => {
             match &settings.engine {
-                None => format!("the kernel has no scheduler {0} (module ip_vs_{0})", settings.scheduler),
+                None => format!(
+                    "the kernel has no scheduler {0}; it is in the module ip_vs_{0}: `modprobe ip_vs_{0}`",
+                    settings.scheduler
+                ),
                 Some(engine) => format!(
-                    "the kernel has no scheduler {0} (module ip_vs_{0}) or no persistence engine {engine} \
-                     (module ip_vs_pe_{engine})",
+                    "the kernel has no scheduler {0} or no persistence engine {engine}; they are in the modules \
+                     ip_vs_{0} and ip_vs_pe_{engine}: `modprobe -a ip_vs_{0} ip_vs_pe_{engine}`",
                     settings.scheduler
                 ),
             }
@@ -187,6 +218,16 @@ fn reason(operation: &Operation, errno: Errno) -> String {
                 "weight {}, upper threshold {}, lower threshold {}: the weight must not exceed 2147483647, \
                  the lower threshold not the upper",
                 settings.weight, settings.upper, settings.lower
+            )
+        }
+        (
+            Operation::AddDestination { settings, .. } | Operation::SetDestination { settings, .. },
+            Errno::EOPNOTSUPP,
+        ) => {
+            format!(
+                "this kernel has no tunnels of the kind {}, only plain IP in IP: Linux has gue since 5.2, gre and \
+                 checksums since 5.3",
+                settings.method()
             )
         }
         (Operation::AddDestination { service, key, settings }, Errno::EINVAL)

@@ -10,6 +10,7 @@
 //! Numbers of the interface come from `include/uapi/linux/ip_vs.h` of the Linux kernel.
 
 pub mod codec;
+mod conn;
 mod error;
 mod kernel;
 mod key;
@@ -23,7 +24,9 @@ mod reconcile;
 #[cfg(test)]
 mod sample;
 mod sync;
+mod tunnel;
 
+pub use conn::{Connection, ConnectionCounts};
 pub use error::{KernelError, ParseError};
 pub use kernel::{Errno, Kernel, Rejection};
 pub use key::{DestinationKey, Family, Protocol, ServiceKey};
@@ -38,3 +41,4 @@ pub use operation::Operation;
 pub use plan::plan;
 pub use reconcile::{Drift, Reconciler, Refusal, Report};
 pub use sync::{SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, plan_sync};
+pub use tunnel::{Checksum, Tunnel};

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::ServiceWire;
+use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, Scheduler, Service, ServiceSettings, Table};
@@ -31,7 +32,9 @@ pub struct MemoryKernel {
 struct State {
     services: BTreeMap<ServiceKey, Service>,
     daemons: SyncDaemons,
+    connections: BTreeMap<(ServiceKey, DestinationKey), ConnectionCounts>,
     missing: BTreeSet<Scheduler>,
+    plain_tunnels: bool,
     refuse: Option<(usize, Errno)>,
     errors: VecDeque<KernelError>,
     log: VecDeque<Operation>,
@@ -73,6 +76,11 @@ impl MemoryKernel {
         self.state().carry_out(operation)
     }
 
+    /// A real server has these connections from now on, wherever they come from.
+    pub fn set_connections(&self, service: ServiceKey, server: DestinationKey, counts: ConnectionCounts) {
+        self.state().connections.insert((service, server), counts);
+    }
+
     /// The connection synchronisation daemons that run now.
     pub fn sync_daemons(&self) -> SyncDaemons {
         self.state().daemons.clone()
@@ -97,15 +105,22 @@ impl MemoryKernel {
         self.state().errors.push_back(error);
     }
 
-    /// Forgets the faults that were ordered and have not happened yet; a removed scheduler comes back.
+    /// Forgets the faults that were ordered and have not happened yet; a removed scheduler comes back, and so do
+    /// tunnels.
     pub fn heal(&self) {
         let mut state = self.state();
         (state.refuse, state.errors, state.missing) = (None, VecDeque::new(), BTreeSet::new());
+        state.plain_tunnels = false;
     }
 
     /// The kernel has no such scheduler from now on.
     pub fn remove_scheduler(&self, scheduler: Scheduler) {
         self.state().missing.insert(scheduler);
+    }
+
+    /// The kernel knows tunnels of plain IP in IP only from now on, as Linux before 5.2.
+    pub fn remove_tunnels(&self) {
+        self.state().plain_tunnels = true;
     }
 
     /// The operations carried out for the owner since the last call, oldest first; at most the latest 65536.
@@ -130,6 +145,17 @@ impl Kernel for MemoryKernel {
         let mut state = self.state();
         state.error()?;
         Ok(state.services.get(key).cloned())
+    }
+
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        let mut state = self.state();
+        state.error()?;
+        let Some(service) = state.services.get(key) else { return Ok(BTreeMap::new()) };
+        let counts = |server| state.connections.get(&(*key, server)).copied().unwrap_or_default();
+        Ok(service.destinations.keys().map(|server| (*server, counts(*server))).collect())
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
@@ -219,6 +245,11 @@ impl State {
             Operation::RemoveService { key } => {
                 self.services.remove(key).ok_or(Errno::ESRCH)?;
             }
+            Operation::AddDestination { settings, .. } | Operation::SetDestination { settings, .. }
+                if self.plain_tunnels && settings.own_header().is_some() =>
+            {
+                return Err(Errno::EOPNOTSUPP);
+            }
             Operation::AddDestination { service, key, settings } => {
                 let held = self.service(*service)?;
                 check_destination(*service, *key, settings)?;
@@ -226,12 +257,12 @@ impl State {
                     return Err(Errno::EEXIST);
                 }
                 check_address(key.address)?;
-                held.destinations.insert(*key, *settings);
+                held.destinations.insert(*key, kept(settings));
             }
             Operation::SetDestination { service, key, settings } => {
                 let held = self.service(*service)?;
                 check_destination(*service, *key, settings)?;
-                *held.destinations.get_mut(key).ok_or(Errno::ENOENT)? = *settings;
+                *held.destinations.get_mut(key).ok_or(Errno::ENOENT)? = kept(settings);
             }
             Operation::RemoveDestination { service, key } => {
                 self.service(*service)?.destinations.remove(key).ok_or(Errno::ENOENT)?;
@@ -263,6 +294,11 @@ impl State {
 
 fn normal(settings: &ServiceSettings, key: ServiceKey) -> ServiceSettings {
     ServiceWire::new(settings, key.family()).settings(key.family())
+}
+
+/// Without what means nothing to the kernel.
+fn kept(settings: &DestinationSettings) -> DestinationSettings {
+    DestinationSettings { tunnel: settings.own_header(), ..*settings }
 }
 
 fn check_destination(

@@ -6,6 +6,7 @@
 //!
 //! The socket belongs to the network namespace in which it was opened.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -18,9 +19,12 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::{setsockopt_impl, sockopt_impl};
 
+mod tunnels;
+
 use crate::codec::{self, Body, Info, Malformed, Messages, Request};
+use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel, Rejection};
-use crate::key::ServiceKey;
+use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::sync::{SyncChange, SyncDaemons};
 use crate::{KernelError, Operation};
@@ -55,6 +59,8 @@ pub struct NetlinkKernel {
     /// The number that the kernel gave to the family "IPVS".
     family: u16,
     info: Info,
+    /// Whether it knows more tunnels than plain IP in IP, once that was seen.
+    tunnels: Option<bool>,
     sequence: u32,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
@@ -79,6 +85,7 @@ impl NetlinkKernel {
             socket: open_socket()?,
             family: 0,
             info: Info { version: [0; 3], connection_table_size: 0 },
+            tunnels: None,
             sequence: 0,
             outgoing: Vec::new(),
             incoming: vec![0; DATAGRAM],
@@ -265,11 +272,31 @@ impl Kernel for NetlinkKernel {
         Ok(service)
     }
 
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        for _ in 0..DUMPS {
+            let mut counts = BTreeMap::new();
+            let outcome = self.exchange(Request::Destinations(*key), |item| {
+                counts.extend(codec::decode_counts(item, key.family())?);
+                Ok(())
+            })?;
+            match outcome {
+                Outcome::Complete => return Ok(counts),
+                Outcome::Interrupted => {}
+                Outcome::Refused(errno) => return Err(unexpected("counting connections", errno)),
+            }
+        }
+        Err(KernelError::Unsettled)
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
         let mut rejections = Vec::new();
         for (number, batch) in operations.chunks(BATCH).enumerate() {
             self.apply_batch(batch, number * BATCH, &mut rejections)?;
         }
+        self.take_back_tunnels(operations, &mut rejections)?;
         Ok(rejections)
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::say;
 use crate::control;
-use crate::supervisor::{self, Exit, Replay};
+use crate::supervisor::{self, Replay};
 
 /// The answer; without one, says why.
 pub(super) fn asking<T>(
@@ -42,18 +42,6 @@ pub(super) fn status(runtime_dir: &Path, json: bool) -> ExitCode {
             }
         },
         Ok(status) => say(&control::render(&status, std::io::stdout().is_terminal())),
-    }
-}
-
-/// `directord reload`.
-pub(super) fn reload(runtime_dir: &Path) -> ExitCode {
-    match asking(control::reload(runtime_dir)) {
-        Err(code) => code,
-        Ok(outcome) => {
-            eprint!("{}", outcome.rendered);
-            println!("{}", outcome.summary);
-            if outcome.accepted { ExitCode::SUCCESS } else { Exit::Config.into() }
-        }
     }
 }
 

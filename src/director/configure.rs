@@ -1,25 +1,21 @@
 //! How a configuration takes effect: what is gone ends, what changed keeps its history, what is new begins.
 //!
-//! Start is the difference from nothing, so there is one way only.
+//! Start is the difference from nothing, so there is one way only. What is here happens at once; virtual servers follow
+//! piece by piece (`changeover`).
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use healthcheck::Monitor;
-use ipvs_backend::ServiceKey;
-
 use super::effect::Effect;
-use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
 use super::legacy::Keepsake;
-use super::pool::{CheckRun, Pool, rhythm};
 use super::statics::{self, Paths, Statics};
-use super::{Director, Owner, Place};
+use super::{Director, Owner};
 use crate::config::{self, Config, Difference};
 
 impl Director {
-    pub(super) fn configure(&mut self, config: Arc<Config>, difference: &Difference, now: Instant) {
+    pub(super) fn configure(&mut self, config: Arc<Config>, difference: Difference, now: Instant) {
         if self.stopping {
             return;
         }
@@ -36,20 +32,9 @@ impl Director {
         }
         self.configure_groups();
         self.configure_trackers(now);
-        self.together(now, |director| director.configure_instances(difference, now));
+        self.together(now, |director| director.configure_instances(&difference, now));
         self.lay_paths();
-        for key in &difference.services.to_remove {
-            if let Some(pool) = self.pools.remove(key) {
-                let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
-                self.forget_checks(gone);
-                Arc::make_mut(&mut self.table.value).services.remove(key);
-            }
-        }
-        for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
-            self.configure_pool(key, now);
-        }
         self.spread_neighbours(now);
-        self.await_first_results();
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
@@ -57,18 +42,11 @@ impl Director {
         self.publish_sockets();
         self.queue_host();
         self.queue_addresses();
-        self.publish_table();
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
-        let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
-        let summary = format!(
-            "{} vrrp_instances, {} virtual_servers, {servers} real_servers",
-            config.instances.len(),
-            config.services.len()
-        );
         self.effect(Effect::Keep(Keepsake::Only(config)));
-        self.log(Entry::Configured { summary });
+        self.change_services(difference, now);
     }
 
     /// Finds out what all lines of routes, rules and static addresses mean; those that cannot be done are told.
@@ -146,41 +124,6 @@ impl Director {
             self.agenda.set(Owner::Patience(name.to_owned()), None);
             instance.router.handle_stop(now);
             self.drain_stopped(name, &mut instance, now);
-        }
-    }
-
-    pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
-        let Some(config) = self.config.services.get(key).cloned() else { return };
-        let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
-        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
-        let gone = pool.configure(config, now, |_, spec| {
-            let id = CheckId(*next_check);
-            *next_check += 1;
-            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
-            CheckRun { id, spec: spec.clone(), monitor }
-        });
-        self.forget_checks(gone);
-        self.recall_health(&mut pool, now);
-        let mut ids = Vec::new();
-        for (server, state) in &pool.servers {
-            for (index, run) in state.checks.iter().enumerate() {
-                let place = Place { service: *key, server: *server, index };
-                self.places.insert(run.id, place);
-                ids.push(run.id);
-            }
-        }
-        self.set_service(&pool);
-        self.pools.insert(*key, pool);
-        for id in ids {
-            self.with_monitor(id, now, |_| {});
-        }
-    }
-
-    pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
-        for id in gone {
-            self.places.remove(&id);
-            self.judged(id);
-            self.agenda.set(Owner::Check(id), None);
         }
     }
 }

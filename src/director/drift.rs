@@ -104,14 +104,14 @@ impl Director {
 
     fn settle_if_judged(&mut self) {
         if self.drifts.unjudged.as_ref().is_some_and(BTreeSet::is_empty) {
-            self.settle();
+            self.let_leftovers_go();
         }
     }
 
     /// What nobody wants may go.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn let_leftovers_go(&mut self) {
         if !std::mem::replace(&mut self.drifts.settled, true) {
-            self.effect(Effect::Settled);
+            self.effect(Effect::Judged);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use healthcheck::{Check, Verdict};
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use serde::{Deserialize, Serialize};
 use vrrp::State;
 
@@ -21,7 +21,7 @@ use super::instance::Instance;
 use super::journal::Entry;
 use super::pool::{CheckRun, Pool, Server};
 use super::{Director, Owner};
-use crate::config::Config;
+use crate::config::{Config, Served};
 
 /// Everything that is left to the next life.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Legacy {
     /// How instances stood, by name.
     pub roles: BTreeMap<String, Role>,
     /// How real servers stood; those without a verdict are not here.
-    pub health: BTreeMap<ServiceKey, BTreeMap<DestinationKey, Health>>,
+    pub health: BTreeMap<Served, BTreeMap<DestinationKey, Health>>,
     /// `vrrp_script`s that had a verdict, by name: whether they were well.
     pub scripts: BTreeMap<String, bool>,
     /// Sessions with neighbours that were up, by name.
@@ -85,7 +85,7 @@ pub enum Keepsake {
     /// How an instance stands; `None`: it is gone.
     Role(String, Option<Role>),
     /// How a real server stands.
-    Health(ServiceKey, DestinationKey, Health),
+    Health(Served, DestinationKey, Health),
     /// What a `vrrp_script` says.
     Script(String, bool),
     /// The session with a neighbour that is up; `None`: it is not.
@@ -133,7 +133,7 @@ impl Legacy {
         self.scripts.retain(|name, _| config.scripts.contains_key(name));
         self.neighbours.retain(|name, _| config.neighbours.contains_key(name));
         self.health.retain(|key, servers| {
-            let Some(service) = config.services.get(key) else { return false };
+            let Some(service) = config.virtual_server(key) else { return false };
             servers.retain(|server, _| service.servers.contains_key(server));
             !servers.is_empty()
         });
@@ -185,14 +185,14 @@ impl Server {
     /// It is what it was, and so are its checks, as far as they still ask the same.
     fn recall(&mut self, health: &Health, since: Instant) {
         for run in &mut self.checks {
-            if let Some(up) = health.checks.get(&fingerprint(&run.spec)) {
-                run.monitor.presume(*up);
+            match health.checks.get(&fingerprint(&run.spec)) {
+                Some(up) => run.monitor.presume(*up),
+                None => run.must_pass = !health.up,
             }
         }
-        (self.up, self.since) = (health.up, since);
-        self.held = (!health.up).then(|| format!("{} (before the restart)", health.reason));
-        // Its checks may be others by now.
         self.decide(since);
+        (self.since, self.untold) = (since, false);
+        self.held = (!self.up).then(|| format!("{} (before the restart)", health.reason));
     }
 }
 
@@ -245,18 +245,18 @@ impl Director {
         self.publish_sync();
     }
 
-    /// A new virtual server: its servers are what they were, until their checks say something else.
-    pub(super) fn recall_health(&mut self, pool: &mut Pool, now: Instant) {
-        let Some(known) = self.inherited.legacy.health.remove(&pool.key).filter(|_| self.generation == 1)
-        else {
-            return;
-        };
+    /// A virtual server that may be new: its servers are what they were, until their checks say something else. True if
+    /// they were known.
+    pub(super) fn recall_health(&mut self, pool: &mut Pool, now: Instant) -> bool {
+        let Some(known) = self.inherited.legacy.health.remove(&pool.served) else { return false };
         for (key, health) in known {
             let since = self.instant(health.since, now);
             if let Some(server) = pool.servers.get_mut(&key) {
                 server.recall(&health, since);
             }
         }
+        pool.count();
+        true
     }
 
     /// What the scripts said last, before the first configuration takes them over.
@@ -300,10 +300,10 @@ impl Director {
     }
 
     /// Writes down how a real server stands now.
-    pub(super) fn keep_health(&mut self, service: &ServiceKey, server: &DestinationKey) {
+    pub(super) fn keep_health(&mut self, service: &Served, server: &DestinationKey) {
         let health = self.pools.get(service).and_then(|pool| pool.servers.get(server));
         let Some(health) = health.map(|known| known.health(self.wall(known.since))) else { return };
-        self.effect(Effect::Keep(Keepsake::Health(*service, *server, health)));
+        self.effect(Effect::Keep(Keepsake::Health(service.clone(), *server, health)));
     }
 
     /// Writes down the session with a neighbour as it is now.
@@ -313,7 +313,7 @@ impl Director {
     }
 
     /// The process ends, and another goes on in its place: nothing is let go of.
-    pub(super) fn leave(&mut self, now: Instant) {
+    pub(super) fn leave_everything(&mut self, now: Instant) {
         if self.stopping {
             return;
         }

@@ -10,6 +10,7 @@
 
 mod agenda;
 mod calls;
+mod changeover;
 mod configure;
 mod devices;
 mod drift;
@@ -25,13 +26,17 @@ mod meaning;
 mod neighbours;
 mod overrides;
 mod pool;
+mod pools;
 mod process;
 mod routers;
 mod script;
 mod services;
 pub mod snapshot;
 mod statics;
+mod survey;
+mod suspend;
 mod sync;
+mod table;
 mod taken;
 mod trackers;
 mod wishes;
@@ -47,6 +52,7 @@ use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use calls::Calls;
+use changeover::Changeover;
 use devices::DeviceId;
 use drift::Drifts;
 use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
@@ -59,11 +65,12 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
 use statics::Statics;
+pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
 
-use crate::config::Config;
+use crate::config::{Config, Served};
 
 /// How long a stop waits for the owners of addresses and table before the process ends all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -83,6 +90,8 @@ enum Owner {
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
     Calls,
+    /// The next piece of a configuration on its way into effect.
+    Changeover,
     Stop,
 }
 
@@ -106,7 +115,7 @@ pub struct Birth {
 /// Where a check belongs.
 #[derive(Debug, Clone)]
 struct Place {
-    service: ServiceKey,
+    service: Served,
     server: DestinationKey,
     index: usize,
 }
@@ -136,7 +145,10 @@ pub struct Director {
     /// Names of instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
-    pools: BTreeMap<ServiceKey, Pool>,
+    pools: BTreeMap<Served, Pool>,
+    changeover: Changeover,
+    /// The virtual servers of groups that have a service in the kernel.
+    of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -193,6 +205,8 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            changeover: Changeover::default(),
+            of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
@@ -226,7 +240,7 @@ impl Director {
             return;
         }
         match event {
-            Event::Configured { config, difference } => self.configure(config, &difference, now),
+            Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
@@ -245,12 +259,12 @@ impl Director {
             Event::TableCompared(comparison) => self.table_compared(&comparison, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
-            Event::SyncApplied(report) => self.sync_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report, now),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
             Event::Inherited(inheritance) => self.inherit(*inheritance, now),
-            Event::Leave => self.leave(now),
+            Event::Leave => self.leave_everything(now),
             Event::Stop => self.stop(now),
         }
     }
@@ -269,6 +283,7 @@ impl Director {
                 Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Calls => self.release_all_calls(),
+                Owner::Changeover => self.change_on(now),
                 Owner::Links => self.links_due(now),
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
@@ -339,6 +354,7 @@ impl Director {
             return;
         }
         self.stopping = true;
+        self.abandon_changeover();
         self.stop_trackers();
         self.together(now, |director| {
             let names: Vec<String> = director.instances.keys().cloned().collect();
@@ -352,10 +368,11 @@ impl Director {
         self.stop_neighbours(now);
         self.tell_omega();
         self.log(Entry::Stopping);
-        self.settle();
+        self.let_leftovers_go();
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
+        self.of_groups.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();

@@ -13,15 +13,16 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use vrrp::Envelope;
 use vrrp::bfd::{Output, Packet, PacketError, Reach, Session, Settings, State, discriminator};
 use vrrp::track::Reading;
 
 use super::effect::{NeighbourPacket, NeighbourSockets, Speaker};
 use super::journal::Entry;
+use super::pool::Pool;
 use super::{Director, Owner, Pending};
-use crate::config::{Bfd, PlannedCheck};
+use crate::config::{Bfd, PlannedCheck, Served};
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ pub(super) struct Neighbours {
     /// Sessions made so far: no number is used twice in one life.
     made: u64,
     /// Which real servers ask for each of them (`BFD_CHECK`).
-    checks: BTreeMap<String, BTreeSet<(ServiceKey, DestinationKey)>>,
+    checks: BTreeMap<String, BTreeSet<(Served, DestinationKey)>>,
     /// Packets that no session was there for, by kind.
     strays: BTreeMap<String, u64>,
 }
@@ -316,25 +317,37 @@ impl Director {
         for name in names {
             self.evaluate_trackers_of("track_bfd", &name, now);
         }
-        self.find_neighbour_checks(now);
+        let names: Vec<String> = self.neighbours.checks.keys().cloned().collect();
+        for name in names {
+            self.tell_neighbour_checks(&name, now);
+        }
     }
 
-    /// Finds out anew which servers ask for which neighbour, and tells them what is known.
-    fn find_neighbour_checks(&mut self, now: Instant) {
-        let mut checks: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
-        for (service, virtual_server) in &self.config.services {
-            for (server, config) in &virtual_server.servers {
-                for check in &config.planned {
-                    if let PlannedCheck::Bfd(check) = &**check {
-                        checks.entry(check.name.clone()).or_default().insert((*service, *server));
+    /// The servers of a pool ask for no neighbour any more.
+    pub(super) fn forget_neighbour_checks(&mut self, pool: &Pool) {
+        for (server, state) in &pool.servers {
+            for name in state.neighbours.keys() {
+                if let Some(places) = self.neighbours.checks.get_mut(name) {
+                    places.remove(&(pool.served.clone(), *server));
+                    if places.is_empty() {
+                        self.neighbours.checks.remove(name);
                     }
                 }
             }
         }
-        self.neighbours.checks = checks;
-        let names: Vec<String> = self.neighbours.checks.keys().cloned().collect();
-        for name in names {
-            self.tell_neighbour_checks(&name, now);
+    }
+
+    /// The servers of a pool ask for neighbours: notes which, and tells them what is known.
+    pub(super) fn note_neighbour_checks(&mut self, service: &Served, now: Instant) {
+        let Some(config) = self.config.virtual_server(service).cloned() else { return };
+        for (server, config) in &config.servers {
+            for check in &config.planned {
+                let PlannedCheck::Bfd(check) = &**check else { continue };
+                let place = (service.clone(), *server);
+                self.neighbours.checks.entry(check.name.clone()).or_default().insert(place);
+                let (verdict, words) = self.neighbour_verdict(&check.name);
+                self.neighbour_check(service.clone(), server, &check.name, verdict, &words, now);
+            }
         }
     }
 

@@ -42,6 +42,7 @@ impl Director {
             }
             director.begin_waiting(now);
             director.links_read(&before, now);
+            director.suspend_checks(now);
         });
         self.publish_sockets();
         self.queue_host();
@@ -300,6 +301,7 @@ impl Director {
         if self.stopping {
             self.queue_host();
         }
+        self.settle(now);
         self.end_if_released();
     }
 

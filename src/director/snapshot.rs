@@ -14,6 +14,7 @@ use super::instance::Instance;
 use super::neighbours::Neighbour;
 use super::pool::{Pool, words};
 pub use super::taken::TakenStatus;
+use crate::config::Served;
 
 /// The brain's state at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -160,12 +161,24 @@ pub struct GroupStatus {
 /// One virtual server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// `[address]:protocol:port` or `FWM mark`.
-    pub service: ServiceKey,
+    /// `[address]:protocol:port`, `FWM mark`, or `[group]:protocol`.
+    pub service: Served,
+    /// What it is in the kernel: itself, or what its group holds.
+    #[serde(default)]
+    pub serves: Vec<ServiceKey>,
     /// Scheduler.
     pub scheduler: String,
-    /// Whether any server that counts is up.
+    /// Whether enough servers are up.
     pub quorum: bool,
+    /// The weight that is up ...
+    #[serde(default)]
+    pub weight_up: u64,
+    /// ... and the one below which the quorum is lost, or at which it is reached again.
+    #[serde(default)]
+    pub quorum_threshold: u64,
+    /// Whether checks rest because the address is not on this host (`ha_suspend`).
+    #[serde(default)]
+    pub suspended: bool,
     /// The sorry server, if configured.
     pub sorry_server: Option<DestinationKey>,
     /// Whether it stands in.
@@ -220,8 +233,8 @@ pub struct OwnerStatus {
 }
 
 impl Director {
-    /// The state at this instant.
-    pub fn snapshot(&self, now: Instant) -> Snapshot {
+    /// The state at this instant, but for instances and virtual servers: those may be many.
+    pub(super) fn frame(&self, now: Instant) -> Snapshot {
         let mut addresses = self.addresses.status();
         addresses.failures.extend(self.left_out.iter().cloned());
         let (taken, taken_total) = self.taken_status(now);
@@ -230,11 +243,11 @@ impl Director {
             taken_total,
             router_id: self.router_id().to_owned(),
             generation: self.generation,
-            instances: self.instances.iter().map(|(name, i)| self.instance_status(name, i, now)).collect(),
+            instances: Vec::new(),
             groups: self.groups.iter().map(|(name, group)| group_status(name, group, now)).collect(),
             neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
             stray_packets: self.neighbours.strays().clone(),
-            services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
+            services: Vec::new(),
             ipvs: self.table.status(),
             drift: self.drift_status(now),
             sync: self.sync.status(),
@@ -260,7 +273,7 @@ fn group_status(name: &str, group: &Group, now: Instant) -> GroupStatus {
 }
 
 impl Director {
-    fn instance_status(&self, name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
+    pub(super) fn instance_status(&self, name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
         let settings = instance.settings();
         let master = instance.router.master();
         let cause = instance.router.last_transition().map(ToString::to_string);
@@ -338,7 +351,7 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
     }
 }
 
-fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
+pub(super) fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
     let servers = pool
         .servers
         .iter()
@@ -367,9 +380,13 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
         })
         .collect();
     ServiceStatus {
-        service: pool.key,
+        service: pool.served.clone(),
+        serves: pool.serves.to_vec(),
         scheduler: pool.config.settings.scheduler.to_string(),
         quorum: pool.has_quorum(),
+        weight_up: pool.quorum.live,
+        quorum_threshold: pool.quorum.threshold,
+        suspended: pool.suspended,
         sorry_server: pool.sorry().map(|s| s.key),
         sorry_active: pool.sorry_stands_in(),
         servers,

@@ -59,7 +59,8 @@ pub(super) fn missing_capabilities(config: &Config, kernel_table: bool) -> Vec<S
     if !config.instances.is_empty() {
         needed.push((Capability::CAP_NET_RAW, "to send and receive adverts and gratuitous ARP"));
     }
-    if !config.instances.is_empty() || config.has_statics() || (kernel_table && !config.services.is_empty()) {
+    if !config.instances.is_empty() || config.has_statics() || (kernel_table && config.has_virtual_servers())
+    {
         needed
             .push((Capability::CAP_NET_ADMIN, "to put virtual addresses on interfaces and to program IPVS"));
     }
@@ -125,6 +126,11 @@ impl RuntimeDir {
     /// What the last run wrote down of interfaces, switches and tables.
     pub(super) fn devices(&self) -> Memory {
         Memory::load(&self.path)
+    }
+
+    /// Where the copy of the last good configuration lies, unless another place is named.
+    pub(super) fn last_good(&self) -> PathBuf {
+        self.path.join("last-good.conf")
     }
 
     /// Where the control socket lies. One left by a daemon that died is removed: its lock is gone with it.

@@ -21,7 +21,7 @@ mod leftovers;
 mod lent;
 mod links;
 mod mail;
-mod names;
+pub(crate) mod names;
 mod namespace;
 mod neighbours;
 mod network;
@@ -38,7 +38,7 @@ mod shared;
 mod sockets;
 pub(crate) mod succession;
 mod sync;
-mod table;
+pub(crate) mod table;
 mod watched;
 mod workers;
 
@@ -68,16 +68,16 @@ use keeper::{Found, Keeper, Punctual};
 use network::Job;
 use process::LongRuns;
 use recorder::Recorder;
-use reload::Reloader;
+use reload::{LastGood, ReloadWish, Reloader, Ways, Wish as Asked};
 use run_loop::RunLoop;
-use shared::Owners;
+use shared::{Back, Owners};
 use succession::{Departure, Successions};
 
 pub use command::launched;
 pub(crate) use host::{control_socket, nobody_runs_in};
 pub use recorder::{Replay, replay};
 pub use succession::{Wish as SuccessionWish, become_program};
-pub use table::Backend;
+pub use table::{Backend, KernelState};
 
 /// How long the end waits for tasks that do not end by themselves.
 const LAST_TASKS: Duration = Duration::from_millis(200);
@@ -99,6 +99,9 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Whether instances whose addresses are all there begin as masters: keepalived runs on this host.
     pub take_over: bool,
+    /// Where the copy of the last good configuration is kept, which the start falls back to; `None`: in the runtime
+    /// directory, and it is not used.
+    pub last_good: Option<PathBuf>,
 }
 
 impl Options {
@@ -149,7 +152,8 @@ impl From<Exit> for End {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> End {
-    let reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
+    let mut reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
+    let fallen_back = fall_back(options, &mut reading);
     if let Err(exit) = may_start(options, &reading) {
         leftovers::let_go(options);
         return exit.into();
@@ -185,7 +189,7 @@ pub fn run(options: &Options) -> End {
         if !found.is_planned() {
             bookends::startup(&executor).await;
         }
-        let served = serve(options, &runtime_dir, reading, found, executor.clone()).await;
+        let served = serve(options, &runtime_dir, (reading, fallen_back), found, executor.clone()).await;
         let (exit, departure) = served.unwrap_or_else(|sentence| {
             error!("{sentence}");
             (Exit::Failed, None)
@@ -199,6 +203,25 @@ pub fn run(options: &Options) -> End {
     });
     runtime.shutdown_timeout(if matches!(end, End::Become(_)) { Duration::ZERO } else { LAST_TASKS });
     end
+}
+
+/// Where the file is refused, the copy of the last good configuration takes its place if that was asked for; tells so.
+fn fall_back(options: &Options, reading: &mut Reading) -> Option<String> {
+    let copy = options.last_good.as_ref().filter(|_| reading.config.is_none())?;
+    let good = config::read(copy, options.config_id.as_deref(), options.manner());
+    if good.config.is_none() {
+        error!("{} cannot be used either", copy.display());
+        return None;
+    }
+    error!("the configuration is refused:\n{}", reading.render(Colour::Never));
+    let sentence = format!(
+        "{} is refused; {} took its place, the configuration last in effect",
+        options.config.display(),
+        copy.display()
+    );
+    error!("{sentence}");
+    *reading = good;
+    Some(sentence)
 }
 
 /// Says at once what would keep the daemon from doing what the file asks for; nothing was touched yet.
@@ -216,7 +239,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         error!("{sentence}");
         return Err(Exit::Config);
     }
-    let kernel_table = options.ipvs == Backend::Kernel && !config.services.is_empty();
+    let kernel_table = options.ipvs == Backend::Kernel && config.has_virtual_servers();
     let missing = host::missing_capabilities(config, kernel_table);
     if !missing.is_empty() {
         error!(
@@ -248,7 +271,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
 async fn serve(
     options: &Options,
     runtime_dir: &RuntimeDir,
-    reading: Reading,
+    (reading, fallen_back): (Reading, Option<String>),
     found: Found,
     executor: Executor,
 ) -> Result<(Exit, Option<Departure>), String> {
@@ -263,6 +286,7 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
+    let table_jobs = table_levels.clone();
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
     let (departures, mut departing) = mpsc::channel(1);
@@ -282,7 +306,7 @@ async fn serve(
     let (keepsakes, keeper) = start_keeper(runtime_dir, found, punctual.clone())?;
     let (network_owner, keeper_owner) = (network_jobs.clone(), keepsakes.clone());
     let owners = Owners { network: network_owner, host, table: table_levels, watch, keeper: keeper_owner };
-    let (workers, followers, last_words) = shared::start(owners, &inbox, executor, reconcile);
+    let (workers, back) = shared::start(owners, &inbox, executor, reconcile);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
@@ -290,6 +314,7 @@ async fn serve(
         config: options.config.clone(),
         successions: Successions::new(options, departures),
         started: birth.wall,
+        table: table_jobs.clone(),
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
@@ -308,7 +333,10 @@ async fn serve(
         let inbox = inbox.clone();
         move || links::work(links, &inbox)
     })?;
-    let mut reloader = Reloader::new(options, inbox.clone(), reloads, followers);
+    let Back { followers, last_words, settlements, notices } = back;
+    let ways = Ways { inbox: inbox.clone(), settlements, told: reloads, notices, table: table_jobs.clone() };
+    let copy = options.last_good.clone().unwrap_or_else(|| runtime_dir.last_good());
+    let mut reloader = Reloader::new(options, ways, followers, LastGood::new(copy, fallen_back));
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
@@ -334,6 +362,7 @@ async fn serve(
     let _ = keepsakes.send(left.as_ref().map_or(keeper::Job::Over, |(_, at)| keeper::Job::Left(*at)));
     join(keeper);
     let _ = network_jobs.send(Job::End);
+    let _ = table_jobs.send(table::Job::End);
     drop(host_levels);
     [network, devices, table].into_iter().for_each(join);
     let departure = left.map(|(departure, _)| departure);
@@ -502,7 +531,8 @@ async fn obey(wish: Wish, inbox: &Sender, requests: &mpsc::Sender<reload::Reques
         }
         Wish::Reload => {
             // A full queue means that a reload is about to happen anyway.
-            let _ = requests.try_send(None);
+            let wish = Asked::Reload(ReloadWish::default());
+            let _ = requests.try_send(reload::Request { wish, reply: None });
         }
         Wish::Overrun => {}
         Wish::Dump => info!("dump files are not supported yet; `directord status --json` tells the state"),

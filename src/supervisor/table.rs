@@ -1,20 +1,22 @@
 //! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use ipvs_backend::{
-    Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
+    Drift, Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
 };
-
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{oneshot, watch};
 
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::sync;
 use crate::config::Reconcile;
+use crate::config::digest::digest_of;
+use crate::config::plan::Connections;
 use crate::director::effect::Level;
 use crate::director::event::{Event, TableComparison, TableReport};
 
@@ -49,20 +51,40 @@ impl Backend {
 
 /// What the owner can be asked for.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(crate) enum Job {
     /// The table should be like this.
     Table(Level<Table>),
-    /// What an earlier run left and nobody wants may go.
-    Settled,
     /// These daemons should run.
     Sync(Level<SyncDaemons>),
+    /// What an earlier run left and nobody wants may go.
+    Judged,
+    /// What is in the table?
+    Survey(Question),
+    /// There is nothing more to do.
+    End,
 }
 
-/// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
+/// A question about the table, and where the answer goes.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// The services whose connections are to be counted.
+    services: Vec<ServiceKey>,
+    reply: oneshot::Sender<KernelState>,
+}
+
+/// Asks the owner of the table. One that has ended knows nothing.
+pub(crate) async fn survey(jobs: &mpsc::Sender<Job>, services: Vec<ServiceKey>) -> KernelState {
+    let (reply, answer) = oneshot::channel();
+    let _ = jobs.send(Job::Survey(Question { services, reply }));
+    answer.await.unwrap_or_default()
+}
+
+/// Works until it is told to end. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
 pub(super) fn work(mut owner: Owner, mut sync: sync::Owner, jobs: &Receiver<Job>, inbox: &Sender) {
     priority::prefer(priority::CHECKS);
     let (mut table, mut daemons) = (None, None);
+    let (mut questions, mut end) = (Vec::new(), false);
     // Whether there is something to do, or to do again, and when.
     let (mut table_due, mut sync_due) = (false, false);
     let mut again: Option<Instant> = None;
@@ -81,11 +103,13 @@ pub(super) fn work(mut owner: Owner, mut sync: sync::Owner, jobs: &Receiver<Job>
         for job in first.into_iter().chain(jobs.try_iter()) {
             match job {
                 Job::Table(level) => (table, table_due) = (Some(level), true),
-                Job::Settled => {
+                Job::Judged => {
                     owner.settle();
                     table_due |= table.is_some();
                 }
                 Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
+                Job::Survey(question) => questions.push(question),
+                Job::End => end = true,
             }
         }
         if news || again.is_some_and(|at| at <= Instant::now()) {
@@ -102,6 +126,13 @@ pub(super) fn work(mut owner: Owner, mut sync: sync::Owner, jobs: &Receiver<Job>
                 inbox.blocking_event(Event::TableApplied(report));
             }
             again = (table_due || sync_due).then(|| Instant::now() + RETRY);
+        }
+        // Behind the work that was there before the question.
+        for Question { services, reply } in questions.drain(..) {
+            let _ = reply.send(owner.survey(&services));
+        }
+        if end {
+            return;
         }
         let due = owner.next_comparison().is_some_and(|at| at <= Instant::now());
         if let Some(comparison) = table.as_ref().filter(|_| due).and_then(|level| owner.compare(&level.value))
@@ -126,6 +157,8 @@ pub(super) struct Owner {
     reconcile: watch::Receiver<Reconcile>,
     /// When the table was read as a whole last.
     compared: Instant,
+    /// What was found between two comparisons.
+    meanwhile: Vec<Drift>,
     /// Whether the last comparison found anything: the next one without is told as well.
     drifted: bool,
 }
@@ -137,7 +170,8 @@ impl Owner {
         reconcile: watch::Receiver<Reconcile>,
     ) -> Self {
         let (table, settled, compared, drifted) = (None, false, Instant::now(), false);
-        Owner { backend, remembered, table, settled, reconcile, compared, drifted }
+        let meanwhile = Vec::new();
+        Owner { backend, remembered, table, settled, reconcile, compared, meanwhile, drifted }
     }
 
     /// What an earlier run left and nobody wants may go, with the next level that is carried out.
@@ -221,7 +255,8 @@ impl Owner {
         let repairs = *self.reconcile.borrow() == Reconcile::Repair;
         let table = self.table.as_mut()?;
         // A table that cannot be read is told when it is to be changed next.
-        let found = if repairs { table.check() } else { table.look() }.ok()?;
+        let mut found = std::mem::take(&mut self.meanwhile);
+        found.extend(if repairs { table.check() } else { table.look() }.ok()?);
         let drift: Vec<String> = found.iter().take(TOLD).map(ToString::to_string).collect();
         let more = found.len().saturating_sub(TOLD);
         let repaired = repairs && !found.is_empty() && table.converge(wanted).is_ok_and(|done| done.settled);
@@ -229,6 +264,40 @@ impl Owner {
         self.drifted = !found.is_empty();
         tell.then_some(TableComparison { drift, more, repaired })
     }
+
+    /// What is in the table, read anew, and how many connections some services have.
+    fn survey(&mut self, services: &[ServiceKey]) -> KernelState {
+        let Some(table) = &mut self.table else { return KernelState::default() };
+        let mut state = KernelState::default();
+        // What somebody else changed is read as well; the next comparison tells of it.
+        match table.check() {
+            Ok(drift) => self.meanwhile.extend(drift),
+            Err(error) => {
+                state.unavailable = Some(error.to_string());
+                return state;
+            }
+        }
+        state.digest = table.known().map(digest_of);
+        for key in services {
+            match table.connections(key) {
+                Ok(servers) if servers.is_empty() => {}
+                Ok(servers) => drop(state.connections.insert(*key, servers)),
+                Err(error) => state.unavailable = Some(error.to_string()),
+            }
+        }
+        state
+    }
+}
+
+/// What the kernel's table holds at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelState {
+    /// A digest of the whole table, those of other programs included; none if no table was needed so far.
+    pub digest: Option<String>,
+    /// The connections that were asked for.
+    pub connections: Connections,
+    /// Set if the table is out of reach: why.
+    pub unavailable: Option<String>,
 }
 
 #[cfg(test)]

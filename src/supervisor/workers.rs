@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use super::devices::Gate;
 use super::network::Job;
 use super::{keeper, table, watched};
-use crate::director::effect::{Announcement, Attempt, HostLevel, Level, ScriptRun, Telling, Watched};
+use crate::director::effect::{
+    Announcement, Attempt, HostLevel, Level, ScriptRun, Settlement, Telling, Watched,
+};
 use crate::director::legacy::Keepsake;
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
@@ -47,6 +49,8 @@ pub(super) struct Workers {
     pub(super) notices: Notices,
     /// To the keeper of what the next life must know: a line for each change of a role or a verdict.
     pub(super) keeper: std_mpsc::Sender<keeper::Job>,
+    /// To the reloader: one for each configuration.
+    pub(super) settlements: mpsc::UnboundedSender<Settlement>,
 }
 
 impl Workers {
@@ -69,8 +73,8 @@ impl Workers {
         let _ = self.table.send(table::Job::Table(level));
     }
 
-    pub(super) fn settled(&self) {
-        let _ = self.table.send(table::Job::Settled);
+    pub(super) fn judged(&self) {
+        let _ = self.table.send(table::Job::Judged);
     }
 
     pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
@@ -102,6 +106,10 @@ impl Workers {
 
     pub(super) fn keep(&self, keepsake: Keepsake) {
         let _ = self.keeper.send(keeper::Job::Keep(keepsake));
+    }
+
+    pub(super) fn settled(&self, settlement: Settlement) {
+        let _ = self.settlements.send(settlement);
     }
 
     pub(super) fn notify(&self, notice: Notice) {

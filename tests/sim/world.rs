@@ -429,7 +429,7 @@ impl World {
                 }
                 Effect::Stopped => self.end(node),
                 Effect::Keep(keepsake) => self.nodes[node].legacy.keep(keepsake),
-                Effect::Settled => self.nodes[node].reconciler.iter_mut().for_each(Reconciler::settle),
+                Effect::Judged => self.nodes[node].reconciler.iter_mut().for_each(Reconciler::settle),
                 Effect::RunScript(ScriptRun { name: script, number: run, .. }) => {
                     let outcome = match self.nodes[node].sick {
                         true => ScriptOutcome::Failure("exit status 1".to_owned()),

@@ -8,10 +8,12 @@ use super::netlink::{
 };
 use super::number::*;
 use super::wire::ServiceWire;
+use crate::conn::ConnectionCounts;
 use crate::kernel::Errno;
 use crate::key::{DestinationKey, Family, Protocol, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, ServiceSettings};
 use crate::sync::{SyncRole, SyncSettings};
+use crate::tunnel::Tunnel;
 
 /// Bytes that are no message, or a message that lacks something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +141,43 @@ pub fn decode_destination(
     item: &[u8],
     service: Family,
 ) -> Result<Option<(DestinationKey, DestinationSettings)>, Malformed> {
+    let Some((key, attributes)) = server(item, service)? else { return Ok(None) };
+    let number = |kind| find(attributes, kind).and_then(number32);
+    let method = number(IPVS_DEST_ATTR_FWD_METHOD).ok_or(Malformed("real server without a method"))?;
+    let Some(forwarding) = forwarding_of(method) else { return Ok(None) };
+    let tunnel = find(attributes, IPVS_DEST_ATTR_TUN_TYPE).and_then(|bytes| bytes.first()).and_then(|kind| {
+        let port = find(attributes, IPVS_DEST_ATTR_TUN_PORT).and_then(first).map(u16::from_be_bytes);
+        let flags = find(attributes, IPVS_DEST_ATTR_TUN_FLAGS).and_then(number16);
+        Tunnel::of_numbers(*kind, port.unwrap_or(0), flags.unwrap_or(0))
+    });
+    let settings = DestinationSettings {
+        forwarding,
+        tunnel: tunnel.filter(|_| forwarding == Forwarding::Tun),
+        weight: number(IPVS_DEST_ATTR_WEIGHT).ok_or(Malformed("real server without a weight"))?,
+        upper: number(IPVS_DEST_ATTR_U_THRESH).unwrap_or(0),
+        lower: number(IPVS_DEST_ATTR_L_THRESH).unwrap_or(0),
+    };
+    Ok(Some((key, settings)))
+}
+
+/// The connections of one real server of a dump, of a service of this family; `None` as with [`decode_destination`].
+/// A number that is not told counts as 0.
+pub fn decode_counts(
+    item: &[u8],
+    service: Family,
+) -> Result<Option<(DestinationKey, ConnectionCounts)>, Malformed> {
+    let Some((key, attributes)) = server(item, service)? else { return Ok(None) };
+    let number = |kind| find(attributes, kind).and_then(number32).unwrap_or(0);
+    let counts = ConnectionCounts {
+        active: number(IPVS_DEST_ATTR_ACTIVE_CONNS),
+        inactive: number(IPVS_DEST_ATTR_INACT_CONNS),
+        persistent: number(IPVS_DEST_ATTR_PERSIST_CONNS),
+    };
+    Ok(Some((key, counts)))
+}
+
+/// What a real server of a dump is known by, and all that is said of it.
+fn server(item: &[u8], service: Family) -> Result<Option<(DestinationKey, &[u8])>, Malformed> {
     let attributes = find(item, IPVS_CMD_ATTR_DEST).ok_or(Malformed("answer without a real server"))?;
     // Kernels before 3.18 do not tell the family: it is the service's.
     let family = match find(attributes, IPVS_DEST_ATTR_ADDR_FAMILY).and_then(number16) {
@@ -148,20 +187,17 @@ pub fn decode_destination(
     let Some(family) = family else { return Ok(None) };
     let address = find(attributes, IPVS_DEST_ATTR_ADDR).and_then(|bytes| address(bytes, family));
     let port = find(attributes, IPVS_DEST_ATTR_PORT).and_then(first).map(u16::from_be_bytes);
-    let number = |kind| find(attributes, kind).and_then(number32);
     let key = DestinationKey {
         address: address.ok_or(Malformed("real server without an address"))?,
         port: port.ok_or(Malformed("real server without a port"))?,
     };
-    let method = number(IPVS_DEST_ATTR_FWD_METHOD).ok_or(Malformed("real server without a method"))?;
-    let Some(forwarding) = forwarding_of(method) else { return Ok(None) };
-    let settings = DestinationSettings {
-        forwarding,
-        weight: number(IPVS_DEST_ATTR_WEIGHT).ok_or(Malformed("real server without a weight"))?,
-        upper: number(IPVS_DEST_ATTR_U_THRESH).unwrap_or(0),
-        lower: number(IPVS_DEST_ATTR_L_THRESH).unwrap_or(0),
-    };
-    Ok(Some((key, settings)))
+    Ok(Some((key, attributes)))
+}
+
+/// Whether the kernel that told of this real server knows all kinds of tunnels: Linux since 5.3. An older one takes every
+/// tunnel for plain IP in IP.
+pub fn knows_tunnels(item: &[u8]) -> bool {
+    find(item, IPVS_CMD_ATTR_DEST).is_some_and(|server| find(server, IPVS_DEST_ATTR_TUN_FLAGS).is_some())
 }
 
 /// One connection synchronisation daemon of a dump; `None` for one of a role that this crate has no word for. Kernels

@@ -125,8 +125,8 @@ fn a_lasting_refusal_is_told_once_and_holds_up_nothing_else() {
     let told: Vec<_> = report.refused.iter().map(Refusal::to_string).collect();
     assert_eq!(
         told,
-        ["the kernel refused to add service [10.0.0.1]:tcp:80 (wlc): the kernel has no scheduler wlc \
-          (module ip_vs_wlc)"]
+        ["the kernel refused to add service [10.0.0.1]:tcp:80 (wlc): the kernel has no scheduler wlc; it \
+          is in the module ip_vs_wlc: `modprobe ip_vs_wlc`"]
     );
     assert_eq!(report.applied.len(), 2);
     assert!(report.drift.is_empty());
@@ -148,6 +148,24 @@ fn a_passing_refusal_is_overcome() {
     kernel.heal();
     assert!(reconciler.release().unwrap().settled);
     assert_eq!(kernel.table(), Table::default());
+}
+
+#[test]
+fn a_service_is_not_emptied_because_what_should_come_is_refused() {
+    let (mut reconciler, kernel) = started(&table(&[(WEB, &[("10.1.0.1:80", 1), ("10.1.0.2:80", 2)])]));
+    let wanted = table(&[(WEB, &[("10.1.0.2:80", 0), ("10.1.0.3:80", 1)])]);
+    kernel.refuse_next(3, Errno::ENOMEM);
+    let report = reconciler.converge(&wanted).unwrap();
+    assert!(!report.settled && report.drift.is_empty(), "{report:?}");
+    assert_eq!(report.refused.len(), 1);
+    assert_eq!(kernel.table().services[&service(WEB)].destinations.len(), 2);
+    assert!(reconciler.converge(&wanted).unwrap().settled);
+    assert_eq!(kernel.table(), wanted);
+    // Where another usable one is left, what goes goes.
+    let wanted = table(&[(WEB, &[("10.1.0.2:80", 5), ("10.1.0.4:80", u32::MAX)])]);
+    let (mut reconciler, kernel) = started(&table(&[(WEB, &[("10.1.0.1:80", 1), ("10.1.0.2:80", 2)])]));
+    assert!(!reconciler.converge(&wanted).unwrap().settled);
+    assert_eq!(kernel.table(), table(&[(WEB, &[("10.1.0.2:80", 5)])]));
 }
 
 #[test]

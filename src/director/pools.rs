@@ -1,0 +1,62 @@
+//! How a virtual server comes or changes with a configuration.
+
+use std::time::Instant;
+
+use healthcheck::Monitor;
+
+use super::event::CheckId;
+use super::pool::{CheckRun, Configured, Pool, rhythm};
+use super::{Director, Owner, Place};
+use crate::config::Served;
+
+impl Director {
+    /// Takes over what is configured of one, which may be new.
+    pub(super) fn configure_pool(&mut self, served: &Served, now: Instant) {
+        let Some(config) = self.config.virtual_server(served).cloned() else { return };
+        let mut pool = self.pools.remove(served).unwrap_or_else(|| Pool::new(served.clone(), config.clone()));
+        self.forget_neighbour_checks(&pool);
+        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
+        let Configured { gone, mut changes, mut started } = pool.configure(config, now, |_, spec| {
+            let id = CheckId(*next_check);
+            *next_check += 1;
+            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
+            CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
+        });
+        self.forget_checks(gone);
+        // Whoever goes on as before has nothing to tell.
+        if self.recall_health(&mut pool, now) {
+            changes.clear();
+            started.clear();
+        }
+        let mut ids = Vec::new();
+        for (server, state) in &pool.servers {
+            for (index, run) in state.checks.iter().enumerate() {
+                let place = Place { service: served.clone(), server: *server, index };
+                self.places.insert(run.id, place);
+                ids.push(run.id);
+            }
+        }
+        self.pools.insert(served.clone(), pool);
+        self.place_pool(served);
+        if self.config.global.lvs.notify_at_start {
+            for server in started {
+                self.tell_server(served, &server, true, "the configuration took effect");
+            }
+        }
+        self.tell_changes(served, changes, now);
+        // Before the first attempts go out.
+        self.suspend_checks_of(served, now);
+        for id in ids {
+            self.with_monitor(id, now, |_| {});
+        }
+        self.note_neighbour_checks(served, now);
+    }
+
+    pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
+        for id in gone {
+            self.places.remove(&id);
+            self.judged(id);
+            self.agenda.set(Owner::Check(id), None);
+        }
+    }
+}

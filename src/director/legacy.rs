@@ -23,6 +23,9 @@ use super::pool::{CheckRun, Pool, Server};
 use super::{Director, Owner};
 use crate::config::{Config, Served};
 
+/// Behind what is known from the life before.
+const BEFORE: &str = " (before the restart)";
+
 /// Everything that is left to the next life.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -192,7 +195,8 @@ impl Server {
         }
         self.decide(since);
         (self.since, self.untold) = (since, false);
-        self.held = (!self.up).then(|| format!("{} (before the restart)", health.reason));
+        let reason = health.reason.trim_end_matches(BEFORE);
+        self.held = (!self.up).then(|| format!("{reason}{BEFORE}"));
     }
 }
 

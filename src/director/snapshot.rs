@@ -8,12 +8,11 @@ use ipvs_backend::{DestinationKey, ServiceKey, SyncRole, SyncSettings};
 use serde::{Deserialize, Serialize};
 
 use super::Director;
-pub use super::drift::DriftStatus;
 use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
 use super::pool::{Pool, words};
-pub use super::taken::TakenStatus;
+pub use super::{drift::DriftStatus, taken::TakenStatus};
 use crate::config::Served;
 
 /// The brain's state at one instant.

@@ -33,30 +33,23 @@ pub struct Reconciler<K> {
     spared: Spared,
 }
 
-/// Services, and real servers of others, that are not removed for the time being.
+/// Services that are not removed for the time being.
 #[derive(Debug, Default)]
-struct Spared {
-    services: BTreeSet<ServiceKey>,
-    destinations: BTreeSet<(ServiceKey, DestinationKey)>,
-}
+struct Spared(BTreeSet<ServiceKey>);
 
 impl Spared {
     /// What is wanted again needs no mercy, and has none left when it is not wanted any more.
     fn forget_wanted(&mut self, wanted: &Table) {
-        self.services.retain(|key| !wanted.services.contains_key(key));
-        self.destinations.retain(|(service, key)| {
-            !wanted.services.get(service).is_some_and(|service| service.destinations.contains_key(key))
-        });
+        self.0.retain(|key| !wanted.services.contains_key(key));
     }
 
     fn covers(&self, operation: &Operation) -> bool {
-        match operation {
-            Operation::RemoveService { key } => self.services.contains(key),
-            Operation::RemoveDestination { service, key } => self.destinations.contains(&(*service, *key)),
-            _ => false,
-        }
+        matches!(operation, Operation::RemoveService { key } if self.0.contains(key))
     }
 }
+
+/// What was attempted, what of it was refused, and what is left to do.
+type Attempted = (Vec<Operation>, Vec<Rejection>, Vec<Operation>);
 
 /// What one convergence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,20 +103,13 @@ impl<K: Kernel> Reconciler<K> {
         self.ours.extend(services);
     }
 
-    /// From here on, what the kernel holds of ours beyond `wanted` stays there until [`Self::settle`]: whoever has just
-    /// started does not know yet whether what it wants instead is of any use.
+    /// From here on, services of ours that the kernel holds and `wanted` does not name stay there until
+    /// [`Self::settle`]: whoever has just started does not know yet whether what it wants instead is of any use. Real
+    /// servers that a wanted service does not name go at once: they may have been found dead a moment ago.
     pub fn spare(&mut self, wanted: &Table) {
-        let known = self.known.iter().flat_map(|known| &known.services);
-        for (key, service) in
-            known.filter(|(key, _)| self.ours.contains(key) || wanted.services.contains_key(key))
-        {
-            let Some(kept) = wanted.services.get(key) else {
-                self.spared.services.insert(*key);
-                continue;
-            };
-            let beyond = service.destinations.keys().filter(|key| !kept.destinations.contains_key(key));
-            self.spared.destinations.extend(beyond.map(|destination| (*key, *destination)));
-        }
+        let known = self.known.iter().flat_map(|known| known.services.keys());
+        let left = known.filter(|key| self.ours.contains(key) && !wanted.services.contains_key(key));
+        self.spared = Spared(left.copied().collect());
     }
 
     /// What was spared may go: the next [`Self::converge`] removes it.
@@ -267,11 +253,7 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Has the kernel do it: what adds and raises first, and of the rest only what leaves no service empty because
     /// something of that was refused. Returns what was attempted, what was refused of it, and what was held back.
-    fn carry_out(
-        &mut self,
-        operations: Vec<Operation>,
-        wanted: &Table,
-    ) -> Result<(Vec<Operation>, Vec<Rejection>, Vec<Operation>), KernelError> {
+    fn carry_out(&mut self, operations: Vec<Operation>, wanted: &Table) -> Result<Attempted, KernelError> {
         let known = self.known.get_or_insert_default();
         let (mut attempted, lowering): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| !lowers(operation, known));

@@ -268,6 +268,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
 }
 
 /// Starts everything, hands the configuration to the brain, and waits for the end.
+#[expect(clippy::too_many_lines, reason = "every worker is started here, in the order that the others need")]
 async fn serve(
     options: &Options,
     runtime_dir: &RuntimeDir,

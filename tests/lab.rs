@@ -33,6 +33,11 @@ fn an_existing_table_is_adopted_and_nothing_foreign_is_touched() {
 }
 
 #[test]
+fn reloads_restarts_an_upgrade_and_a_crash_are_noticed_by_no_client() {
+    hold("restart");
+}
+
+#[test]
 fn connections_are_told_to_the_other_director() {
     hold("sync");
 }

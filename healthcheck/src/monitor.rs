@@ -110,6 +110,12 @@ impl Monitor {
         monitor
     }
 
+    /// What was believed of the server before this program was started again. It counts as a verdict: an up server is
+    /// forgiven as many failures as ever, a down one comes back when all steps have passed.
+    pub fn presume(&mut self, up: bool) {
+        self.tally = Tally::of(if up { Verdict::Up } else { Verdict::Down });
+    }
+
     /// What came of an attempt. A number other than that of the running attempt is ignored.
     pub fn handle_result(&mut self, attempt: u64, outcome: Outcome, now: Instant) {
         let Phase::Asking { outdated } = self.phase else { return };

@@ -40,6 +40,11 @@ impl Tally {
         Some(verdict)
     }
 
+    /// A tally with a verdict, which was found out before.
+    pub fn of(verdict: Verdict) -> Tally {
+        Tally { verdict, ..Tally::default() }
+    }
+
     /// The present verdict.
     pub fn verdict(&self) -> Verdict {
         self.verdict

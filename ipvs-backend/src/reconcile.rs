@@ -29,7 +29,27 @@ pub struct Reconciler<K> {
     /// What the kernel holds as far as we know; `None` before the first dump and when that is uncertain.
     known: Option<Table>,
     ours: BTreeSet<ServiceKey>,
+    /// What an earlier run left that is not wanted now, and may not go yet.
+    spared: Spared,
 }
+
+/// Services that are not removed for the time being.
+#[derive(Debug, Default)]
+struct Spared(BTreeSet<ServiceKey>);
+
+impl Spared {
+    /// What is wanted again needs no mercy, and has none left when it is not wanted any more.
+    fn forget_wanted(&mut self, wanted: &Table) {
+        self.0.retain(|key| !wanted.services.contains_key(key));
+    }
+
+    fn covers(&self, operation: &Operation) -> bool {
+        matches!(operation, Operation::RemoveService { key } if self.0.contains(key))
+    }
+}
+
+/// What was attempted, what of it was refused, and what is left to do.
+type Attempted = (Vec<Operation>, Vec<Rejection>, Vec<Operation>);
 
 /// What one convergence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +88,7 @@ pub struct Drift {
 impl<K: Kernel> Reconciler<K> {
     /// Takes the kernel over; reads nothing yet.
     pub fn new(kernel: K) -> Self {
-        Self { kernel, known: None, ours: BTreeSet::new() }
+        Self { kernel, known: None, ours: BTreeSet::new(), spared: Spared::default() }
     }
 
     /// Reads the whole table.
@@ -81,6 +101,20 @@ impl<K: Kernel> Reconciler<K> {
     /// wanted. Services of [`Self::converge`]'s table need no claim.
     pub fn claim(&mut self, services: impl IntoIterator<Item = ServiceKey>) {
         self.ours.extend(services);
+    }
+
+    /// From here on, services of ours that the kernel holds and `wanted` does not name stay there until
+    /// [`Self::settle`]: whoever has just started does not know yet whether what it wants instead is of any use. Real
+    /// servers that a wanted service does not name go at once: they may have been found dead a moment ago.
+    pub fn spare(&mut self, wanted: &Table) {
+        let known = self.known.iter().flat_map(|known| known.services.keys());
+        let left = known.filter(|key| self.ours.contains(key) && !wanted.services.contains_key(key));
+        self.spared = Spared(left.copied().collect());
+    }
+
+    /// What was spared may go: the next [`Self::converge`] removes it.
+    pub fn settle(&mut self) {
+        self.spared = Spared::default();
     }
 
     /// The services that are ours.
@@ -147,9 +181,18 @@ impl<K: Kernel> Reconciler<K> {
         Ok(repairs.into_iter().map(|repair| Drift { repair }).collect())
     }
 
+    /// The same as [`Self::check`] for somebody who only wants to know: nothing is repaired on that account.
+    pub fn look(&mut self) -> Result<Vec<Drift>, KernelError> {
+        let believed = self.known.clone();
+        let drift = self.check()?;
+        self.known = believed;
+        Ok(drift)
+    }
+
     /// Removes our services, and no other: what stopping does. They are no longer ours afterwards, except
     /// those that the kernel refused to remove.
     pub fn release(&mut self) -> Result<Report, KernelError> {
+        self.settle();
         self.converge(&Table::default())
     }
 
@@ -174,7 +217,10 @@ impl<K: Kernel> Reconciler<K> {
             self.start()?;
         }
         let known = self.known.as_ref().expect("start reads the table or fails");
-        Ok(plan(known, wanted, &self.ours))
+        let mut operations = plan(known, wanted, &self.ours);
+        self.spared.forget_wanted(wanted);
+        operations.retain(|operation| !self.spared.covers(operation));
+        Ok(operations)
     }
 
     fn attempt(
@@ -207,11 +253,7 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Has the kernel do it: what adds and raises first, and of the rest only what leaves no service empty because
     /// something of that was refused. Returns what was attempted, what was refused of it, and what was held back.
-    fn carry_out(
-        &mut self,
-        operations: Vec<Operation>,
-        wanted: &Table,
-    ) -> Result<(Vec<Operation>, Vec<Rejection>, Vec<Operation>), KernelError> {
+    fn carry_out(&mut self, operations: Vec<Operation>, wanted: &Table) -> Result<Attempted, KernelError> {
         let known = self.known.get_or_insert_default();
         let (mut attempted, lowering): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| !lowers(operation, known));

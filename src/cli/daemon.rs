@@ -8,17 +8,26 @@ use super::say;
 use crate::control;
 use crate::supervisor::{self, Replay};
 
+/// The answer; without one, says why.
 pub(super) fn asking<T>(
     question: impl Future<Output = Result<T, control::ControlError>>,
 ) -> Result<T, ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let answer = runtime
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(question).map_err(|error| error.to_string()));
-    answer.map_err(|error| {
+    answer(question).map_err(|error| {
         eprintln!("directord: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// The answer, if there is one.
+pub(super) fn quietly<T>(question: impl Future<Output = Result<T, control::ControlError>>) -> Option<T> {
+    answer(question).ok()
+}
+
+fn answer<T>(question: impl Future<Output = Result<T, control::ControlError>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(question).map_err(|error| error.to_string()))
 }
 
 /// `directord status`.

@@ -43,10 +43,23 @@ fn program(mut cli: Command) -> String {
     for command in cli.get_subcommands_mut() {
         commands(&mut out, "directord", command);
     }
+    heading(&mut out, "RESTART AND UPGRADE", RESTART);
     heading(&mut out, "FILES", "/etc/directord/directord.conf, /run/directord");
     heading(&mut out, "SEE ALSO", "directord.conf(5), keepalived.conf(5), ipvsadm(8)");
     out
 }
+
+/// What becomes of everything when one process follows another.
+const RESTART: &str = "\
+    A daemon that is restarted (`systemctl restart`, `directord upgrade`, `directord stop --stay` and a start, or a start soon \
+    enough after a crash) goes on with what the last one left: addresses, routes, interfaces, the packet filter, the IPVS \
+    table with its connections, BFD sessions, verdicts, an operator's priority and the role. No priority 0 is sent, and the \
+    next advert leaves as soon as the file is read. An instance goes on as master up to three of the intervals that it told \
+    its peers after a planned end, and up to two after the last moment at which its adverts were known to be in time otherwise; \
+    later it begins as backup and lets go of its addresses. It runs no notify script then and sends no mail. The unit's \
+    ExecStop= asks systemd whether the unit is being restarted; SIGTERM and `systemctl stop` hand over. A start that fails \
+    lets go of what the last run left. A state in the runtime directory that is torn, or of another host, boot, network \
+    namespace or form, is ignored with a line in the log.";
 
 /// A command, and behind it those that it has itself.
 fn commands(out: &mut String, before: &str, command: &mut Command) {

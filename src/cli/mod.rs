@@ -16,6 +16,7 @@ mod pace;
 mod plan;
 mod reload;
 mod report;
+mod succession;
 mod time;
 
 use std::io::IsTerminal;
@@ -27,7 +28,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Manner, Purpose};
 use crate::control;
-use crate::supervisor::{self, Backend, Options};
+use crate::supervisor::{self, Backend, End, Options};
 use format::Target;
 use grammar::Editor;
 use manual::Page;
@@ -127,6 +128,30 @@ enum Command {
                             Exit status: 0 done; 1 there is nothing to return to, or nobody answers"
     )]
     Rollback {
+        /// The daemon's runtime directory
+        #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+        runtime_dir: PathBuf,
+    },
+    /// Have a running daemon become the program that lies where it was started from, and go on without a break
+    #[command(
+        after_help = "The new program is asked first whether it would run the configuration (`check`). Then the process                             becomes it: its number, the addresses, the IPVS table, the connections and the roles stay, and                             the next advert leaves when the new program has read the configuration.\n\n                            Exit status: 0 done; 1 nobody answers; 2 the new program refuses, and the old one goes on"
+    )]
+    Upgrade {
+        /// Another program
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+        /// The daemon's runtime directory
+        #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+        runtime_dir: PathBuf,
+    },
+    /// End a running daemon: it hands over to its peer and lets go of everything
+    Stop {
+        /// Leave everything as it is for a successor, which must be started within three advert intervals
+        #[arg(long)]
+        stay: bool,
+        /// For systemd's ExecStop=: the same as --stay if this unit is being restarted; else nothing, SIGTERM follows
+        #[arg(long, value_name = "UNIT", conflicts_with = "stay")]
+        stay_if_restarting: Option<String>,
         /// The daemon's runtime directory
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
@@ -306,10 +331,9 @@ enum Show {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { config, config_id, compat, runtime_dir, ipvs, record, take_over, last_good } => {
-            let _log = log();
             let options =
                 Options { config, config_id, compat, runtime_dir, ipvs, record, take_over, last_good };
-            supervisor::run(&options).into()
+            run(options)
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
         Command::Reload(asked) => reload::reload(&asked),
@@ -317,6 +341,10 @@ pub fn main() -> ExitCode {
         Command::Apply(asked) => plan::apply(&asked),
         Command::Confirm { runtime_dir } => reload::confirm(&runtime_dir),
         Command::Rollback { runtime_dir } => reload::roll_back(&runtime_dir),
+        Command::Upgrade { program, runtime_dir } => succession::upgrade(&runtime_dir, program),
+        Command::Stop { stay, stay_if_restarting, runtime_dir } => {
+            succession::stop(&runtime_dir, stay, stay_if_restarting.as_deref())
+        }
         Command::Priority { instance, priority, runtime_dir } => {
             daemon::priority(&runtime_dir, &instance, priority.0)
         }
@@ -352,6 +380,23 @@ pub fn main() -> ExitCode {
         Command::Man { page } => say(&manual::page(Cli::command(), page)),
         Command::Grammar { editor } => say(&grammar::grammar(editor)),
         Command::Completions { shell } => say(&keyword::completions(Cli::command(), shell)),
+    }
+}
+
+/// `directord run`.
+fn run(options: Options) -> ExitCode {
+    let log = log();
+    let program = match supervisor::run(&options) {
+        End::Exit(exit) => return exit.into(),
+        End::Become(program) => program,
+    };
+    // What waits to be written is written before this program is gone.
+    drop(log);
+    let error = supervisor::become_program(&program);
+    eprintln!("directord: {} cannot be executed: {error}; the old program goes on", program.display());
+    match supervisor::run(&options) {
+        End::Exit(exit) => exit.into(),
+        End::Become(_) => ExitCode::FAILURE,
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::director::snapshot::OverrideStatus;
 use crate::supervisor::reload::{ReloadOutcome, ReloadWish};
+use crate::supervisor::succession::{Answer, Wish};
 use crate::supervisor::{KernelState, control_socket};
 
 /// How long an answer may take. The owners of everything are waited for at a reload, and on the way back if there is one.
@@ -115,6 +116,12 @@ pub async fn connections(
 fn body(wish: &impl Serialize) -> Result<Bytes, ControlError> {
     let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
     Ok(body.into())
+}
+
+/// Asks the daemon to leave everything to a successor, or to become it.
+pub async fn succeed(runtime_dir: &Path, wish: &Wish) -> Result<Answer, ControlError> {
+    let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
+    ask(runtime_dir, Method::POST, "/v1/succession", body.into()).await
 }
 
 async fn ask<T: DeserializeOwned>(

@@ -13,7 +13,7 @@ mod server;
 pub use crate::director::target::plain;
 pub use client::{
     ControlError, confirm, connections, kernel, override_servers, overrides, priority, reload, roll_back,
-    running, status,
+    running, status, succeed,
 };
 pub use render::{render, render_overrides};
 pub use requests::*;
@@ -35,6 +35,8 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// When it was started, in milliseconds since 1970: after an upgrade or a restart another time.
+    pub started: u64,
     /// The configuration file, as given.
     pub config: String,
     /// How the last reload ended.

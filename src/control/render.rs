@@ -38,6 +38,7 @@ pub fn render(status: &Status, colour: bool) -> String {
         let _ = writeln!(out, "sync daemon: {role} on {}, id {}", daemon.interface, daemon.id);
     }
     thefts(&mut out, director, &paint);
+    drift(&mut out, director, &paint);
     if !director.instances.is_empty() {
         let rows = director.instances.iter().map(instance_row).collect();
         out.push('\n');
@@ -136,6 +137,23 @@ fn thefts(out: &mut String, director: &Snapshot, paint: &Paint) {
     if taken.len() > SHOWN {
         let _ = writeln!(out, "and {} more: see `directord status --json`", taken.len() - SHOWN);
     }
+}
+
+/// What somebody else last changed in the IPVS table.
+fn drift(out: &mut String, director: &Snapshot, paint: &Paint) {
+    const SHOWN: usize = 3;
+    let Some(drift) = &director.drift else { return };
+    let shown: Vec<&str> = drift.found.iter().take(SHOWN).map(String::as_str).collect();
+    let more = drift.found.len() + drift.more - shown.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let then = if drift.repaired { "put right" } else { "left as it is" };
+    let ago = duration(drift.for_seconds);
+    let line = format!(
+        "IPVS table changed by somebody else {ago} ago: {}{more}; {then}; {} times in all",
+        shown.join("; "),
+        drift.times
+    );
+    let _ = writeln!(out, "{}", paint.bad(&line));
 }
 
 /// What was said of the running configuration, a line for each, so that it is not forgotten.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as std_mpsc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -24,6 +24,7 @@ use crate::director::snapshot::InstanceStatus;
 use crate::supervisor::connections::Counter;
 use crate::supervisor::inbox::Sender;
 use crate::supervisor::reload::{Probation, ReloadOutcome, ReloadWish, Reloads, Request, Wish};
+use crate::supervisor::succession::{Answer, Successions, Wish as SuccessionWish};
 use crate::supervisor::{KernelState, table};
 
 /// Bytes of a question at most: it may name tens of thousands of services.
@@ -37,6 +38,9 @@ pub(crate) struct Desk {
     pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
     pub(crate) counter: Counter,
+    pub(crate) successions: Successions,
+    /// When this life began.
+    pub(crate) started: SystemTime,
     pub(crate) table: std_mpsc::Sender<table::Job>,
 }
 
@@ -51,6 +55,7 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/priority", post(priority))
         .route("/v1/overrides", get(overrides::list).post(overrides::change))
         .route("/v1/connections", post(overrides::connections))
+        .route("/v1/succession", post(succession))
         .route("/v1/config", get(running))
         .route("/v1/kernel", post(kernel))
         .layer(DefaultBodyLimit::max(LONGEST_QUESTION))
@@ -72,6 +77,7 @@ async fn status(State(desk): State<Desk>) -> Result<Json<Status>, StatusCode> {
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
+        started: milliseconds(desk.started),
         config: desk.config.display().to_string(),
         last_reload,
         warnings,
@@ -118,6 +124,15 @@ impl Desk {
         self.requests.send(request).await.map_err(|_| gone())?;
         receiver.await.map(Json).map_err(|_| gone())
     }
+}
+
+async fn succession(State(desk): State<Desk>, Json(wish): Json<SuccessionWish>) -> Json<Answer> {
+    Json(desk.successions.wish(wish).await)
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn priority(

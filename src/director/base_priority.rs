@@ -3,7 +3,21 @@
 use std::time::Instant;
 
 use super::Director;
+use super::instance::Instance;
 use super::journal::Entry;
+
+impl Instance {
+    /// The operator's priority; the owner of the addresses keeps its own.
+    pub(super) fn overridden(&self) -> Option<u8> {
+        self.priority.filter(|_| !self.config.router.is_owner())
+    }
+
+    /// Another base priority, or the file's again.
+    pub(super) fn override_priority(&mut self, priority: Option<u8>, now: Instant) {
+        self.priority = priority;
+        self.router.handle_settings(self.settings(), now);
+    }
+}
 
 impl Director {
     /// Gives an instance another base priority, 1..=254, or with `None` the file's again. It lasts through reloads,

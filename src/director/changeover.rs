@@ -137,6 +137,7 @@ impl Director {
         }
         self.keep_leaving(now);
         self.configure_overrides(now);
+        self.await_first_results();
         self.publish_table();
         // Behind the table: what is in the kernel may become ours only once all that is wanted is known.
         self.publish_settings();

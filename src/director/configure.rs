@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::effect::Effect;
 use super::instance::Instance;
 use super::journal::Entry;
+use super::legacy::Keepsake;
 use super::source::Guests;
 use super::statics::{self, Paths, Statics};
 use super::{Director, Owner};
@@ -45,6 +47,7 @@ impl Director {
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
+        self.effect(Effect::Keep(Keepsake::Only(config)));
         self.change_services(difference, now);
     }
 
@@ -116,6 +119,7 @@ impl Director {
                 instance.router.handle_membership(member);
                 instance.observe(&self.links, &self.guests, now);
                 self.instances.insert(name.to_owned(), instance);
+                self.recall_role(name, now);
                 self.begin(name, now);
             }
         }

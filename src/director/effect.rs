@@ -13,6 +13,7 @@ use vrrp::{DeviceLevel, FilterLevel, NetworkLevel};
 
 use super::event::CheckId;
 use super::journal::Entry;
+use super::legacy::Keepsake;
 use super::overrides::Override;
 use crate::config::{Command, Pace, TrackFile, TrackProcess};
 
@@ -35,6 +36,8 @@ pub enum Effect {
     Table(Level<Table>),
     /// Level: time-outs and switches of the kernel's IPVS.
     IpvsSettings(Level<IpvsSettings>),
+    /// Edge: every check has had its first result, so that what an earlier life left and nobody wants may go.
+    Judged,
     /// Level: the connection synchronisation daemons that should run.
     SyncDaemons(Level<SyncDaemons>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.
@@ -51,13 +54,15 @@ pub enum Effect {
     RunScript(ScriptRun),
     /// Edge: programs hear of a change of state.
     Tell(Telling),
+    /// Edge: write this down for the next life.
+    Keep(Keepsake),
     /// Edge: tell people.
     Notify(Notice),
     /// Edge: a line for the log.
     Log(Entry),
     /// Edge: the owners of everything have answered to a configuration.
     Settled(Settlement),
-    /// Edge: everything was let go of; the process may end.
+    /// Edge: everything was let go of, or left to another; the process may end.
     Stopped,
 }
 

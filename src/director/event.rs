@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use ipvs_backend::{DestinationKey, ServiceKey};
 use serde::{Deserialize, Serialize};
 
+use super::legacy::Inheritance;
 use super::overrides::Order;
 use crate::config::{Config, Difference};
 
@@ -114,6 +115,8 @@ pub enum Event {
     ConnectionsCounted(BTreeMap<ServiceKey, BTreeMap<DestinationKey, u64>>),
     /// The owner of the IPVS table finished with a level.
     TableApplied(TableReport),
+    /// The owner of the IPVS table compared it with what it had been told.
+    TableCompared(TableComparison),
     /// The owner of addresses, routes and rules finished with a level.
     AddressesApplied(AddressReport),
     /// Somebody else took away what we had put there.
@@ -126,6 +129,10 @@ pub enum Event {
     HostApplied(HostReport),
     /// Another program on this host holds addresses of the configuration that comes next: it is to be relieved.
     TakeOver,
+    /// What the last life of this daemon left; before the first configuration.
+    Inherited(Box<Inheritance>),
+    /// The process ends and another goes on in its place: nothing is handed over, nothing let go of.
+    Leave,
     /// Somebody set the clock of this host, or it slept.
     ClockSet {
         /// The time of day now.
@@ -157,6 +164,20 @@ pub struct TableReport {
     pub failures: Vec<String>,
     /// Set while the table cannot be reached at all: why.
     pub unavailable: Option<String>,
+    /// Services that somebody else had made and that are ours from now on.
+    #[serde(default)]
+    pub adopted: Vec<String>,
+}
+
+/// What the owner of the IPVS table found there that it had not put there, or missed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableComparison {
+    /// The differences in words, at most a few dozen; empty: there is none.
+    pub drift: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+    /// Whether they were put right; otherwise they were only to be told.
+    pub repaired: bool,
 }
 
 /// Something of ours that somebody else took away.

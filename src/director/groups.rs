@@ -196,11 +196,19 @@ impl Director {
     /// A group changed its state: called once for each change, after every member is in the new state.
     fn group_changed(&mut self, name: &str, from: State, to: State, now: Instant) {
         let cause = self.groups.get(name).map_or_else(String::new, |group| group.cause.clone());
+        self.log(Entry::GroupTransition { group: name.to_owned(), from, to, cause: cause.clone() });
+        let members = self.groups.get(name).map(|group| group.members.as_slice()).unwrap_or_default();
+        let resumed = |member: &String| {
+            let cause = self.instances.get(member).and_then(|instance| instance.router.last_transition());
+            cause == Some(&vrrp::Cause::Resumed)
+        };
+        if members.iter().all(resumed) {
+            return;
+        }
         let alert = self.config.groups.get(name).is_some_and(|group| group.alert);
         if let Some(role) = self.mailed_role(to).filter(|_| alert) {
             self.notify(now, |heading| Notice::group(heading, name, role, &cause));
         }
         self.tell_group(name, from, to, &cause, now);
-        self.log(Entry::GroupTransition { group: name.to_owned(), from, to, cause });
     }
 }

@@ -68,7 +68,7 @@ impl Director {
                 };
                 add_device(&mut level.devices, name, device);
             }
-            if devices.is_silent() && instance.router.is_master() {
+            if devices.is_silent() && instance.holds() {
                 for address in config.all_addresses() {
                     match address.address {
                         IpAddr::V6(own) if own.is_unicast_link_local() => {

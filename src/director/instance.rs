@@ -13,6 +13,7 @@ use vrrp::{
 
 use super::devices::Devices;
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
+use super::legacy::Role;
 use super::meaning;
 use super::statics::Paths;
 use crate::config::{self, OldChecksum, Pace, Tracks, Transport};
@@ -47,7 +48,7 @@ pub(super) struct Instance {
     /// One of them is all that it lacks.
     pub(super) lacks_device: bool,
     /// An operator's priority instead of the file's.
-    priority: Option<u8>,
+    pub(super) priority: Option<u8>,
     /// What it tracks, its group's trackers included.
     pub(super) tracks: Tracks,
     /// Faults of the interface.
@@ -72,6 +73,10 @@ pub(super) struct Instance {
     /// Since its group last came to rest: it was master and gave way; it heard a second master.
     pub(super) left_master: bool,
     pub(super) met_rival: bool,
+    /// It was master before the restart and will go on as such: what it holds stays where it is.
+    pub(super) resumes: bool,
+    /// How it stood when that was last written down for the next life.
+    pub(super) kept: Option<Role>,
     /// How it stood when its group last came to rest: unless this changes, the group has nothing to do.
     rested: Option<(Member, bool)>,
 }
@@ -103,6 +108,8 @@ impl Instance {
             last_source: None,
             left_master: false,
             met_rival: false,
+            resumes: false,
+            kept: None,
             rested: None,
         }
     }
@@ -125,17 +132,6 @@ impl Instance {
             Some(priority) => vrrp::Settings { priority, ..settings },
             None => settings,
         }
-    }
-
-    /// The operator's priority; the owner of the addresses keeps its own.
-    pub(super) fn overridden(&self) -> Option<u8> {
-        self.priority.filter(|_| !self.config.router.is_owner())
-    }
-
-    /// Another base priority, or the file's again.
-    pub(super) fn override_priority(&mut self, priority: Option<u8>, now: Instant) {
-        self.priority = priority;
-        self.router.handle_settings(self.settings(), now);
     }
 
     /// Tells the router of all faults: the interface's, those of what is tracked, and the group's.
@@ -293,7 +289,7 @@ impl Instance {
     /// The owner (priority 255) is the machine that was given the addresses: what it has of them by itself is not for
     /// us to take away, so while it is not master nothing is said of them.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
-        let master = self.router.is_master();
+        let master = self.holds();
         let silent = self.config.router.is_owner() || self.router.state() == State::Initialize;
         let first = u64::from(self.precedence) << u32::BITS;
         let addresses = (first..).zip(self.config.all_addresses());

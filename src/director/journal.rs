@@ -156,6 +156,18 @@ pub enum Entry {
         /// Why not; `None` when it is back.
         unavailable: Option<String>,
     },
+    /// Somebody else changed our services.
+    Drift {
+        /// The differences.
+        what: String,
+        /// Whether they were put right.
+        repaired: bool,
+    },
+    /// Services that somebody else had made are ours from now on.
+    Adopted {
+        /// Which.
+        what: String,
+    },
     /// A line of the configuration that cannot be done.
     LeftOut {
         /// Which, and why.
@@ -187,6 +199,8 @@ pub enum Entry {
         /// What was refused, and why.
         what: String,
     },
+    /// The daemon ends and leaves everything to its successor.
+    Leaving,
     /// The daemon lets go of everything.
     Stopping,
 }
@@ -205,6 +219,8 @@ impl Entry {
             Entry::Taken { quarrel: true, .. } => Severity::Error,
             Entry::Taken { .. }
             | Entry::LeftOut { .. }
+            | Entry::Drift { .. }
+            | Entry::Adopted { .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
@@ -281,6 +297,13 @@ impl fmt::Display for Entry {
                 f,
                 "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
             ),
+            Entry::Drift { what, repaired } => {
+                let then = if *repaired { "put right" } else { "left as it is (reconcile report)" };
+                write!(f, "somebody else changed the IPVS table: {what}: {then}")
+            }
+            Entry::Adopted { what } => {
+                write!(f, "virtual servers that somebody else had made are ours from now on: {what}")
+            }
             Entry::LeftOut { what } | Entry::Override { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
@@ -303,6 +326,12 @@ impl fmt::Display for Entry {
             }
             Entry::SyncRefused { what } => {
                 write!(f, "lvs_sync_daemon: connections are not synchronised: {what}; it is tried again")
+            }
+            Entry::Leaving => {
+                write!(
+                    f,
+                    "leaving: addresses, services and roles stay as they are, for a successor on this host"
+                )
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
         }

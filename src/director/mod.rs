@@ -14,6 +14,7 @@ mod calls;
 mod changeover;
 mod configure;
 mod devices;
+mod drift;
 pub mod effect;
 pub mod event;
 mod ground;
@@ -22,6 +23,7 @@ mod host;
 mod instance;
 pub mod journal;
 mod leaving;
+pub mod legacy;
 mod links;
 mod meaning;
 mod neighbours;
@@ -60,12 +62,14 @@ use agenda::Agenda;
 use calls::Calls;
 use changeover::Changeover;
 use devices::DeviceId;
+use drift::Drifts;
 use effect::{Effect, HostLevel, IpvsSettings, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
 use journal::Entry;
 use leaving::Leaving;
+use legacy::Inherited;
 use links::LinkFilter;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
@@ -191,6 +195,7 @@ pub struct Director {
     left_out: Vec<String>,
     thefts: Thefts,
     table: Published<Table>,
+    drifts: Drifts,
     host: Published<HostLevel>,
     /// Whether any instance needs more of the host than addresses.
     host_needed: bool,
@@ -204,6 +209,9 @@ pub struct Director {
     stray_adverts: BTreeMap<String, u64>,
     strangers: Strangers,
     stopping: bool,
+    /// Everything was left to a successor: nothing more is done.
+    left: bool,
+    inherited: Inherited,
     /// The first configuration takes over from another program on this host.
     relieves: bool,
 }
@@ -249,6 +257,7 @@ impl Director {
             left_out: Vec::new(),
             thefts: Thefts::default(),
             table: Published::default(),
+            drifts: Drifts::default(),
             host: Published::default(),
             host_needed: false,
             device_names: BTreeMap::new(),
@@ -259,12 +268,17 @@ impl Director {
             stray_adverts: BTreeMap::new(),
             strangers: Strangers::default(),
             stopping: false,
+            left: false,
+            inherited: Inherited::default(),
             relieves: false,
         }
     }
 
     /// Takes in one fact.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
+        if self.left {
+            return;
+        }
         match event {
             Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
@@ -285,6 +299,7 @@ impl Director {
             Event::Override(order) => self.obey(order, now),
             Event::ConnectionsCounted(counts) => self.connections_counted(&counts, now),
             Event::TableApplied(report) => self.table_applied(report, now),
+            Event::TableCompared(comparison) => self.table_compared(&comparison, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report, now),
@@ -295,6 +310,8 @@ impl Director {
                 self.clock = (now, wall);
                 self.overrides_due(now);
             }
+            Event::Inherited(inheritance) => self.inherit(*inheritance, now),
+            Event::Leave => self.leave_everything(now),
             Event::Stop => self.stop(now),
         }
     }
@@ -401,6 +418,7 @@ impl Director {
         self.stop_neighbours(now);
         self.tell_omega();
         self.log(Entry::Stopping);
+        self.let_leftovers_go();
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();

@@ -87,6 +87,11 @@ impl Neighbours {
         self.by_name.iter().map(|(name, neighbour)| (name.as_str(), neighbour))
     }
 
+    /// What is left of a session that is up, for the next life.
+    pub(super) fn remnant(&self, name: &str) -> Option<vrrp::bfd::Remnant> {
+        self.by_name.get(name)?.watched.as_ref()?.1.remnant()
+    }
+
     pub(super) fn strays(&self) -> &BTreeMap<String, u64> {
         &self.strays
     }
@@ -152,14 +157,22 @@ impl Director {
     }
 
     fn add_neighbour(&mut self, name: &str, bfd: &Arc<Bfd>, now: Instant) {
+        let remnant =
+            self.recall_neighbour(name).filter(|r| !self.neighbours.by_number.contains_key(&r.mine));
         let watched = bfd.neighbor.map(|address| {
-            let number = self.free_number();
+            let number = remnant.as_ref().map_or_else(|| self.free_number(), |remnant| remnant.mine);
             self.neighbours.by_number.insert(number, name.to_owned());
             self.neighbours.by_address.insert(address, name.to_owned());
-            (address, Session::new(number, settings(bfd), self.birth.seed ^ u64::from(number.get()), now))
+            let seed = self.birth.seed ^ u64::from(number.get());
+            let session = match &remnant {
+                Some(remnant) => Session::resume(remnant, settings(bfd), seed, now),
+                None => Session::new(number, settings(bfd), seed, now),
+            };
+            (address, session)
         });
+        let up = watched.as_ref().is_some_and(|(_, session)| session.is_up());
         let patience = watched.as_ref().map(|_| now + bfd.idle_tx * u32::from(bfd.multiplier));
-        let neighbour = Neighbour { config: bfd.clone(), watched, up: false, patience };
+        let neighbour = Neighbour { config: bfd.clone(), watched, up, patience };
         self.neighbours.by_name.insert(name.to_owned(), neighbour);
     }
 
@@ -288,6 +301,7 @@ impl Director {
         let (deadline, words, up) = (neighbour.deadline(), neighbour.words(), neighbour.up);
         self.agenda.set(Owner::Neighbour(name.to_owned()), deadline);
         if changed || up != before {
+            self.keep_neighbour(name);
             self.log(Entry::Neighbour { name: name.to_owned(), up, words });
         }
         if up != before {

@@ -171,7 +171,7 @@ impl Pool {
     }
 
     /// Counts anew what is up; true if the quorum was reached or lost.
-    fn count(&mut self) -> bool {
+    pub(super) fn count(&mut self) -> bool {
         let live = self.servers.values().filter(|server| server.up).map(|server| self.live_weight(server));
         let live = live.sum();
         self.quorum.follow(&self.config.quorum, live, self.config.total_weight())

@@ -17,7 +17,7 @@ impl Director {
         pool.steered = self.steers(served, &config, now);
         self.forget_neighbour_checks(&pool);
         let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
-        let Configured { gone, changes, started } = pool.configure(config, now, |_, spec| {
+        let Configured { gone, mut changes, mut started } = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);
             *next_check += 1;
             let mut rhythm = rhythm(spec);
@@ -29,6 +29,11 @@ impl Director {
             CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
         });
         self.forget_checks(gone);
+        // Whoever goes on as before has nothing to tell.
+        if self.recall_health(&mut pool, now) {
+            changes.clear();
+            started.clear();
+        }
         let mut ids = Vec::new();
         for (server, state) in &pool.servers {
             for (index, run) in state.checks.iter().enumerate() {
@@ -56,6 +61,7 @@ impl Director {
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
         for id in gone {
             self.places.remove(&id);
+            self.judged(id);
             self.agenda.set(Owner::Check(id), None);
         }
     }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use notify::{Notice, Role};
 use vrrp::{
-    AddressSettings, ChecksumForm, Link, Links, NetworkLevel, Note, Output, Proof, Reception, State, Wanted,
+    AddressSettings, Cause, ChecksumForm, Link, Links, NetworkLevel, Note, Output, Proof, Reception, State,
+    Wanted,
 };
 
 use super::effect::{Effect, SocketKey};
@@ -187,11 +188,15 @@ impl Director {
                         }
                     }
                     self.publish_sync();
+                    // Who goes on as before has nothing to tell.
+                    let is_news = cause != Cause::Resumed;
                     let cause = cause.to_string();
-                    if let Some(role) = self.mailed_role(to).filter(|_| alert) {
+                    if let Some(role) = self.mailed_role(to).filter(|_| alert && is_news) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
                     }
-                    self.tell_transition(name, from, to, &cause, now);
+                    if is_news {
+                        self.tell_transition(name, from, to, &cause, now);
+                    }
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
                 Output::Note(note) => {
@@ -207,6 +212,7 @@ impl Director {
             }
         }
         self.tell_priority(name, now);
+        self.keep_role(name, now);
         self.agenda.set(Owner::Instance(name.to_owned()), deadline);
     }
 
@@ -284,13 +290,18 @@ impl Director {
             if instance.config.conduct.promote_secondaries && !self.stopping {
                 level.promote.insert(instance.config.interface.clone());
             }
-            instance.paths.show(instance.router.is_master(), &mut level);
+            instance.paths.show(instance.holds(), &mut level);
         }
         level
     }
 
     /// Has the addresses handed out anew: after a change of state, and when the outside may have changed.
+    ///
+    /// Nothing is said before the first configuration: what an earlier life left there would be taken away.
     pub(super) fn queue_addresses(&mut self) {
+        if self.generation == 0 {
+            return;
+        }
         self.addresses.serial += 1;
         if !self.addresses.queued {
             self.addresses.queued = true;

@@ -40,6 +40,16 @@ impl ScriptWatch {
         ScriptWatch { script, tally, running: None, next: now, failure: None, left_out: false }
     }
 
+    /// The same with what it said before this program was started again.
+    pub(super) fn resume(script: Arc<Script>, up: Option<bool>, now: Instant) -> Self {
+        let mut watch = ScriptWatch::new(script, now);
+        if let Some(up) = up {
+            watch.tally = Tally::of(if up { Verdict::Up } else { Verdict::Down });
+            watch.failure = (!up).then(|| "it failed before the restart".to_owned());
+        }
+        watch
+    }
+
     /// Takes over a new definition. The same command keeps its history, another begins anew.
     pub(super) fn configure(&mut self, script: &Arc<Script>, now: Instant) {
         if self.script.command != script.command || self.left_out {

@@ -16,6 +16,7 @@ use crate::config::Served;
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
         self.with_monitor(id, now, |monitor| monitor.handle_result(attempt, outcome, now));
+        self.judged(id);
     }
 
     /// Lets a monitor take in a fact, and hands on what it wants.
@@ -50,6 +51,9 @@ impl Director {
             let place = place.clone();
             if up != counted_as_up || !up {
                 self.check_flipped(place.service, place.server, check, up, &reason, now);
+            } else {
+                // A first verdict that changes nothing is worth knowing after a restart all the same.
+                self.keep_health(&place.service, &place.server);
             }
         }
     }
@@ -67,6 +71,7 @@ impl Director {
         self.log(Entry::CheckFlipped { service: service.clone(), server, check: told, up, reason: words });
         let Some(pool) = self.pools.get_mut(&service) else { return };
         let changes = pool.reconsider(&server, &format!("{check}: {reason}"), now);
+        self.keep_health(&service, &server);
         if !changes.is_empty() {
             self.tell_changes(&service, changes, now);
             self.renew_service(&service);

@@ -13,7 +13,7 @@ use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
 use super::pool::{Pool, words};
-pub use super::taken::TakenStatus;
+pub use super::{drift::DriftStatus, taken::TakenStatus};
 use crate::config::Served;
 
 /// The brain's state at one instant.
@@ -43,6 +43,9 @@ pub struct Snapshot {
     pub leaving: Vec<LeavingStatus>,
     /// The IPVS table's owner.
     pub ipvs: OwnerStatus,
+    /// What somebody else last changed in it.
+    #[serde(default)]
+    pub drift: Option<DriftStatus>,
     /// The owner of the connection synchronisation daemons.
     #[serde(default)]
     pub sync: OwnerStatus,
@@ -260,6 +263,7 @@ impl Director {
             overrides: self.override_status(now),
             leaving: self.leaving_status(now),
             ipvs: self.table.status(),
+            drift: self.drift_status(now),
             sync: self.sync.status(),
             sync_daemons: (*self.sync.value).clone(),
             addresses,

@@ -46,7 +46,7 @@ impl Director {
             None => [SyncRole::Master, SyncRole::Backup].map(|role| (role, settings(&daemon, 0))).into(),
             Some(name) => {
                 let Some(instance) = self.instances.get(name) else { return SyncDaemons::new() };
-                let role = if instance.router.is_master() { SyncRole::Master } else { SyncRole::Backup };
+                let role = if instance.holds() { SyncRole::Master } else { SyncRole::Backup };
                 SyncDaemons::from([(role, settings(&daemon, instance.config.router.vrid))])
             }
         }

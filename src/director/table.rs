@@ -132,6 +132,7 @@ impl Director {
     }
 
     pub(super) fn table_applied(&mut self, report: TableReport, now: Instant) {
+        self.note_adopted(&report.adopted, now);
         self.table.applied = report.serial;
         if self.table.unavailable != report.unavailable && !self.stopping {
             self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });

@@ -18,6 +18,7 @@ mod compat;
 mod devices;
 mod ground;
 mod groups;
+mod legacy;
 mod neighbours;
 mod overrides;
 mod pools;

@@ -14,6 +14,7 @@ use vrrp::{Fault, State};
 use super::effect::{Effect, ScriptRun, Watched};
 use super::event::ScriptOutcome;
 use super::journal::Entry;
+use super::legacy::Keepsake;
 use super::process::ProcessWatch;
 use super::script::ScriptWatch;
 use super::{Director, Owner, Pending};
@@ -99,6 +100,7 @@ impl Director {
         let scripts = names(|tracks| tracks.scripts.keys().collect());
         let files = names(|tracks| tracks.files.keys().collect());
         let processes = names(|tracks| tracks.processes.keys().collect());
+        let mut recalled = self.recall_scripts();
         let trackers = &mut self.trackers;
         trackers.interfaces = names(|tracks| tracks.interfaces.keys().collect());
 
@@ -114,7 +116,7 @@ impl Director {
                 .scripts
                 .entry(name.clone())
                 .and_modify(|watch| watch.configure(script, now))
-                .or_insert_with(|| ScriptWatch::new(script.clone(), now));
+                .or_insert_with(|| ScriptWatch::resume(script.clone(), recalled.remove(&name), now));
             self.agenda.set(Owner::Script(name), watch.deadline());
         }
         trackers.files.retain(|name, _| files.contains(name));
@@ -280,6 +282,10 @@ impl Director {
         if before == after {
             return;
         }
+        if kind == "track_script" && after != Reading::Unknown {
+            let keepsake = Keepsake::Script(name.to_owned(), after == Reading::Up);
+            self.effect(Effect::Keep(keepsake));
+        }
         self.log(Entry::Tracker { tracker: format!("{kind} {name}"), reading: after, why });
         self.evaluate_trackers_of(kind, name, now);
     }
@@ -325,7 +331,6 @@ impl Director {
         if self.waits_for_device(name) {
             awaits.get_or_insert_with(|| "waits for the interface that it brings along".to_owned());
         }
-        let delay = self.startup_delay();
         let Some(instance) = self.instances.get_mut(name) else { return };
         let waiting = instance.router.state() == State::Initialize;
         let before = instance.router.effective_priority();
@@ -335,20 +340,15 @@ impl Director {
         instance.apply_faults(now);
         instance.awaits = awaits;
         instance.was_held_back |= held_back && waiting;
-        if waiting && instance.awaits.is_none() && !self.stopping {
-            // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
-            let start = self.birth.at + delay;
-            if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
-                instance.router.handle_take_over(now);
-            } else if now < start {
-                instance.router.handle_start_at(start);
-            } else {
-                instance.router.handle_start(now);
-            }
-            self.agenda.set(Owner::Patience(name.to_owned()), None);
+        let ready = instance.awaits.is_none();
+        if waiting {
+            self.give_up_late_resumption(name, now);
+        }
+        if waiting && ready && !self.stopping {
+            self.start(name, now);
         }
         if before != after {
-            let base = instance.settings().priority;
+            let base = self.instances.get(name).map_or(0, |instance| instance.settings().priority);
             let reasons = if reasons.is_empty() { "nothing is added".to_owned() } else { reasons.join(", ") };
             let why = format!("base {base}, {reasons}");
             self.log(Entry::Priority { instance: name.to_owned(), from: before, to: after, why });
@@ -363,11 +363,29 @@ impl Director {
         vrrp.startup_delay.max(vrrp.delay_after_boot.saturating_sub(self.birth.up))
     }
 
+    fn start(&mut self, name: &str, now: Instant) {
+        self.agenda.set(Owner::Patience(name.to_owned()), None);
+        if self.resume(name, now) {
+            return;
+        }
+        // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
+        let start = self.birth.at + self.startup_delay();
+        let Some(instance) = self.instances.get_mut(name) else { return };
+        if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
+            instance.router.handle_take_over(now);
+        } else if now < start {
+            instance.router.handle_start_at(start);
+        } else {
+            instance.router.handle_start(now);
+        }
+    }
+
     /// A new instance: it starts now, or when its trackers have had their first readings.
     pub(super) fn begin(&mut self, name: &str, now: Instant) {
         if let Some(instance) = self.instances.get_mut(name) {
             instance.patience = now + PATIENCE;
-            self.agenda.set(Owner::Patience(name.to_owned()), Some(instance.patience));
+            let patience = instance.patience.min(self.resumption_ends(name).unwrap_or(now + PATIENCE));
+            self.agenda.set(Owner::Patience(name.to_owned()), Some(patience));
             self.evaluate(name, now);
         }
     }

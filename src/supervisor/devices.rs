@@ -111,6 +111,11 @@ impl Owner {
         Ok(Self { devices, filter, memory, gate, table, filter_told: None, switches_told: BTreeSet::new() })
     }
 
+    /// Takes away everything that a predecessor made.
+    pub(super) fn let_go(&mut self) {
+        self.converge(&HostLevel::default(), 0);
+    }
+
     /// Works until the brain's end of the queue is gone.
     pub(super) fn work(mut self, levels: &Receiver<Level<HostLevel>>, inbox: &Sender) {
         // What a run that crashed left behind is cleared away even if this one needs nothing of the kind.

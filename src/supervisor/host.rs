@@ -18,6 +18,9 @@ use super::remembered::Remembered;
 use crate::config::{Config, Global};
 use crate::director::Birth;
 
+/// How long the kernel may take to clear away a process that was killed.
+const LAST_BREATH: Duration = Duration::from_millis(300);
+
 /// The host's own name, without asking any resolver.
 pub(super) fn name() -> String {
     nix::sys::utsname::uname()
@@ -79,6 +82,18 @@ pub(super) struct RuntimeDir {
 }
 
 impl RuntimeDir {
+    /// The same as [`RuntimeDir::claim`], with a moment's patience for a daemon that is just ending there.
+    pub(super) fn claim_soon(path: &Path) -> Result<Self, String> {
+        let end = Instant::now() + LAST_BREATH;
+        loop {
+            match Self::claim(path) {
+                Err(sentence) if Instant::now() >= end => return Err(sentence),
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+                claimed => return claimed,
+            }
+        }
+    }
+
     /// Makes the directory if it is missing, and locks it. The error is a sentence for the operator.
     pub(super) fn claim(path: &Path) -> Result<Self, String> {
         let cannot = |what: &str, error: &dyn std::fmt::Display| {
@@ -99,6 +114,11 @@ impl RuntimeDir {
             )),
             Err((_, errno)) => Err(cannot("lock the runtime directory", &errno)),
         }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the last run wrote down under this name.
@@ -135,6 +155,11 @@ impl Drop for RuntimeDir {
     fn drop(&mut self) {
         let _ = fs::remove_file(control_socket(&self.path));
     }
+}
+
+/// Whether no daemon lives in a runtime directory.
+pub(crate) fn nobody_runs_in(runtime_dir: &Path) -> bool {
+    RuntimeDir::claim(runtime_dir).is_ok()
 }
 
 /// The control socket's path in a runtime directory.

@@ -19,7 +19,9 @@ mod host;
 pub(crate) mod inbox;
 mod interfaces;
 mod ipvs_settings;
+mod keeper;
 mod kept;
+mod leftovers;
 mod lent;
 mod links;
 mod mail;
@@ -38,6 +40,7 @@ mod run_loop;
 mod scripts;
 mod shared;
 mod sockets;
+pub(crate) mod succession;
 mod sync;
 pub(crate) mod table;
 mod watched;
@@ -67,6 +70,7 @@ use devices::Gate;
 use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
+use keeper::{Found, Keeper, Punctual};
 use links::Polling;
 use namespace::IpvsHome;
 use network::Job;
@@ -75,11 +79,16 @@ use recorder::Recorder;
 use reload::{LastGood, ReloadWish, Reloader, Ways, Wish as Asked};
 use run_loop::RunLoop;
 use shared::{Back, Owners};
+use succession::{Departure, Successions};
 
 pub use command::launched;
-pub(crate) use host::control_socket;
+pub(crate) use host::{control_socket, nobody_runs_in};
 pub use recorder::{Replay, replay};
+pub use succession::{Wish as SuccessionWish, become_program};
 pub use table::{Backend, KernelState};
+
+/// How long the end waits for tasks that do not end by themselves.
+const LAST_TASKS: Duration = Duration::from_millis(200);
 
 /// What `directord run` was asked to do.
 #[derive(Debug, Clone)]
@@ -134,23 +143,42 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// How a run ended, and what comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The process ends.
+    Exit(Exit),
+    /// The process becomes this program, which goes on in its place.
+    Become(PathBuf),
+}
+
+impl From<Exit> for End {
+    fn from(exit: Exit) -> Self {
+        End::Exit(exit)
+    }
+}
+
 /// Runs the daemon in the foreground until it is told to stop.
-pub fn run(options: &Options) -> Exit {
+pub fn run(options: &Options) -> End {
     let mut reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
     let fallen_back = fall_back(options, &mut reading);
     let ipvs_home = match may_start(options, &reading) {
         Ok(home) => Arc::new(home),
-        Err(exit) => return exit,
+        Err(exit) => {
+            leftovers::let_go(options);
+            return exit.into();
+        }
     };
     // What this process makes is for its own user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    let runtime_dir = match RuntimeDir::claim(&options.runtime_dir) {
+    let runtime_dir = match RuntimeDir::claim_soon(&options.runtime_dir) {
         Ok(claimed) => claimed,
         Err(sentence) => {
             error!("{sentence}");
-            return Exit::Failed;
+            return Exit::Failed.into();
         }
     };
+    let found = Found::load(&options.runtime_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .on_thread_start(|| priority::prefer(priority::CHECKS))
@@ -160,26 +188,33 @@ pub fn run(options: &Options) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => {
             error!("cannot start threads: {error}");
-            return Exit::Failed;
+            return Exit::Failed.into();
         }
     };
     let executor = Executor::new(calls::MOST);
     if let Some(config) = &reading.config {
         executor.obey(&config.global.scripts);
     }
-    let exit = runtime.block_on(async {
-        bookends::startup(&executor).await;
+    let end = runtime.block_on(async {
+        // Whoever goes on in another's place neither starts nor ends anything.
+        if !found.is_planned() {
+            bookends::startup(&executor).await;
+        }
         let reading = (reading, fallen_back);
-        let served = serve(options, &runtime_dir, reading, executor.clone(), ipvs_home).await;
-        let exit = served.unwrap_or_else(|sentence| {
+        let served = serve(options, &runtime_dir, reading, found, executor.clone(), ipvs_home).await;
+        let (exit, departure) = served.unwrap_or_else(|sentence| {
             error!("{sentence}");
-            Exit::Failed
+            (Exit::Failed, None)
         });
-        bookends::shutdown(&executor).await;
-        exit
+        match departure {
+            None => bookends::shutdown(&executor).await,
+            Some(Departure { become_program: Some(program) }) => return End::Become(program),
+            Some(Departure { become_program: None }) => {}
+        }
+        End::Exit(exit)
     });
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    exit
+    runtime.shutdown_timeout(if matches!(end, End::Become(_)) { Duration::ZERO } else { LAST_TASKS });
+    end
 }
 
 /// Where the file is refused, the copy of the last good configuration takes its place if that was asked for; tells so.
@@ -247,13 +282,15 @@ fn may_start(options: &Options, reading: &Reading) -> Result<IpvsHome, Exit> {
 }
 
 /// Starts everything, hands the configuration to the brain, and waits for the end.
+#[expect(clippy::too_many_lines, reason = "every worker is started here, in the order that the others need")]
 async fn serve(
     options: &Options,
     runtime_dir: &RuntimeDir,
     (reading, fallen_back): (Reading, Option<String>),
+    found: Found,
     executor: Executor,
     ipvs_home: Arc<IpvsHome>,
-) -> Result<Exit, String> {
+) -> Result<(Exit, Option<Departure>), String> {
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
@@ -268,29 +305,48 @@ async fn serve(
     let table_jobs = table_levels.clone();
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
+    let (departures, mut departing) = mpsc::channel(1);
 
     let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
     let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, gate, inbox.clone())?;
-    let table = spawn_table(options.ipvs, runtime_dir, ipvs_home.clone(), table_queue, inbox.clone())?;
+    let (reconcile, reconcile_seen) = watch::channel(config::Reconcile::default());
+    let table = spawn_table(
+        (options.ipvs, reconcile_seen),
+        runtime_dir,
+        ipvs_home.clone(),
+        table_queue,
+        inbox.clone(),
+    )?;
     let watch = start_watching(inbox.clone())?;
+    let (heritage, punctual) = (found.clone(), Punctual::new());
+    let (keepsakes, keeper) = start_keeper(runtime_dir, found, punctual.clone())?;
     let polling = Polling::new().map_err(|e| cannot("make an eventfd")(&e))?;
     let counter = connections::Counter::new(table_levels.clone());
-    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch, overrides };
-    let (workers, back) = shared::start(owners, &inbox, executor, polling.clone());
+    let owners = Owners {
+        network: network_jobs.clone(),
+        host,
+        table: table_levels,
+        watch,
+        overrides,
+        keeper: keepsakes.clone(),
+    };
+    let (workers, back) = shared::start(owners, &inbox, executor, polling.clone(), reconcile);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
         reloads: reloads_seen,
         config: options.config.clone(),
         counter,
+        successions: Successions::new(options, departures),
+        started: birth.wall,
         table: table_jobs.clone(),
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
 
     let brain = Director::new(birth);
-    let mut run_loop = RunLoop::new(brain, receiver, workers, recorder)
+    let mut run_loop = RunLoop::new(brain, receiver, workers, recorder, punctual)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
     let (ended, mut end) = oneshot::channel();
     let brain = spawn("director", move || {
@@ -298,7 +354,7 @@ async fn serve(
     })?;
 
     // The interfaces before the configuration: an instance starts on what is there.
-    tell_beginning(options, &inbox, &links).await;
+    tell_beginning(options, &heritage, &inbox, &links).await;
     if !kept.left.is_empty() {
         inbox.order(Order::Restore(kept.left)).await;
     }
@@ -321,19 +377,50 @@ async fn serve(
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
 
+    let (mut left, mut stopping) = (None, false);
     let exit = loop {
         tokio::select! {
             result = &mut end => break how_it_ended(result.ok(), &network_jobs, &host_levels),
-            wish = signals.next() => obey(wish, &inbox, &requests).await,
+            wish = signals.next() => {
+                stopping |= wish == Wish::Stop;
+                obey(wish, &inbox, &requests).await;
+            }
+            // Whoever is on the way out hands over. The other way round, systemd's SIGTERM comes after every ExecStop=.
+            Some(departure) = departing.recv(), if left.is_none() && !stopping => {
+                left = Some((departure, keeper::since_boot()));
+                inbox.event(Event::Leave).await;
+            }
         }
     };
     join(brain);
+    // After a fault everything was let go of.
+    let left = left.filter(|_| exit == Exit::Stopped);
+    let _ = keepsakes.send(left.as_ref().map_or(keeper::Job::Over, |(_, at)| keeper::Job::Left(*at)));
+    join(keeper);
     let _ = network_jobs.send(Job::End);
     let _ = table_jobs.send(table::Job::End);
     drop(host_levels);
     [network, devices, table, kept.thread].into_iter().for_each(join);
-    last_words.said().await;
-    Ok(exit)
+    let departure = left.map(|(departure, _)| departure);
+    if departure.is_none() {
+        last_words.said().await;
+    }
+    Ok((exit, departure))
+}
+
+/// Starts the keeper of what the next life must know; what comes back beside its thread leads to it.
+fn start_keeper(
+    runtime_dir: &RuntimeDir,
+    found: Found,
+    punctual: Punctual,
+) -> Result<(std_mpsc::Sender<keeper::Job>, JoinHandle<()>), String> {
+    let (jobs, queue) = std_mpsc::channel();
+    let keeper = Keeper::new(runtime_dir.path(), found, punctual);
+    let work = move || {
+        priority::prefer(priority::CHECKS);
+        keeper.work(&queue);
+    };
+    Ok((jobs, spawn("keeper", work)?))
 }
 
 /// Starts the owner of the instances' interfaces; what comes back beside its thread leads to it.
@@ -352,8 +439,9 @@ fn start_devices(
 }
 
 /// What the brain has to know before its first configuration.
-async fn tell_beginning(options: &Options, inbox: &Sender, links: &LinkMonitor) {
+async fn tell_beginning(options: &Options, heritage: &Found, inbox: &Sender, links: &LinkMonitor) {
     inbox.event(Event::Links(links.links().clone().into())).await;
+    inbox.event(Event::Inherited(Box::new(heritage.inheritance()))).await;
     if options.take_over {
         inbox.event(Event::TakeOver).await;
     }
@@ -378,17 +466,17 @@ fn how_it_ended(
 
 /// Starts the owner of the IPVS table, in the network namespace whose table that is.
 fn spawn_table(
-    backend: Backend,
+    (backend, reconcile): (Backend, watch::Receiver<config::Reconcile>),
     runtime_dir: &RuntimeDir,
     home: Arc<IpvsHome>,
     queue: std_mpsc::Receiver<table::Job>,
     inbox: Sender,
 ) -> Result<JoinHandle<()>, String> {
-    let our_services = runtime_dir.remembered("services");
+    let owner = table::Owner::new(backend, runtime_dir.remembered("services"), reconcile);
     let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
     let settings = ipvs_settings::Owner::new(backend, runtime_dir.remembered("ipvs-settings"));
     spawn("ipvs", move || match home.enter() {
-        Ok(()) => table::work(backend, our_services, sync, settings, &queue, &inbox),
+        Ok(()) => table::work(owner, sync, settings, &queue, &inbox),
         Err(error) => error!("the IPVS table is out of reach: {error}"),
     })
 }

@@ -16,6 +16,7 @@ use tracing::error;
 
 use crate::director::effect::Effect;
 use crate::director::event::Event;
+use crate::director::legacy::Keepsake;
 use crate::director::{Birth, Director};
 
 /// Lines that may wait for the disk.
@@ -106,6 +107,7 @@ impl Recorder {
 fn describe(effect: &Effect) -> String {
     match effect {
         Effect::Table(level) => format!("Table #{} {} services", level.serial, level.value.services.len()),
+        Effect::Keep(Keepsake::Only(_)) => "Keep(Only)".to_owned(),
         other => format!("{other:?}"),
     }
 }

@@ -23,6 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use super::clock::ClockWatch;
 use super::inbox::{Inbox, Input};
+use super::keeper::Punctual;
 use super::neighbours::Neighbours;
 use super::priority;
 use super::recorder::Recorder;
@@ -57,6 +58,7 @@ pub(super) struct RunLoop {
     neighbours: Neighbours,
     timer: TimerFd,
     armed: Option<Instant>,
+    punctual: Punctual,
     clock: ClockWatch,
     epoll: Epoll,
     stopped: bool,
@@ -72,6 +74,7 @@ impl RunLoop {
         inbox: Inbox,
         workers: Workers,
         recorder: Option<Recorder>,
+        punctual: Punctual,
     ) -> nix::Result<Self> {
         let timer =
             TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
@@ -90,6 +93,7 @@ impl RunLoop {
             neighbours: Neighbours::new(FIRST_NEIGHBOUR_SOCKET),
             timer,
             armed: None,
+            punctual,
             clock,
             epoll,
             stopped: false,
@@ -158,6 +162,7 @@ impl RunLoop {
             return Ok(());
         }
         self.armed = deadline;
+        self.punctual.expect(deadline);
         match deadline {
             None => self.timer.unset(),
             Some(at) => {
@@ -229,6 +234,7 @@ impl RunLoop {
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
                 Effect::IpvsSettings(level) => self.workers.ipvs_settings(level),
+                Effect::Judged => self.workers.judged(),
                 Effect::SyncDaemons(level) => self.workers.sync(level),
                 Effect::Count(level) => self.workers.count(level),
                 Effect::KeepOverrides(all) => self.workers.keep_overrides(all),
@@ -236,6 +242,7 @@ impl RunLoop {
                 Effect::Watch(level) => self.workers.watch(level),
                 Effect::RunScript(run) => self.workers.run_script(run),
                 Effect::Tell(telling) => self.workers.tell(telling),
+                Effect::Keep(keepsake) => self.workers.keep(keepsake),
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
                 Effect::Settled(settlement) => self.workers.settled(settlement),

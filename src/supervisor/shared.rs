@@ -17,7 +17,8 @@ use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
-use super::{mail, probes, scripts, table, watched};
+use super::{keeper, mail, probes, scripts, table, watched};
+use crate::config::Reconcile;
 use crate::director::effect::Settlement;
 use crate::director::overrides::Override;
 
@@ -32,6 +33,7 @@ pub(super) struct Owners {
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
     pub(super) overrides: std_mpsc::Sender<Arc<Vec<Override>>>,
+    pub(super) keeper: std_mpsc::Sender<keeper::Job>,
 }
 
 /// Those who still have something to do when the brain has ended.
@@ -53,10 +55,11 @@ pub(super) struct Back {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, host, table, watch, overrides }: Owners,
+    Owners { network, host, table, watch, overrides, keeper }: Owners,
     inbox: &Sender,
     executor: Executor,
     polling: Polling,
+    reconcile: watch::Sender<Reconcile>,
 ) -> (Workers, Back) {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
@@ -71,10 +74,21 @@ pub(super) fn start(
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
     let (settlements, answers) = mpsc::unbounded_channel();
-    let followers = Followers { mail, calls, executor, process: Process::default(), polling };
+    let followers = Followers { mail, calls, executor, process: Process::default(), polling, reconcile };
     let back = Back { followers, last_words, settlements: answers, notices: notices.clone() };
-    let workers =
-        Workers { network, host, table, overrides, probes, scripts, watch, tellings, notices, settlements };
+    let workers = Workers {
+        network,
+        host,
+        table,
+        overrides,
+        probes,
+        scripts,
+        watch,
+        tellings,
+        notices,
+        keeper,
+        settlements,
+    };
     (workers, back)
 }
 

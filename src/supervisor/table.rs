@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use ipvs_backend::{
-    Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
+    Drift, Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::connections::Counts;
 use super::counting::Counting;
@@ -17,13 +17,17 @@ use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::{ipvs_settings, sync};
+use crate::config::Reconcile;
 use crate::config::digest::digest_of;
 use crate::config::plan::Connections;
 use crate::director::effect::{Counted, IpvsSettings, Level};
-use crate::director::event::{Event, TableReport};
+use crate::director::event::{Event, TableComparison, TableReport};
 
 /// How long to wait before trying again what the kernel refused or could not do.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// How often the whole table is read, to find what others did to it.
+const COMPARISON: Duration = Duration::from_secs(30);
 
 /// Failures told at most; a table that is refused as a whole needs no ten thousand lines.
 const TOLD: usize = 32;
@@ -61,6 +65,8 @@ pub(crate) enum Job {
     Count(Arc<Counted>),
     /// Connections of these should be counted now.
     CountOnce(Counted, oneshot::Sender<Result<Counts, String>>),
+    /// What an earlier run left and nobody wants may go.
+    Judged,
     /// What is in the table?
     Survey(Question),
     /// Nothing more comes: those who may ask outlive the brain.
@@ -88,20 +94,18 @@ pub(crate) async fn survey(jobs: &mpsc::Sender<Job>, services: Vec<ServiceKey>) 
 /// Works until it is told to end. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
 pub(super) fn work(
-    backend: Backend,
-    remembered: Remembered<ServiceKey>,
+    mut owner: Owner,
     mut sync: sync::Owner,
     mut settings: ipvs_settings::Owner,
     jobs: &Receiver<Job>,
     inbox: &Sender,
 ) {
     priority::prefer(priority::CHECKS);
-    let mut owner = Owner { backend, remembered, table: None, claims: (0, 0) };
     let mut duties = Duties::default();
     let mut last_try = Instant::now();
     loop {
         let again = duties.any_due().then(|| last_try + RETRY);
-        let wake = again.into_iter().chain(duties.counting.due()).min();
+        let wake = [again, duties.counting.due(), owner.next_comparison()].into_iter().flatten().min();
         let received = match wake {
             Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => jobs.recv().map_err(Into::into),
@@ -124,6 +128,7 @@ pub(super) fn work(
         if duties.end {
             return;
         }
+        duties.compare(&mut owner, inbox);
     }
 }
 
@@ -180,11 +185,25 @@ impl Duties {
                 self.table.due |= owner.claim(level.value.claims) && self.table.level.is_some();
                 self.settings.accept(level);
             }
+            Job::Judged => {
+                owner.settle();
+                self.table.due |= self.table.level.is_some();
+                self.fresh = true;
+            }
             Job::Sync(level) => self.daemons.accept(level),
             Job::Count(level) => self.counting.follow(level),
             Job::CountOnce(servers, reply) => self.asked.push((servers, reply)),
             Job::Survey(question) => self.questions.push(question),
             Job::End => self.end = true,
+        }
+    }
+
+    /// The slow check, when it is time.
+    fn compare(&self, owner: &mut Owner, inbox: &Sender) {
+        let due = owner.next_comparison().is_some_and(|at| at <= Instant::now());
+        let wanted = self.table.level.as_ref().filter(|_| due);
+        if let Some(comparison) = wanted.and_then(|level| owner.compare(&level.value)) {
+            inbox.blocking_event(Event::TableCompared(comparison));
         }
     }
 
@@ -206,18 +225,49 @@ impl Duties {
         }
     }
 }
+/// The kernel's table, and what of it is ours.
+type OwnTable = Reconciler<Box<dyn Kernel + Send>>;
 
 /// The table's owner.
 pub(super) struct Owner {
     backend: Backend,
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
-    table: Option<Reconciler<Box<dyn Kernel + Send>>>,
+    table: Option<OwnTable>,
     /// How often everything in the table was to become ours, and how often it has.
     claims: (u64, u64),
+    /// Whether what an earlier run left and nobody wants may go.
+    settled: bool,
+    /// What is done about changes by others.
+    reconcile: watch::Receiver<Reconcile>,
+    /// When the table was read as a whole last.
+    compared: Instant,
+    /// What was found between two comparisons.
+    meanwhile: Vec<Drift>,
+    /// Whether the last comparison found anything: the next one without is told as well.
+    drifted: bool,
 }
 
 impl Owner {
+    pub(super) fn new(
+        backend: Backend,
+        remembered: Remembered<ServiceKey>,
+        reconcile: watch::Receiver<Reconcile>,
+    ) -> Self {
+        let (table, settled, compared, drifted) = (None, false, Instant::now(), false);
+        let meanwhile = Vec::new();
+        let claims = (0, 0);
+        Owner { backend, remembered, table, claims, settled, reconcile, compared, meanwhile, drifted }
+    }
+
+    /// What an earlier run left and nobody wants may go, with the next level that is carried out.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
+        if let Some(table) = &mut self.table {
+            table.settle();
+        }
+    }
+
     /// From the next convergence on, everything that is in the table then is ours; false if that was known.
     fn claim(&mut self, claims: u64) -> bool {
         let new = self.claims.0 < claims;
@@ -225,13 +275,13 @@ impl Owner {
         new
     }
 
-    fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
+    pub(super) fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
         let mut report = TableReport { serial: level.serial, ..TableReport::default() };
         let nothing_ours = self.remembered.keys().is_empty() && level.value.services.is_empty();
         if self.table.is_none() && nothing_ours && self.claims.0 == self.claims.1 {
             return report;
         }
-        match self.converge(&level.value) {
+        match self.converge(&level.value, &mut report.adopted) {
             Ok(done) => {
                 report.applied = done.applied.len();
                 report.failures = done.refused.iter().take(TOLD).map(ToString::to_string).collect();
@@ -269,16 +319,20 @@ impl Owner {
         Ok(counts)
     }
 
-    fn converge(&mut self, wanted: &Table) -> Result<ipvs_backend::Report, KernelError> {
-        let table = match &mut self.table {
+    fn converge(
+        &mut self,
+        wanted: &Table,
+        adopted: &mut Vec<String>,
+    ) -> Result<ipvs_backend::Report, KernelError> {
+        let table = match self.table.take() {
             Some(table) => table,
             None => {
-                let mut table = Reconciler::new(self.backend.open()?);
-                table.start()?;
-                table.claim(self.remembered.keys().iter().copied());
-                self.table.insert(table)
+                let (table, strangers) = self.begin(self.backend.open()?, wanted)?;
+                adopted.extend(strangers);
+                table
             }
         };
+        let table = self.table.insert(table);
         if self.claims.1 < self.claims.0 {
             table.start()?;
             let found: Vec<_> =
@@ -292,14 +346,61 @@ impl Owner {
         Ok(report)
     }
 
+    /// Reads the table, which may hold what an earlier run left, and what somebody else put there: the services of others
+    /// that are wanted here too.
+    fn begin(
+        &mut self,
+        kernel: Box<dyn Kernel + Send>,
+        wanted: &Table,
+    ) -> Result<(OwnTable, Vec<String>), KernelError> {
+        let mut table = Reconciler::new(kernel);
+        table.start()?;
+        self.compared = Instant::now();
+        let ours = self.remembered.keys();
+        table.claim(ours.iter().copied());
+        let there = table.known().map(|known| &known.services);
+        let is_stranger =
+            |key: &&ServiceKey| !ours.contains(key) && there.is_some_and(|there| there.contains_key(key));
+        let strangers = wanted.services.keys().filter(is_stranger).map(ToString::to_string).collect();
+        if !self.settled {
+            table.spare(wanted);
+        }
+        Ok((table, strangers))
+    }
+
+    /// When the whole table is to be compared with what it was told; `None` while nobody wants that.
+    fn next_comparison(&self) -> Option<Instant> {
+        let wanted = self.table.is_some() && *self.reconcile.borrow() != Reconcile::Off;
+        wanted.then(|| self.compared + COMPARISON)
+    }
+
+    /// Reads the whole table, and puts right what others did to it, if that is wanted. `None`: there is nothing to tell.
+    fn compare(&mut self, wanted: &Table) -> Option<TableComparison> {
+        self.compared = Instant::now();
+        let repairs = *self.reconcile.borrow() == Reconcile::Repair;
+        let table = self.table.as_mut()?;
+        // A table that cannot be read is told when it is to be changed next.
+        let mut found = std::mem::take(&mut self.meanwhile);
+        found.extend(if repairs { table.check() } else { table.look() }.ok()?);
+        let drift: Vec<String> = found.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = found.len().saturating_sub(TOLD);
+        let repaired = repairs && !found.is_empty() && table.converge(wanted).is_ok_and(|done| done.settled);
+        let tell = self.drifted || !found.is_empty();
+        self.drifted = !found.is_empty();
+        tell.then_some(TableComparison { drift, more, repaired })
+    }
+
     /// What is in the table, read anew, and how many connections some services have.
     fn survey(&mut self, services: &[ServiceKey]) -> KernelState {
         let Some(table) = &mut self.table else { return KernelState::default() };
         let mut state = KernelState::default();
-        // What somebody else changed is read as well; it is put right with the next change.
-        if let Err(error) = table.check() {
-            state.unavailable = Some(error.to_string());
-            return state;
+        // What somebody else changed is read as well; the next comparison tells of it.
+        match table.check() {
+            Ok(drift) => self.meanwhile.extend(drift),
+            Err(error) => {
+                state.unavailable = Some(error.to_string());
+                return state;
+            }
         }
         state.digest = table.known().map(digest_of);
         for key in services {
@@ -322,4 +423,88 @@ pub struct KernelState {
     pub connections: Connections,
     /// Set if the table is out of reach: why.
     pub unavailable: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ipvs_backend::{DestinationKey, DestinationSettings, Forwarding, Service, ServiceSettings};
+
+    use super::*;
+
+    fn table(last: &[u8], weight: u32) -> Table {
+        let mut service = Service::new(ServiceSettings::default());
+        for last in last {
+            let key = DestinationKey::new([10, 0, 1, *last].into(), 80);
+            service.destinations.insert(key, DestinationSettings::new(Forwarding::Nat, weight));
+        }
+        Table { services: [(ServiceKey::tcp([10, 0, 0, 1].into(), 80), Arc::new(service))].into() }
+    }
+
+    /// An owner of a table in memory in which somebody was at work before.
+    fn owner(kernel: &MemoryKernel, name: &str, mode: Reconcile) -> (Owner, watch::Sender<Reconcile>) {
+        let directory = std::env::temp_dir().join(format!("directord-table-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (sender, receiver) = watch::channel(mode);
+        let mut owner = Owner::new(Backend::Memory, Remembered::load(&directory, "services"), receiver);
+        let (table, strangers) = owner.begin(Box::new(kernel.clone()), &table(&[1, 2], 5)).unwrap();
+        assert_eq!(
+            strangers.is_empty(),
+            kernel.table().services.is_empty(),
+            "somebody else's are adopted with a notice"
+        );
+        owner.table = Some(table);
+        (owner, sender)
+    }
+
+    fn level(serial: u64, value: Table) -> Level<Table> {
+        Level { serial, value: Arc::new(value) }
+    }
+
+    #[test]
+    fn what_others_change_is_told_and_put_right_or_told_alone() {
+        let kernel = MemoryKernel::new();
+        let (mut owner, mode) = owner(&kernel, "drift", Reconcile::Repair);
+        let wanted = table(&[1, 2], 5);
+        owner.carry_out(&level(1, wanted.clone()));
+        assert_eq!(owner.compare(&wanted), None);
+
+        kernel.set_table(&table(&[1, 3], 7));
+        let found = owner.compare(&wanted).expect("a difference");
+        assert!(found.repaired && found.drift.len() == 3, "{found:?}");
+        assert_eq!(kernel.table(), wanted);
+        assert_eq!(owner.compare(&wanted), Some(TableComparison::default()), "the end is told");
+        assert_eq!(owner.compare(&wanted), None);
+
+        mode.send(Reconcile::Report).unwrap();
+        kernel.set_table(&table(&[1], 5));
+        let found = owner.compare(&wanted).expect("a difference");
+        assert!(!found.repaired && found.drift.len() == 1, "{found:?}");
+        assert_eq!(owner.compare(&wanted).map(|found| found.drift.len()), Some(1), "it is still there");
+        assert_eq!(kernel.table(), table(&[1], 5));
+
+        mode.send(Reconcile::Off).unwrap();
+        assert_eq!(owner.next_comparison(), None);
+    }
+
+    #[test]
+    fn services_that_an_earlier_run_left_go_after_the_first_results_only() {
+        let kernel = MemoryKernel::new();
+        let (wanted, left) = (table(&[1, 2], 5), ServiceKey::tcp([10, 0, 0, 9].into(), 80));
+        let mut more = table(&[1, 9], 5);
+        more.services.insert(left, Arc::new(Service::new(ServiceSettings::default())));
+        kernel.set_table(&more);
+        let (mut owner, _mode) = owner(&kernel, "left", Reconcile::Repair);
+        let table = owner.table.as_mut().unwrap();
+        table.claim([left]);
+        table.spare(&wanted);
+        owner.carry_out(&level(1, wanted.clone()));
+        let mut held = kernel.table();
+        assert!(held.services.remove(&left).is_some());
+        assert_eq!(held, wanted, "a server that is not wanted goes at once");
+        owner.settle();
+        owner.carry_out(&level(2, wanted.clone()));
+        assert_eq!(kernel.table(), wanted);
+    }
 }

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 
 use super::devices::Gate;
 use super::network::Job;
-use super::{table, watched};
+use super::{keeper, table, watched};
 use crate::director::effect::{
     Announcement, Attempt, Counted, HostLevel, Level, ScriptRun, Settlement, Telling, Watched,
 };
+use crate::director::legacy::Keepsake;
 use crate::director::overrides::Override;
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
@@ -49,6 +50,8 @@ pub(super) struct Workers {
     pub(super) tellings: mpsc::Sender<Telling>,
     /// To the mail worker.
     pub(super) notices: Notices,
+    /// To the keeper of what the next life must know: a line for each change of a role or a verdict.
+    pub(super) keeper: std_mpsc::Sender<keeper::Job>,
     /// To the reloader: one for each configuration.
     pub(super) settlements: mpsc::UnboundedSender<Settlement>,
 }
@@ -75,6 +78,10 @@ impl Workers {
 
     pub(super) fn ipvs_settings(&self, level: Level<crate::director::effect::IpvsSettings>) {
         let _ = self.table.send(table::Job::Settings(level));
+    }
+
+    pub(super) fn judged(&self) {
+        let _ = self.table.send(table::Job::Judged);
     }
 
     pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
@@ -110,6 +117,10 @@ impl Workers {
                 change.word
             );
         }
+    }
+
+    pub(super) fn keep(&self, keepsake: Keepsake) {
+        let _ = self.keeper.send(keeper::Job::Keep(keepsake));
     }
 
     pub(super) fn settled(&self, settlement: Settlement) {

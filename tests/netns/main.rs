@@ -22,6 +22,7 @@ mod reload;
 mod rivals;
 mod signed;
 mod stall;
+mod succession;
 mod taken;
 
 /// How long a thing may take on a busy machine, beyond what the protocol asks for.

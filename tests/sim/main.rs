@@ -34,6 +34,14 @@ fn clusters_stay_safe_under_faults_and_come_to_rest_after_them() {
 }
 
 #[test]
+fn restarts_upgrades_and_mended_crashes_are_noticed_by_nobody() {
+    let seeds = number("SIM_SEED").map_or(1..=100, |seed| seed..=seed);
+    for seed in seeds {
+        World::live_calmly(seed);
+    }
+}
+
+#[test]
 fn clusters_live_for_many_hours() {
     if let Some(seed) = number("SIM_SEED") {
         World::new(seed, Tempo::Slow).live();

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use directord::config::{self, Config, Instance, RealServer, VirtualServer};
+use directord::director::Director;
 use directord::director::effect::{Effect, Level, ScriptRun, Transmission};
 use directord::director::event::{AddressReport, Event, ScriptOutcome, TableReport};
-use directord::director::overrides::{Act, Order, Override};
-use directord::director::{Birth, Director};
+use directord::director::legacy::Legacy;
+use directord::director::overrides::{Act, Override};
 use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
 use ipvs_backend::{
     DestinationKey, DestinationSettings, Forwarding, MemoryKernel, Reconciler, Service, ServiceKey,
@@ -20,6 +21,7 @@ use vrrp::{Advert, Envelope, Link, LinkAddress, Links, State, Version, Wanted};
 use crate::chance::Chance;
 
 mod demands;
+mod lives;
 mod operators;
 
 const INTERFACE: &str = "lan0";
@@ -33,6 +35,8 @@ enum Happening {
     Addresses { node: usize, life: u64, level: Level<vrrp::NetworkLevel> },
     /// The owner of the table gets to work.
     Table { node: usize, life: u64, level: Level<Table> },
+    /// A daemon that ended a moment ago is started again.
+    Start { node: usize, life: u64 },
     /// Something goes wrong, or is mended.
     Fate,
 }
@@ -56,6 +60,13 @@ struct Node {
     newest: (u64, u64),
     kernel: MemoryKernel,
     reconciler: Option<Reconciler<MemoryKernel>>,
+    /// Whether the reconciler has not seen its first level yet.
+    spares: bool,
+    /// The services that were ours when the last life ended.
+    remembered: BTreeSet<ServiceKey>,
+    /// What is written down for the next life, and how the last one ended.
+    legacy: Legacy,
+    left: Option<(Instant, bool)>,
 }
 
 /// How fast a cluster lives.
@@ -89,6 +100,8 @@ pub struct World {
     grouped: bool,
     /// The weight of the script that each node runs; 0: its failure is a fault.
     weight: i16,
+    /// Who must stay master with its addresses, come what may.
+    steadfast: Option<(usize, BTreeSet<IpAddr>)>,
     story: Vec<String>,
 }
 
@@ -121,6 +134,7 @@ impl World {
             version,
             grouped: chance.percent(50),
             weight: if chance.percent(50) { 0 } else { -120 },
+            steadfast: None,
             story: Vec::new(),
             chance,
         };
@@ -174,6 +188,10 @@ impl World {
             newest: (0, 0),
             kernel,
             reconciler: None,
+            spares: false,
+            remembered: BTreeSet::new(),
+            legacy: Legacy::default(),
+            left: None,
         });
     }
 
@@ -252,23 +270,6 @@ impl World {
         text
     }
 
-    fn boot(&mut self, node: usize) {
-        let seed = self.chance.number();
-        let me = &mut self.nodes[node];
-        me.life += 1;
-        me.newest = (0, 0);
-        let (at, wall) = (self.now, SystemTime::UNIX_EPOCH);
-        let host_name = format!("node{node}");
-        me.director = Some(Director::new(Birth { host_name, seed, at, wall, up: Duration::ZERO }));
-        me.reconciler = Some(Reconciler::new(me.kernel.clone()));
-        self.tell(node, Event::Links(self.links(node)));
-        let since_birth = self.now - self.start;
-        self.tell(node, Event::ClockSet { wall: SystemTime::UNIX_EPOCH + since_birth });
-        let kept = self.nodes[node].kept.clone();
-        self.tell(node, Event::Override(Order::Restore(kept)));
-        self.configure(node, Arc::default());
-    }
-
     fn configure(&mut self, node: usize, old: Arc<Config>) {
         let new = (*self.nodes[node].config).clone();
         let (config, difference) = config::adopt(&old, new);
@@ -345,12 +346,11 @@ impl World {
                 if self.nodes[node].life == life && level.serial >= self.nodes[node].newest.0 =>
             {
                 self.nodes[node].newest.0 = level.serial;
-                for (key, wanted) in level.value.addresses.iter() {
-                    match wanted {
-                        Wanted::Present(_) => self.nodes[node].held.insert(key.address),
-                        Wanted::Absent { .. } => self.nodes[node].held.remove(&key.address),
-                    };
-                }
+                let present = |(key, wanted): (&vrrp::AddressKey, &Wanted)| {
+                    matches!(wanted, Wanted::Present(_)).then_some(key.address)
+                };
+                // What nobody speaks of goes too: all addresses here are ours.
+                self.nodes[node].held = level.value.addresses.iter().filter_map(present).collect();
                 let report = AddressReport { serial: level.serial, ..AddressReport::default() };
                 self.tell(node, Event::AddressesApplied(report));
             }
@@ -358,13 +358,17 @@ impl World {
                 if self.nodes[node].life == life && level.serial >= self.nodes[node].newest.1 =>
             {
                 self.nodes[node].newest.1 = level.serial;
-                let Some(reconciler) = &mut self.nodes[node].reconciler else { return };
+                let me = &mut self.nodes[node];
+                let Some(reconciler) = &mut me.reconciler else { return };
+                if std::mem::take(&mut me.spares) && reconciler.start().is_ok() {
+                    reconciler.spare(&level.value);
+                }
                 let report = match reconciler.converge(&level.value) {
                     Ok(done) => TableReport {
                         serial: level.serial,
                         applied: done.applied.len(),
                         failures: done.refused.iter().map(ToString::to_string).collect(),
-                        unavailable: None,
+                        ..TableReport::default()
                     },
                     Err(error) => TableReport {
                         serial: level.serial,
@@ -379,6 +383,7 @@ impl World {
                 self.tell(node, Event::TableApplied(report));
             }
             Happening::Addresses { .. } | Happening::Table { .. } => {}
+            Happening::Start { node, life } => self.start_again(node, life),
             Happening::Fate => {
                 if trouble {
                     self.last_trouble = self.now;
@@ -435,7 +440,9 @@ impl World {
                     let preempted = entry.to_string().contains("has a lower priority");
                     assert!(self.preempt || !preempted, "a working master was preempted\n{}", self.tale());
                 }
-                Effect::Stopped => self.nodes[node].director = None,
+                Effect::Stopped => self.end(node),
+                Effect::Keep(keepsake) => self.nodes[node].legacy.keep(keepsake),
+                Effect::Judged => self.nodes[node].reconciler.iter_mut().for_each(Reconciler::settle),
                 Effect::RunScript(ScriptRun { name: script, number: run, .. }) => {
                     let outcome = match self.nodes[node].sick {
                         true => ScriptOutcome::Failure("exit status 1".to_owned()),
@@ -484,7 +491,7 @@ impl World {
     fn go_wrong(&mut self) {
         let node = self.chance.below(self.nodes.len() as u64) as usize;
         let other = self.chance.below(self.nodes.len() as u64) as usize;
-        match self.chance.below(13) {
+        match self.chance.below(14) {
             0 => self.kill(node),
             1 | 2 => {
                 if self.nodes[node].director.is_none() {
@@ -527,23 +534,17 @@ impl World {
                 self.remember(format!("node{node} is {}", if sick { "sick" } else { "well" }));
                 self.nodes[node].sick = sick;
             }
-            10 => self.reload(node),
+            10 => {
+                let delay = self.pause();
+                self.leave(node, delay);
+            }
+            11 => {
+                let delay = self.pause();
+                self.crash(node, delay);
+            }
+            12 => self.reload(node),
             _ => self.operate(node),
         }
-    }
-
-    /// Power off: addresses and table vanish with the machine.
-    fn kill(&mut self, node: usize) {
-        self.remember(format!("node{node} loses its power"));
-        let me = &mut self.nodes[node];
-        me.director = None;
-        me.reconciler = None;
-        me.life += 1;
-        me.held.clear();
-        // The runtime directory is in memory.
-        me.orders.clear();
-        me.kept.clear();
-        me.kernel.set_table(&foreign_table());
     }
 
     fn mend_everything(&mut self) {

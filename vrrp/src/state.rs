@@ -72,6 +72,8 @@ pub enum Output {
 pub enum Cause {
     /// The router was started.
     Started,
+    /// The router goes on as the master that its process was before it was started again.
+    Resumed,
     /// The router was told to stop.
     Stopped,
     /// Nobody was heard since this router began to listen.

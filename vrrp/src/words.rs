@@ -39,6 +39,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Started => f.write_str("started"),
+            Cause::Resumed => f.write_str("goes on as before the restart"),
             Cause::Stopped => f.write_str("told to stop"),
             Cause::NoMaster => f.write_str("no master was heard"),
             Cause::MasterSilent { source, priority } => {

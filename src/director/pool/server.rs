@@ -25,9 +25,9 @@ pub(in crate::director) struct Server {
     /// What operators want of it.
     pub(in crate::director) steer: Steer,
     /// Set while it is down without a failing check: why.
-    pub(super) held: Option<String>,
+    pub(in crate::director) held: Option<String>,
     /// Set from the start with `alpha` until a check has said something: nobody has heard of it yet.
-    pub(super) untold: bool,
+    pub(in crate::director) untold: bool,
 }
 
 /// One check of one real server.
@@ -89,7 +89,7 @@ impl Server {
 
     /// Decides anew whether this server serves; true if that changed. One failing check takes it out, and only all
     /// together bring it back.
-    pub(super) fn decide(&mut self, now: Instant) -> bool {
+    pub(in crate::director) fn decide(&mut self, now: Instant) -> bool {
         let by_checks = self.checks.iter().all(CheckRun::counts_as_up);
         let up = by_checks && self.neighbours.values().all(|check| check.verdict() != Verdict::Down);
         if up == self.up {
@@ -121,7 +121,7 @@ impl Server {
         let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
         let lost = self.neighbours.values().find(|check| check.verdict() == Verdict::Down);
         match (failing, &self.held, lost) {
-            (Some(run), ..) => said(run).unwrap_or_default(),
+            (Some(run), held, _) => said(run).or_else(|| (*held).clone()).unwrap_or_default(),
             (None, Some(why), _) => why.clone(),
             (None, None, Some(check)) => check.words.clone(),
             (None, None, None) => match (self.checks.first(), self.neighbours.values().next()) {

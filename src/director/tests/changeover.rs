@@ -148,7 +148,7 @@ impl Room {
     fn converge(&mut self, serial: u64) -> TableReport {
         let report = self.owner.converge(&self.level).expect("the kernel can be talked to");
         let failures = report.refused.iter().map(ToString::to_string).collect();
-        TableReport { serial, applied: report.applied.len(), failures, unavailable: None }
+        TableReport { serial, applied: report.applied.len(), failures, ..TableReport::default() }
     }
 }
 

@@ -315,3 +315,25 @@ fn nobody_watched_is_down_for_ever() {
     desk.pass(Duration::from_secs(9));
     assert_eq!((desk.first_role().as_str(), weight(&desk)), ("FAULT", None));
 }
+
+#[test]
+fn a_session_that_was_up_goes_on_under_its_numbers_after_a_restart() {
+    let text = bfd("") + &tracking("");
+    let mut desk = Desk::new("");
+    let mut effects = desk.configure(&text);
+    effects.extend(desk.bring_up());
+    effects.extend(desk.pass_together(Duration::from_secs(5)));
+    let left = legacy::legacy(&effects);
+    assert_eq!(left.roles["VI_1"].state, vrrp::State::Master);
+
+    let (mut heir, mut effects) = legacy::heir(&left, Duration::from_secs(1), true, &text);
+    assert_eq!(heir.number(), desk.number());
+    assert_eq!(heir.director.snapshot(heir.now).instances[0].role, "MASTER");
+    effects.extend(heir.pass(Duration::ZERO));
+    let said = &packets(&effects)[0].packet;
+    assert_eq!((said.state, said.yours), (State::Up, NonZeroU32::new(77)));
+    let effects = heir.pass_together(Duration::from_secs(2));
+    assert!(packets(&effects).iter().all(|sent| sent.packet.state == State::Up));
+    heir.pass(Duration::from_secs(4));
+    assert_eq!(heir.director.snapshot(heir.now).instances[0].role, "FAULT", "its silence was not noticed");
+}

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Reconcile};
 use crate::supervisor::calls::CallSettings;
 use crate::supervisor::command::Executor;
 use crate::supervisor::links::Polling;
@@ -17,6 +17,7 @@ pub(in crate::supervisor) struct Followers {
     pub(in crate::supervisor) executor: Executor,
     pub(in crate::supervisor) process: Process,
     pub(in crate::supervisor) polling: Polling,
+    pub(in crate::supervisor) reconcile: watch::Sender<Reconcile>,
 }
 
 impl Followers {
@@ -29,6 +30,7 @@ impl Followers {
         self.executor.obey(&global.scripts);
         let mail = host::mail_settings(global);
         self.mail.send_if_modified(|running| std::mem::replace(running, mail.clone()) != mail);
+        self.reconcile.send_replace(global.lvs.reconcile);
         let calls = CallSettings::of(global);
         self.calls.send_if_modified(|running| std::mem::replace(running, calls.clone()) != calls);
     }

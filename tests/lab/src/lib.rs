@@ -19,6 +19,7 @@ pub mod job;
 pub mod modules;
 pub mod netns;
 pub mod packages;
+pub mod restart;
 pub mod scenario;
 pub mod sniff;
 pub mod synchronisation;

@@ -7,7 +7,7 @@ use crate::event::{Event, Report};
 use crate::guest;
 use crate::job::{Job, LAB, Line, seen_inside};
 use crate::packages::Tools;
-use crate::{adoption, demo, drain, synchronisation};
+use crate::{adoption, demo, drain, restart, synchronisation};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,9 +48,10 @@ pub struct Scenario {
 }
 
 /// Every scenario: the whole demonstration, its chapters, and what it leaves out.
-pub const SCENARIOS: [Scenario; 7] = [
+pub const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "demo", steps: demo::ALL },
     Scenario { name: "adoption", steps: adoption::ALL },
+    Scenario { name: "restart", steps: restart::ALL },
     Scenario { name: "sync", steps: synchronisation::ALL },
     Scenario { name: "drain", steps: drain::ALL },
     Scenario { name: "balance", steps: &[&demo::START, &demo::BALANCE, &demo::STOP] },
@@ -86,6 +87,9 @@ pub fn run(name: &str, options: &Options, on_event: &mut dyn FnMut(&Event)) -> R
     let daemon = serde_json::to_string(&daemon).map_err(std::io::Error::from).attempt("naming the daemon")?;
     let mut job = Job::new(vec![LAB.into(), "scenario".into(), scenario.name.into(), daemon]);
     job.timeout = options.timeout;
+    if let Ok(pace) = std::env::var("LAB_EVERY") {
+        job.environment.insert("LAB_EVERY".into(), pace);
+    }
 
     let mut report = Report::default();
     let outcome = guest::run(&job, &mut |line| match line {

@@ -43,6 +43,7 @@ impl World {
             assert!(masters.len() <= 1, "two masters without a reason: {masters:?}\n{}", self.tale());
         }
         self.demand_unity();
+        self.demand_constancy();
         if !self.order.is_multiple_of(64) {
             return;
         }

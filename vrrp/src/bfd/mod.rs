@@ -19,7 +19,7 @@ mod words;
 
 pub use chance::discriminator;
 pub use packet::{LENGTH, Packet, PacketError};
-pub use session::{Counters, Output, Reason, Session};
+pub use session::{Counters, Output, Reason, Remnant, Session};
 pub use settings::{Reach, Settings};
 pub use words::{Diagnostic, State};
 

@@ -12,6 +12,8 @@
 //! Hand it facts by the `handle_…` methods, take what it wants from [`Session::poll_output`] after each, and sleep until
 //! [`Session::poll_timeout`].
 
+mod remnant;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::{Duration, Instant};
@@ -23,6 +25,8 @@ use super::packet::{Packet, PacketError};
 use super::settings::Settings;
 use super::timers::Timers;
 use super::words::{Diagnostic, State};
+
+pub use remnant::Remnant;
 
 /// What a session wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

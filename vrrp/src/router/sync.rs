@@ -74,6 +74,27 @@ impl Router {
         }
     }
 
+    /// Goes on as the master that this host was until its process was started again, `since` when is for readers. Its
+    /// advert leaves at once: the caller has made sure that no backup can have taken over meanwhile. With faults, or
+    /// once the router runs, it is like [`Router::handle_start`].
+    pub fn handle_resume(&mut self, since: Option<Instant>, now: Instant) {
+        match self.stage {
+            Stage::Initialize(_) if self.faults.is_empty() => {
+                self.enter_master(Cause::Resumed, now);
+                self.last_transition = Some((since.unwrap_or(now).min(now), Cause::Resumed));
+            }
+            _ => self.handle_start(now),
+        }
+    }
+
+    /// The process is about to be replaced by another that goes on in its place ([`Router::handle_resume`]): a master
+    /// sends an advert out of turn, so that the other one has as much time as there can be.
+    pub fn handle_leave(&mut self) {
+        if self.is_master() {
+            self.send_advert();
+        }
+    }
+
     /// An owner begins as master; in a group as a backup that waits for nothing but the others.
     pub(super) fn start_as_owner(&mut self, now: Instant) {
         if self.member {

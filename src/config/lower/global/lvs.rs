@@ -7,7 +7,7 @@ use super::{flag, keep, keep_first, set, sysctl};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::syntax::Word;
-use crate::config::{FlushOnStop, LvsGlobal, LvsTimeouts, SyncDaemon};
+use crate::config::{FlushOnStop, LvsGlobal, LvsTimeouts, Reconcile, SyncDaemon};
 
 const SYNC_OPTIONS: [&str; 5] = ["id", "maxlen", "port", "ttl", "group"];
 /// What one message of the sync daemon can hold.
@@ -24,6 +24,7 @@ impl LvsGlobal {
             "lvs_flush_on_stop" => set(&mut self.flush_on_stop, flush_on_stop(context, entry)),
             "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
             "drain_on_remove" => keep(&mut self.drain_on_remove, context.seconds(entry)),
+            "reconcile" => set(&mut self.reconcile, reconcile(context, entry)),
             "rs_init_notifies" => set(&mut self.notify_at_start, context.switch(entry)),
             _ => return false,
         }
@@ -117,6 +118,20 @@ fn flush_on_stop(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<FlushOn
         Some(word) if word.text == "VS" => Some(FlushOnStop::Services),
         Some(word) => {
             context.invalid_choice(&format!("`{}`", entry.keyword.name), word, &["nothing", "VS"]);
+            None
+        }
+    }
+}
+
+fn reconcile(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Reconcile> {
+    context.at_most(entry, 1);
+    let word = context.first(entry)?;
+    match word.text.as_str() {
+        "off" => Some(Reconcile::Off),
+        "report" => Some(Reconcile::Report),
+        "repair" => Some(Reconcile::Repair),
+        _ => {
+            context.invalid_choice("`reconcile`", word, &["off", "report", "repair"]);
             None
         }
     }

@@ -20,10 +20,24 @@ pub struct LvsGlobal {
     /// `lvs_sysctl`: switches of the kernel below `net.ipv4.vs`, and their values with single spaces.
     #[serde(default)]
     pub switches: BTreeMap<String, String>,
+    /// `reconcile`: what is done when somebody else changes our services.
+    pub reconcile: Reconcile,
     /// `rs_init_notifies`: tell also of servers that are up at the start.
     pub notify_at_start: bool,
     /// `drain_on_remove`, of real servers that nothing closer is said of. `None`, and zero: they go at once.
     pub drain_on_remove: Option<Duration>,
+}
+
+/// `reconcile`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reconcile {
+    /// Nobody looks.
+    Off,
+    /// It is told.
+    Report,
+    /// It is told and put right.
+    #[default]
+    Repair,
 }
 
 /// `lvs_sync_daemon`.

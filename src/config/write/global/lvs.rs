@@ -1,7 +1,7 @@
 //! What concerns IPVS as a whole, as statements.
 
 use super::Lines;
-use crate::config::{FlushOnStop, LvsGlobal, SyncDaemon};
+use crate::config::{FlushOnStop, LvsGlobal, Reconcile, SyncDaemon};
 
 pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     if let Some(daemon) = &lvs.sync {
@@ -27,6 +27,11 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
             std::iter::once(name.clone()).chain(value.split(' ').map(str::to_owned)).collect()
         };
         lines.list("lvs_sysctl", lvs.switches.iter().map(line));
+    }
+    match lvs.reconcile {
+        Reconcile::Repair => {}
+        Reconcile::Report => lines.value("reconcile", "report"),
+        Reconcile::Off => lines.value("reconcile", "off"),
     }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
     lines.some("drain_on_remove", lvs.drain_on_remove);

@@ -98,6 +98,8 @@ lvs_timeouts udp 300 tcpfin 120
 lvs_flush
 lvs_flush_on_stop
 lvs_flush_on_stop VS
+reconcile off
+reconcile report
 lvs_flush_onstop
 rs_init_notifies
 notify_fifo /run/all

@@ -205,6 +205,18 @@ impl Director {
         })
     }
 
+    /// What a command of directord on the running daemon says; keepalived knows none: `None`.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn ask(&self, words: &[&str]) -> Result<Option<String>> {
+        let Daemon::Directord(program) = &self.daemon else { return Ok(None) };
+        let mut command = Command::new(program);
+        command.args(words).arg("--runtime-dir").arg(&self.dir);
+        let output = self.machine.enter(|| packages::output(&mut command))?;
+        Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// The end of the daemon's log.
     #[must_use]
     pub fn log_tail(&self, lines: usize) -> String {

@@ -8,6 +8,7 @@ pub mod mailbox;
 pub mod namespace;
 pub mod process;
 pub mod server;
+pub mod steady;
 pub mod table;
 pub mod topology;
 
@@ -127,6 +128,12 @@ impl Cluster {
     /// See [`Transfer::start`].
     pub fn transfer(&self, vip: Ipv4Addr) -> Result<Transfer> {
         Transfer::start(&self.topology.client, vip)
+    }
+
+    /// Where requests come from.
+    #[must_use]
+    pub fn client(&self) -> &namespace::Namespace {
+        &self.topology.client
     }
 
     /// Starts a steady load from the client.

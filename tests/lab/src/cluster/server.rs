@@ -31,7 +31,7 @@ pub fn start(machine: &Namespace) -> Result<Process> {
     Process::start(machine, Command::new(LAB).args(["serve", machine.name()]), &log)
 }
 
-/// Serves HTTP on a port of every address: `/health` answers `ok`, every other path the name. Never returns.
+/// Serves HTTP on a port of every address: `/health` answers `ok`, `/long` never ends, every other path answers the name. Never returns.
 ///
 /// # Errors
 /// When the port cannot be had.
@@ -62,6 +62,13 @@ fn answer(mut stream: &TcpStream, name: &str) -> std::io::Result<()> {
     }
     if request.contains(SLOW) {
         return drip(stream, name);
+    }
+    if request.contains(" /long ") {
+        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n")?;
+        loop {
+            stream.write_all(&[b'x'; 1024])?;
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
     let body = if request.contains(" /health ") { "ok" } else { name };
     let length = body.len();

@@ -279,10 +279,18 @@ impl Host {
     /// # Panics
     /// If `ip monitor` cannot be started.
     pub fn monitor(&self) -> Monitor {
+        self.monitor_of(&["address"])
+    }
+
+    /// The same of any kinds of things that `ip monitor` knows; addresses must be among them.
+    ///
+    /// # Panics
+    /// If `ip monitor` cannot be started.
+    pub fn monitor_of(&self, kinds: &[&str]) -> Monitor {
         let path = self.dir.join("monitor");
         let out = File::create(&path).expect("/run is ours");
         let mut ip = tool("ip");
-        ip.args(["monitor", "address"]).stdin(Stdio::null()).stdout(out);
+        ip.arg("monitor").args(kinds).stdin(Stdio::null()).stdout(out);
         let child = self.spawn(&mut ip).expect("ip runs");
         let monitor = Monitor { child, path };
         // It listens once it has told of a change.

@@ -15,6 +15,7 @@ mod configure;
 mod devices;
 pub mod effect;
 pub mod event;
+mod ground;
 mod groups;
 mod host;
 mod instance;
@@ -33,6 +34,7 @@ mod settings;
 pub mod snapshot;
 mod source;
 mod statics;
+mod strangers;
 mod survey;
 mod suspend;
 mod sync;
@@ -63,6 +65,7 @@ use neighbours::Neighbours;
 use pool::Pool;
 use source::Guests;
 use statics::Statics;
+use strangers::Strangers;
 pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
@@ -108,6 +111,8 @@ pub struct Birth {
     pub at: Instant,
     /// ... and what the wall clock said then: people are told times of day.
     pub wall: SystemTime,
+    /// How long the machine had been running then.
+    pub up: Duration,
 }
 
 /// Where a check belongs.
@@ -178,6 +183,7 @@ pub struct Director {
     sync: Published<SyncDaemons>,
     settings: Published<IpvsSettings>,
     stray_adverts: BTreeMap<String, u64>,
+    strangers: Strangers,
     stopping: bool,
     /// The first configuration takes over from another program on this host.
     relieves: bool,
@@ -228,6 +234,7 @@ impl Director {
             sync: Published::default(),
             settings: Published::default(),
             stray_adverts: BTreeMap::new(),
+            strangers: Strangers::default(),
             stopping: false,
             relieves: false,
         }

@@ -8,6 +8,7 @@ use healthcheck::{FailureKind, Outcome};
 use super::*;
 use crate::config::Served;
 use crate::director::CheckId;
+use crate::director::event::{AddressReport, HostReport, TableReport};
 
 /// A virtual server with checked servers 10.0.1.1 and following, of these weights.
 fn service(what: &str, lines: &str, weights: &[u32]) -> String {
@@ -42,6 +43,25 @@ impl Bench {
     fn configure(&mut self, text: &str) {
         let effects = self.desk.configure(text);
         self.take(effects);
+        // What is no longer wanted goes once the owners have answered, and they answer at once.
+        for _ in 0..2 {
+            let effects = self.desk.pass(Duration::from_millis(10));
+            self.take(effects);
+            let director = &self.desk.director;
+            let (table, sync) = (director.table.serial, director.sync.serial);
+            let (addresses, host) = (director.addresses.serial, director.host.serial);
+            let report = |serial| TableReport { serial, ..TableReport::default() };
+            let answers = [
+                Event::TableApplied(report(table)),
+                Event::SyncApplied(report(sync)),
+                Event::AddressesApplied(AddressReport { serial: addresses, ..AddressReport::default() }),
+                Event::HostApplied(HostReport { serial: host, ..HostReport::default() }),
+            ];
+            for answer in answers {
+                let effects = self.desk.tell(answer);
+                self.take(effects);
+            }
+        }
     }
 
     fn take(&mut self, effects: Vec<Effect>) {

@@ -15,6 +15,7 @@ mod configure;
 mod devices;
 pub mod effect;
 pub mod event;
+mod ground;
 mod groups;
 mod host;
 mod instance;
@@ -32,6 +33,7 @@ mod services;
 pub mod snapshot;
 mod source;
 mod statics;
+mod strangers;
 mod survey;
 mod suspend;
 mod sync;
@@ -62,6 +64,7 @@ use neighbours::Neighbours;
 use pool::Pool;
 use source::Guests;
 use statics::Statics;
+use strangers::Strangers;
 pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
@@ -107,6 +110,8 @@ pub struct Birth {
     pub at: Instant,
     /// ... and what the wall clock said then: people are told times of day.
     pub wall: SystemTime,
+    /// How long the machine had been running then.
+    pub up: Duration,
 }
 
 /// Where a check belongs.
@@ -176,6 +181,7 @@ pub struct Director {
     calls: Calls,
     sync: Published<SyncDaemons>,
     stray_adverts: BTreeMap<String, u64>,
+    strangers: Strangers,
     stopping: bool,
     /// The first configuration takes over from another program on this host.
     relieves: bool,
@@ -225,6 +231,7 @@ impl Director {
             calls: Calls::default(),
             sync: Published::default(),
             stray_adverts: BTreeMap::new(),
+            strangers: Strangers::default(),
             stopping: false,
             relieves: false,
         }

@@ -250,7 +250,8 @@ impl World {
         me.life += 1;
         me.newest = (0, 0);
         let (at, wall) = (self.now, SystemTime::UNIX_EPOCH);
-        me.director = Some(Director::new(Birth { host_name: format!("node{node}"), seed, at, wall }));
+        let host_name = format!("node{node}");
+        me.director = Some(Director::new(Birth { host_name, seed, at, wall, up: Duration::ZERO }));
         me.reconciler = Some(Reconciler::new(me.kernel.clone()));
         self.tell(node, Event::Links(self.links(node)));
         self.configure(node, Arc::default());

@@ -187,7 +187,9 @@ mod tests {
         let own = LinkAddress { address: [10, 0, 0, 1].into(), prefix: 24, secondary: false };
         let link =
             Link { index: 7, up: true, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses: vec![own] };
-        director.handle_event(Event::Links(Arc::new(BTreeMap::from([("eth0".into(), link)]))), now);
+        let other = Link { index: 8, addresses: Vec::new(), ..link.clone() };
+        let links = BTreeMap::from([("eth0".into(), link), ("eth1".into(), other)]);
+        director.handle_event(Event::Links(Arc::new(links)), now);
         let reading = read_text("test.conf", TEXT);
         let (config, difference) = adopt(&Config::default(), reading.config.expect("the text is good"));
         director.handle_event(Event::Configured { config: Arc::new(config), difference }, now);

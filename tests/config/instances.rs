@@ -254,7 +254,7 @@ fn rules_are_numbered_as_with_keepalived_without_those_that_are_wrong() {
 fn what_is_no_mistake_means_what_it_means_to_keepalived() {
     // `state MASTER` shortens nothing, except for the owner.
     let wish = |lines: &str| only_instance(&survived(&instance(lines))).router.wish;
-    assert_eq!(wish("state MASTER"), Role::Backup);
+    assert_eq!(wish("state MASTER\npriority 150"), Role::Backup);
     assert_eq!(wish("state MASTER\npriority 255"), Role::Master);
     assert_eq!(instance_of("state MASTER\npriority 150").router.wish, Role::Master);
     // A prefix length is cut off.

@@ -11,13 +11,13 @@ use super::address::{self, Placed};
 use super::authentication::{self, Kind};
 use super::context::{Context, Entry};
 use super::global::{Defaults, Garp, version};
-use super::{announce, device, hmac, peers, route, rule};
+use super::{announce, device, hmac, route, rule};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::{
     AdvertOptions, Conduct, Config, ExtraGarp, Hmac, Instance, Notify, Route, Rule, Thing, Tracks, Transport,
-    TtlLimits, VirtualAddress, Wire,
+    VirtualAddress, Wire,
 };
 
 mod endpoint;
@@ -240,19 +240,6 @@ impl Draft {
         let effect = Reaction::goes_on(effect.to_owned());
         context.error_but(Code::FamilyMismatch, span, message, Some(suggestion), effect);
         false
-    }
-
-    fn take_peers(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
-        let mut peers = self.peers.take().unwrap_or_default();
-        for (peer, span) in peers::lower(context, entry) {
-            if self.fits(context, peer.address, span, "the peer is left out") {
-                if peer.ttl != TtlLimits::default() {
-                    self.adverts.peer_ttl.insert(peer.address, peer.ttl);
-                }
-                peers.push(peer.address);
-            }
-        }
-        self.peers = Some(peers);
     }
 
     /// The instance.

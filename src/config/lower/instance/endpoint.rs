@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::{Draft, value_span};
+use crate::config::TtlLimits;
 use crate::config::complaint::Code;
 use crate::config::lower::context::{Context, Entry};
-use crate::config::lower::line;
+use crate::config::lower::{line, peers};
 
 impl Draft {
     pub(super) fn own_address(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
@@ -26,5 +27,18 @@ impl Draft {
             return None;
         }
         self.fits(context, address, span, "the line is ignored").then_some(address)
+    }
+
+    pub(super) fn take_peers(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
+        let mut peers = self.peers.take().unwrap_or_default();
+        for (peer, span) in peers::lower(context, entry) {
+            if self.fits(context, peer.address, span, "the peer is left out") {
+                if peer.ttl != TtlLimits::default() {
+                    self.adverts.peer_ttl.insert(peer.address, peer.ttl);
+                }
+                peers.push(peer.address);
+            }
+        }
+        self.peers = Some(peers);
     }
 }

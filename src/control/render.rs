@@ -208,7 +208,10 @@ fn server_row(server: &ServerStatus) -> Vec<String> {
         duration(server.for_seconds),
         weight,
         server.forwarding.clone(),
-        server.reason.clone(),
+        match &server.weight_reason {
+            Some(why) => format!("{}; weight: {why}", server.reason),
+            None => server.reason.clone(),
+        },
     ]
 }
 

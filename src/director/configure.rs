@@ -47,6 +47,7 @@ impl Director {
             self.configure_pool(key, now);
         }
         self.spread_neighbours(now);
+        self.spread_files(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
@@ -148,7 +149,8 @@ impl Director {
         let Some(config) = self.config.services.get(key).cloned() else { return };
         let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
         let (next_check, seed) = (&mut self.next_check, self.birth.seed);
-        let gone = pool.configure(config, now, |_, spec| {
+        let all = self.config.clone();
+        let gone = pool.configure(config, &all, now, |_, spec| {
             let id = CheckId(*next_check);
             *next_check += 1;
             let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);

@@ -14,6 +14,7 @@ mod configure;
 mod devices;
 pub mod effect;
 pub mod event;
+mod given;
 mod groups;
 mod host;
 mod instance;

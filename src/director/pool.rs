@@ -13,7 +13,8 @@ use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
 use notify::Serving;
 
 use super::event::CheckId;
-use crate::config::{Extras, PlannedCheck, RealServer, SorryServer, VirtualServer};
+use super::given::Given;
+use crate::config::{Config, Extras, PlannedCheck, RealServer, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Server {
     pub(super) checks: Vec<CheckRun>,
     /// What is known of the neighbours that it must be reached by (`BFD_CHECK`), by name.
     pub(super) neighbours: BTreeMap<String, NeighbourCheck>,
+    /// What checks say of its weight.
+    pub(super) given: Given,
     /// Whether it serves. True until the first verdict, as in keepalived without `alpha`.
     pub(super) up: bool,
     /// When `up` last changed.
@@ -100,7 +103,13 @@ impl Server {
 
     fn verdicts(&self) -> impl Iterator<Item = Verdict> {
         let neighbours = self.neighbours.values().map(NeighbourCheck::verdict);
-        self.checks.iter().map(|c| c.monitor.verdict()).chain(neighbours)
+        let files = self.given.files().map(|(_, verdict, _)| verdict);
+        self.checks.iter().map(|c| c.monitor.verdict()).chain(neighbours).chain(files)
+    }
+
+    /// Its weight while it is up.
+    pub(super) fn weight(&self) -> u32 {
+        self.given.weight(self.config.weight)
     }
 
     /// What is believed of it: down, up, or unknown while it serves without a verdict of each check.
@@ -116,15 +125,19 @@ impl Server {
     pub(super) fn reason(&self) -> String {
         let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
         let lost = self.neighbours.values().find(|check| check.verdict() == Verdict::Down);
-        if let (None, None, Some(check)) = (failing, &self.held, lost) {
-            return check.words.clone();
+        let closed = self.given.files().find(|(_, verdict, _)| *verdict == Verdict::Down);
+        let lost = lost.map(|check| check.words.as_str()).or(closed.map(|(.., words)| words));
+        if let (None, None, Some(words)) = (failing, &self.held, lost) {
+            return words.to_owned();
         }
         let told = failing.or(self.checks.first()).and_then(|c| c.monitor.last());
         match (told, &self.held) {
             (_, Some(why)) => why.clone(),
             (Some(outcome), None) => words(outcome),
             (None, None) if self.checks.is_empty() => {
-                self.neighbours.values().next().map_or("not checked".to_owned(), |check| check.words.clone())
+                let neighbours = self.neighbours.values().map(|check| check.words.as_str());
+                let files = self.given.files().map(|(.., words)| words);
+                neighbours.chain(files).next().unwrap_or("not checked").to_owned()
             }
             (None, None) => "no verdict yet".to_owned(),
         }
@@ -147,6 +160,7 @@ impl Pool {
     pub(super) fn configure(
         &mut self,
         config: Arc<VirtualServer>,
+        all: &Config,
         now: Instant,
         mut new_check: impl FnMut(&DestinationKey, &Arc<Check>) -> CheckRun,
     ) -> Vec<CheckId> {
@@ -155,11 +169,11 @@ impl Pool {
         let reachable = config.servers.iter().filter(|(_, server)| server.is_reachable());
         for (key, server_config) in reachable {
             let before = old.remove(key);
-            let (up, since, mut runs, known) = match before {
-                Some(s) => (s.up, s.since, s.checks, s.neighbours),
-                None => (true, now, Vec::new(), BTreeMap::new()),
+            let (up, since, mut runs, known, given) = match before {
+                Some(s) => (s.up, s.since, s.checks, s.neighbours, s.given),
+                None => (true, now, Vec::new(), BTreeMap::new(), Given::default()),
             };
-            let checks = server_config
+            let checks: Vec<CheckRun> = server_config
                 .checks
                 .iter()
                 .map(|spec| match runs.iter().position(|run| same_question(&run.spec, spec)) {
@@ -176,8 +190,10 @@ impl Pool {
                 .collect();
             gone.extend(runs.iter().map(|run| run.id));
             let neighbours = neighbours(server_config, &known);
+            let ids: Vec<CheckId> = checks.iter().map(|run| run.id).collect();
+            let given = given.configured(server_config, &ids, all);
             let mut server =
-                Server { config: server_config.clone(), checks, neighbours, up, since, held: None };
+                Server { config: server_config.clone(), checks, neighbours, given, up, since, held: None };
             server.decide(now);
             if !server.up && server.verdicts().all(|v| v != Verdict::Down) {
                 server.held =
@@ -213,22 +229,25 @@ impl Pool {
             return Vec::new();
         }
         let treatment = match (server.up, server.config.inhibit) {
-            (true, _) => format!("back with weight {}", server.config.weight),
+            (true, _) => format!("back with weight {}", server.weight()),
             (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
             (false, false) => "removed".to_owned(),
         };
         let reason = reason.to_owned();
         let mut changes = vec![Change::Server { key: *key, up: server.up, reason, treatment }];
-        let quorum = self.has_quorum();
-        if quorum != quorum_before {
-            changes.push(Change::Quorum { up: quorum });
-        }
+        changes.extend(self.requorum(quorum_before));
         changes
+    }
+
+    /// What follows for the service from another weight or another state of a server.
+    pub(super) fn requorum(&self, before: bool) -> Vec<Change> {
+        let up = self.has_quorum();
+        if up == before { Vec::new() } else { vec![Change::Quorum { up }] }
     }
 
     /// Whether the servers that are up weigh anything together (keepalived's quorum of 1).
     pub(super) fn has_quorum(&self) -> bool {
-        self.servers.values().any(|s| s.up && s.config.weight > 0)
+        self.servers.values().any(|s| s.up && s.weight() > 0)
     }
 
     /// The sorry server, if it can be of use.
@@ -243,14 +262,14 @@ impl Pool {
 
     /// What is left to serve clients.
     pub(super) fn serving(&self) -> Serving {
-        let serving = self.servers.values().filter(|s| s.up && s.config.weight > 0).count();
+        let serving = self.servers.values().filter(|s| s.up && s.weight() > 0).count();
         Serving { serving, configured: self.servers.len(), sorry: self.sorry_stands_in() }
     }
 
     /// The kernel's weight for a server: `None` if it should not be in the table.
     pub(super) fn weight(&self, server: &Server) -> Option<u32> {
         match (server.up, server.config.inhibit) {
-            (true, _) => Some(server.config.weight),
+            (true, _) => Some(server.weight()),
             (false, true) => Some(0),
             (false, false) => None,
         }
@@ -280,7 +299,7 @@ fn neighbours(
 ) -> BTreeMap<String, NeighbourCheck> {
     let wanted = server.planned.iter().filter_map(|check| match &**check {
         PlannedCheck::Bfd(check) => Some(check),
-        _ => None,
+        PlannedCheck::File(_) => None,
     });
     let check = |name: &str, alpha| match known.get(name) {
         Some(known) => NeighbourCheck { alpha, ..known.clone() },
@@ -305,5 +324,10 @@ pub(super) fn rhythm(check: &Check) -> Schedule {
 
 /// Whether two checks ask the same of the same target, however often.
 fn same_question(a: &Check, b: &Check) -> bool {
-    a.kind == b.kind && a.target == b.target && a.source == b.source && a.connect_timeout == b.connect_timeout
+    a.kind == b.kind
+        && a.target == b.target
+        && a.source == b.source
+        && a.connect_timeout == b.connect_timeout
+        && a.device == b.device
+        && a.mark == b.mark
 }

@@ -1,21 +1,63 @@
 //! The virtual servers' side of the brain: outcomes of probes in; probes, the table and notices out.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use healthcheck::{Monitor, Outcome};
+use healthcheck::{Check, Kind, Monitor, Outcome};
 use ipvs_backend::{DestinationKey, ServiceKey};
 use notify::Notice;
 
 use super::effect::{Attempt, Effect};
 use super::event::{CheckId, TableReport};
 use super::journal::Entry;
-use super::pool::{Change, Pool, words};
-use super::{Director, Owner, Pending};
+use super::pool::{Change, CheckRun, Pool, words};
+use super::{Birth, Director, Owner, Pending, Place};
+
+/// Checks with such an interval need not begin to the millisecond: those of one slot begin together.
+const UNHURRIED: Duration = Duration::from_millis(250);
+
+/// One slot. Waking once for the twenty attempts that thousands of checks make in it costs much less than twenty times.
+const SLOT: Duration = Duration::from_millis(4);
+
+impl Birth {
+    /// The end of the slot that an instant lies in.
+    fn next_slot(&self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.at).as_nanos();
+        let slot = SLOT.as_nanos();
+        let late = u64::try_from((slot - since % slot) % slot).unwrap_or(0);
+        at + Duration::from_nanos(late)
+    }
+}
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
+        let Some((place, run)) = self.run(id) else { return };
+        // Of an attempt that is not under way nobody wants to hear.
+        if run.monitor.attempts() != attempt || run.monitor.poll_timeout().is_some() {
+            return;
+        }
+        let (place, weight, spec) = (place.clone(), outcome.weight, run.spec.clone());
+        let failure = outcome.result.as_ref().err().map(ToString::to_string);
+        if let Some(reason) = failure.clone().filter(|_| self.logs_failures(&spec)) {
+            let (service, server, check) = (place.service, place.server, spec.kind.to_string());
+            self.log(Entry::AttemptFailed { service, server, check, reason });
+        }
         self.with_monitor(id, now, |monitor| monitor.handle_result(attempt, outcome, now));
+        let dynamic = matches!(&spec.kind, Kind::Command(program) if program.dynamic);
+        if dynamic && failure.is_none() {
+            self.command_weight(id, place.service, place.server, weight, now);
+        }
+    }
+
+    /// One check, and where it belongs.
+    fn run(&self, id: CheckId) -> Option<(&Place, &CheckRun)> {
+        let place = self.places.get(&id)?;
+        let server = self.pools.get(&place.service)?.servers.get(&place.server)?;
+        Some((place, server.checks.get(place.index)?))
+    }
+
+    fn logs_failures(&self, spec: &Check) -> bool {
+        spec.log_all_failures.unwrap_or(self.config.global.alerts.log_all_failures)
     }
 
     /// Lets a monitor take in a fact, and hands on what it wants.
@@ -41,7 +83,10 @@ impl Director {
                 healthcheck::Output::Flipped { up } => flipped = Some(up),
             }
         }
-        self.agenda.set(Owner::Check(id), run.monitor.poll_timeout().map(|(at, _)| at));
+        let unhurried = run.spec.schedule.interval >= UNHURRIED;
+        let deadline = run.monitor.poll_timeout().map(|(at, _)| at);
+        let deadline = deadline.map(|at| if unhurried { self.birth.next_slot(at) } else { at });
+        self.agenda.set(Owner::Check(id), deadline);
         if let Some(up) = flipped {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };
@@ -63,9 +108,14 @@ impl Director {
         self.log(Entry::CheckFlipped { service, server, check: told, up, reason: words });
         let Some(pool) = self.pools.get_mut(&service) else { return };
         let changes = pool.reconsider(&server, reason, now);
-        if changes.is_empty() {
-            return;
+        if !changes.is_empty() {
+            self.follow(service, &check, changes, now);
         }
+    }
+
+    /// Tells everybody of changes that a check brought about, and has the table follow them.
+    pub(super) fn follow(&mut self, service: ServiceKey, check: &str, changes: Vec<Change>, now: Instant) {
+        let Some(pool) = self.pools.get(&service) else { return };
         let (config, left) = (pool.config.clone(), pool.serving());
         for change in changes {
             match change {

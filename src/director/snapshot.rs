@@ -181,6 +181,9 @@ pub struct ServerStatus {
     pub weight: u32,
     /// Weight in the kernel; none if it is not in the table.
     pub effective_weight: Option<u32>,
+    /// What checks add to the configured weight, in words; none if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_reason: Option<String>,
     /// `up`, `down`, or `unknown` before the first verdict (it serves meanwhile).
     pub verdict: String,
     /// Why.
@@ -342,6 +345,7 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
             forwarding: server.config.forwarding.to_string(),
             weight: server.config.weight,
             effective_weight: pool.weight(server),
+            weight_reason: server.given.words(server.config.weight),
             verdict: verdict_word(server.verdict()).to_owned(),
             reason: server.reason(),
             for_seconds: seconds(server.since, now),
@@ -357,6 +361,11 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
                     check: format!("BFD_CHECK {name}"),
                     verdict: verdict_word(check.verdict()).to_owned(),
                     last: Some(check.words.clone()),
+                }))
+                .chain(server.given.files().map(|(name, verdict, words)| CheckStatus {
+                    check: format!("FILE_CHECK {name}"),
+                    verdict: verdict_word(verdict).to_owned(),
+                    last: Some(words.to_owned()),
                 }))
                 .collect(),
         })

@@ -241,7 +241,8 @@ async fn serve(
     })?;
     let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
-    let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
+    let (workers, followers, last_words) =
+        shared::start(owners, &inbox, executor).map_err(|e| cannot("start the probes")(&e))?;
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),

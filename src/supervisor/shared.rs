@@ -40,21 +40,21 @@ pub(super) fn start(
     Owners { network, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
-) -> (Workers, Followers, LastWords) {
+) -> std::io::Result<(Workers, Followers, LastWords)> {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
     let (tellings, telling_queue) = mpsc::channel(workers::TELLINGS);
     let (scripts, script_queue) = mpsc::unbounded_channel();
     let (mail, mail_settings) = watch::channel(None);
     let (calls, call_settings) = watch::channel(CallSettings::default());
-    tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
+    probes::start(probe_queue, inbox.clone(), executor.clone())?;
     tokio::spawn(scripts::work(script_queue, executor.with_places(scripts::MOST), inbox.clone()));
     let last_words = LastWords {
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
     let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices };
-    (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
+    Ok((workers, Followers { mail, calls, executor, process: Process::default() }, last_words))
 }
 
 impl LastWords {

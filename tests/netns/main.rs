@@ -8,6 +8,7 @@ use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 mod accept;
 mod adverts;
 mod announce;
+mod catalogue;
 mod checks;
 mod compatible;
 mod device;

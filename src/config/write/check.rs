@@ -35,7 +35,10 @@ pub(super) fn write(
 
 fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut Lines) {
     match &check.kind {
-        Kind::Http(http) => web(http, lines),
+        Kind::Http(http) => {
+            web(http, lines);
+            lines.unless("fast_recovery", check.schedule.fast_recovery, false);
+        }
         Kind::Smtp(smtp) => lines.some("helo_name", smtp.helo.as_deref()),
         Kind::Dns(dns) => {
             lines.unless("type", dns.record.to_string(), "SOA".to_owned());
@@ -49,7 +52,11 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
             lines.unless("min_reply_length", udp.shortest, 0);
             lines.unless("max_reply_length", udp.longest, 255);
         }
-        Kind::Command(program) => command(program, lines),
+        Kind::Command(program) => {
+            command(program, lines);
+            rhythm(check, alpha_around, lines);
+            return;
+        }
         Kind::Tcp | Kind::Ping => {}
     }
     lines.unless("connect_ip", check.target.ip(), key.address);
@@ -64,18 +71,18 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
     lines.some("bind_if", check.device.as_deref());
     lines.some("fwmark", Some(check.mark).filter(|mark| *mark > 0));
     lines.unless("connect_timeout", check.connect_timeout, Duration::from_secs(5));
-    schedule(&check.schedule, &check.kind.schedule(check.schedule.interval), alpha_around, lines);
-    lines.some("log_all_failures", check.log_all_failures);
+    rhythm(check, alpha_around, lines);
 }
 
-fn schedule(schedule: &Schedule, usual: &Schedule, alpha_around: bool, lines: &mut Lines) {
-    let Schedule { interval, retry, delay_before_retry, alpha, warmup, fast_recovery } = *schedule;
+fn rhythm(check: &Check, alpha_around: bool, lines: &mut Lines) {
+    let Schedule { interval, retry, delay_before_retry, alpha, warmup, .. } = check.schedule;
+    let usual = check.kind.schedule(interval);
     lines.unless("delay_loop", interval, Schedule::default().interval);
     lines.unless("retry", retry, usual.retry);
     lines.unless("delay_before_retry", delay_before_retry, usual.delay_before_retry);
     lines.some("warmup", warmup);
-    lines.unless("fast_recovery", fast_recovery, false);
     lines.unless("alpha", alpha, alpha_around);
+    lines.some("log_all_failures", check.log_all_failures);
 }
 
 fn web(http: &Http, lines: &mut Lines) {

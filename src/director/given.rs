@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use healthcheck::Verdict;
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use vrrp::track::Reading;
 
 use super::Director;
 use super::event::CheckId;
 use super::journal::Entry;
-use crate::config::{Config, FileCheck, FileWeight, PlannedCheck, RealServer};
+use crate::config::{Config, FileCheck, FileWeight, PlannedCheck, RealServer, Served};
 
 /// The largest weight of the kernel's table.
 const MOST: i64 = i32::MAX as i64;
@@ -125,7 +125,7 @@ fn factor(check: &FileCheck, config: &Config) -> FileWeight {
 impl Director {
     /// The files that servers are checked by.
     pub(super) fn files_of_checks(&self) -> BTreeSet<String> {
-        let servers = self.config.services.values().flat_map(|service| service.servers.values());
+        let servers = self.config.virtual_servers().flat_map(|(_, service)| service.servers.values());
         servers.flat_map(|server| file_checks(server).map(|check| check.track_file.clone())).collect()
     }
 
@@ -133,7 +133,7 @@ impl Director {
     pub(super) fn command_weight(
         &mut self,
         id: CheckId,
-        service: ServiceKey,
+        service: Served,
         server: DestinationKey,
         weight: Option<u32>,
         now: Instant,
@@ -161,8 +161,9 @@ impl Director {
         let mut places = Vec::new();
         for (service, pool) in &self.pools {
             let asks = |given: &Given| given.files.contains_key(name);
-            places
-                .extend(pool.servers.iter().filter(|(_, s)| asks(&s.given)).map(|(key, _)| (*service, *key)));
+            places.extend(
+                pool.servers.iter().filter(|(_, s)| asks(&s.given)).map(|(key, _)| (service.clone(), *key)),
+            );
         }
         for (service, server) in places {
             self.weigh(service, server, now, |given| {
@@ -177,22 +178,22 @@ impl Director {
     /// it is good, and why).
     fn weigh(
         &mut self,
-        service: ServiceKey,
+        service: Served,
         key: DestinationKey,
         now: Instant,
         fact: impl FnOnce(&mut Given) -> Option<(String, bool, String)>,
     ) {
         let Some(pool) = self.pools.get_mut(&service) else { return };
-        let before = pool.has_quorum();
         let Some(server) = pool.servers.get_mut(&key) else { return };
         let from = server.weight();
         let verdict = fact(&mut server.given);
         let to = server.weight();
         let why = server.given.words(server.config.weight).unwrap_or_else(|| "as configured".to_owned());
         if from != to {
-            let changes = pool.requorum(before);
-            self.log(Entry::Weight { service, server: key, from, to, why });
-            self.follow(service, "weight", changes, now);
+            let changes = pool.recount();
+            self.log(Entry::Weight { service: service.clone(), server: key, from, to, why });
+            self.tell_changes(&service, changes, now);
+            self.renew_service(&service);
         }
         if let Some((check, up, words)) = verdict {
             self.check_flipped(service, key, check, up, &words, now);

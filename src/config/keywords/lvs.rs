@@ -5,7 +5,7 @@ use super::Place::{
     BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
     TcpCheck, UdpCheck, VirtualServer,
 };
-use super::Status::{NotYet, Obsolete, SameAs, Works};
+use super::Status::{Obsolete, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
@@ -63,21 +63,21 @@ pub(super) const TABLE: &[Keyword] = &[
     key("warmup", DEFAULTS, Seconds(0, LONG), Works, "The first check waits for a random part of this time; by default it comes at once.").by_default("0"),
     key("warmup", &[MiscCheck], Seconds(0, LONG), Works, "The first check waits for a random part of this time.").by_default("0"),
     key("delay_loop", &[MiscCheck], Seconds(1, LONG), Works, "Time between two checks.").by_default("60"),
-    key("alpha", &[VirtualServer], Flag, NotYet("servers count as up until the first verdict"), "Servers count as down until a check passes.").by_default("off"),
-    key("alpha", CHECKED, Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("as in the block around it"),
-    key("alpha", &[MiscCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
+    key("alpha", &[VirtualServer], Flag, Works, "Servers count as down until a check passes.").by_default("off"),
+    key("alpha", CHECKED, Switch, Works, "The server counts as down until a check passes.").by_default("as in the block around it"),
+    key("alpha", &[MiscCheck], Switch, Works, "The server counts as down until a check passes.").by_default("off"),
     key("alpha", &[BfdCheck], Switch, Works, "The server counts as down until the neighbour has been up.").by_default("off"),
     key("omega", &[VirtualServer], Flag, Works, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
-    key("quorum", &[VirtualServer], Whole(1, U32), NotYet("one server is enough"), "The weight of servers that must be up.").by_default("1"),
-    key("hysteresis", &[VirtualServer], Whole(0, U32), NOT_YET, "How far the quorum must be missed or exceeded.").by_default("0"),
+    key("quorum", &[VirtualServer], Whole(1, U32), Works, "The weight of servers that must be up.").by_default("1"),
+    key("hysteresis", &[VirtualServer], Whole(0, U32), Works, "How far the quorum must be missed or exceeded.").by_default("0"),
     key("quorum_up", &[VirtualServer], Words("COMMAND"), Works, "Run when the quorum is reached."),
     key("quorum_down", &[VirtualServer], Words("COMMAND"), Works, "Run when the quorum is lost."),
     key("inhibit_on_failure", &[VirtualServer], Flag, Works, "A server that is down gets weight 0 instead of being removed.").by_default("off"),
     key("inhibit_on_failure", &[RealServer], Switch, Works, "While it is down the server gets weight 0 instead of being removed.").by_default("the service's"),
-    key("sorry_server", &[VirtualServer], Words("ADDRESS [PORT]"), Works, "Stands in while no server is up; it is not checked."),
-    key("sorry_server_inhibit", &[VirtualServer], Flag, NotYet("it is removed while it is not needed"), "The sorry server stays in the table with weight 0.").by_default("off"),
+    key("sorry_server", &[VirtualServer], Words("ADDRESS [PORT]"), Works, "Stands in while the quorum is lost; it is not checked."),
+    key("sorry_server_inhibit", &[VirtualServer], Flag, Works, "The sorry server stays in the table with weight 0.").by_default("off"),
     key("sorry_server_lvs_method", &[VirtualServer], Words(METHOD), Works, "How packets reach the sorry server.").by_default("the service's"),
-    key("ha_suspend", &[VirtualServer], Flag, NotYet("checks go on"), "Check only while the service's address is on this host.").by_default("off"),
+    key("ha_suspend", &[VirtualServer], Flag, Works, "Check only while the service's address is on this host.").by_default("off"),
     key("virtualhost", &[VirtualServer, RealServer, HttpGet, SslGet], Word("a host name"), Works, "The Host header of checks.").by_default("the server's, else the service's, else the address"),
     key("weight", &[VirtualServer], Whole(1, ANY), Works, "Share of new connections for servers that name none.").by_default("1"),
     key("weight", &[RealServer], Whole(0, ANY), Works, "Share of new connections; 0 for none.").by_default("the service's, else 1"),

@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 
 mod calls;
 mod devices;
+mod given;
 mod groups;
 mod neighbours;
 mod pools;

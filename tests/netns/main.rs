@@ -17,6 +17,7 @@ mod pair;
 mod programs;
 mod refused;
 mod reload;
+mod servers;
 mod signed;
 mod stall;
 mod taken;

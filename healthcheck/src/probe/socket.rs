@@ -62,7 +62,7 @@ pub(super) fn datagram(check: &Check) -> Result<UdpSocket, Failure> {
     if let Some(source) = check.source.filter(|source| source.port() > 0) {
         socket.set_reuse_address(true).map_err(|error| unbound(source, &error))?;
     }
-    talk_to(check, socket)
+    talk_to(check, check.target, socket)
 }
 
 /// A socket for echo requests, and whether the kernel leaves their identifier to us.
@@ -82,11 +82,13 @@ pub(super) fn echo(check: &Check) -> Result<(UdpSocket, bool), Failure> {
         ),
         false => local_failure("no socket", &error),
     })?;
-    Ok((talk_to(check, socket)?, raw))
+    // Echoes know no ports, and some kernels mind one.
+    let target = SocketAddr::new(check.target.ip(), 0);
+    Ok((talk_to(check, target, socket)?, raw))
 }
 
 /// Binds and connects a socket for datagrams.
-fn talk_to(check: &Check, socket: Socket) -> Result<UdpSocket, Failure> {
+fn talk_to(check: &Check, target: SocketAddr, socket: Socket) -> Result<UdpSocket, Failure> {
     let told = match check.target.is_ipv4() {
         true => setsockopt(&socket, sockopt::Ipv4RecvErr, &true),
         false => setsockopt(&socket, sockopt::Ipv6RecvErr, &true),
@@ -96,7 +98,7 @@ fn talk_to(check: &Check, socket: Socket) -> Result<UdpSocket, Failure> {
         socket.bind(&SockAddr::from(source)).map_err(|error| unbound(source, &error))?;
     }
     prepare(check, &socket)?;
-    socket.connect(&SockAddr::from(check.target)).map_err(|error| network_failure(&error))?;
+    socket.connect(&SockAddr::from(target)).map_err(|error| network_failure(&error))?;
     // The runtime waits for any socket in the same way, whatever its protocol.
     UdpSocket::from_std(StdUdpSocket::from(socket)).map_err(|error| local_failure("no socket", &error))
 }

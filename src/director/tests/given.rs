@@ -35,7 +35,7 @@ fn logged(effects: &[Effect]) -> Vec<String> {
 
 impl Desk {
     /// Answers the attempt that is due next.
-    fn answer(&mut self, effects: &[Effect], outcome: Outcome) -> Vec<Effect> {
+    fn answer_check(&mut self, effects: &[Effect], outcome: Outcome) -> Vec<Effect> {
         let attempt = attempt(effects);
         self.tell(Event::ProbeDone { check: attempt.check, attempt: attempt.number, outcome })
     }
@@ -50,19 +50,19 @@ fn a_command_sets_the_weight_and_the_quorum_follows() {
     let text = service("MISC_CHECK {\nmisc_path /bin/x\nmisc_dynamic\n}");
     let mut desk = Desk::new("");
     let effects = desk.configure(&text);
-    let said = desk.answer(&effects, asking(Some(4)));
+    let said = desk.answer_check(&effects, asking(Some(4)));
     assert_eq!(weight(&desk), Some(4));
     let lines = logged(&said).join("\n");
     assert!(lines.contains("weight 10 -> 4 (configured 10, -6 by a MISC_CHECK)"), "{lines}");
     assert!(lines.contains("lost its quorum"), "{lines}");
     let effects = desk.pass(Duration::from_secs(6));
-    desk.answer(&effects, asking(Some(30)));
+    desk.answer_check(&effects, asking(Some(30)));
     assert_eq!(weight(&desk), Some(30));
     // A reload keeps it, and an end without a wish brings the configured one back.
     desk.configure(&text.replace("weight 10", "weight 11"));
     assert_eq!(weight(&desk), Some(30));
     let effects = desk.pass(Duration::from_secs(6));
-    let said = desk.answer(&effects, asking(None));
+    let said = desk.answer_check(&effects, asking(None));
     assert_eq!(weight(&desk), Some(11));
     assert!(logged(&said).join("\n").contains("weight 30 -> 11 (as configured)"));
     // What comes late, or twice, says nothing.
@@ -102,7 +102,7 @@ fn failed_attempts_are_logged_where_that_is_asked_for() {
         let mut effects = desk.configure(text);
         let mut lines = 0;
         for outcome in [failed(), failed(), Outcome::passed(Duration::ZERO), failed()] {
-            let said = desk.answer(&effects, outcome);
+            let said = desk.answer_check(&effects, outcome);
             let told = |effect: &&Effect| matches!(effect, Effect::Log(Entry::AttemptFailed { .. }));
             lines += said.iter().filter(told).count();
             effects = desk.pass(Duration::from_secs(6));

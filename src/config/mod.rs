@@ -6,6 +6,7 @@
 
 pub mod complaint;
 pub mod diff;
+pub mod digest;
 pub mod format;
 pub mod hints;
 mod key_files;
@@ -13,6 +14,7 @@ pub mod keywords;
 pub mod lower;
 mod model;
 pub mod origin;
+pub mod plan;
 mod relink;
 pub mod render;
 pub mod resolve;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub use complaint::{Code, Complaint, Reaction, Severity};
 pub use diff::{Changes, Difference, adopt};
+pub use digest::Expectation;
 pub use model::*;
 pub use render::{Colour, render};
 pub use source::Sources;
@@ -170,7 +173,12 @@ pub fn read_fetched(
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints))
+            let lowered = (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints));
+            // With that keyword keepalived ends at any mistake, even at its start.
+            if lowered.as_ref().is_some_and(|(config, _)| config.global.reload.check != Sometimes::No) {
+                complaints.be_thorough();
+            }
+            lowered
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);

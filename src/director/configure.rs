@@ -1,25 +1,27 @@
 //! How a configuration takes effect: what is gone ends, what changed keeps its history, what is new begins.
 //!
-//! Start is the difference from nothing, so there is one way only.
+//! Start is the difference from nothing, so there is one way only. What is here happens at once; virtual servers follow
+//! piece by piece (`changeover`).
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::instance::Instance;
 use super::journal::Entry;
+use super::source::Guests;
 use super::statics::{self, Paths, Statics};
 use super::{Director, Owner};
 use crate::config::{self, Config, Difference};
 
 impl Director {
-    pub(super) fn configure(&mut self, config: Arc<Config>, difference: &Difference, now: Instant) {
+    pub(super) fn configure(&mut self, config: Arc<Config>, difference: Difference, now: Instant) {
         if self.stopping {
             return;
         }
         self.generation += 1;
         self.config = config.clone();
-        self.virtual_addresses =
-            config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        self.never_there = None;
+        self.guests = Guests::of(&config);
         self.name_devices();
         // Before those who track them: they start with what is known.
         self.configure_neighbours(now);
@@ -29,11 +31,9 @@ impl Director {
         }
         self.configure_groups();
         self.configure_trackers(now);
-        self.together(now, |director| director.configure_instances(difference, now));
+        self.together(now, |director| director.configure_instances(&difference, now));
         self.lay_paths();
-        self.configure_pools(difference, now);
         self.spread_neighbours(now);
-        self.spread_files(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
             self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
@@ -41,17 +41,10 @@ impl Director {
         self.publish_sockets();
         self.queue_host();
         self.queue_addresses();
-        self.publish_table();
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
-        let servers: usize = config.virtual_servers().map(|(_, s)| s.servers.len()).sum();
-        let summary = format!(
-            "{} vrrp_instances, {} virtual_servers, {servers} real_servers",
-            config.instances.len(),
-            config.virtual_servers().count()
-        );
-        self.log(Entry::Configured { summary });
+        self.change_services(difference, now);
     }
 
     /// Finds out what all lines of routes, rules and static addresses mean; those that cannot be done are told.
@@ -75,13 +68,19 @@ impl Director {
             self.remove_instance(name, now);
         }
         let config = self.config.clone();
-        for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
-            let Some(wanted) = config.instances.get(name) else { continue };
-            self.configure_instance(name, wanted, now);
+        let changes = &difference.instances;
+        for (name, wanted) in config.in_order() {
+            if changes.to_change.contains(name) || changes.to_add.contains(name) {
+                self.configure_instance(name, wanted, now);
+            }
+        }
+        for (place, name) in (0..).zip(self.names()) {
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.place_in_file = place;
+            }
         }
         // Trackers and groups may be others, also of instances that are the same.
-        let names: Vec<String> = self.instances.keys().cloned().collect();
-        for name in &names {
+        for name in &self.names() {
             self.renew_devices(name, now);
             let (tracks, member) = (self.counted_tracks(name), self.group_of(name).is_some());
             let Some(instance) = self.instances.get_mut(name) else { continue };
@@ -107,14 +106,14 @@ impl Director {
             Some(instance) => {
                 instance.devices = devices;
                 instance.configure(wanted.clone(), now);
-                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.observe(&self.links, &self.guests, now);
             }
             None => {
                 let mut instance = Instance::new(wanted.clone(), now);
                 instance.devices = devices;
                 instance.tracks = tracks;
                 instance.router.handle_membership(member);
-                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.observe(&self.links, &self.guests, now);
                 self.instances.insert(name.to_owned(), instance);
                 self.begin(name, now);
             }

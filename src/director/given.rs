@@ -144,27 +144,36 @@ impl Director {
         });
     }
 
-    /// Tells the servers what all files say, after a configuration.
-    pub(super) fn spread_files(&mut self, now: Instant) {
-        for name in self.files_of_checks() {
-            self.tell_file_checks(&name, now);
+    /// Tells the servers of a pool what their files say, after a configuration.
+    pub(super) fn note_files(&mut self, service: &Served, now: Instant) {
+        let Some(pool) = self.pools.get(service) else { return };
+        let mut asked: BTreeMap<String, Vec<(Served, DestinationKey)>> = BTreeMap::new();
+        for (key, server) in &pool.servers {
+            for (name, ..) in server.given.files() {
+                asked.entry(name.to_owned()).or_default().push((service.clone(), *key));
+            }
+        }
+        for (name, places) in asked {
+            self.tell_file(&name, places, now);
         }
     }
 
-    /// Tells the servers that are checked by a file what it says now.
+    /// Tells all servers that are checked by a file what it says now.
     pub(super) fn tell_file_checks(&mut self, name: &str, now: Instant) {
+        let mut places = Vec::new();
+        for (service, pool) in &self.pools {
+            let asking = pool.servers.iter().filter(|(_, server)| server.given.files.contains_key(name));
+            places.extend(asking.map(|(key, _)| (service.clone(), *key)));
+        }
+        self.tell_file(name, places, now);
+    }
+
+    fn tell_file(&mut self, name: &str, places: Vec<(Served, DestinationKey)>, now: Instant) {
         let Some((reading, words)) = self.reading("track_file", name) else { return };
         let number = match reading {
             Reading::Number(number) => Some(number),
             _ => None,
         };
-        let mut places = Vec::new();
-        for (service, pool) in &self.pools {
-            let asks = |given: &Given| given.files.contains_key(name);
-            places.extend(
-                pool.servers.iter().filter(|(_, s)| asks(&s.given)).map(|(key, _)| (service.clone(), *key)),
-            );
-        }
         for (service, server) in places {
             self.weigh(service, server, now, |given| {
                 let (before, after) = given.file(name, number, &words)?;

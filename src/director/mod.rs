@@ -10,6 +10,7 @@
 
 mod agenda;
 mod calls;
+mod changeover;
 mod configure;
 mod devices;
 pub mod effect;
@@ -30,7 +31,9 @@ mod routers;
 mod script;
 mod services;
 pub mod snapshot;
+mod source;
 mod statics;
+mod survey;
 mod suspend;
 mod sync;
 mod table;
@@ -39,7 +42,6 @@ mod trackers;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,6 +51,7 @@ use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use calls::Calls;
+use changeover::Changeover;
 use devices::DeviceId;
 use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
@@ -58,7 +61,9 @@ use journal::Entry;
 use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
+use source::Guests;
 use statics::Statics;
+pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
@@ -83,6 +88,8 @@ enum Owner {
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
     Calls,
+    /// The next piece of a configuration on its way into effect.
+    Changeover,
     Stop,
 }
 
@@ -125,8 +132,10 @@ pub struct Director {
     /// ... and as they are reported.
     link_filter: LinkFilter,
     trackers: Trackers,
-    virtual_addresses: BTreeSet<IpAddr>,
+    guests: Guests,
     instances: BTreeMap<String, Instance>,
+    /// How often any of them became master.
+    mastered: u32,
     groups: BTreeMap<String, Group>,
     /// The group of each instance that is in one.
     group_of: BTreeMap<String, String>,
@@ -137,6 +146,7 @@ pub struct Director {
     by_vrid: BTreeMap<u8, Vec<String>>,
     neighbours: Neighbours,
     pools: BTreeMap<Served, Pool>,
+    changeover: Changeover,
     /// The virtual servers of groups that have a service in the kernel.
     of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     places: BTreeMap<CheckId, Place>,
@@ -151,6 +161,8 @@ pub struct Director {
     open_sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<NetworkLevel>,
     statics: Statics,
+    /// Static things that have not been there since the configuration was read; `None` until that is known.
+    never_there: Option<BTreeSet<vrrp::Thing>>,
     /// Lines of routes, rules and static addresses that cannot be done, and why.
     left_out: Vec<String>,
     thefts: Thefts,
@@ -182,8 +194,9 @@ impl Director {
             links: Arc::default(),
             link_filter: LinkFilter::default(),
             trackers: Trackers::default(),
-            virtual_addresses: BTreeSet::new(),
+            guests: Guests::default(),
             instances: BTreeMap::new(),
+            mastered: 0,
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
             restless: BTreeSet::new(),
@@ -191,6 +204,7 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
@@ -201,6 +215,7 @@ impl Director {
             open_sockets: Arc::default(),
             addresses: Published::default(),
             statics: Statics::default(),
+            never_there: None,
             left_out: Vec::new(),
             thefts: Thefts::default(),
             table: Published::default(),
@@ -219,7 +234,7 @@ impl Director {
     /// Takes in one fact.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Configured { config, difference } => self.configure(config, &difference, now),
+            Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
@@ -233,11 +248,12 @@ impl Director {
             Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
+            Event::ProcessesUnheard(why) => self.processes_unheard(&why, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
-            Event::TableApplied(report) => self.table_applied(report),
+            Event::TableApplied(report) => self.table_applied(report, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
-            Event::SyncApplied(report) => self.sync_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report, now),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
@@ -259,6 +275,7 @@ impl Director {
                 Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Calls => self.release_all_calls(),
+                Owner::Changeover => self.change_on(now),
                 Owner::Links => self.links_due(now),
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
@@ -273,12 +290,12 @@ impl Director {
 
     /// When to call [`Director::handle_timeout`] next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        self.agenda.next().map(|(at, owner)| (*at, Reason(owner.clone())))
+        self.agenda.next().map(|(at, owner)| (at, Reason(owner.clone())))
     }
 
     /// The instant alone of [`Director::poll_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.agenda.next().map(|(at, _)| *at)
+        self.agenda.next().map(|(at, _)| at)
     }
 
     /// The instances and their states.
@@ -329,6 +346,7 @@ impl Director {
             return;
         }
         self.stopping = true;
+        self.abandon_changeover();
         self.stop_trackers();
         self.together(now, |director| {
             let names: Vec<String> = director.instances.keys().cloned().collect();

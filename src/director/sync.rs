@@ -4,6 +4,7 @@
 //! without an instance both run all the time. An instance that is not there runs none, which the log tells.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ipvs_backend::{SyncDaemons, SyncRole, SyncSettings};
 
@@ -17,7 +18,8 @@ fn configured(config: &Config) -> Option<SyncDaemon> {
     let of_instance = || {
         config.instances.iter().find_map(|(name, instance)| {
             let interface = instance.sync_interface.clone()?;
-            let (id, max_length, port, ttl, group) = (None, None, None, None, None);
+            // Said this way the number is 0, not the VRID: both directors must have the same one.
+            let (id, max_length, port, ttl, group) = (Some(0), None, None, None, None);
             Some(SyncDaemon { interface, instance: Some(name.clone()), id, max_length, port, ttl, group })
         })
     };
@@ -82,7 +84,7 @@ impl Director {
         }
     }
 
-    pub(super) fn sync_applied(&mut self, report: TableReport) {
+    pub(super) fn sync_applied(&mut self, report: TableReport, now: Instant) {
         self.sync.applied = report.serial;
         let news: Vec<String> =
             report.failures.iter().filter(|f| !self.sync.failures.contains(f)).cloned().collect();
@@ -99,6 +101,7 @@ impl Director {
                 .collect();
             self.log(Entry::Synchronizing { daemons: running });
         }
+        self.settle(now);
         self.end_if_released();
     }
 }

@@ -11,6 +11,7 @@ use tracing::warn;
 use super::calls::{self, CallSettings};
 use super::command::Executor;
 use super::inbox::Sender;
+use super::links::Polling;
 use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
@@ -52,6 +53,7 @@ pub(super) fn start(
     Owners { network, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
+    polling: Polling,
 ) -> std::io::Result<(Workers, Back)> {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
@@ -66,7 +68,7 @@ pub(super) fn start(
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
     let (settlements, answers) = mpsc::unbounded_channel();
-    let followers = Followers { mail, calls, executor, process: Process::default() };
+    let followers = Followers { mail, calls, executor, process: Process::default(), polling };
     let back = Back { followers, last_words, settlements: answers, notices: notices.clone() };
     Ok((Workers { network, host, table, probes, scripts, watch, tellings, notices, settlements }, back))
 }

@@ -25,7 +25,7 @@ struct Set {
 const LAB: Set = Set {
     root: "root",
     packages: &["user-mode-linux", "keepalived", "ipvsadm", "iproute2", "msmtp-mta", "kmod", "frr"],
-    programs: &["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd"],
+    programs: &["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd", "vrrpd", "zebra"],
 };
 /// Servers that checks are tried on.
 const SERVERS: Set =

@@ -29,7 +29,7 @@ pub enum Error {
     VirtualHost(String),
     /// An expression that PCRE2 would not read, and what is wrong with it.
     #[error("found the regular expression '{0}', which is none: {1}")]
-    Pattern(String, &'static str),
+    Pattern(String, String),
     /// No option of a regular expression.
     #[error("found option '{0}'; expected one of PCRE2 in lower case, such as caseless or multiline")]
     PatternOption(String),

@@ -8,19 +8,22 @@
 //! what is believed so far). Both are free of clocks and sockets. The feature `io`, on by default, adds
 //! [`probe::attempt`], which carries one attempt out.
 
+pub mod dialogue;
 mod error;
 pub mod monitor;
 pub mod outcome;
 #[cfg(feature = "io")]
 pub mod probe;
+mod search;
 pub mod spec;
 pub mod verdict;
 
 pub use error::Error;
 pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
+pub use search::Search;
 pub use spec::{
-    Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, RecordType, Schedule, Smtp, Sni,
-    StatusRange, StatusRanges, Tls, Udp, Url,
+    Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, Program, RecordType, Schedule,
+    Smtp, Sni, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
 };
 pub use verdict::Verdict;

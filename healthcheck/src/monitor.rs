@@ -57,6 +57,8 @@ pub enum Reason {
     Regular,
     /// A live server failed; the attempt that makes sure of it is due.
     Retry,
+    /// The server comes up; the next of its steps is due.
+    Step,
 }
 
 /// The rhythm and the verdict of one check of one server.
@@ -263,6 +265,10 @@ impl Monitor {
     fn next_attempt(&self, now: Instant) -> (Instant, Reason) {
         if self.tally.doubtful() {
             return (now + self.schedule.delay_before_retry.min(LONGEST), Reason::Retry);
+        }
+        let passed = self.last.as_ref().is_some_and(|outcome| outcome.result.is_ok());
+        if self.schedule.fast_recovery && passed && self.tally.coming_up() {
+            return (now, Reason::Step);
         }
         (self.next_on_grid(now), Reason::Regular)
     }

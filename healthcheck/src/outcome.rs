@@ -12,18 +12,21 @@ pub struct Outcome {
     pub result: Result<(), Failure>,
     /// From the start of the attempt to its end.
     pub took: Duration,
+    /// What the server should weigh by this check, where it has a say in that (`misc_dynamic`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 impl Outcome {
     /// An attempt that passed.
     pub fn passed(took: Duration) -> Outcome {
-        Outcome { result: Ok(()), took }
+        Outcome { result: Ok(()), took, weight: None }
     }
 
     /// An attempt that failed. For an attempt that could not be made at all (its worker panicked, its
     /// queue was full) use [`FailureKind::Local`]: every attempt asked for must be answered.
     pub fn failed(kind: FailureKind, reason: impl Into<String>, took: Duration) -> Outcome {
-        Outcome { result: Err(Failure { kind, reason: reason.into() }), took }
+        Outcome { result: Err(Failure { kind, reason: reason.into() }), took, weight: None }
     }
 }
 
@@ -55,7 +58,7 @@ pub enum FailureKind {
     Unreachable,
     /// The server closed the connection before its answer was complete.
     Closed,
-    /// The answer is not HTTP.
+    /// The answer is none in the protocol that was asked in.
     Protocol,
     /// The answer is longer than we are willing to read.
     TooLong,
@@ -63,6 +66,12 @@ pub enum FailureKind {
     BadStatus,
     /// The answer has another body than expected.
     BadDigest,
+    /// The answer has not in it what it should, or something that it should not.
+    BadAnswer,
+    /// The server's certificate is not to be trusted.
+    BadCertificate,
+    /// The command says that the server does not work, or cannot say anything.
+    Command,
     /// We could not ask: no free port or descriptor, a source address that is not ours, a local filter.
     /// This says nothing about the server and counts neither for nor against it.
     Local,

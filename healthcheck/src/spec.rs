@@ -2,8 +2,6 @@
 //!
 //! A [`Check`] names one question to one address. [`Kind`] is the question, [`Schedule`] the rhythm.
 //! Everything here is plain data: it is compared on reload, recorded and replayed.
-//!
-//! Some of it has no probe yet: [`Kind::has_probe`] tells which kinds can be asked.
 
 mod http;
 mod pattern;
@@ -16,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use http::*;
-pub use pattern::{Pattern, PatternOption, check_pattern};
+pub use pattern::{Pattern, PatternOption};
 pub use question::*;
 
 /// One check of one real server.
@@ -28,9 +26,9 @@ pub struct Check {
     pub target: SocketAddr,
     /// The address to ask from (`bindto`, `bind_port`); port 0 lets the kernel choose one.
     pub source: Option<SocketAddr>,
-    /// The interface to ask through (`bind_if`). No probe heeds it yet.
+    /// The interface to ask through (`bind_if`), by any route.
     pub device: Option<String>,
-    /// The mark on packets of the check (`fwmark`), 0 for none. No probe heeds it yet.
+    /// The mark on packets of the check (`fwmark`), 0 for none.
     pub mark: u32,
     /// How long the connection may take to be made, and again how long the answer may take.
     pub connect_timeout: Duration,
@@ -45,14 +43,15 @@ impl Check {
     pub fn steps(&self) -> usize {
         match &self.kind {
             Kind::Http(http) => http.urls.len().max(1),
-            Kind::Tcp | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => 1,
+            Kind::Tcp | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Command(_) => 1,
         }
     }
 
     /// The longest one attempt can take before it is given up: the time to connect, and for a check that
     /// wants an answer the same time again.
     pub fn patience(&self) -> Duration {
-        match self.kind {
+        match &self.kind {
+            Kind::Command(program) => program.timeout.unwrap_or(self.schedule.interval),
             Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => self.connect_timeout,
             Kind::Http(_) | Kind::Smtp(_) => self.connect_timeout.saturating_mul(2),
         }
@@ -74,23 +73,17 @@ pub enum Kind {
     Udp(Udp),
     /// Is an echo request answered? (`PING_CHECK`)
     Ping,
+    /// Does a command succeed? (`MISC_CHECK`)
+    Command(Program),
 }
 
 impl Kind {
-    /// Whether this version can ask the question. One that it cannot ask must not take a server out.
-    pub fn has_probe(&self) -> bool {
-        match self {
-            Kind::Tcp => true,
-            Kind::Http(http) => http.tls.is_none(),
-            Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => false,
-        }
-    }
-
     /// keepalived's rhythm for this kind, where `interval` is all that is said.
     pub fn schedule(&self, interval: Duration) -> Schedule {
         let usual = Schedule { interval, ..Schedule::default() };
         match self {
             Kind::Http(_) => Schedule { delay_before_retry: Duration::from_secs(3), ..usual },
+            Kind::Command(_) => Schedule { retry: 0, ..usual },
             Kind::Dns(_) => Schedule { retry: 3, delay_before_retry: interval, ..usual },
             Kind::Tcp | Kind::Smtp(_) | Kind::Udp(_) | Kind::Ping => usual,
         }
@@ -107,6 +100,7 @@ impl fmt::Display for Kind {
             Kind::Dns(_) => "DNS_CHECK",
             Kind::Udp(_) => "UDP_CHECK",
             Kind::Ping => "PING_CHECK",
+            Kind::Command(_) => "MISC_CHECK",
         })
     }
 }
@@ -125,6 +119,8 @@ pub struct Schedule {
     /// The first attempt starts at a random moment within this time (`warmup`); `None` and zero mean at
     /// once.
     pub warmup: Option<Duration>,
+    /// No pause between the steps of a check while the server comes up (`fast_recovery`).
+    pub fast_recovery: bool,
 }
 
 impl Default for Schedule {
@@ -136,6 +132,7 @@ impl Default for Schedule {
             delay_before_retry: Duration::from_secs(1),
             alpha: false,
             warmup: None,
+            fast_recovery: false,
         }
     }
 }

@@ -55,6 +55,11 @@ impl Tally {
         self.verdict == Verdict::Up && self.failures > 0
     }
 
+    /// Whether passes have come in a row, and more are needed before the server is up.
+    pub fn coming_up(&self) -> bool {
+        self.verdict != Verdict::Up && self.passes > 0
+    }
+
     /// Forgets the passes of a row that has not been completed, because the steps themselves changed.
     pub fn restart_row(&mut self) {
         self.passes = 0;

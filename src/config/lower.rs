@@ -61,9 +61,10 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     rule::number_all(&mut context, &entries);
     instance::lower(&mut context, blocks("vrrp_instance"), &defaults, &mut config);
     group::lower(&mut context, &entries, &defaults, &mut config);
+    config.tls = tls::lower(&mut context, blocks("SSL"));
+    context.tls = config.tls.as_ref().map(Into::into).unwrap_or_default();
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
-    config.tls = tls::lower(&mut context, blocks("SSL"));
     root::lower(&mut context, &entries, &mut config.root);
     let known = [
         "SSL",

@@ -273,10 +273,15 @@ fn server_row(server: &ServerStatus) -> Vec<String> {
         duration(server.for_seconds),
         weight,
         server.forwarding.clone(),
-        match &server.overridden {
-            Some(by) => format!("{by}; {}", server.reason),
-            None => server.reason.clone(),
-        },
+        [
+            server.overridden.clone(),
+            Some(server.reason.clone()),
+            server.weight_reason.as_ref().map(|why| format!("weight: {why}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; "),
     ]
 }
 

@@ -114,6 +114,30 @@ pub enum Entry {
         /// What the last attempt said.
         reason: String,
     },
+    /// An attempt of a check failed, which is told where that is asked for (`log_all_failures`).
+    AttemptFailed {
+        /// The virtual server.
+        service: Served,
+        /// The real server.
+        server: DestinationKey,
+        /// The check, by keepalived's name.
+        check: String,
+        /// Why.
+        reason: String,
+    },
+    /// Checks gave a real server another weight.
+    Weight {
+        /// The virtual server.
+        service: Served,
+        /// The real server.
+        server: DestinationKey,
+        /// The weight before.
+        from: u32,
+        /// The weight now.
+        to: u32,
+        /// What it is made of.
+        why: String,
+    },
     /// A real server was taken out or put back.
     ServerFlipped {
         /// The virtual server.
@@ -240,6 +264,15 @@ impl Entry {
                 let word = if *up { "passes again" } else { "failed" };
                 write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
             }
+            Entry::AttemptFailed { service, server, check, reason } => {
+                write!(
+                    f,
+                    "real_server {server} of virtual_server {service}: an attempt of {check} failed: {reason}"
+                )
+            }
+            Entry::Weight { service, server, from, to, why } => {
+                write!(f, "real_server {server} of virtual_server {service}: weight {from} -> {to} ({why})")
+            }
             Entry::ServerFlipped { service, server, up, treatment } => {
                 let word = if *up { "UP" } else { "DOWN" };
                 write!(f, "real_server {server} of virtual_server {service}: {word}: {treatment}")
@@ -282,9 +315,11 @@ impl fmt::Display for Entry {
             }
             Entry::InstanceNote { instance, note } => write!(f, "vrrp_instance {instance}: {note}"),
             Entry::Neighbour { name, words, .. } => write!(f, "bfd_instance {name}: {words}"),
-            Entry::CheckFlipped { .. } | Entry::ServerFlipped { .. } | Entry::Quorum { .. } => {
-                self.of_service(f)
-            }
+            Entry::CheckFlipped { .. }
+            | Entry::AttemptFailed { .. }
+            | Entry::Weight { .. }
+            | Entry::ServerFlipped { .. }
+            | Entry::Quorum { .. } => self.of_service(f),
             Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),
             Entry::Ipvs { unavailable: Some(reason) } => {

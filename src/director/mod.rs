@@ -17,6 +17,7 @@ mod devices;
 mod drift;
 pub mod effect;
 pub mod event;
+mod given;
 mod ground;
 mod groups;
 mod host;

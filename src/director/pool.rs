@@ -24,7 +24,7 @@ use server::{neighbours, same_question};
 
 use super::event::CheckId;
 use super::overrides::Steer;
-use crate::config::{Served, SorryServer, VirtualServer};
+use crate::config::{Config, Served, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ impl Pool {
     pub(super) fn configure(
         &mut self,
         config: Arc<VirtualServer>,
+        all: &Config,
         now: Instant,
         mut new_check: impl FnMut(&DestinationKey, &Arc<Check>) -> CheckRun,
     ) -> Configured {
@@ -109,6 +110,8 @@ impl Pool {
             }
             done.gone.extend(runs.iter().map(|run| run.id));
             server.neighbours = neighbours(server_config, &server.neighbours);
+            let ids: Vec<CheckId> = server.checks.iter().map(|run| run.id).collect();
+            server.given = server.given.configured(server_config, &ids, all);
             let changed = server.decide(now);
             if !server.up && server.verdicts().all(|v| v != Verdict::Down) {
                 let why = match was_up {
@@ -172,15 +175,19 @@ impl Pool {
 
     /// Counts anew what is up; true if the quorum was reached or lost.
     pub(super) fn count(&mut self) -> bool {
-        let live = self.servers.values().filter(|server| server.up).map(|server| self.live_weight(server));
+        let live = self.servers.values().filter(|server| server.up).map(Self::live_weight);
         let live = live.sum();
         self.quorum.follow(&self.config.quorum, live, self.config.total_weight())
     }
 
     /// What a server counts for while it is up.
-    #[expect(clippy::unused_self, reason = "what a weight is made of besides the file belongs to the pool")]
-    fn live_weight(&self, server: &Server) -> u64 {
+    fn live_weight(server: &Server) -> u64 {
         u64::from(server.share())
+    }
+
+    /// A server weighs something else now: what follows for the service.
+    pub(super) fn recount(&mut self) -> Vec<Change> {
+        if self.count() { vec![Change::Quorum { up: self.quorum.up }] } else { Vec::new() }
     }
 
     /// Whether enough servers are up.
@@ -212,7 +219,7 @@ impl Pool {
         let share = |key: &DestinationKey, server: &Server| match (hit(key), steer) {
             (true, Steer::Weight(weight)) => u64::from(weight),
             (true, _) => 0,
-            (false, _) => self.live_weight(server),
+            (false, _) => Self::live_weight(server),
         };
         let live =
             self.servers.iter().filter(|(_, server)| server.up).map(|(key, server)| share(key, server));

@@ -17,7 +17,8 @@ impl Director {
         pool.steered = self.steers(served, &config, now);
         self.forget_neighbour_checks(&pool);
         let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
-        let Configured { gone, mut changes, mut started } = pool.configure(config, now, |_, spec| {
+        let all = self.config.clone();
+        let Configured { gone, mut changes, mut started } = pool.configure(config, &all, now, |_, spec| {
             let id = CheckId(*next_check);
             *next_check += 1;
             let mut rhythm = rhythm(spec);
@@ -56,6 +57,7 @@ impl Director {
             self.with_monitor(id, now, |_| {});
         }
         self.note_neighbour_checks(served, now);
+        self.note_files(served, now);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {

@@ -1,22 +1,68 @@
 //! The virtual servers' side of the brain: outcomes of probes in; probes, the table and notices out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use healthcheck::{Monitor, Outcome};
+use healthcheck::{Check, Kind, Monitor, Outcome};
 use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 use notify::Notice;
 
 use super::effect::{Attempt, Effect};
 use super::event::CheckId;
 use super::journal::Entry;
-use super::pool::{Change, words};
-use super::{Director, Owner, Pending};
+use super::pool::{Change, CheckRun, words};
+use super::{Birth, Director, Owner, Pending, Place};
 use crate::config::Served;
+
+/// Checks with such an interval need not begin to the millisecond: those of one slot begin together.
+const UNHURRIED: Duration = Duration::from_millis(250);
+
+/// One slot. Waking once for the twenty attempts that thousands of checks make in it costs much less than twenty times.
+const SLOT: Duration = Duration::from_millis(4);
+
+impl Birth {
+    /// The end of the slot that an instant lies in.
+    fn next_slot(&self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.at).as_nanos();
+        let slot = SLOT.as_nanos();
+        let late = u64::try_from((slot - since % slot) % slot).unwrap_or(0);
+        at + Duration::from_nanos(late)
+    }
+}
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
+        let Some((place, run)) = self.run(id) else { return };
+        // Of an attempt that is not under way nobody wants to hear.
+        if run.monitor.attempts() != attempt || run.monitor.poll_timeout().is_some() {
+            return;
+        }
+        let failed = outcome.result.is_err();
+        let dynamic = matches!(&run.spec.kind, Kind::Command(program) if program.dynamic);
+        let place = (dynamic || failed).then(|| place.clone());
+        if let (Some(place), Err(failure)) = (&place, &outcome.result)
+            && self.logs_failures(&run.spec)
+        {
+            let (service, server, check) = (place.service.clone(), place.server, run.spec.kind.to_string());
+            let reason = failure.to_string();
+            self.log(Entry::AttemptFailed { service, server, check, reason });
+        }
+        let weight = outcome.weight;
         self.with_monitor(id, now, |monitor| monitor.handle_result(attempt, outcome, now));
         self.judged(id);
+        if let Some(place) = place.filter(|_| dynamic && !failed) {
+            self.command_weight(id, place.service, place.server, weight, now);
+        }
+    }
+
+    /// One check, and where it belongs.
+    fn run(&self, id: CheckId) -> Option<(&Place, &CheckRun)> {
+        let place = self.places.get(&id)?;
+        let server = self.pools.get(&place.service)?.servers.get(&place.server)?;
+        Some((place, server.checks.get(place.index)?))
+    }
+
+    fn logs_failures(&self, spec: &Check) -> bool {
+        spec.log_all_failures.unwrap_or(self.config.global.alerts.log_all_failures)
     }
 
     /// Lets a monitor take in a fact, and hands on what it wants.
@@ -44,7 +90,10 @@ impl Director {
             }
         }
         let (up, changed) = (run.counts_as_up(), run.monitor.verdict() != verdict);
-        self.agenda.set(Owner::Check(id), run.monitor.poll_timeout().map(|(at, _)| at));
+        let unhurried = run.spec.schedule.interval >= UNHURRIED;
+        let deadline = run.monitor.poll_timeout().map(|(at, _)| at);
+        let deadline = deadline.map(|at| if unhurried { self.birth.next_slot(at) } else { at });
+        self.agenda.set(Owner::Check(id), deadline);
         if changed {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };

@@ -210,6 +210,9 @@ pub struct ServerStatus {
     /// The override that decides over it, in words.
     #[serde(default)]
     pub overridden: Option<String>,
+    /// What checks add to the configured weight, in words; none if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_reason: Option<String>,
     /// `up`, `down`, or `unknown` before the first verdict (it serves meanwhile).
     pub verdict: String,
     /// Why.
@@ -377,6 +380,7 @@ impl Director {
                 forwarding: server.config.forwarding.to_string(),
                 weight: server.config.weight,
                 effective_weight: pool.weight(server),
+                weight_reason: server.given.words(server.config.weight),
                 overridden: self.overridden(&concerning, pool, key, now),
                 verdict: verdict_word(server.verdict()).to_owned(),
                 reason: server.reason(),
@@ -393,6 +397,11 @@ impl Director {
                         check: format!("BFD_CHECK {name}"),
                         verdict: verdict_word(check.verdict()).to_owned(),
                         last: Some(check.words.clone()),
+                    }))
+                    .chain(server.given.files().map(|(name, verdict, words)| CheckStatus {
+                        check: format!("FILE_CHECK {name}"),
+                        verdict: verdict_word(verdict).to_owned(),
+                        last: Some(words.to_owned()),
                     }))
                     .collect(),
             })

@@ -16,6 +16,7 @@ mod calls;
 mod changeover;
 mod compat;
 mod devices;
+mod given;
 mod ground;
 mod groups;
 mod legacy;

@@ -98,7 +98,8 @@ impl Director {
             all.iter().flat_map(|tracks| list(tracks).into_iter().cloned()).collect()
         };
         let scripts = names(|tracks| tracks.scripts.keys().collect());
-        let files = names(|tracks| tracks.files.keys().collect());
+        let mut files = names(|tracks| tracks.files.keys().collect());
+        files.extend(self.files_of_checks());
         let processes = names(|tracks| tracks.processes.keys().collect());
         let mut recalled = self.recall_scripts();
         let trackers = &mut self.trackers;
@@ -217,6 +218,7 @@ impl Director {
             self.log(Entry::TrackerProblem { tracker: format!("track_file {name}"), note });
         }
         self.tell_reading("track_file", name, before, after, why, now);
+        self.tell_file_checks(name, now);
     }
 
     pub(super) fn processes_counted(&mut self, name: &str, count: u32, now: Instant) {

@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -42,27 +43,50 @@ impl std::fmt::Debug for Question {
 #[derive(Debug, Clone)]
 pub struct Sender {
     queue: mpsc::Sender<Input>,
-    waker: Arc<EventFd>,
+    bell: Arc<Bell>,
 }
 
 /// The brain's end.
 #[derive(Debug)]
 pub(super) struct Inbox {
     queue: mpsc::Receiver<Input>,
-    waker: Arc<EventFd>,
+    bell: Arc<Bell>,
+}
+
+/// What wakes the loop. Who finds it rung already need not ring again: that spares a call of the kernel for each fact.
+#[derive(Debug)]
+struct Bell {
+    wire: EventFd,
+    rung: AtomicBool,
 }
 
 /// A queue and its two ends.
 pub(super) fn inbox() -> nix::Result<(Sender, Inbox)> {
-    let waker = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
+    let wire = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+    let bell = Arc::new(Bell { wire, rung: AtomicBool::new(false) });
     let (sender, receiver) = mpsc::channel(CAPACITY);
-    Ok((Sender { queue: sender, waker: waker.clone() }, Inbox { queue: receiver, waker }))
+    Ok((Sender { queue: sender, bell: bell.clone() }, Inbox { queue: receiver, bell }))
 }
 
 impl Sender {
     /// Hands over a fact. A brain that has ended takes none, and nobody minds.
     pub async fn event(&self, event: Event) {
         let _ = self.queue.send(Input::Event(event)).await;
+        self.wake();
+    }
+
+    /// Hands over facts, with one wake-up for all of them.
+    pub(super) async fn events(&self, events: impl Iterator<Item = Event>) {
+        for event in events {
+            // Who has to wait for room makes sure that somebody makes it.
+            let event = match self.queue.try_send(Input::Event(event)) {
+                Ok(()) => continue,
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+                Err(mpsc::error::TrySendError::Full(event)) => event,
+            };
+            self.wake();
+            let _ = self.queue.send(event).await;
+        }
         self.wake();
     }
 
@@ -105,15 +129,19 @@ impl Sender {
     }
 
     fn wake(&self) {
-        // The counter is full only after 2^64 wake-ups that nobody read; the loop is awake then anyway.
-        let _ = self.waker.write(1);
+        if !self.bell.rung.swap(true, Ordering::SeqCst) {
+            // The counter is full only after 2^64 wake-ups that nobody read; the loop is awake then anyway.
+            let _ = self.bell.wire.write(1);
+        }
     }
 }
 
 impl Inbox {
     /// Forgets the wake-ups so far. Call before reading the queue, so that none is missed.
     pub(super) fn clear_wakeups(&self) {
-        let _ = self.waker.read();
+        // Whoever rings from now on is heard in the next round, and whoever has rung is in the queue already.
+        self.bell.rung.store(false, Ordering::SeqCst);
+        let _ = self.bell.wire.read();
     }
 
     /// The next input, if there is one.
@@ -129,6 +157,6 @@ impl Inbox {
 
 impl AsFd for Inbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.waker.as_fd()
+        self.bell.wire.as_fd()
     }
 }

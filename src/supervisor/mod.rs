@@ -331,7 +331,8 @@ async fn serve(
         overrides,
         keeper: keepsakes.clone(),
     };
-    let (workers, back) = shared::start(owners, &inbox, executor, polling.clone(), reconcile);
+    let (workers, back) = shared::start(owners, &inbox, executor, polling.clone(), reconcile)
+        .map_err(|e| cannot("start the probes")(&e))?;
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),

@@ -1,15 +1,30 @@
-//! Runs the attempts that the brain asks for, many at once, on the shared runtime.
+//! Runs the attempts that the brain asks for, many at once.
+//!
+//! Most attempts are little more than a few calls of the kernel, and so they are made on one thread that does nothing
+//! else: handing each of them from thread to thread would cost more than the attempt. What needs the processor (TLS)
+//! or processes of its own (commands) runs on the shared runtime. Results go to the brain in batches.
 
-use std::sync::Arc;
+mod command;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
-use healthcheck::{FailureKind, Outcome};
+use healthcheck::{FailureKind, Kind, Outcome};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::command::Executor;
 use super::inbox::Sender;
+use super::priority;
 use crate::director::effect::Attempt;
 use crate::director::event::Event;
+use command::Commands;
 
 /// File descriptors left to everything that is not a probe.
 const RESERVE: u64 = 128;
@@ -17,8 +32,11 @@ const RESERVE: u64 = 128;
 /// Probes under way at most, whatever the limit on open files allows.
 const MOST: u64 = 60_000;
 
+/// Attempts that are begun before others may go on.
+const BATCH: usize = 64;
+
 /// Lets this process open as many files as the system permits it, and says how many probes that allows.
-pub(super) fn raise_file_limit() -> usize {
+fn raise_file_limit() -> usize {
     let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, hard)| {
         let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
         if raised { hard } else { soft }
@@ -26,23 +44,140 @@ pub(super) fn raise_file_limit() -> usize {
     usize::try_from(allowed.saturating_sub(RESERVE).clamp(16, MOST)).unwrap_or(16)
 }
 
-/// Works until the brain's end of the queue is gone.
-pub(super) async fn work(mut attempts: mpsc::UnboundedReceiver<Attempt>, inbox: Sender, at_once: usize) {
-    let places = Arc::new(Semaphore::new(at_once));
-    while let Some(attempt) = attempts.recv().await {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let inbox = inbox.clone();
-        tokio::spawn(async move {
-            let (check, number) = (attempt.check, attempt.number);
-            // A task of its own: a probe that panics is a failed attempt, not a check that waits for ever.
-            let probe =
-                tokio::spawn(async move { healthcheck::probe::attempt(&attempt.spec, attempt.step).await });
-            let outcome = probe.await.unwrap_or_else(|_| {
-                let reason = "the probe itself failed; please report this with the log of this moment";
-                Outcome::failed(FailureKind::Local, reason, Duration::ZERO)
-            });
-            drop(place);
-            inbox.event(Event::ProbeDone { check, attempt: number, outcome }).await;
+/// Starts the thread; it ends with the brain's end of the queue. Call on the shared runtime.
+pub(super) fn start(
+    attempts: mpsc::UnboundedReceiver<Attempt>,
+    inbox: Sender,
+    executor: Executor,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let probes = Probes {
+        places: Arc::new(Semaphore::new(raise_file_limit())),
+        results: Arc::default(),
+        shared: Handle::current(),
+        commands: Commands::new(executor),
+    };
+    std::thread::Builder::new().name("probes".to_owned()).spawn(move || {
+        priority::prefer(priority::CHECKS);
+        runtime.block_on(async {
+            tokio::spawn(probes.results.clone().deliver(inbox));
+            probes.work(attempts).await;
         });
+        priority::dismiss();
+    })?;
+    Ok(())
+}
+
+struct Probes {
+    places: Arc<Semaphore>,
+    results: Arc<Results>,
+    shared: Handle,
+    commands: Commands,
+}
+
+impl Probes {
+    async fn work(&self, mut attempts: mpsc::UnboundedReceiver<Attempt>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while attempts.recv_many(&mut batch, BATCH).await > 0 {
+            for attempt in batch.drain(..) {
+                let Some(place) = self.place().await else { return };
+                self.begin(attempt, place);
+            }
+        }
+    }
+
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        match self.places.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => self.places.clone().acquire_owned().await.ok(),
+        }
+    }
+
+    fn begin(&self, attempt: Attempt, place: OwnedSemaphorePermit) {
+        let results = self.results.clone();
+        let elsewhere = match &attempt.spec.kind {
+            Kind::Command(_) => {
+                // They have places of their own.
+                drop(place);
+                let commands = self.commands.clone();
+                self.shared.spawn(async move { commands.run(attempt, &results).await });
+                return;
+            }
+            Kind::Http(http) => http.tls.is_some(),
+            _ => false,
+        };
+        let probe = async move {
+            let outcome = unless_it_panics(healthcheck::probe::attempt(&attempt.spec, attempt.step)).await;
+            drop(place);
+            results.add(&attempt, outcome);
+        };
+        if elsewhere {
+            self.shared.spawn(probe)
+        } else {
+            tokio::spawn(probe)
+        };
+    }
+}
+
+/// A probe that panics is a failed attempt, not a check that waits for ever.
+async fn unless_it_panics(probe: impl Future<Output = Outcome>) -> Outcome {
+    let mut probe = pin!(probe);
+    let caught = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| probe.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    });
+    caught.await.unwrap_or_else(|| {
+        let reason = "the probe itself failed; please report this with the log of this moment";
+        Outcome::failed(FailureKind::Local, reason, Duration::ZERO)
+    })
+}
+
+/// Results that are on their way to the brain.
+#[derive(Debug, Default)]
+struct Results {
+    waiting: Mutex<Vec<Event>>,
+    some: Notify,
+}
+
+impl Results {
+    fn add(&self, attempt: &Attempt, outcome: Outcome) {
+        let event = Event::ProbeDone { check: attempt.check, attempt: attempt.number, outcome };
+        let mut waiting = self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        waiting.push(event);
+        if waiting.len() == 1 {
+            self.some.notify_one();
+        }
+    }
+
+    /// Hands over what has come together since it looked last.
+    async fn deliver(self: Arc<Self>, inbox: Sender) {
+        let mut batch = Vec::new();
+        loop {
+            self.some.notified().await;
+            // Those that are as good as done come along.
+            tokio::task::yield_now().await;
+            {
+                let mut waiting = self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                std::mem::swap(&mut batch, &mut *waiting);
+            }
+            inbox.events(batch.drain(..)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_panics_has_failed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outcome = runtime.block_on(unless_it_panics(async {
+            tokio::task::yield_now().await;
+            panic!("on purpose")
+        }));
+        assert_eq!(outcome.result.unwrap_err().kind, FailureKind::Local);
+        let passed = Outcome::passed(Duration::ZERO);
+        assert_eq!(runtime.block_on(unless_it_panics(async { passed.clone() })), passed);
     }
 }

@@ -60,14 +60,14 @@ pub(super) fn start(
     executor: Executor,
     polling: Polling,
     reconcile: watch::Sender<Reconcile>,
-) -> (Workers, Back) {
+) -> std::io::Result<(Workers, Back)> {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
     let (tellings, telling_queue) = mpsc::channel(workers::TELLINGS);
     let (scripts, script_queue) = mpsc::unbounded_channel();
     let (mail, mail_settings) = watch::channel(None);
     let (calls, call_settings) = watch::channel(CallSettings::default());
-    tokio::spawn(probes::work(probe_queue, inbox.clone(), probes::raise_file_limit()));
+    probes::start(probe_queue, inbox.clone(), executor.clone())?;
     tokio::spawn(scripts::work(script_queue, executor.with_places(scripts::MOST), inbox.clone()));
     let last_words = LastWords {
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
@@ -89,7 +89,7 @@ pub(super) fn start(
         keeper,
         settlements,
     };
-    (workers, back)
+    Ok((workers, back))
 }
 
 impl LastWords {

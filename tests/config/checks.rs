@@ -1,10 +1,10 @@
 //! Checks of every kind: what is read of them, what is wrong with them, and what keepalived makes of that.
 
 use directord::config::write;
-use directord::config::{
-    BfdCheck, Command, CommandCheck, Complaint, FileCheck, FileWeight, PlannedCheck, RealServer,
+use directord::config::{BfdCheck, Complaint, FileCheck, FileWeight, PlannedCheck, RealServer};
+use healthcheck::{
+    Check, Dns, Http, Pattern, PatternOption, Program, RecordType, Schedule, Smtp, Sni, Tls, TlsFiles, Udp,
 };
-use healthcheck::{Check, Dns, Http, Pattern, PatternOption, RecordType, Schedule, Smtp, Sni, Tls, Udp};
 
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ fn only_server(config: &Config) -> &RealServer {
     only_service(config).servers.values().next().expect("a real server")
 }
 
-/// The only check of a text, which is one that is not made yet.
+/// The only check of a text, which is one without attempts.
 #[track_caller]
 fn planned(text: &str) -> PlannedCheck {
     let config = good(text);
@@ -45,10 +45,7 @@ fn planned(text: &str) -> PlannedCheck {
 
 #[track_caller]
 fn asked(text: &str) -> Check {
-    match planned(text) {
-        PlannedCheck::Network(check) => check,
-        other => panic!("{other:?}"),
-    }
+    only_check(&good(text)).clone()
 }
 
 /// A text as keepalived understands it. It must have complaints, and without `compat` be refused.
@@ -61,7 +58,8 @@ fn survived(text: &str) -> Config {
 #[test]
 fn each_kind_has_the_defaults_of_keepalived() {
     let rhythm = |check: &Check| {
-        let Schedule { interval, retry, delay_before_retry, alpha, warmup } = check.schedule;
+        let Schedule { interval, retry, delay_before_retry, alpha, warmup, fast_recovery } = check.schedule;
+        assert!(!fast_recovery);
         assert_eq!((interval, alpha, warmup), (secs(11), false, None));
         assert_eq!((check.target.to_string().as_str(), check.source), ("10.0.1.1:80", None));
         assert_eq!((check.device.as_deref(), check.mark, check.log_all_failures), (None, 0, None));
@@ -78,14 +76,13 @@ fn each_kind_has_the_defaults_of_keepalived() {
     let tls = rhythm(&asked(&block("SSL_GET", "url {\npath /\n}")));
     let http = Http {
         urls: vec![healthcheck::Url::new("/").unwrap()],
-        tls: Some(Tls { sni: Sni::Off }),
+        tls: Some(Tls { sni: Sni::Off, verify: true, files: None }),
         ..Http::default()
     };
     assert_eq!(tls, (Kind::Http(http), 1, secs(3)));
-    let PlannedCheck::Command(misc) = planned(&block("MISC_CHECK", "misc_path /bin/x")) else { panic!() };
-    assert_eq!((misc.schedule.interval, misc.schedule.retry), (secs(11), 0));
-    assert_eq!((misc.timeout, misc.dynamic, misc.log_all_failures), (None, false, None));
-    assert_eq!(misc.command, Command { words: vec!["/bin/x".into()], user: None, group: None });
+    let misc =
+        Program { words: vec!["/bin/x".into()], user: None, group: None, timeout: None, dynamic: false };
+    assert_eq!(rhythm(&asked(&block("MISC_CHECK", "misc_path /bin/x"))), (Kind::Command(misc), 0, secs(1)));
 }
 
 #[test]
@@ -129,7 +126,7 @@ fn a_web_check_says_everything_itself() {
 }
 
 #[test]
-fn what_is_not_in_effect_yet_is_kept() {
+fn everything_that_is_said_is_kept() {
     let check = asked(&block(
         "SSL_GET",
         "connect_ip 10.0.1.2\nconnect_port 81\nbindto 10.0.1.9\nbind_port 1024\nbind_if eth1\nfwmark 7\nalpha\n\
@@ -142,13 +139,14 @@ fn what_is_not_in_effect_yet_is_kept() {
     assert_eq!((check.device.as_deref(), check.mark, check.log_all_failures), (Some("eth1"), 7, Some(false)));
     assert_eq!((check.schedule.alpha, check.schedule.warmup), (true, Some(secs(2))));
     let Kind::Http(http) = &check.kind else { panic!("{:?}", check.kind) };
-    assert_eq!(http.tls, Some(Tls { sni: Sni::Name("a.example".into()) }));
-    assert!(http.fast_recovery && http.urls[0].close_notify);
+    let sni = Sni::Name("a.example".into());
+    assert_eq!(http.tls, Some(Tls { sni, verify: true, files: None }));
+    assert!(check.schedule.fast_recovery && http.urls[0].close_notify);
     let options = [PatternOption::Caseless, PatternOption::Multiline].into();
     let (min_offset, max_offset, stack) = (3, Some(9), Some((10, 20)));
     let pattern = Pattern { text: "a b".into(), absent: true, options, min_offset, max_offset, stack };
     assert_eq!(http.urls[0].pattern.as_deref(), Some(&pattern));
-    // The same beside a check that is made.
+    // TLS has no place in a check without.
     let config = good(&page("regex a\ntls_compliant"));
     let Kind::Http(http) = &only_check(&config).kind else { panic!() };
     assert_eq!(http.urls[0].pattern.as_ref().map(|pattern| pattern.text.as_str()), Some("a"));
@@ -170,10 +168,12 @@ fn kinds_say_what_is_their_own() {
     };
     let reply: String = udp.reply.iter().flatten().map(ToString::to_string).collect();
     assert_eq!((reply.as_str(), udp.shortest, udp.longest), ("1xxx", 2, 9));
-    let command = Command {
+    let program = Program {
         words: vec!["/bin/x".into(), "a b".into()],
         user: Some("nobody".into()),
         group: Some("nogroup".into()),
+        timeout: Some(secs(7)),
+        dynamic: true,
     };
     let schedule = Schedule {
         interval: secs(4),
@@ -181,30 +181,50 @@ fn kinds_say_what_is_their_own() {
         delay_before_retry: secs(3),
         alpha: true,
         warmup: Some(secs(0)),
+        fast_recovery: false,
     };
     let misc = "user nobody nogroup\nmisc_path \"/bin/x 'a b'\"\nmisc_timeout 7\nmisc_dynamic\nretry 2\n\
                 delay_before_retry 3\ndelay_loop 4\nwarmup 0\nalpha\nlog_all_failures";
-    let expected = CommandCheck {
-        command,
-        timeout: Some(secs(7)),
-        dynamic: true,
-        schedule,
-        log_all_failures: Some(true),
+    let check = asked(&block("MISC_CHECK", misc));
+    assert_eq!((check.kind, check.schedule), (Kind::Command(program), schedule));
+    assert_eq!(check.log_all_failures, Some(true));
+}
+
+#[test]
+fn certificates_are_verified_unless_it_is_said_or_done_as_keepalived_does() {
+    let tls = |text: &str| match only_check(&good(text)).kind.clone() {
+        Kind::Http(Http { tls: Some(tls), .. }) => tls,
+        other => panic!("{other:?}"),
     };
-    assert_eq!(planned(&block("MISC_CHECK", misc)), PlannedCheck::Command(expected));
+    let check = |line: &str| block("SSL_GET", &format!("url {{\npath /\n}}\n{line}"));
+    let compat = "global_defs {\ncompat\n}\n";
+    for (text, expected) in [
+        (check(""), true),
+        (check("verify off"), false),
+        (check("") + "SSL {\nverify off\n}\n", false),
+        (check("verify") + "SSL {\nverify off\n}\n", true),
+        (check("") + compat, false),
+        (check("verify") + compat, true),
+        (check("") + "SSL {\nverify\n}\n" + compat, true),
+    ] {
+        assert_eq!(tls(&text).verify, expected, "{text}");
+    }
+    let files = TlsFiles { ca: Some("/a".into()), ..TlsFiles::default() };
+    let found = tls(&(check("") + "SSL {\nca /a\n}\n")).files;
+    assert_eq!(found.as_deref(), Some(&files));
 }
 
 #[test]
 fn hosts_of_a_mail_check_are_checks_of_their_own() {
     let checks = |lines: &str| -> Vec<(String, u32, Option<String>)> {
         let config = good(&block("SMTP_CHECK", lines));
-        let describe = |check: &std::sync::Arc<PlannedCheck>| match &**check {
-            PlannedCheck::Network(Check { target, schedule, kind: Kind::Smtp(Smtp { helo }), .. }) => {
+        let describe = |check: &std::sync::Arc<Check>| match &**check {
+            Check { target, schedule, kind: Kind::Smtp(Smtp { helo }), .. } => {
                 (target.to_string(), schedule.retry, helo.clone())
             }
             other => panic!("{other:?}"),
         };
-        only_server(&config).planned.iter().map(describe).collect()
+        only_server(&config).checks.iter().map(describe).collect()
     };
     let check =
         |target: &str, retry: u32, helo: Option<&str>| (target.to_owned(), retry, helo.map(str::to_owned));
@@ -269,7 +289,7 @@ fn mistakes_in_checks_are_told() {
         case(page("status_code 200 2xx"), InvalidNumber, 10, 17, "2xx"),
         case(page("digest d41d"), InvalidText, 10, 8, "32"),
         case(page("regex a b"), UnexpectedWord, 10, 9, "quotes"),
-        case(page("regex \"(a\""), InvalidText, 10, 7, "not closed"),
+        case(page("regex \"(a\""), InvalidText, 10, 7, "missing closing parenthesis"),
         case(page("regex a\nregex_options caseles"), InvalidChoice, 11, 15, "`caseless`"),
         case(page("regex a\nregex_min_offset 9\nregex_max_offset 3"), Conflict, 11, 1, "behind"),
         case(page("regex a\nregex_stack 9"), MissingValue, 11, 1, "two numbers"),
@@ -303,7 +323,7 @@ fn mistakes_in_checks_are_told() {
         case(page("regex_no_match"), NoEffect, 10, 1, "without `regex`"),
         case(page("digest d41d8cd98f00b204e9800998ecf8427e\ndigest 00000000000000000000000000000000"), RepeatedKeyword, 11, 1, "the first one counts"),
         case(block("TCP_CHECK", "delay_loop 0.0001"), ValueAdjusted, 8, 1, "0.001"),
-        case(block("PING_CHECK", ""), NotSupportedYet, 7, 1, "counts as up without this check"),
+        case(page("regex a\nregex_options caseless alt_bsux"), NotSupportedYet, 11, 24, "`alt_bsux`"),
     ]);
     // Hints beside other things.
     let above = format!("{TRACKED}{}", block("FILE_CHECK", "track_file f").replace(TRACKED, ""));
@@ -318,10 +338,6 @@ fn mistakes_in_checks_are_told() {
         let hint = reading.complaints.iter().find(hint);
         assert_eq!(hint.map(|complaint| complaint.code), expected, "{text}");
     }
-    // What is said of the whole check is not said of each line.
-    let reading = read_text("test.conf", &block("SSL_GET", "enable_sni\nfwmark 3\nurl {\npath /\nregex a\n}"));
-    let warnings = reading.complaints.iter().filter(|complaint| complaint.code == NotSupportedYet && complaint.line < 15);
-    assert_eq!(warnings.count(), 1, "{}", shown(&reading));
 }
 
 #[test]
@@ -362,10 +378,7 @@ fn keepaliveds_way_with_mistakes_is_known() {
     // Lines that are left out.
     let kind = |name: &str, lines: &str| {
         let config = survived(&block(name, lines));
-        match &*only_server(&config).planned[0] {
-            PlannedCheck::Network(check) => check.kind.clone(),
-            other => panic!("{other:?}"),
-        }
+        only_check(&config).kind.clone()
     };
     let dns = Dns { record: RecordType::A, name: "a".into() };
     assert_eq!(kind("DNS_CHECK", "type A\ntype B\nname a\nname a..b"), Kind::Dns(dns));
@@ -375,8 +388,8 @@ fn keepaliveds_way_with_mistakes_is_known() {
     assert_eq!(kind("UDP_CHECK", "min_reply_length 300"), Kind::Udp(never));
     assert_eq!(only_check(&survived(&block("TCP_CHECK", "bindto ::1"))).source, None);
     let config = survived(&block("MISC_CHECK", "misc_path /bin/x -v\nmisc_timeout x"));
-    let PlannedCheck::Command(misc) = &*only_server(&config).planned[0] else { panic!() };
-    assert_eq!((misc.command.words.as_slice(), misc.timeout), (["/bin/x".to_owned()].as_slice(), None));
+    let Kind::Command(misc) = &only_check(&config).kind else { panic!() };
+    assert_eq!((misc.words.as_slice(), misc.timeout), (["/bin/x".to_owned()].as_slice(), None));
 }
 
 #[test]
@@ -399,7 +412,10 @@ const LINES: &[(&str, &[&str])] = &[
         "HTTP_GET",
         &["virtualhost a.example", "http_protocol 1.1", "http_protocol 1.0c", "fast_recovery", "enable_sni"],
     ),
-    ("SSL_GET", &["enable_sni", "sni_name b.example", "tls_compliant", "fast_recovery off"]),
+    (
+        "SSL_GET",
+        &["enable_sni", "sni_name b.example", "tls_compliant", "fast_recovery off", "verify off", "verify"],
+    ),
     (
         "SMTP_CHECK",
         &["helo_name a.example", "host {\nconnect_ip 10.0.3.3\nretry 7\n}", "host {\nbindto 10.0.3.4\n}"],

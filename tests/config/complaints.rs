@@ -163,7 +163,6 @@ fn wrong_services_are_told() {
 fn what_is_used_in_another_way_is_a_warning() {
     let without = |line: &str| service(SERVER).replace(line, "");
     let long_password = instance("authentication {\nauth_type PASS\nauth_pass 123456789\n}");
-    let unchecked = service("real_server 10.0.1.1 80 {\nMISC_CHECK {\nmisc_path x\n}\n}");
     let no_server = "global_defs {\nnotification_email {\na@b.c\n}\n}\n";
     let no_host = "global_defs {\nsmtp_server ::1\nnotification_email {\nroot\n}\n}\n";
     assert_cases(Severity::Warning, &[
@@ -192,7 +191,6 @@ fn what_is_used_in_another_way_is_a_warning() {
         case(service(&format!("{SERVER}\n{SERVER}")), Code::DuplicateServer, 7, 13, "left out"),
         case(service(SERVER).replace("0.9 80", "0.9"), Code::ValueAdjusted, 1, 16, "always persistent"),
         case(service(&format!("ops\n{SERVER}")), Code::Conflict, 5, 1, "`ops` is for UDP"),
-        case(unchecked, Code::NotSupportedYet, 6, 1, "counts as up"),
         case("global_defs {\u{a0}\n}\n", Code::OddBlank, 1, 14, "U+00A0"),
     ]);
 }

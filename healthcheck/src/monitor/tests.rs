@@ -316,3 +316,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_steps_of_a_server_that_comes_up_follow_each_other_at_once_if_asked_to() {
+    let quick = Schedule { fast_recovery: true, ..schedule(60, 0, 1) };
+    let mut desk = Desk::new(quick, 3, 7);
+    for step in 0..3 {
+        let (number, asked) = desk.attempt();
+        assert_eq!(asked, step);
+        desk.answer(number, true, Duration::ZERO);
+        let wait = desk.jump();
+        assert_eq!(wait.1, if step < 2 { Reason::Step } else { Reason::Regular });
+        assert_eq!(wait.0.is_zero(), step < 2, "{wait:?}");
+    }
+    assert_eq!(desk.monitor.verdict(), Verdict::Up);
+    // One that we could not ask tells nothing, and is not asked again at once.
+    let (number, _) = desk.attempt();
+    desk.answer(number, false, Duration::ZERO);
+    desk.jump();
+    let (number, _) = desk.attempt();
+    desk.answer(number, true, Duration::ZERO);
+    desk.jump();
+    let (number, _) = desk.attempt();
+    desk.monitor.handle_result(
+        number,
+        Outcome::failed(FailureKind::Local, "no port", Duration::ZERO),
+        desk.now,
+    );
+    assert_eq!(desk.monitor.poll_timeout().unwrap().1, Reason::Regular);
+}

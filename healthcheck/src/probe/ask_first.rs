@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What the reader's side is doing.
 enum Hearing {
@@ -21,14 +21,20 @@ enum Hearing {
 }
 
 /// A connection whose reading side opens with the first write.
-pub(super) struct AskFirst {
-    stream: TokioIo<TcpStream>,
+pub(super) struct AskFirst<S> {
+    stream: TokioIo<S>,
     hearing: Hearing,
+    /// Whether TLS that ends without a word is an end like any other.
+    lenient: bool,
 }
 
-impl AskFirst {
-    pub(super) fn new(stream: TcpStream) -> AskFirst {
-        AskFirst { stream: TokioIo::new(stream), hearing: Hearing::Deaf(None) }
+impl<S> AskFirst<S> {
+    pub(super) fn new(stream: S, lenient: bool) -> AskFirst<S> {
+        AskFirst { stream: TokioIo::new(stream), hearing: Hearing::Deaf(None), lenient }
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.stream.into_inner()
     }
 
     fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -41,14 +47,19 @@ impl AskFirst {
     }
 }
 
-impl Read for AskFirst {
+impl<S: AsyncRead + Unpin> Read for AskFirst<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.hearing {
-            Hearing::Open => Pin::new(&mut self.stream).poll_read(context, buffer),
+            Hearing::Open => match Pin::new(&mut self.stream).poll_read(context, buffer) {
+                Poll::Ready(Err(error)) if self.lenient && error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Poll::Ready(Ok(()))
+                }
+                other => other,
+            },
             Hearing::Deaf(reader) => {
                 *reader = Some(context.waker().clone());
                 Poll::Pending
@@ -57,7 +68,7 @@ impl Read for AskFirst {
     }
 }
 
-impl Write for AskFirst {
+impl<S: AsyncWrite + Unpin> Write for AskFirst<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,5 +1,9 @@
 //! Probes against small servers on the loopback interface, each misbehaving in its own way.
 
+mod datagram;
+mod smtp;
+mod tls;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -404,5 +408,46 @@ fn an_answer_that_comes_before_the_request_passes() {
         stream.readable().await.unwrap();
         let request = hyper::Request::get("/").body(http_body_util::Empty::new()).unwrap();
         assert_eq!(super::http::ask(stream, request, &page("/")).await, Ok(()));
+    });
+}
+
+fn searching(text: &str) -> Url {
+    let pattern = crate::spec::Pattern { text: text.to_owned(), ..Default::default() };
+    Url { pattern: Some(Box::new(pattern)), ..page("/") }
+}
+
+#[test]
+fn pages_are_searched() {
+    let hello = b"HTTP/1.0 200 OK\r\n\r\nhello, world\n";
+    assert_eq!(answered(searching("w.rld$"), hello).result, Ok(()));
+    let outcome = answered(searching("^w.rld"), hello);
+    assert_eq!(
+        (kind(&outcome), reason(&outcome)),
+        (FailureKind::BadAnswer, "the page has nothing in it that matches '^w.rld'")
+    );
+    let mut absent = searching("error");
+    absent.pattern.as_mut().unwrap().absent = true;
+    assert_eq!(answered(absent.clone(), hello).result, Ok(()));
+    let outcome = answered(absent, b"HTTP/1.0 200 OK\r\n\r\nan error\n");
+    assert_eq!(reason(&outcome), "the page has something in it that matches 'error'");
+}
+
+#[test]
+fn a_page_without_end_is_not_searched_for_ever() {
+    let outcome = ask(searching("never"), AMPLE, async |mut stream: TcpStream| {
+        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await;
+        while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+    });
+    assert_eq!((kind(&outcome), reason(&outcome)), (FailureKind::TooLong, "body longer than 4 MiB"));
+}
+
+#[test]
+fn a_device_that_is_not_there_is_our_own_failure() {
+    run(async {
+        let (_listener, address) = listen().await;
+        let through = Check { device: Some("no-such-device".to_owned()), ..tcp(address, AMPLE) };
+        let outcome = attempt(&through, 0).await;
+        assert_eq!(kind(&outcome), FailureKind::Local);
+        assert!(reason(&outcome).contains("no-such-device"), "{}", reason(&outcome));
     });
 }

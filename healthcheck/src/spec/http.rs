@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,6 @@ pub struct Http {
     pub virtualhost: Option<String>,
     /// The version the request is written in.
     pub protocol: HttpVersion,
-    /// No pause between the URLs while the server comes up (`fast_recovery`). No probe heeds it yet.
-    pub fast_recovery: bool,
     /// How to speak TLS; `None` for plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -28,6 +27,22 @@ pub struct Http {
 pub struct Tls {
     /// The name in the greeting.
     pub sni: Sni,
+    /// Whether the server's certificate must be valid: signed by an authority that is trusted, and for the name in the
+    /// greeting, else for the virtual host, else for the address.
+    pub verify: bool,
+    /// What is shown of us and who is trusted, where files say so.
+    pub files: Option<Arc<TlsFiles>>,
+}
+
+/// Files of keys and certificates, in PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TlsFiles {
+    /// The authorities that are trusted; `None`: those of this host.
+    pub ca: Option<String>,
+    /// Our own certificate, with those that link it to an authority behind it.
+    pub certificate: Option<String>,
+    /// Its key; `None`: it stands in the file of the certificate.
+    pub key: Option<String>,
 }
 
 /// The server's name in the TLS greeting (RFC 6066 section 3).
@@ -61,11 +76,12 @@ pub struct Url {
     pub path: String,
     /// The statuses that pass.
     pub status: StatusRanges,
-    /// The MD5 sum the body must have. The body is read only when this is given.
+    /// The MD5 sum the body must have. The body is read only for this and for a pattern.
     pub digest: Option<[u8; 16]>,
-    /// What must, or must not, be in the body. No probe heeds it yet.
+    /// What must, or must not, be in the body.
     pub pattern: Option<Box<Pattern>>,
-    /// Whether TLS is closed as its standard asks (`tls_compliant`). No probe heeds it yet.
+    /// Whether TLS is closed as its standard asks, and must be by the server (`tls_compliant`): a connection that
+    /// ends without a word may have been cut.
     pub close_notify: bool,
     /// The Host header, before the check's.
     pub virtualhost: Option<String>,

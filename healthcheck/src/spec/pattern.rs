@@ -1,4 +1,4 @@
-//! What must be in a page: a regular expression as PCRE2 reads it. It is kept, and no probe heeds it yet.
+//! What must be in a page: a regular expression as PCRE2 reads it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +21,8 @@ pub struct Pattern {
     pub min_offset: u64,
     /// Where the match must have begun (`regex_max_offset`), in bytes; `None` for no limit.
     pub max_offset: Option<u64>,
-    /// The memory that PCRE2 may use for matching: at first and at most, in bytes (`regex_stack`).
+    /// The memory of the compiled matcher of keepalived: at first and at most, in bytes (`regex_stack`). Here the
+    /// expression is interpreted, within bounds of its own.
     pub stack: Option<(u64, u64)>,
 }
 
@@ -75,6 +76,23 @@ options! {
     Utf = "utf",
 }
 
+impl PatternOption {
+    /// Whether it makes a difference here. Of the others some only forbid what the author of a file can leave out
+    /// himself; six are read and do nothing.
+    pub fn is_heeded(self) -> bool {
+        use PatternOption as P;
+        !matches!(
+            self,
+            P::AllowEmptyClass
+                | P::AltBsux
+                | P::AltCircumflex
+                | P::AltVerbnames
+                | P::DollarEndonly
+                | P::MatchUnsetBackref
+        )
+    }
+}
+
 impl fmt::Display for PatternOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -90,120 +108,9 @@ impl FromStr for PatternOption {
     }
 }
 
-/// Whether an expression can be one at all: brackets are closed, a backslash stands before something, and a
-/// repetition follows something. What else PCRE2 refuses shows when it is used.
-pub fn check_pattern(text: &str) -> Result<(), Error> {
-    let wrong = |what| Err(Error::Pattern(text.to_owned(), what));
-    let mut open = 0usize;
-    let mut repeatable = false;
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        let may_repeat = std::mem::replace(&mut repeatable, true);
-        match c {
-            '\\' => match rest.next() {
-                None => return wrong("nothing follows the last backslash"),
-                // Up to \E everything is plain text.
-                Some('Q') => {
-                    while rest.next().is_some_and(|c| c != '\\' || rest.next_if_eq(&'E').is_none()) {}
-                }
-                Some(_) => {}
-            },
-            '[' => {
-                rest.next_if_eq(&'^');
-                // A bracket that comes first is one of the class.
-                rest.next_if_eq(&']');
-                if !closes(&mut rest) {
-                    return wrong("a `[` is not closed");
-                }
-            }
-            // A comment ends at the first bracket, whatever is in it.
-            '(' if rest.clone().take(2).eq(['?', '#']) => {
-                if !rest.any(|c| c == ')') {
-                    return wrong("a `(` is not closed");
-                }
-                repeatable = may_repeat;
-            }
-            '(' => {
-                open += 1;
-                repeatable = false;
-                // `(?` and `(*` begin something else than a group of characters.
-                rest.next_if(|c| matches!(c, '?' | '*'));
-            }
-            ')' if open == 0 => return wrong("a `)` closes nothing"),
-            ')' => open -= 1,
-            '*' | '+' | '?' if !may_repeat => return wrong("a repetition repeats nothing"),
-            '*' | '+' | '?' => {
-                rest.next_if(|c| matches!(c, '+' | '?'));
-                repeatable = false;
-            }
-            '|' => repeatable = false,
-            _ => {}
-        }
-    }
-    if open > 0 { wrong("a `(` is not closed") } else { Ok(()) }
-}
-
-/// Goes to the end of a class in brackets; false if there is none.
-fn closes(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
-    while let Some(c) = rest.next() {
-        match c {
-            ']' => return true,
-            '\\' => drop(rest.next()),
-            // `[:alpha:]` within the class.
-            '[' if rest.next_if_eq(&':').is_some() => {
-                let mut ahead = rest.clone();
-                while ahead.next_if(|c| c.is_ascii_alphabetic() || *c == '^').is_some() {}
-                if ahead.next() == Some(':') && ahead.next() == Some(']') {
-                    *rest = ahead;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn expressions_that_nothing_could_read_are_refused() {
-        let good = [
-            "",
-            "ok",
-            "a|b",
-            "(?i)ok",
-            "(?<x>a)\\g{x}",
-            "[]a]",
-            "[^]]",
-            "[[:alpha:]]+",
-            "[a[:]",
-            "\\(",
-            "[(]",
-            "a*?",
-            "a++",
-            "a?",
-            "(a|)",
-            "\\Q(*\\E+",
-            "(*UTF)a",
-            "x{2,3}",
-            "^a$",
-            "(?:a)*",
-            "[\\]]",
-            "a{",
-            "(?=a)b",
-            "a(?#()*",
-        ];
-        for text in good {
-            assert_eq!(check_pattern(text), Ok(()), "{text}");
-        }
-        for text in
-            ["(", "a)", "[", "[^]", "[a", "[\\]", "a\\", "*a", "a|*", "(+)", "((a)", "a**", "?", "[[:alpha:]"]
-        {
-            assert!(check_pattern(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn options_are_read_by_their_names() {

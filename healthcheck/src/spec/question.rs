@@ -1,7 +1,8 @@
-//! The questions besides TCP and HTTP: mail, names, datagrams. They have no probes yet.
+//! The questions besides TCP and HTTP: mail, names, datagrams, commands.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,11 @@ impl RecordType {
         (RecordType::Rrsig, "RRSIG", 46),
         (RecordType::Dnskey, "DNSKEY", 48),
     ];
+
+    /// Its number (IANA DNS parameters).
+    pub fn number(self) -> u16 {
+        RecordType::ALL.iter().find(|(record, ..)| *record == self).map_or(0, |(.., number)| *number)
+    }
 }
 
 impl fmt::Display for RecordType {
@@ -172,6 +178,21 @@ fn digits(text: &str, allowed: impl Fn(char) -> bool) -> Result<Vec<MaskedByte>,
         bytes.extend(half.map(|low| MaskedByte { value: low.value, mask: low.mask | 0xf0 }));
     }
     Ok(bytes)
+}
+
+/// A command must succeed (`MISC_CHECK`). It is run by whoever owns the checks: here nothing is started.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Program {
+    /// The program and its arguments; never empty.
+    pub words: Vec<String>,
+    /// The user that runs it; `None`: the owner's default.
+    pub user: Option<String>,
+    /// The group that runs it; `None`: the user's own.
+    pub group: Option<String>,
+    /// How long it may take (`misc_timeout`); `None`: as long as `delay_loop`.
+    pub timeout: Option<Duration>,
+    /// Whether its exit status sets the weight: 2 to 255 mean a weight of two less (`misc_dynamic`).
+    pub dynamic: bool,
 }
 
 #[cfg(test)]

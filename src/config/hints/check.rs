@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthcheck::{Check, Http, Kind, Sni, StatusRanges};
+use healthcheck::{Check, Http, Kind, Program, Schedule, Sni, StatusRanges};
 use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 
 use super::{Look, seconds};
-use crate::config::{CommandCheck, Config, PlannedCheck, RealServer, Served, Thing};
+use crate::config::{Config, RealServer, Served, Thing};
 
 /// Time for all attempts that nobody wonders about, whatever `delay_loop` is.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ const TCP_AS_WELL: &[u16] = &[53, 88, 111, 389, 443, 2049, 3478, 5060];
 #[derive(Clone, Copy)]
 pub(super) enum Any<'a> {
     Network(&'a Check),
-    Command(&'a CommandCheck),
+    Command(&'a Program, &'a Schedule),
     /// It looks at something else than the server.
     Other,
 }
@@ -35,12 +35,11 @@ impl<'a> Any<'a> {
 
 /// The checks of a server, as they are numbered.
 fn all(server: &RealServer) -> impl Iterator<Item = Any<'_>> {
-    let made = server.checks.iter().map(|check| Any::Network(check));
-    made.chain(server.planned.iter().map(|check| match &**check {
-        PlannedCheck::Network(check) => Any::Network(check),
-        PlannedCheck::Command(check) => Any::Command(check),
-        PlannedCheck::File(_) | PlannedCheck::Bfd(_) => Any::Other,
-    }))
+    let made = server.checks.iter().map(|check| match &check.kind {
+        Kind::Command(program) => Any::Command(program, &check.schedule),
+        _ => Any::Network(check),
+    });
+    made.chain(server.planned.iter().map(|_| Any::Other))
 }
 
 /// The checks of all servers, and where they stand.
@@ -76,7 +75,7 @@ pub(super) fn slow_check(look: &mut Look<'_>) {
     each(look, suggestion, |check, _| match check {
         Any::Network(check) => slowness("connect_timeout", check.connect_timeout, &check.schedule),
         // Without a time of its own a command ends before the next one begins.
-        Any::Command(check) => slowness("misc_timeout", check.timeout?, &check.schedule),
+        Any::Command(program, schedule) => slowness("misc_timeout", program.timeout?, schedule),
         Any::Other => None,
     });
 }
@@ -123,8 +122,8 @@ pub(super) fn check_cannot_fail(look: &mut Look<'_>) {
         urls.iter().any(open).then(|| ("url", message()))
     });
     each(look, "name a command that asks the server", |check, _| {
-        let Any::Command(check) = check else { return None };
-        let program = check.command.words.first()?;
+        let Any::Command(check, _) = check else { return None };
+        let program = check.words.first()?;
         let name = program.rsplit('/').next().unwrap_or(program);
         (name == "true").then(|| ("misc_path", format!("`{program}` never fails, and asks no server")))
     });
@@ -164,11 +163,12 @@ pub(super) fn sni_without_name(look: &mut Look<'_>) {
 pub(super) fn unverified_certificate(look: &mut Look<'_>) {
     let given = look.config.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
     let mut servers = look.config.virtual_servers().flat_map(|(_, service)| service.servers.values());
-    let used =
-        servers.any(|server| all(server).any(|check| check.http().is_some_and(|http| http.tls.is_some())));
+    let credulous = |http: &Http| http.tls.as_ref().is_some_and(|tls| !tls.verify);
+    let used = servers.any(|server| all(server).any(|check| check.http().is_some_and(credulous)));
     if given && used {
-        let message = "`ca` verifies nothing in keepalived: an `SSL_GET` takes any certificate of a server";
-        look.hint(&Thing::Tls, "ca", message.to_owned(), "do not count on it");
+        let message = "`ca` verifies nothing where `verify` is off, as in keepalived: an `SSL_GET` takes any \
+                       certificate of a server";
+        look.hint(&Thing::Tls, "ca", message.to_owned(), "say `verify` in `SSL`");
     }
 }
 

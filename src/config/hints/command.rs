@@ -1,5 +1,6 @@
 //! Traps in commands: who runs them, and that no shell reads them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::check::Any;
@@ -11,10 +12,10 @@ const SHELL: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "!",
 
 /// Every command, with the thing in whose block it stands, and its keyword. One that checks thousands of servers is
 /// among them once.
-pub(super) fn commands(config: &Config) -> Vec<(Thing, &'static str, &Command)> {
+pub(super) fn commands(config: &Config) -> Vec<(Thing, &'static str, Cow<'_, Command>)> {
     let mut all = Vec::new();
     for (name, script) in &config.scripts {
-        all.push((Thing::Script(name.clone()), "script", &script.command));
+        all.push((Thing::Script(name.clone()), "script", Cow::Borrowed(&script.command)));
     }
     for (name, instance) in &config.instances {
         all.extend(notices(&Thing::Instance(name.clone()), &instance.notify));
@@ -34,9 +35,9 @@ pub(super) fn commands(config: &Config) -> Vec<(Thing, &'static str, &Command)> 
     }
     let mut known = BTreeSet::new();
     for (thing, check) in check::everywhere(config) {
-        let Any::Command(check) = check else { continue };
-        if known.insert((&check.command.words, &check.command.user)) {
-            all.push((thing, "misc_path", &check.command));
+        let Any::Command(program, _) = check else { continue };
+        if known.insert((&program.words, &program.user)) {
+            all.push((thing, "misc_path", Cow::Owned(Command::from(program))));
         }
     }
     all
@@ -46,17 +47,17 @@ pub(super) fn commands(config: &Config) -> Vec<(Thing, &'static str, &Command)> 
 fn said<'a, const N: usize>(
     thing: &Thing,
     commands: [(&'static str, &'a Option<Command>); N],
-) -> impl Iterator<Item = (Thing, &'static str, &'a Command)> + use<'a, N> {
+) -> impl Iterator<Item = (Thing, &'static str, Cow<'a, Command>)> + use<'a, N> {
     let thing = thing.clone();
-    commands
-        .into_iter()
-        .filter_map(move |(keyword, command)| Some((thing.clone(), keyword, command.as_ref()?)))
+    commands.into_iter().filter_map(move |(keyword, command)| {
+        Some((thing.clone(), keyword, Cow::Borrowed(command.as_ref()?)))
+    })
 }
 
 fn notices<'a>(
     thing: &Thing,
     notify: &'a Notify,
-) -> impl Iterator<Item = (Thing, &'static str, &'a Command)> + use<'a> {
+) -> impl Iterator<Item = (Thing, &'static str, Cow<'a, Command>)> + use<'a> {
     let deleted = match &notify.deleted {
         Deleted::Command(command) => Some(command),
         Deleted::Fault | Deleted::Told => None,
@@ -71,7 +72,8 @@ fn notices<'a>(
         ("notify_deleted", deleted),
     ];
     let thing = thing.clone();
-    all.into_iter().filter_map(move |(keyword, command)| Some((thing.clone(), keyword, command?)))
+    all.into_iter()
+        .filter_map(move |(keyword, command)| Some((thing.clone(), keyword, Cow::Borrowed(command?))))
 }
 
 pub(super) fn as_root(look: &mut Look<'_>) {

@@ -177,7 +177,7 @@ impl Look<'_> {
 
     fn commands(&mut self) {
         for (thing, keyword, command) in command::commands(self.config) {
-            self.command(&thing, keyword, command);
+            self.command(&thing, keyword, &command);
         }
     }
 

@@ -171,7 +171,8 @@ fn traps_of_services_are_told_and_nothing_else() {
         (ssl("", "enable_sni"), &[SniWithoutName]),
         (ssl("", "enable_sni\nvirtualhost a.example"), &[]),
         (ssl("", "sni_name a.example"), &[]),
-        (ssl("ca /a", ""), &[UnverifiedCertificate]),
+        (ssl("ca /a", ""), &[]),
+        (ssl("ca /a", "verify off"), &[UnverifiedCertificate]),
         (ssl("key /a", ""), &[]),
         (ssl("ca /a", "").replace("SSL_GET", "HTTP_GET"), &[]),
         (tcp(two), &[UncheckedServer]),
@@ -239,8 +240,7 @@ fn traps_of_pools_are_told_and_nothing_else() {
 
 #[test]
 fn what_another_complaint_tells_is_not_told_again() {
-    // No check that works, but one that is told of; no protocol, which is told of.
-    assert_eq!(hints(&service("protocol TCP", "", "PING_CHECK {\n}"), &[Code::NotSupportedYet]), []);
+    // No protocol, which is told of.
     assert_eq!(hints(&service("", "", "TCP_CHECK {\n}"), &[Code::DefaultUsed]), []);
 }
 

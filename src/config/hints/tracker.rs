@@ -68,10 +68,9 @@ pub(super) fn unused_tracker(look: &mut Look<'_>) {
     let tracked = tracked.flat_map(|tracks| tracks.all().map(|(list, name, _)| (list, name)));
     // Files and neighbours may be there for health checks.
     let servers = config.virtual_servers().flat_map(|(_, service)| service.servers.values());
-    let checked = servers.flat_map(|server| &server.planned).filter_map(|check| match &**check {
-        PlannedCheck::File(check) => Some(("track_file", check.track_file.as_str())),
-        PlannedCheck::Bfd(check) => Some(("track_bfd", check.name.as_str())),
-        _ => None,
+    let checked = servers.flat_map(|server| &server.planned).map(|check| match &**check {
+        PlannedCheck::File(check) => ("track_file", check.track_file.as_str()),
+        PlannedCheck::Bfd(check) => ("track_bfd", check.name.as_str()),
     });
     let used: BTreeSet<(&str, &str)> = tracked.chain(checked).collect();
     let mut tell = |list: &str, name: &String, thing: fn(String) -> Thing| {

@@ -5,14 +5,13 @@ use super::Place::{
     self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet,
     TcpCheck, UdpCheck, Url,
 };
-use super::Status::{Accepted, NotYet, Works};
-use super::{ANY, Keyword, NOT_YET, key};
+use super::Status::{Accepted, Works};
+use super::{ANY, DIRECTORD, Keyword, key};
 
 /// Checks that open a connection.
 const NETWORK: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
 const WEB: &[Place] = &[HttpGet, SslGet];
 const NO_TLS: &str = "`HTTP_GET` speaks no TLS";
-const BODY: &str = "the body is not searched";
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -20,43 +19,44 @@ pub(super) const TABLE: &[Keyword] = &[
     key("connect_port", NETWORK, Port, Works, "The port to ask; by default the real server's.").by_default("the real server's"),
     key("bindto", NETWORK, Address, Works, "The address to ask from.").by_default("what the kernel chooses"),
     key("bind_port", NETWORK, Port, Works, "The port to ask from, together with `bindto`.").by_default("what the kernel chooses"),
-    key("bind_if", NETWORK, Word("an interface"), NotYet("the route decides"), "The interface to ask through.").by_default("what the kernel chooses"),
-    key("fwmark", NETWORK, Whole(0, u32::MAX as i64), NotYet("packets of the check are not marked"), "The mark on packets of the check.").by_default("none"),
-    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, NOT_YET, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
+    key("bind_if", NETWORK, Word("an interface"), Works, "The interface to ask through.").by_default("what the kernel chooses"),
+    key("fwmark", NETWORK, Whole(0, u32::MAX as i64), Works, "The mark on packets of the check.").by_default("none"),
+    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
 
     key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1"]), Works, "The version of HTTP.").by_default("1.0"),
     key("url", WEB, Block("", Url), Works, "A page to ask for; several are asked for in turn."),
     key("enable_sni", &[HttpGet], Flag, Accepted(NO_TLS), "Send the virtual host in the TLS greeting.").by_default("off"),
     key("sni_name", &[HttpGet], Word("a host name"), Accepted(NO_TLS), "The name to send in the TLS greeting.").since("after 2.4.3"),
     key("tls_compliant", &[HttpGet], Flag, Accepted(NO_TLS), "Close TLS connections properly.").by_default("off").since("2.2.8"),
-    key("enable_sni", &[SslGet], Flag, NOT_YET, "Send the virtual host in the TLS greeting.").by_default("off"),
-    key("sni_name", &[SslGet], Word("a host name"), NOT_YET, "The name to send in the TLS greeting.").since("after 2.4.3"),
-    key("fast_recovery", WEB, Switch, NOT_YET, "No delay between pages while the server comes up.").by_default("off"),
-    key("tls_compliant", &[SslGet, Url], Flag, NOT_YET, "Close TLS connections properly.").by_default("off").since("2.2.8"),
+    key("enable_sni", &[SslGet], Flag, Works, "Send the virtual host in the TLS greeting.").by_default("off"),
+    key("sni_name", &[SslGet], Word("a host name"), Works, "The name to send in the TLS greeting.").since("after 2.4.3"),
+    key("verify", &[SslGet], Switch, Works, "The server's certificate must be valid, and for the name that is asked for.").by_default("as in `SSL`, else on; with `compat` off").since(DIRECTORD),
+    key("fast_recovery", WEB, Switch, Works, "No delay between pages while the server comes up.").by_default("off"),
+    key("tls_compliant", &[SslGet, Url], Flag, Works, "Close TLS connections properly.").by_default("off").since("2.2.8"),
     key("path", &[Url], Word("a path"), Works, "The path to ask for, beginning with a slash."),
     key("status_code", &[Url], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
     key("digest", &[Url], Word("32 hexadecimal digits"), Works, "The MD5 sum of the page."),
     key("virtualhost", &[Url], Word("a host name"), Works, "The Host header of this page.").by_default("the check's"),
-    key("regex", &[Url], Word("a regular expression"), NotYet(BODY), "What must be in the page."),
-    key("regex_no_match", &[Url], Flag, NotYet(BODY), "It must not be in the page.").by_default("off"),
-    key("regex_options", &[Url], Words("OPTION…"), NotYet(BODY), "How the expression is read."),
-    key("regex_min_offset", &[Url], Whole(0, ANY), NotYet(BODY), "Where in the page the match may begin.").by_default("0"),
-    key("regex_max_offset", &[Url], Whole(0, ANY), NotYet(BODY), "Where in the page the match must have begun.").by_default("no limit"),
-    key("regex_stack", &[Url], Words("START MAXIMUM"), NotYet(BODY), "Memory for the match."),
+    key("regex", &[Url], Word("a regular expression"), Works, "What must be in the page."),
+    key("regex_no_match", &[Url], Flag, Works, "It must not be in the page.").by_default("off"),
+    key("regex_options", &[Url], Words("OPTION…"), Works, "How the expression is read."),
+    key("regex_min_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match may begin.").by_default("0"),
+    key("regex_max_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match must have begun.").by_default("no limit"),
+    key("regex_stack", &[Url], Words("START MAXIMUM"), Accepted("the expression is interpreted, within bounds of its own"), "Memory for the match."),
 
-    key("helo_name", &[SmtpCheck], Word("a host name"), NOT_YET, "How we introduce ourselves.").by_default("the host name"),
-    key("host", &[SmtpCheck], Block("", SmtpHost), NOT_YET, "Older way to say where to connect to."),
-    key("type", &[DnsCheck], OneOf(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), NOT_YET, "The type of record to ask for.").by_default("SOA"),
-    key("name", &[DnsCheck], Word("a domain name"), NOT_YET, "The name to ask for; the root by default.").by_default(". (the root)"),
+    key("helo_name", &[SmtpCheck], Word("a host name"), Works, "How we introduce ourselves.").by_default("the host name"),
+    key("host", &[SmtpCheck], Block("", SmtpHost), Works, "Older way to say where to connect to."),
+    key("type", &[DnsCheck], OneOf(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), Works, "The type of record to ask for.").by_default("SOA"),
+    key("name", &[DnsCheck], Word("a domain name"), Works, "The name to ask for; the root by default.").by_default(". (the root)"),
     key("name", &[BfdCheck], Word("a bfd_instance"), Works, "The neighbour that must be up."),
-    key("misc_path", &[MiscCheck], Word("a command, in quotes if it has arguments"), NOT_YET, "The command."),
-    key("misc_timeout", &[MiscCheck], Whole(0, 4_294), NOT_YET, "How long the command may take.").by_default("as `delay_loop`"),
-    key("misc_dynamic", &[MiscCheck], Flag, NOT_YET, "The exit status sets the weight.").by_default("off"),
-    key("user", &[MiscCheck], Words("USER [[:]GROUP]"), NOT_YET, "Who runs the command.").by_default("as `script_user`"),
-    key("payload", &[UdpCheck], Words("HEXADECIMAL DIGITS"), NOT_YET, "What to send.").by_default("random bytes"),
-    key("require_reply", &[UdpCheck], Words("[HEXADECIMAL DIGITS]"), NOT_YET, "What must come back.").by_default("off"),
-    key("min_reply_length", &[UdpCheck], Whole(0, 65_535), NOT_YET, "How short the answer may be.").by_default("0"),
-    key("max_reply_length", &[UdpCheck], Whole(0, 65_535), NOT_YET, "How long the answer may be.").by_default("255"),
-    key("track_file", &[FileCheck], Word("a track_file"), NOT_YET, "The file."),
-    key("weight", &[FileCheck], Words("NUMBER [reverse]"), NOT_YET, "What its number is multiplied by.").by_default("the track_file's"),
+    key("misc_path", &[MiscCheck], Word("a command, in quotes if it has arguments"), Works, "The command."),
+    key("misc_timeout", &[MiscCheck], Whole(0, 4_294), Works, "How long the command may take.").by_default("as `delay_loop`"),
+    key("misc_dynamic", &[MiscCheck], Flag, Works, "The exit status sets the weight.").by_default("off"),
+    key("user", &[MiscCheck], Words("USER [[:]GROUP]"), Works, "Who runs the command.").by_default("as `script_user`"),
+    key("payload", &[UdpCheck], Words("HEXADECIMAL DIGITS"), Works, "What to send.").by_default("random bytes"),
+    key("require_reply", &[UdpCheck], Words("[HEXADECIMAL DIGITS]"), Works, "What must come back.").by_default("off"),
+    key("min_reply_length", &[UdpCheck], Whole(0, 65_535), Works, "How short the answer may be.").by_default("0"),
+    key("max_reply_length", &[UdpCheck], Whole(0, 65_535), Works, "How long the answer may be.").by_default("255"),
+    key("track_file", &[FileCheck], Word("a track_file"), Works, "The file."),
+    key("weight", &[FileCheck], Words("NUMBER [reverse]"), Works, "What its number is multiplied by.").by_default("the track_file's"),
 ];

@@ -52,7 +52,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("smtp_alert_checker", &[Global], Switch, Works, "Whether events of virtual and real servers are mailed.").by_default("as `smtp_alert`"),
     key("no_email_faults", &[Global], Flag, Works, "No mail when an instance goes to fault.").by_default("off"),
     key("no_checker_emails", &[Global], Switch, Accepted("a mail is sent only when the verdict on a server changes"), "No mail for each single check.").by_default("off"),
-    key("checker_log_all_failures", &[Global], Switch, NotYet("the log tells when the verdict on a server changes"), "Log each failed attempt.").by_default("off"),
+    key("checker_log_all_failures", &[Global], Switch, Works, "Log each failed attempt.").by_default("off"),
 
     key("vrrp_version", &[Global], Whole(2, 3), Works, "Version of the protocol for instances that name none.").by_default("2"),
     key("vrrp_mcast_group4", &[Global], Address, Works, "The IPv4 group that adverts go to.").by_default("224.0.0.18"),

@@ -5,13 +5,12 @@ use super::Place::{
     BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
     TcpCheck, UdpCheck, VirtualServer,
 };
-use super::Status::{NotYet, Obsolete, SameAs, Works};
+use super::Status::{Obsolete, SameAs, Works};
 use super::global::MONTH;
 use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
 const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|csum|remcsum]";
-const UNCHECKED: &str = "the server counts as up without this check";
 /// The largest number of the kernel's tables.
 const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
@@ -58,16 +57,16 @@ pub(super) const TABLE: &[Keyword] = &[
     key("connect_timeout", DEFAULTS, Seconds(1, u32::MAX as u64), Works, "How long a check waits for a connection.").by_default("5"),
     key("retry", &[VirtualServer, RealServer], Whole(1, U32), Works, "Attempts that checks repeat before a server is given up.").by_default("1; in a DNS_CHECK 3"),
     key("retry", IN_CHECKS, Whole(0, U32), Works, "Attempts that are repeated before a server is given up.").by_default("1; in a DNS_CHECK 3"),
-    key("retry", &[MiscCheck], Whole(0, U32), NOT_YET, "Attempts that are repeated before a server is given up.").by_default("0"),
+    key("retry", &[MiscCheck], Whole(0, U32), Works, "Attempts that are repeated before a server is given up.").by_default("0"),
     key("nb_get_retry", &[HttpGet, SslGet], Whole(0, U32), SameAs("retry"), "Older name of `retry`.").by_default("1"),
     key("delay_before_retry", DEFAULTS, Seconds(0, LONG), Works, "Time before an attempt is repeated; 1 s, for HTTP 3 s by default.").by_default("1; in HTTP_GET and SSL_GET 3; in a DNS_CHECK as `delay_loop`"),
-    key("delay_before_retry", &[MiscCheck], Seconds(0, LONG), NOT_YET, "Time before an attempt is repeated.").by_default("1"),
+    key("delay_before_retry", &[MiscCheck], Seconds(0, LONG), Works, "Time before an attempt is repeated.").by_default("1"),
     key("warmup", DEFAULTS, Seconds(0, LONG), Works, "The first check waits for a random part of this time; by default it comes at once.").by_default("0"),
-    key("warmup", &[MiscCheck], Seconds(0, LONG), NOT_YET, "The first check waits for a random part of this time.").by_default("0"),
-    key("delay_loop", &[MiscCheck], Seconds(1, LONG), NOT_YET, "Time between two checks.").by_default("60"),
+    key("warmup", &[MiscCheck], Seconds(0, LONG), Works, "The first check waits for a random part of this time.").by_default("0"),
+    key("delay_loop", &[MiscCheck], Seconds(1, LONG), Works, "Time between two checks.").by_default("60"),
     key("alpha", &[VirtualServer], Flag, Works, "Servers count as down until a check passes.").by_default("off"),
     key("alpha", CHECKED, Switch, Works, "The server counts as down until a check passes.").by_default("as in the block around it"),
-    key("alpha", &[MiscCheck], Switch, NotYet("servers count as up until the first verdict"), "The server counts as down until a check passes.").by_default("off"),
+    key("alpha", &[MiscCheck], Switch, Works, "The server counts as down until a check passes.").by_default("off"),
     key("alpha", &[BfdCheck], Switch, Works, "The server counts as down until the neighbour has been up.").by_default("off"),
     key("omega", &[VirtualServer], Flag, Works, "Run the scripts for servers that go down when the daemon stops.").by_default("off"),
     key("quorum", &[VirtualServer], Whole(1, U32), Works, "The weight of servers that must be up.").by_default("1"),
@@ -93,13 +92,13 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("TCP_CHECK", &[RealServer], Block("", TcpCheck), Works, "A TCP connection must come about."),
     key("HTTP_GET", &[RealServer], Block("", HttpGet), Works, "A page must be delivered."),
-    key("SSL_GET", &[RealServer], Block("", SslGet), NotYet(UNCHECKED), "A page must be delivered over TLS."),
-    key("SMTP_CHECK", &[RealServer], Block("", SmtpCheck), NotYet(UNCHECKED), "A mail server must greet."),
-    key("DNS_CHECK", &[RealServer], Block("", DnsCheck), NotYet(UNCHECKED), "A name server must answer."),
-    key("MISC_CHECK", &[RealServer], Block("", MiscCheck), NotYet(UNCHECKED), "A command must succeed."),
-    key("UDP_CHECK", &[RealServer], Block("", UdpCheck), NotYet(UNCHECKED), "A datagram must not be refused, or be answered."),
-    key("PING_CHECK", &[RealServer], Block("", PingCheck), NotYet(UNCHECKED), "An echo request must be answered."),
+    key("SSL_GET", &[RealServer], Block("", SslGet), Works, "A page must be delivered over TLS."),
+    key("SMTP_CHECK", &[RealServer], Block("", SmtpCheck), Works, "A mail server must greet."),
+    key("DNS_CHECK", &[RealServer], Block("", DnsCheck), Works, "A name server must answer."),
+    key("MISC_CHECK", &[RealServer], Block("", MiscCheck), Works, "A command must succeed."),
+    key("UDP_CHECK", &[RealServer], Block("", UdpCheck), Works, "A datagram must not be refused, or be answered."),
+    key("PING_CHECK", &[RealServer], Block("", PingCheck), Works, "An echo request must be answered."),
     key("BFD_CHECK", &[RealServer], Block("", BfdCheck), Works, "A BFD neighbour must be up."),
-    key("FILE_CHECK", &[RealServer], Block("", FileCheck), NotYet("the weight stays as it is"), "A file's number changes the weight."),
+    key("FILE_CHECK", &[RealServer], Block("", FileCheck), Works, "A file's number changes the weight."),
 
 ];

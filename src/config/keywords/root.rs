@@ -3,7 +3,7 @@
 use super::Form::{Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{Bfd, GarpGroup, Root, Script, Tls, TrackFile, TrackGroup, TrackProcess};
 use super::Status::{NotYet, Obsolete, SameAs, Works};
-use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
+use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, key};
 
 /// What 31 bits of microseconds hold.
 const LONGEST: u64 = i32::MAX as u64;
@@ -20,7 +20,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("bfd_instance", &[Root], Block("NAME", Bfd), Works, "A neighbour that is watched by bidirectional forwarding detection."),
     key("virtual_server", &[Root], Block("ADDRESS [PORT], fwmark NUMBER or group NAME", Place::VirtualServer), Works, "One service that clients use, and the servers behind it."),
     key("virtual_server_group", &[Root], Lines("NAME", "ADDRESS [PORT], ADDRESS-END [PORT], NETWORK/LENGTH [PORT] or fwmark NUMBER [inet|inet6]"), Works, "Several addresses that one virtual server serves."),
-    key("SSL", &[Root], Block("", Tls), NOT_YET, "Key and certificates that TLS checks use."),
+    key("SSL", &[Root], Block("", Tls), Works, "Key and certificates that TLS checks use."),
     key("static_ipaddress", &[Root], Lines("", "addresses"), Works, "Addresses that are there in every state."),
     key("static_routes", &[Root], Lines("", "routes"), Works, "Routes that are there in every state."),
     key("static_rules", &[Root], Lines("", "routing rules"), Works, "Routing rules that are there in every state."),
@@ -82,8 +82,9 @@ pub(super) const TABLE: &[Keyword] = &[
     key("interface", &[GarpGroup], Word("an interface"), NOT_YET, "The interface this is for."),
     key("interfaces", &[GarpGroup], Lines("", "interfaces"), NOT_YET, "Interfaces that share one pace."),
 
-    key("password", &[Tls], Word("a password"), NOT_YET, "Password of the key."),
-    key("ca", &[Tls], Word("a file"), NOT_YET, "Certificates of the authorities that are trusted."),
-    key("certificate", &[Tls], Word("a file"), NOT_YET, "Our own certificate."),
-    key("key", &[Tls], Word("a file"), NOT_YET, "Our own key."),
+    key("verify", &[Tls], Switch, Works, "Whether certificates of servers must be valid.").by_default("on; with `compat` off").since(DIRECTORD),
+    key("password", &[Tls], Word("a password"), NotYet("a key with a password cannot be used"), "Password of the key."),
+    key("ca", &[Tls], Word("a file"), Works, "Certificates of the authorities that are trusted."),
+    key("certificate", &[Tls], Word("a file"), Works, "Our own certificate."),
+    key("key", &[Tls], Word("a file"), Works, "Our own key."),
 ];

@@ -1,7 +1,6 @@
 //! The checks of a real server, and the times that they inherit.
 //!
-//! Every kind is read whole. Those that have a probe are made; the others are kept as planned, so that nothing of a file
-//! is lost.
+//! Those that are attempts and those that look at what is known anyway stand in two lists.
 
 mod http;
 mod local;
@@ -22,23 +21,16 @@ use super::server::Inherited;
 use crate::config::complaint::Code;
 use crate::config::{PlannedCheck, Thing};
 
+/// How long a check waits for a connection where nothing is said of it.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The checks of one server.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
-    /// Those that are made.
+    /// Those that are attempts.
     pub made: Vec<Arc<Check>>,
     /// The others.
     pub planned: Vec<Arc<PlannedCheck>>,
-}
-
-impl Checks {
-    fn add(&mut self, check: Check) {
-        if check.kind.has_probe() {
-            self.made.push(Arc::new(check));
-        } else {
-            self.planned.push(Arc::new(PlannedCheck::Network(check)));
-        }
-    }
 }
 
 /// Whether a keyword of a real server opens the block of a check.
@@ -72,7 +64,11 @@ pub(super) fn lower(
     for block in blocks {
         context.at_most(block, 0);
         match block.name() {
-            "MISC_CHECK" | "FILE_CHECK" | "BFD_CHECK" => {
+            "MISC_CHECK" => {
+                let check = local::misc(context, block, server, inherited);
+                checks.made.extend(check.map(Arc::new));
+            }
+            "FILE_CHECK" | "BFD_CHECK" => {
                 let check = local::lower(context, block, inherited);
                 checks.planned.extend(check.map(Arc::new));
             }
@@ -109,12 +105,12 @@ fn network(
     let Some(kind) = kind else { return };
     // Hosts are checks of their own; the block itself is one more if it says whom to ask.
     if hosts.is_empty() || route.is_said() {
-        checks.add(route.finish(context, block, kind.clone(), server));
+        checks.made.push(Arc::new(route.finish(context, block, kind.clone(), server)));
     }
     for host in hosts {
         let mut route = route.of_host();
         route.read(context, &host, |_, _| false);
-        checks.add(route.finish(context, &host, kind.clone(), server));
+        checks.made.push(Arc::new(route.finish(context, &host, kind.clone(), server)));
     }
 }
 
@@ -154,6 +150,7 @@ impl Timing {
             delay_before_retry: self.delay_before_retry.unwrap_or(usual.delay_before_retry),
             alpha,
             warmup: self.warmup.or(usual.warmup),
+            fast_recovery: false,
         }
     }
 }

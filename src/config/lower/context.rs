@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::missing;
+use super::tls::TlsDefaults;
 use super::track::Known;
 use crate::config::complaint::{Code, Complaints, Reaction, Severity};
 use crate::config::keywords::{self, Form, Found, Keyword, Place, Status};
@@ -82,6 +83,8 @@ pub(super) struct Context<'a> {
     manner: Manner,
     pub complaints: &'a mut Complaints,
     pub spans: Spans,
+    /// What `SSL` says for all checks.
+    pub tls: TlsDefaults,
     /// What the top level defines for others to track.
     pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
@@ -99,6 +102,7 @@ impl<'a> Context<'a> {
             manner,
             complaints,
             spans: Spans::default(),
+            tls: TlsDefaults::default(),
             trackers: Known::default(),
             idle: false,
             preferences: BTreeMap::new(),

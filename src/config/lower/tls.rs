@@ -1,8 +1,23 @@
 //! `SSL`.
 
+use std::sync::Arc;
+
 use super::context::{Context, Entry};
 use crate::config::keywords::Place;
 use crate::config::{Thing, TlsFiles};
+
+/// What it says for all checks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TlsDefaults {
+    pub verify: Option<bool>,
+    pub files: Option<Arc<healthcheck::TlsFiles>>,
+}
+
+impl From<&TlsFiles> for TlsDefaults {
+    fn from(said: &TlsFiles) -> Self {
+        Self { verify: said.verify, files: said.of_checks().map(Arc::new) }
+    }
+}
 
 /// All blocks together: of what is said twice the last one counts.
 pub(super) fn lower<'a>(
@@ -15,6 +30,10 @@ pub(super) fn lower<'a>(
         context.note(Thing::Tls, block);
         let files = files.get_or_insert_with(TlsFiles::default);
         for entry in context.entries_of(block, Place::Tls) {
+            if entry.name() == "verify" {
+                files.verify = context.switch(&entry).or(files.verify);
+                continue;
+            }
             let value = context.text(&entry);
             let slot = match entry.name() {
                 "password" => &mut files.password,

@@ -1,24 +1,14 @@
-//! Checks without a probe, as the daemon uses them or will.
+//! Checks that ask nobody, as the daemon uses them: what they look at is known anyway, or watched.
 //!
-//! Those that are made over the network are [`healthcheck::Check`]s of a kind that has a probe. The same type holds what
-//! will be asked once there is a probe for it; commands, files and BFD neighbours have types of their own. Of these only
-//! BFD neighbours are in effect yet.
+//! All others are [`healthcheck::Check`]s.
 
 use std::fmt;
-use std::time::Duration;
 
-use healthcheck::Schedule;
 use serde::{Deserialize, Serialize};
 
-use super::Command;
-
-/// A check without a probe: the server counts as up without it, but for a [`BfdCheck`], which is in effect.
+/// A check without attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlannedCheck {
-    /// A question over the network, of a kind without a probe.
-    Network(healthcheck::Check),
-    /// `MISC_CHECK`.
-    Command(CommandCheck),
     /// `FILE_CHECK`.
     File(FileCheck),
     /// `BFD_CHECK`.
@@ -29,33 +19,9 @@ impl fmt::Display for PlannedCheck {
     /// The keyword of the check.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Network(check) => check.kind.fmt(f),
-            Self::Command(_) => f.write_str("MISC_CHECK"),
             Self::File(_) => f.write_str("FILE_CHECK"),
             Self::Bfd(_) => f.write_str("BFD_CHECK"),
         }
-    }
-}
-
-/// `MISC_CHECK`: a command must succeed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandCheck {
-    /// The command (`misc_path`), and who runs it (`user`).
-    pub command: Command,
-    /// How long it may take (`misc_timeout`); `None`: as long as `delay_loop`.
-    pub timeout: Option<Duration>,
-    /// Whether its exit status sets the weight: 2 to 255 mean a weight of two less (`misc_dynamic`).
-    pub dynamic: bool,
-    /// How often it is run.
-    pub schedule: Schedule,
-    /// Whether each failed run is logged; `None`: as `checker_log_all_failures` says.
-    pub log_all_failures: Option<bool>,
-}
-
-impl CommandCheck {
-    /// keepalived's rhythm for commands, where `interval` is all that is said: no second chance.
-    pub fn usual_schedule(interval: Duration) -> Schedule {
-        Schedule { interval, retry: 0, ..Schedule::default() }
     }
 }
 
@@ -89,7 +55,9 @@ pub struct BfdCheck {
 /// `SSL`: what checks with TLS show of us, and whom they trust.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsFiles {
-    /// `password` of the key.
+    /// `verify`: whether certificates of servers must be valid; `None`: as checks do by default.
+    pub verify: Option<bool>,
+    /// `password` of the key. Not in effect yet.
     pub password: Option<String>,
     /// `ca`: a file with the authorities that are trusted.
     pub ca: Option<String>,
@@ -97,4 +65,13 @@ pub struct TlsFiles {
     pub certificate: Option<String>,
     /// `key`: a file with its key.
     pub key: Option<String>,
+}
+
+impl TlsFiles {
+    /// What checks need of it.
+    pub fn of_checks(&self) -> Option<healthcheck::TlsFiles> {
+        let TlsFiles { ca, certificate, key, .. } = self.clone();
+        let files = healthcheck::TlsFiles { ca, certificate, key };
+        (files != healthcheck::TlsFiles::default()).then_some(files)
+    }
 }

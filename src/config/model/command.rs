@@ -12,3 +12,9 @@ pub struct Command {
     /// The group that runs it. `None`: the user's own.
     pub group: Option<String>,
 }
+
+impl From<&healthcheck::Program> for Command {
+    fn from(program: &healthcheck::Program) -> Self {
+        Command { words: program.words.clone(), user: program.user.clone(), group: program.group.clone() }
+    }
+}

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use healthcheck::spec::MaskedByte;
-use healthcheck::{Check, Http, HttpVersion, Kind, Pattern, Schedule, Sni, StatusRanges, Url};
+use healthcheck::{Check, Http, HttpVersion, Kind, Pattern, Program, Schedule, Sni, StatusRanges, Url};
 use ipvs_backend::DestinationKey;
 
 use super::Lines;
 use super::command::command_line;
-use crate::config::{BfdCheck, CommandCheck, FileCheck, PlannedCheck, RealServer, Thing};
+use crate::config::{BfdCheck, FileCheck, PlannedCheck, RealServer, Thing};
 
-/// All checks of a server. `thing` names them by number: those that are made come first.
+/// All checks of a server. `thing` names them by number: attempts come first.
 pub(super) fn write(
     key: DestinationKey,
     server: &RealServer,
@@ -27,8 +27,6 @@ pub(super) fn write(
     for (number, check) in server.planned.iter().enumerate() {
         let thing = thing(server.checks.len() + number);
         out.block(&check.to_string(), [], Some(thing), |lines| match &**check {
-            PlannedCheck::Network(check) => network(key, check, server.alpha, lines),
-            PlannedCheck::Command(check) => command(check, server.alpha, lines),
             PlannedCheck::File(check) => file(check, lines),
             PlannedCheck::Bfd(check) => bfd(check, server.alpha, lines),
         });
@@ -37,7 +35,10 @@ pub(super) fn write(
 
 fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut Lines) {
     match &check.kind {
-        Kind::Http(http) => web(http, lines),
+        Kind::Http(http) => {
+            web(http, lines);
+            lines.unless("fast_recovery", check.schedule.fast_recovery, false);
+        }
         Kind::Smtp(smtp) => lines.some("helo_name", smtp.helo.as_deref()),
         Kind::Dns(dns) => {
             lines.unless("type", dns.record.to_string(), "SOA".to_owned());
@@ -50,6 +51,11 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
             }
             lines.unless("min_reply_length", udp.shortest, 0);
             lines.unless("max_reply_length", udp.longest, 255);
+        }
+        Kind::Command(program) => {
+            command(program, lines);
+            rhythm(check, alpha_around, lines);
+            return;
         }
         Kind::Tcp | Kind::Ping => {}
     }
@@ -65,17 +71,18 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
     lines.some("bind_if", check.device.as_deref());
     lines.some("fwmark", Some(check.mark).filter(|mark| *mark > 0));
     lines.unless("connect_timeout", check.connect_timeout, Duration::from_secs(5));
-    schedule(&check.schedule, &check.kind.schedule(check.schedule.interval), alpha_around, lines);
-    lines.some("log_all_failures", check.log_all_failures);
+    rhythm(check, alpha_around, lines);
 }
 
-fn schedule(schedule: &Schedule, usual: &Schedule, alpha_around: bool, lines: &mut Lines) {
-    let Schedule { interval, retry, delay_before_retry, alpha, warmup } = *schedule;
+fn rhythm(check: &Check, alpha_around: bool, lines: &mut Lines) {
+    let Schedule { interval, retry, delay_before_retry, alpha, warmup, .. } = check.schedule;
+    let usual = check.kind.schedule(interval);
     lines.unless("delay_loop", interval, Schedule::default().interval);
     lines.unless("retry", retry, usual.retry);
     lines.unless("delay_before_retry", delay_before_retry, usual.delay_before_retry);
     lines.some("warmup", warmup);
     lines.unless("alpha", alpha, alpha_around);
+    lines.some("log_all_failures", check.log_all_failures);
 }
 
 fn web(http: &Http, lines: &mut Lines) {
@@ -86,7 +93,9 @@ fn web(http: &Http, lines: &mut Lines) {
         HttpVersion::Http11 => "1.1",
     };
     lines.unless("http_protocol", version, "1.0");
-    lines.unless("fast_recovery", http.fast_recovery, false);
+    if let Some(tls) = &http.tls {
+        lines.say("verify", (!tls.verify).then(|| "off".to_owned()));
+    }
     match http.tls.as_ref().map(|tls| &tls.sni) {
         Some(Sni::Name(name)) => lines.value("sni_name", name.as_str()),
         sni => lines.flag("enable_sni", sni == Some(&Sni::VirtualHost)),
@@ -122,15 +131,13 @@ fn search(pattern: &Pattern, lines: &mut Lines) {
     }
 }
 
-fn command(check: &CommandCheck, alpha_around: bool, lines: &mut Lines) {
-    lines.value("misc_path", command_line(&check.command.words));
-    if let Some(user) = &check.command.user {
-        lines.say("user", [user].into_iter().chain(&check.command.group).cloned());
+fn command(program: &Program, lines: &mut Lines) {
+    lines.value("misc_path", command_line(&program.words));
+    if let Some(user) = &program.user {
+        lines.say("user", [user].into_iter().chain(&program.group).cloned());
     }
-    lines.some("misc_timeout", check.timeout);
-    lines.flag("misc_dynamic", check.dynamic);
-    schedule(&check.schedule, &CommandCheck::usual_schedule(check.schedule.interval), alpha_around, lines);
-    lines.some("log_all_failures", check.log_all_failures);
+    lines.some("misc_timeout", program.timeout);
+    lines.flag("misc_dynamic", program.dynamic);
 }
 
 fn file(check: &FileCheck, lines: &mut Lines) {

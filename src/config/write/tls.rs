@@ -4,8 +4,9 @@ use super::Lines;
 use crate::config::{Thing, TlsFiles};
 
 pub(super) fn write(files: Option<&TlsFiles>, out: &mut Lines) {
-    let Some(TlsFiles { password, ca, certificate, key }) = files else { return };
+    let Some(TlsFiles { verify, password, ca, certificate, key }) = files else { return };
     out.block("SSL", [], Some(Thing::Tls), |lines| {
+        lines.some("verify", *verify);
         lines.some("password", password.as_deref());
         lines.some("ca", ca.as_deref());
         lines.some("certificate", certificate.as_deref());

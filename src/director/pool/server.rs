@@ -9,6 +9,7 @@ use ipvs_backend::DestinationSettings;
 
 use crate::config::{Extras, PlannedCheck, RealServer};
 use crate::director::event::CheckId;
+use crate::director::given::Given;
 use crate::director::overrides::Steer;
 
 /// One real server.
@@ -18,6 +19,8 @@ pub(in crate::director) struct Server {
     pub(in crate::director) checks: Vec<CheckRun>,
     /// What is known of the neighbours that it must be reached by (`BFD_CHECK`), by name.
     pub(in crate::director) neighbours: BTreeMap<String, NeighbourCheck>,
+    /// What checks say of its weight.
+    pub(in crate::director) given: Given,
     /// Whether it serves. Without `alpha` it does until the first verdict.
     pub(in crate::director) up: bool,
     /// When `up` last changed.
@@ -79,6 +82,7 @@ impl Server {
             config,
             checks: Vec::new(),
             neighbours: BTreeMap::new(),
+            given: Given::default(),
             up: true,
             since: now,
             steer: Steer::AsConfigured,
@@ -91,7 +95,9 @@ impl Server {
     /// together bring it back.
     pub(in crate::director) fn decide(&mut self, now: Instant) -> bool {
         let by_checks = self.checks.iter().all(CheckRun::counts_as_up);
-        let up = by_checks && self.neighbours.values().all(|check| check.verdict() != Verdict::Down);
+        let by_neighbours = self.neighbours.values().all(|check| check.verdict() != Verdict::Down);
+        let up =
+            by_checks && by_neighbours && self.given.files().all(|(_, verdict, _)| verdict != Verdict::Down);
         if up == self.up {
             return false;
         }
@@ -103,7 +109,13 @@ impl Server {
 
     pub(super) fn verdicts(&self) -> impl Iterator<Item = Verdict> {
         let neighbours = self.neighbours.values().map(NeighbourCheck::verdict);
-        self.checks.iter().map(|c| c.monitor.verdict()).chain(neighbours)
+        let files = self.given.files().map(|(_, verdict, _)| verdict);
+        self.checks.iter().map(|c| c.monitor.verdict()).chain(neighbours).chain(files)
+    }
+
+    /// Its weight as the file and its checks say.
+    pub(in crate::director) fn weight(&self) -> u32 {
+        self.given.weight(self.config.weight)
     }
 
     /// What is believed of it: down, up, or unknown while it serves without a verdict of each check.
@@ -119,23 +131,27 @@ impl Server {
     pub(in crate::director) fn reason(&self) -> String {
         let said = |run: &CheckRun| run.monitor.last().map(words);
         let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
-        let lost = self.neighbours.values().find(|check| check.verdict() == Verdict::Down);
+        let facts = || {
+            let neighbours = self.neighbours.values().map(|check| (check.verdict(), check.words.as_str()));
+            neighbours.chain(self.given.files().map(|(_, verdict, words)| (verdict, words)))
+        };
+        let lost = facts().find(|(verdict, _)| *verdict == Verdict::Down);
         match (failing, &self.held, lost) {
             (Some(run), held, _) => said(run).or_else(|| (*held).clone()).unwrap_or_default(),
             (None, Some(why), _) => why.clone(),
-            (None, None, Some(check)) => check.words.clone(),
-            (None, None, None) => match (self.checks.first(), self.neighbours.values().next()) {
+            (None, None, Some((_, words))) => words.to_owned(),
+            (None, None, None) => match (self.checks.first(), facts().next()) {
                 (Some(run), _) => said(run).unwrap_or_else(|| "no verdict yet".to_owned()),
-                (None, Some(check)) => check.words.clone(),
+                (None, Some((_, words))) => words.to_owned(),
                 (None, None) => "not checked".to_owned(),
             },
         }
     }
 
-    /// What it weighs while it is up: as the file says, or an operator.
+    /// What it weighs while it is up: as the file and its checks say, or an operator.
     pub(in crate::director) fn share(&self) -> u32 {
         match self.steer {
-            Steer::AsConfigured => self.config.weight,
+            Steer::AsConfigured => self.weight(),
             Steer::Weight(weight) => weight,
             Steer::Out => 0,
         }
@@ -154,7 +170,7 @@ pub(super) fn neighbours(
 ) -> BTreeMap<String, NeighbourCheck> {
     let wanted = server.planned.iter().filter_map(|check| match &**check {
         PlannedCheck::Bfd(check) => Some(check),
-        _ => None,
+        PlannedCheck::File(_) => None,
     });
     let check = |name: &str, alpha| match known.get(name) {
         Some(known) => NeighbourCheck { alpha, ..known.clone() },
@@ -173,5 +189,10 @@ pub(in crate::director) fn words(outcome: &Outcome) -> String {
 
 /// Whether two checks ask the same of the same target, however often.
 pub(super) fn same_question(a: &Check, b: &Check) -> bool {
-    a.kind == b.kind && a.target == b.target && a.source == b.source && a.connect_timeout == b.connect_timeout
+    a.kind == b.kind
+        && a.target == b.target
+        && a.source == b.source
+        && a.connect_timeout == b.connect_timeout
+        && a.device == b.device
+        && a.mark == b.mark
 }

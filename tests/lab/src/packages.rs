@@ -11,12 +11,25 @@ use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The packages whose programs the lab runs.
-const PACKAGES: [&str; 7] =
-    ["user-mode-linux", "keepalived", "ipvsadm", "iproute2", "msmtp-mta", "kmod", "frr"];
-/// The programs used, each of which must exist in the fetched root or on the host.
-const PROGRAMS: [&str; 9] =
-    ["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd", "vrrpd", "zebra"];
+/// Packages that are fetched together.
+struct Set {
+    /// The folder below `target/lab` that they are unpacked in.
+    root: &'static str,
+    /// The packages whose programs are run.
+    packages: &'static [&'static str],
+    /// The programs used, each of which must exist in the fetched root or on the host.
+    programs: &'static [&'static str],
+}
+
+/// What the lab itself runs.
+const LAB: Set = Set {
+    root: "root",
+    packages: &["user-mode-linux", "keepalived", "ipvsadm", "iproute2", "msmtp-mta", "kmod", "frr"],
+    programs: &["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd", "vrrpd", "zebra"],
+};
+/// Servers that checks are tried on.
+const SERVERS: Set =
+    Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -37,29 +50,84 @@ pub struct Tools {
 /// # Errors
 /// [`LabError::Unavailable`] when packages can neither be fetched nor found on the host.
 pub fn ensure() -> Result<Tools> {
-    if !cfg!(target_arch = "x86_64") {
-        return Err(LabError::Unavailable("User-Mode Linux packages exist for x86_64 only".into()));
-    }
-    let dir = lab_dir();
-    fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
-    let tools = Tools { root: dir.join("root") };
-    if is_fresh(&tools.root) {
-        return Ok(tools);
-    }
-    let _lock = lock(&dir.join("root.lock"))?;
-    if is_fresh(&tools.root) {
-        return Ok(tools);
-    }
-    let missing: Vec<&str> = PROGRAMS.into_iter().filter(|p| on_host(p).is_none()).collect();
-    match fetch(&dir, &tools.root) {
-        Ok(()) => Ok(tools),
-        Err(_) if missing.is_empty() => Ok(tools),
-        Err(e) => Err(LabError::Unavailable(format!(
-            "fetching its Debian packages failed and this machine has no {}. Check the network and apt's \
+    LAB.ensure()
+}
+
+/// Servers that checks are tried on, in the same way and beside the lab's tools: nginx and unbound (5 MB).
+///
+/// # Errors
+/// As [`ensure`].
+pub fn servers() -> Result<Tools> {
+    SERVERS.ensure()
+}
+
+impl Set {
+    fn ensure(&self) -> Result<Tools> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err(LabError::Unavailable("User-Mode Linux packages exist for x86_64 only".into()));
+        }
+        let dir = lab_dir();
+        fs::create_dir_all(&dir).attempt(format!("making {}", dir.display()))?;
+        let tools = Tools { root: dir.join(self.root) };
+        if self.is_fresh(&tools.root) {
+            return Ok(tools);
+        }
+        // One at a time: apt's folder is shared.
+        let _lock = lock(&dir.join("root.lock"))?;
+        if self.is_fresh(&tools.root) {
+            return Ok(tools);
+        }
+        let missing: Vec<&str> = self.programs.iter().copied().filter(|p| on_host(p).is_none()).collect();
+        match self.fetch(&dir, &tools.root) {
+            Ok(()) => Ok(tools),
+            Err(_) if missing.is_empty() => Ok(tools),
+            Err(e) => Err(LabError::Unavailable(format!(
+                "fetching its Debian packages failed and this machine has no {}. Check the network and apt's \
              sources, or install by hand: {}. ({e})",
-            missing.join(", "),
-            PACKAGES.join(" "),
-        ))),
+                missing.join(", "),
+                self.packages.join(" "),
+            ))),
+        }
+    }
+
+    /// What the stamp file says when the root holds what this version of the lab wants.
+    fn stamp(&self) -> String {
+        format!("1 {}\n", self.packages.join(" "))
+    }
+
+    fn is_fresh(&self, root: &Path) -> bool {
+        fs::read_to_string(root.join("stamp")).is_ok_and(|s| s == self.stamp())
+    }
+
+    /// Fetches and unpacks into a new folder that takes the root's name when it is complete.
+    fn fetch(&self, dir: &Path, root: &Path) -> Result<()> {
+        let apt = Apt::new(dir)?;
+        eprintln!("lab: fetching Debian's package lists (once)");
+        let update = apt.run("apt-get", &["-qq", "update"]);
+        let packages = apt.closure(self.packages)?;
+        eprintln!(
+            "lab: fetching {} packages: {} and their libraries",
+            packages.len(),
+            self.packages.join(", ")
+        );
+        let mut arguments = vec!["-qq", "download"];
+        arguments.extend(packages.iter().map(String::as_str));
+        // Old lists may do; if they do not, the reason is why there are no new ones.
+        apt.run("apt-get", &arguments).map_err(|e| update.err().unwrap_or(e))?;
+        eprintln!("lab: unpacking into {}", root.display());
+        let new = root.with_extension("new");
+        let _ = fs::remove_dir_all(&new);
+        fs::create_dir_all(&new).attempt(format!("making {}", new.display()))?;
+        for package in fs::read_dir(&apt.downloads).attempt("listing the downloaded packages")? {
+            let package = package.attempt("listing the downloaded packages")?.path();
+            let mut dpkg = Command::new("dpkg");
+            output(dpkg.arg("-x").arg(&package).arg(&new))?;
+        }
+        fs::write(new.join("stamp"), self.stamp()).attempt("writing the stamp")?;
+        let _ = fs::remove_dir_all(root);
+        fs::rename(&new, root).attempt(format!("renaming {}", new.display()))?;
+        let _ = fs::remove_dir_all(&apt.dir);
+        Ok(())
     }
 }
 
@@ -141,42 +209,6 @@ pub(crate) fn lock(path: &Path) -> Result<Flock<fs::File>> {
         .attempt(format!("locking {}", path.display()))
 }
 
-/// What the stamp file says when the root holds what this version of the lab wants.
-fn stamp() -> String {
-    format!("1 {}\n", PACKAGES.join(" "))
-}
-
-fn is_fresh(root: &Path) -> bool {
-    fs::read_to_string(root.join("stamp")).is_ok_and(|s| s == stamp())
-}
-
-/// Fetches and unpacks into a new folder that takes the root's name when it is complete.
-fn fetch(dir: &Path, root: &Path) -> Result<()> {
-    let apt = Apt::new(dir)?;
-    eprintln!("lab: fetching Debian's package lists (once)");
-    let update = apt.run("apt-get", &["-qq", "update"]);
-    let packages = apt.closure()?;
-    eprintln!("lab: fetching {} packages: {} and their libraries", packages.len(), PACKAGES.join(", "));
-    let mut arguments = vec!["-qq", "download"];
-    arguments.extend(packages.iter().map(String::as_str));
-    // Old lists may do; if they do not, the reason is why there are no new ones.
-    apt.run("apt-get", &arguments).map_err(|e| update.err().unwrap_or(e))?;
-    eprintln!("lab: unpacking into {}", root.display());
-    let new = dir.join("root.new");
-    let _ = fs::remove_dir_all(&new);
-    fs::create_dir_all(&new).attempt(format!("making {}", new.display()))?;
-    for package in fs::read_dir(&apt.downloads).attempt("listing the downloaded packages")? {
-        let package = package.attempt("listing the downloaded packages")?.path();
-        let mut dpkg = Command::new("dpkg");
-        output(dpkg.arg("-x").arg(&package).arg(&new))?;
-    }
-    fs::write(new.join("stamp"), stamp()).attempt("writing the stamp")?;
-    let _ = fs::remove_dir_all(root);
-    fs::rename(&new, root).attempt(format!("renaming {}", new.display()))?;
-    let _ = fs::remove_dir_all(&apt.dir);
-    Ok(())
-}
-
 /// apt with lists and caches of its own.
 struct Apt {
     dir: PathBuf,
@@ -210,8 +242,8 @@ impl Apt {
     }
 
     /// The packages and every library package they depend on, step by step.
-    fn closure(&self) -> Result<BTreeSet<String>> {
-        let mut all: BTreeSet<String> = PACKAGES.map(String::from).into();
+    fn closure(&self, packages: &[&str]) -> Result<BTreeSet<String>> {
+        let mut all: BTreeSet<String> = packages.iter().map(|name| (*name).to_owned()).collect();
         let mut frontier: Vec<String> = all.iter().cloned().collect();
         while !frontier.is_empty() {
             let mut arguments = vec!["depends", "--important"];

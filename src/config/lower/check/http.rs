@@ -1,13 +1,16 @@
 //! `HTTP_GET` and `SSL_GET`.
 
-use healthcheck::spec::{check_path, check_pattern, check_virtualhost, parse_digest};
-use healthcheck::{Http, HttpVersion, Kind, Pattern, Sni, StatusRange, StatusRanges, Tls, Url};
+use healthcheck::spec::{check_path, check_virtualhost, parse_digest};
+use healthcheck::{
+    Http, HttpVersion, Kind, Pattern, Search as Compiled, Sni, StatusRange, StatusRanges, Tls, Url,
+};
 
 use super::route::Route;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::lower::server::Inherited;
+use crate::config::source::Span;
 
 /// What is asked, or nothing if there is no page to ask for.
 pub(super) fn lower(
@@ -19,7 +22,8 @@ pub(super) fn lower(
     let tls = block.name() == "SSL_GET";
     let mut http = Http { virtualhost: inherited.virtualhost.clone(), ..Http::default() };
     let mut any_url = false;
-    let (mut sni, mut close_notify) = (Sni::Off, false);
+    let (mut sni, mut close_notify, mut fast_recovery) = (Sni::Off, false, false);
+    let mut verify = context.tls.verify.unwrap_or(!context.compat());
     route.read(context, block, |context, entry| {
         match entry.name() {
             "virtualhost" => http.virtualhost = virtualhost(context, entry).or(http.virtualhost.take()),
@@ -31,7 +35,8 @@ pub(super) fn lower(
                     None => http.protocol,
                 }
             }
-            "fast_recovery" => http.fast_recovery = context.switch(entry).unwrap_or(http.fast_recovery),
+            "fast_recovery" => fast_recovery = context.switch(entry).unwrap_or(fast_recovery),
+            "verify" => verify = context.switch(entry).unwrap_or(verify),
             // The name that is said counts before the one that is found.
             "enable_sni" => {
                 context.flag(entry);
@@ -64,7 +69,8 @@ pub(super) fn lower(
     for url in http.urls.iter_mut() {
         url.close_notify = tls && (url.close_notify || close_notify);
     }
-    http.tls = tls.then_some(Tls { sni });
+    route.fast_recovery = fast_recovery;
+    http.tls = tls.then(|| Tls { sni, verify, files: context.tls.files.clone() });
     Some(Kind::Http(http))
 }
 
@@ -155,7 +161,7 @@ fn digest(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<[u8; 16]> {
 /// What is said of a regular expression.
 #[derive(Default)]
 struct Search {
-    text: Option<String>,
+    text: Option<(String, Span)>,
     pattern: Pattern,
     /// Whether anything besides the expression itself was said.
     any: bool,
@@ -191,7 +197,7 @@ impl Search {
                 block.statements().iter().rev().find(|statement| statement.keyword.text.starts_with(name));
             said.map_or(block.span(), |statement| statement.keyword.span)
         };
-        let Some(text) = self.text else {
+        let Some((text, span)) = self.text else {
             if self.any {
                 let message = "what is said of an expression has no effect without `regex`";
                 context.warning(Code::NoEffect, place("regex_"), message);
@@ -205,12 +211,19 @@ impl Search {
             context.error_but(Code::Conflict, place("regex_min_offset"), message, None, keepalived);
             (self.pattern.min_offset, self.pattern.max_offset) = (0, None);
         }
-        Some(Box::new(Pattern { text, ..self.pattern }))
+        let pattern = Pattern { text, ..self.pattern };
+        // keepalived looks at the grammar only when it runs, and leaves the expression out then.
+        if let Err(error) = Compiled::new(&pattern) {
+            let keepalived = Reaction::goes_on("the expression is ignored");
+            context.error_but(Code::InvalidText, span, error.to_string(), None, keepalived);
+            return None;
+        }
+        Some(Box::new(pattern))
     }
 }
 
-/// The expression is one word. keepalived looks at its grammar only when it runs, and leaves it out then.
-fn expression(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
+/// The expression is one word.
+fn expression(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<(String, Span)> {
     let word = context.first(entry)?;
     if let Some(more) = entry.words().get(1) {
         let message = format!("`regex` is one word, and `{}` is another", short(&more.text));
@@ -219,19 +232,22 @@ fn expression(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
         context.error_but(Code::UnexpectedWord, more.span, message, suggestion, keepalived);
         return None;
     }
-    if let Err(error) = check_pattern(&word.text) {
-        let keepalived = Reaction::goes_on("the expression is ignored");
-        context.error_but(Code::InvalidText, word.span, error.to_string(), None, keepalived);
-        return None;
-    }
-    Some(word.text.clone())
+    Some((word.text.clone(), word.span))
 }
 
 fn options(context: &mut Context<'_>, entry: &Entry<'_>, pattern: &mut Pattern) {
     context.first(entry);
     for word in entry.words() {
         match word.text.parse() {
-            Ok(option) => drop(pattern.options.insert(option)),
+            Ok(option) => {
+                let option: healthcheck::PatternOption = option;
+                if !option.is_heeded() {
+                    let message =
+                        format!("`{option}` is not in effect yet: the expression is read without it");
+                    context.warning(Code::NotSupportedYet, word.span, message);
+                }
+                pattern.options.insert(option);
+            }
             Err(error) => {
                 let error: healthcheck::Error = error;
                 let nearest = healthcheck::PatternOption::NAMES.iter().copied();

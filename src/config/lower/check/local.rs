@@ -1,13 +1,18 @@
 //! `MISC_CHECK`, `FILE_CHECK` and `BFD_CHECK`: checks that ask nobody over the network by themselves.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use healthcheck::{Check, Kind, Program};
+use ipvs_backend::DestinationKey;
+
+use super::USUAL_TIMEOUT;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::lower::server::Inherited;
 use crate::config::lower::track;
-use crate::config::{BfdCheck, Command, CommandCheck, FileCheck, FileWeight, PlannedCheck};
+use crate::config::{BfdCheck, FileCheck, FileWeight, PlannedCheck};
 
 /// The check, unless it lacks what it cannot do without.
 pub(super) fn lower(
@@ -16,7 +21,6 @@ pub(super) fn lower(
     inherited: &Inherited,
 ) -> Option<PlannedCheck> {
     match block.name() {
-        "MISC_CHECK" => misc(context, block, inherited).map(PlannedCheck::Command),
         "FILE_CHECK" => file(context, block).map(PlannedCheck::File),
         _ => bfd(context, block, inherited).map(PlannedCheck::Bfd),
     }
@@ -29,7 +33,13 @@ fn missing(context: &mut Context<'_>, block: &Entry<'_>, keyword: &str) {
     context.error_but(Code::MissingKeyword, block.end(), message, None, keepalived);
 }
 
-fn misc(context: &mut Context<'_>, block: &Entry<'_>, inherited: &Inherited) -> Option<CommandCheck> {
+/// A `MISC_CHECK`, unless it names no command. It knows neither address nor port: those of the server stand for it.
+pub(super) fn misc(
+    context: &mut Context<'_>,
+    block: &Entry<'_>,
+    server: DestinationKey,
+    inherited: &Inherited,
+) -> Option<Check> {
     let mut timing = inherited.timing;
     let (mut command, mut account) = (None, (None, None));
     let (mut timeout, mut dynamic, mut log_all_failures) = (None, false, None);
@@ -57,11 +67,16 @@ fn misc(context: &mut Context<'_>, block: &Entry<'_>, inherited: &Inherited) -> 
         missing(context, block, "misc_path");
     }
     let (user, group) = account;
-    Some(CommandCheck {
-        command: Command { words: command?, user, group },
-        timeout: timeout.filter(|timeout| *timeout > Duration::ZERO),
-        dynamic,
-        schedule: timing.schedule(CommandCheck::usual_schedule, alpha),
+    let timeout = timeout.filter(|timeout| *timeout > Duration::ZERO);
+    let kind = Kind::Command(Program { words: command?, user, group, timeout, dynamic });
+    Some(Check {
+        schedule: timing.schedule(|interval| kind.schedule(interval), alpha),
+        kind,
+        target: SocketAddr::new(server.address, server.port),
+        source: None,
+        device: None,
+        mark: 0,
+        connect_timeout: USUAL_TIMEOUT,
         log_all_failures,
     })
 }

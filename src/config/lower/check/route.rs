@@ -1,12 +1,11 @@
 //! Whom a check asks, from where, how and when: what all checks over the network have in common.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use healthcheck::{Check, Kind};
 use ipvs_backend::DestinationKey;
 
-use super::Timing;
+use super::{Timing, USUAL_TIMEOUT};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry};
 use crate::config::lower::server::Inherited;
@@ -23,6 +22,8 @@ pub(super) struct Route {
     mark: Option<u32>,
     log_all_failures: Option<bool>,
     alpha: bool,
+    /// `fast_recovery` of a check with several steps.
+    pub fast_recovery: bool,
     timing: Timing,
     /// Whether the check itself says how long to wait for a connection.
     patient: bool,
@@ -40,6 +41,7 @@ impl Route {
             mark: None,
             log_all_failures: None,
             alpha: inherited.alpha,
+            fast_recovery: false,
             timing: inherited.timing,
             patient: false,
         }
@@ -120,14 +122,15 @@ impl Route {
             let suggestion = Some("add `connect_port`".to_owned());
             context.error_but(Code::MissingKeyword, block.span(), message, suggestion, keepalived);
         }
-        let schedule = self.timing.schedule(|interval| kind.schedule(interval), self.alpha);
+        let mut schedule = self.timing.schedule(|interval| kind.schedule(interval), self.alpha);
+        schedule.fast_recovery = self.fast_recovery;
         Check {
             source: self.source(context, target),
             kind,
             target,
             device: self.device.clone(),
             mark: self.mark.unwrap_or_default(),
-            connect_timeout: self.timing.connect_timeout.unwrap_or(Duration::from_secs(5)),
+            connect_timeout: self.timing.connect_timeout.unwrap_or(USUAL_TIMEOUT),
             schedule,
             log_all_failures: self.log_all_failures,
         }

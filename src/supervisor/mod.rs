@@ -12,6 +12,7 @@ mod command;
 mod culprit;
 mod devices;
 mod fifo;
+mod herald;
 mod holdings;
 mod host;
 pub(crate) mod inbox;
@@ -58,9 +59,11 @@ use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
 use command::Executor;
 use devices::Gate;
+use herald::Herald;
 use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
+use links::Nudge;
 use network::Job;
 use process::LongRuns;
 use recorder::Recorder;
@@ -233,14 +236,15 @@ async fn serve(
 
     let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
-    let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, gate, inbox.clone())?;
+    let (network, herald, nudge) =
+        spawn_network(runtime_dir, (network_jobs.clone(), network_queue), &links, gate, inbox.clone())?;
     let table = spawn("ipvs", {
         let (inbox, backend) = (inbox.clone(), options.ipvs);
         let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
         move || table::work(backend, our_services, sync, &table_queue, &inbox)
     })?;
     let watch = start_watching(inbox.clone())?;
-    let owners = Owners { network: network_jobs.clone(), host, table: table_levels, watch };
+    let owners = Owners { network: network_jobs.clone(), herald, host, table: table_levels, watch };
     let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
@@ -263,7 +267,7 @@ async fn serve(
     tell_beginning(options, &inbox, &links).await;
     spawn("links", {
         let inbox = inbox.clone();
-        move || links::work(links, &inbox)
+        move || links::work(links, &nudge, &inbox)
     })?;
     let mut reloader = Reloader::new(options, inbox.clone(), reloads, followers);
     reloader.start(reading).await;
@@ -331,20 +335,27 @@ fn start_watching(inbox: Sender) -> Result<watched::Sender, String> {
     Ok(watch)
 }
 
-/// Starts the owner of addresses, routes and rules, and the thread that tells it what others do to them.
+/// Starts the owner of addresses, routes and rules, the thread that tells it what others do to them, and the one that
+/// tells the neighbours of them.
 fn spawn_network(
     runtime_dir: &RuntimeDir,
-    jobs: std_mpsc::Sender<Job>,
-    queue: std_mpsc::Receiver<Job>,
+    (jobs, queue): (std_mpsc::Sender<Job>, std_mpsc::Receiver<Job>),
+    links: &LinkMonitor,
     gate: Gate,
     inbox: Sender,
-) -> Result<JoinHandle<()>, String> {
-    let holdings = Holdings::open(runtime_dir)
+) -> Result<(JoinHandle<()>, Herald, Nudge), String> {
+    let (herald, words) = herald::herald();
+    let holdings = Holdings::open(runtime_dir, herald.clone())
         .map_err(|error| format!("cannot read the addresses of the interfaces: {error}"))?;
     let heard = TableWatch::open(holdings.ports())
         .map_err(|error| format!("cannot hear of changes of addresses: {error}"))?;
+    links.overlook(&holdings.ports());
+    let nudge = Nudge::new().map_err(|error| format!("cannot make an eventfd: {error}"))?;
     spawn("onlooker", move || onlooker::work(heard, &jobs))?;
-    spawn("network", move || network::work(holdings, &queue, &gate, &inbox))
+    spawn("herald", move || herald::work(&words))?;
+    let nudged = nudge.clone();
+    let owner = spawn("network", move || network::work(holdings, &queue, &gate, &nudge, &inbox))?;
+    Ok((owner, herald, nudged))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

@@ -1,5 +1,6 @@
 //! The workers that share the runtime: probes, scripts, calls of programs, mail. None of them is waited for by the brain.
 
+use std::cell::Cell;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tracing::warn;
 
 use super::calls::{self, CallSettings};
 use super::command::Executor;
+use super::herald::Herald;
 use super::inbox::Sender;
 use super::network::Job;
 use super::process::Process;
@@ -23,6 +25,7 @@ const LAST_MAIL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Owners {
     pub(super) network: std_mpsc::Sender<Job>,
+    pub(super) herald: Herald,
     pub(super) host: workers::Host,
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
@@ -37,7 +40,7 @@ pub(super) struct LastWords {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, host, table, watch }: Owners,
+    Owners { network, herald, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
 ) -> (Workers, Followers, LastWords) {
@@ -53,7 +56,9 @@ pub(super) fn start(
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
-    let workers = Workers { network, host, table, probes, scripts, watch, tellings, notices };
+    let addresses = Cell::default();
+    let workers =
+        Workers { network, addresses, herald, host, table, probes, scripts, watch, tellings, notices };
     (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
 }
 

@@ -13,7 +13,7 @@ use super::instance::Instance;
 use super::journal::Entry;
 use super::pool::{CheckRun, Pool, rhythm};
 use super::statics::{self, Paths, Statics};
-use super::{Director, Owner, Place};
+use super::{Director, Listener, Owner, Place};
 use crate::config::{self, Config, Difference};
 
 impl Director {
@@ -49,7 +49,8 @@ impl Director {
         self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
-            self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
+            let listener = Listener { interface: instance.interface.clone(), name: name.clone() };
+            self.by_vrid.entry(instance.router.vrid).or_default().push(listener);
         }
         self.publish_sockets();
         self.queue_host();

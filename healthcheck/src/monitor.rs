@@ -69,6 +69,8 @@ pub struct Monitor {
     /// A point of the grid; the others lie whole intervals away.
     anchor: Instant,
     phase: Phase,
+    /// Nothing is asked for the time being.
+    suspended: bool,
     tally: Tally,
     attempts: u64,
     last: Option<Outcome>,
@@ -98,6 +100,7 @@ impl Monitor {
             seed,
             anchor,
             phase: Phase::Waiting { until: now + warmup, reason: Reason::First },
+            suspended: false,
             tally: Tally::default(),
             attempts: 0,
             last: None,
@@ -124,6 +127,9 @@ impl Monitor {
     /// The time has come that [`Monitor::poll_timeout`] asked for. Too early a call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
+            Phase::Waiting { until, .. } if until <= now && self.suspended => {
+                self.phase = Phase::Waiting { until: self.next_on_grid(now), reason: Reason::Regular };
+            }
             Phase::Waiting { until, .. } if until <= now => {
                 self.attempts += 1;
                 self.phase = Phase::Asking { outdated: false };
@@ -131,6 +137,26 @@ impl Monitor {
             }
             Phase::Waiting { .. } | Phase::Asking { .. } => {}
         }
+    }
+
+    /// Rests or goes on. While it rests nothing is asked, what was asked before does not count, and the verdict stays;
+    /// when it goes on it asks at once.
+    pub fn handle_suspension(&mut self, suspended: bool, now: Instant) {
+        if suspended == self.suspended {
+            return;
+        }
+        self.suspended = suspended;
+        // An attempt that nobody has taken out yet is withdrawn.
+        if suspended && matches!(self.outputs.back(), Some(Output::Attempt { .. })) {
+            self.outputs.pop_back();
+            self.phase = Phase::Waiting { until: now, reason: Reason::First };
+        }
+        match &mut self.phase {
+            Phase::Asking { outdated } => *outdated |= suspended,
+            Phase::Waiting { until, .. } if !suspended => *until = now,
+            Phase::Waiting { .. } => {}
+        }
+        self.handle_timeout(now);
     }
 
     /// A reload brought another schedule. Counts and verdict stay; the next attempt may come sooner than

@@ -15,7 +15,7 @@ mod wire;
 
 pub use decode::{
     Answer, Body, Info, Malformed, Messages, decode_daemon, decode_destination, decode_family, decode_info,
-    decode_service,
+    decode_service, knows_tunnels,
 };
 pub use encode::{Request, request};
 pub use wire::ServiceWire;
@@ -95,6 +95,9 @@ pub(crate) mod number {
     pub const IPVS_DEST_ATTR_U_THRESH: u16 = 5;
     pub const IPVS_DEST_ATTR_L_THRESH: u16 = 6;
     pub const IPVS_DEST_ATTR_ADDR_FAMILY: u16 = 11;
+    pub const IPVS_DEST_ATTR_TUN_TYPE: u16 = 13;
+    pub const IPVS_DEST_ATTR_TUN_PORT: u16 = 14;
+    pub const IPVS_DEST_ATTR_TUN_FLAGS: u16 = 15;
 
     pub const IPVS_DAEMON_ATTR_STATE: u16 = 1;
     pub const IPVS_DAEMON_ATTR_MCAST_IFN: u16 = 2;

@@ -127,6 +127,8 @@ impl Errno {
     pub const EINVAL: Self = Self(22);
     /// Value out of range.
     pub const ERANGE: Self = Self(34);
+    /// Not supported by this kernel.
+    pub const EOPNOTSUPP: Self = Self(95);
     /// Address family not supported.
     pub const EAFNOSUPPORT: Self = Self(97);
     /// No address to use.
@@ -135,7 +137,10 @@ impl Errno {
     /// Whether the same operation will be refused again as long as nobody changes the kernel or the
     /// operation.
     pub fn is_lasting(self) -> bool {
-        matches!(self, Self::ENOENT | Self::EINVAL | Self::ERANGE | Self::EAFNOSUPPORT | Self::EPERM)
+        matches!(
+            self,
+            Self::ENOENT | Self::EINVAL | Self::ERANGE | Self::EOPNOTSUPP | Self::EAFNOSUPPORT | Self::EPERM
+        )
     }
 }
 
@@ -151,6 +156,7 @@ impl fmt::Display for Errno {
             Self::ENODEV => f.write_str("no such device (ENODEV)"),
             Self::EINVAL => f.write_str("invalid value (EINVAL)"),
             Self::ERANGE => f.write_str("value out of range (ERANGE)"),
+            Self::EOPNOTSUPP => f.write_str("not supported (EOPNOTSUPP)"),
             Self::EAFNOSUPPORT => f.write_str("address family not supported (EAFNOSUPPORT)"),
             Self::EADDRNOTAVAIL => f.write_str("no address to use (EADDRNOTAVAIL)"),
             Self(number) => write!(f, "system error {number}"),
@@ -168,10 +174,13 @@ fn reason(operation: &Operation, errno: Errno) -> String {
         }
         (Operation::AddService { settings, .. } | Operation::SetService { settings, .. }, Errno::ENOENT) => {
             match &settings.engine {
-                None => format!("the kernel has no scheduler {0} (module ip_vs_{0})", settings.scheduler),
+                None => format!(
+                    "the kernel has no scheduler {0}; it is in the module ip_vs_{0}: `modprobe ip_vs_{0}`",
+                    settings.scheduler
+                ),
                 Some(engine) => format!(
-                    "the kernel has no scheduler {0} (module ip_vs_{0}) or no persistence engine {engine} \
-                     (module ip_vs_pe_{engine})",
+                    "the kernel has no scheduler {0} or no persistence engine {engine}; they are in the modules \
+                     ip_vs_{0} and ip_vs_pe_{engine}: `modprobe -a ip_vs_{0} ip_vs_pe_{engine}`",
                     settings.scheduler
                 ),
             }
@@ -187,6 +196,16 @@ fn reason(operation: &Operation, errno: Errno) -> String {
                 "weight {}, upper threshold {}, lower threshold {}: the weight must not exceed 2147483647, \
                  the lower threshold not the upper",
                 settings.weight, settings.upper, settings.lower
+            )
+        }
+        (
+            Operation::AddDestination { settings, .. } | Operation::SetDestination { settings, .. },
+            Errno::EOPNOTSUPP,
+        ) => {
+            format!(
+                "this kernel has no tunnels of the kind {}, only plain IP in IP: Linux has gue since 5.2, gre and \
+                 checksums since 5.3",
+                settings.method()
             )
         }
         (Operation::AddDestination { service, key, settings }, Errno::EINVAL)

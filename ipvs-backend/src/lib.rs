@@ -23,6 +23,7 @@ mod reconcile;
 #[cfg(test)]
 mod sample;
 mod sync;
+mod tunnel;
 
 pub use error::{KernelError, ParseError};
 pub use kernel::{Errno, Kernel, Rejection};
@@ -38,3 +39,4 @@ pub use operation::Operation;
 pub use plan::plan;
 pub use reconcile::{Drift, Reconciler, Refusal, Report};
 pub use sync::{SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, plan_sync};
+pub use tunnel::{Checksum, Tunnel};

@@ -32,6 +32,7 @@ struct State {
     services: BTreeMap<ServiceKey, Service>,
     daemons: SyncDaemons,
     missing: BTreeSet<Scheduler>,
+    plain_tunnels: bool,
     refuse: Option<(usize, Errno)>,
     errors: VecDeque<KernelError>,
     log: VecDeque<Operation>,
@@ -97,15 +98,22 @@ impl MemoryKernel {
         self.state().errors.push_back(error);
     }
 
-    /// Forgets the faults that were ordered and have not happened yet; a removed scheduler comes back.
+    /// Forgets the faults that were ordered and have not happened yet; a removed scheduler comes back, and so do
+    /// tunnels.
     pub fn heal(&self) {
         let mut state = self.state();
         (state.refuse, state.errors, state.missing) = (None, VecDeque::new(), BTreeSet::new());
+        state.plain_tunnels = false;
     }
 
     /// The kernel has no such scheduler from now on.
     pub fn remove_scheduler(&self, scheduler: Scheduler) {
         self.state().missing.insert(scheduler);
+    }
+
+    /// The kernel knows tunnels of plain IP in IP only from now on, as Linux before 5.2.
+    pub fn remove_tunnels(&self) {
+        self.state().plain_tunnels = true;
     }
 
     /// The operations carried out for the owner since the last call, oldest first; at most the latest 65536.
@@ -219,6 +227,11 @@ impl State {
             Operation::RemoveService { key } => {
                 self.services.remove(key).ok_or(Errno::ESRCH)?;
             }
+            Operation::AddDestination { settings, .. } | Operation::SetDestination { settings, .. }
+                if self.plain_tunnels && settings.own_header().is_some() =>
+            {
+                return Err(Errno::EOPNOTSUPP);
+            }
             Operation::AddDestination { service, key, settings } => {
                 let held = self.service(*service)?;
                 check_destination(*service, *key, settings)?;
@@ -226,12 +239,12 @@ impl State {
                     return Err(Errno::EEXIST);
                 }
                 check_address(key.address)?;
-                held.destinations.insert(*key, *settings);
+                held.destinations.insert(*key, kept(settings));
             }
             Operation::SetDestination { service, key, settings } => {
                 let held = self.service(*service)?;
                 check_destination(*service, *key, settings)?;
-                *held.destinations.get_mut(key).ok_or(Errno::ENOENT)? = *settings;
+                *held.destinations.get_mut(key).ok_or(Errno::ENOENT)? = kept(settings);
             }
             Operation::RemoveDestination { service, key } => {
                 self.service(*service)?.destinations.remove(key).ok_or(Errno::ENOENT)?;
@@ -263,6 +276,11 @@ impl State {
 
 fn normal(settings: &ServiceSettings, key: ServiceKey) -> ServiceSettings {
     ServiceWire::new(settings, key.family()).settings(key.family())
+}
+
+/// Without what means nothing to the kernel.
+fn kept(settings: &DestinationSettings) -> DestinationSettings {
+    DestinationSettings { tunnel: settings.own_header(), ..*settings }
 }
 
 fn check_destination(

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{DestinationKey, Family, ServiceKey};
+use crate::tunnel::Tunnel;
 use crate::{ParseError, codec};
 
 /// Service flags (`IP_VS_SVC_F_*` in `linux/ip_vs.h`) that [`ServiceSettings::flags`] may hold.
@@ -123,6 +124,9 @@ pub struct DestinationSettings {
     /// Below this many it gets new ones again; at most `upper`, 0 lets the kernel take three quarters of
     /// `upper`.
     pub lower: u32,
+    /// The kind of tunnel, if it is one and not plain IP in IP; means nothing with other methods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
 }
 
 impl Service {
@@ -166,14 +170,30 @@ impl Default for ServiceSettings {
 impl DestinationSettings {
     /// A server without connection limits.
     pub fn new(forwarding: Forwarding, weight: u32) -> Self {
-        Self { forwarding, weight, upper: 0, lower: 0 }
+        Self { forwarding, weight, upper: 0, lower: 0, tunnel: None }
     }
 
     /// Whether the kernel would hold the same for both; [`Forwarding::Local`] agrees with every method.
     pub fn same_as(&self, other: &Self) -> bool {
         let local = self.forwarding == Forwarding::Local || other.forwarding == Forwarding::Local;
         let same_method = local || self.forwarding == other.forwarding;
-        same_method && (self.weight, self.upper, self.lower) == (other.weight, other.upper, other.lower)
+        let same_header = local || self.own_header() == other.own_header();
+        same_method
+            && same_header
+            && (self.weight, self.upper, self.lower) == (other.weight, other.upper, other.lower)
+    }
+
+    /// The kind of tunnel, where there is one that is not plain IP in IP.
+    pub(crate) fn own_header(&self) -> Option<Tunnel> {
+        self.tunnel.filter(|_| self.forwarding == Forwarding::Tun)
+    }
+
+    /// How packets get there, in words: `NAT`, `TUN gue port 6080`.
+    pub fn method(&self) -> String {
+        match self.own_header() {
+            Some(tunnel) => format!("{} {tunnel}", self.forwarding),
+            None => self.forwarding.to_string(),
+        }
     }
 }
 

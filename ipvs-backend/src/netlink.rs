@@ -18,6 +18,8 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::{setsockopt_impl, sockopt_impl};
 
+mod tunnels;
+
 use crate::codec::{self, Body, Info, Malformed, Messages, Request};
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::ServiceKey;
@@ -55,6 +57,8 @@ pub struct NetlinkKernel {
     /// The number that the kernel gave to the family "IPVS".
     family: u16,
     info: Info,
+    /// Whether it knows more tunnels than plain IP in IP, once that was seen.
+    tunnels: Option<bool>,
     sequence: u32,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
@@ -79,6 +83,7 @@ impl NetlinkKernel {
             socket: open_socket()?,
             family: 0,
             info: Info { version: [0; 3], connection_table_size: 0 },
+            tunnels: None,
             sequence: 0,
             outgoing: Vec::new(),
             incoming: vec![0; DATAGRAM],
@@ -270,6 +275,7 @@ impl Kernel for NetlinkKernel {
         for (number, batch) in operations.chunks(BATCH).enumerate() {
             self.apply_batch(batch, number * BATCH, &mut rejections)?;
         }
+        self.take_back_tunnels(operations, &mut rejections)?;
         Ok(rejections)
     }
 

@@ -88,14 +88,16 @@ impl fmt::Display for Operation {
                 write!(
                     f,
                     "add real server {key} to {service} ({} weight {})",
-                    settings.forwarding, settings.weight
+                    settings.method(),
+                    settings.weight
                 )
             }
             Self::SetDestination { service, key, settings } => {
                 write!(
                     f,
                     "change real server {key} of {service} ({} weight {})",
-                    settings.forwarding, settings.weight
+                    settings.method(),
+                    settings.weight
                 )
             }
             Self::RemoveDestination { service, key } => write!(f, "remove real server {key} from {service}"),

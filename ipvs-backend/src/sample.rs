@@ -1,6 +1,7 @@
 //! Tables for tests: few keys, so that random tables meet each other often.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    DestinationKey, DestinationSettings, Family, Forwarding, Granularity, Persistence, Protocol, Scheduler,
-    Service, ServiceKey, ServiceSettings, Table,
+    Checksum, DestinationKey, DestinationSettings, Family, Forwarding, Granularity, Persistence, Protocol,
+    Scheduler, Service, ServiceKey, ServiceSettings, Table, Tunnel,
 };
 
 /// A service key from its text.
@@ -95,8 +96,15 @@ fn any_server(family: Family) -> impl Strategy<Value = DestinationKey> {
 
 fn any_destination() -> impl Strategy<Value = DestinationSettings> {
     let forwarding = prop::sample::select(vec![Forwarding::Nat, Forwarding::Dr, Forwarding::Tun]);
-    (forwarding, 0..3u32, 0..3u32, 0..3u32).prop_map(|(forwarding, weight, upper, lower)| {
-        DestinationSettings { forwarding, weight, upper, lower: lower.min(upper) }
+    let port = NonZeroU16::MIN;
+    let tunnels = vec![
+        None,
+        Some(Tunnel::Gue { port, checksum: Checksum::Plain }),
+        Some(Tunnel::Gre { checksum: Checksum::None }),
+    ];
+    let tunnel = prop::sample::select(tunnels);
+    (forwarding, 0..3u32, 0..3u32, 0..3u32, tunnel).prop_map(|(forwarding, weight, upper, lower, tunnel)| {
+        DestinationSettings { forwarding, weight, upper, lower: lower.min(upper), tunnel }
     })
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
@@ -15,10 +16,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipvs_backend::{
-    DestinationKey, DestinationSettings, Drift, Errno, Forwarding, Granularity, Kernel, KernelError,
-    MemoryKernel, NetlinkKernel, Operation, Persistence, Reconciler, Scheduler, Service, ServiceKey,
-    ServiceSettings, SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, Table, flag,
-    plan,
+    Checksum, DestinationKey, DestinationSettings, Drift, Errno, Forwarding, Granularity, Kernel,
+    KernelError, MemoryKernel, NetlinkKernel, Operation, Persistence, Reconciler, Scheduler, Service,
+    ServiceKey, ServiceSettings, SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings,
+    Table, Tunnel, flag, plan,
 };
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
@@ -142,7 +143,13 @@ fn forwarding_thresholds_and_weights_change_in_place() {
         let key = format!("10.1.0.{number}:80");
         assert_eq!(outcome(&mut kernel, &add(WEB, &key, DestinationSettings::new(from, 1))), None);
         for (weight, to) in (0..).zip(methods) {
-            let settings = DestinationSettings { forwarding: to, weight, upper: 100 + weight, lower: weight };
+            let settings = DestinationSettings {
+                forwarding: to,
+                weight,
+                upper: 100 + weight,
+                lower: weight,
+                tunnel: None,
+            };
             let (service, key) = (service(WEB), server(&key));
             let set = Operation::SetDestination { service, key, settings };
             assert_eq!(outcome(&mut kernel, &set), None);
@@ -392,11 +399,25 @@ fn any_operation() -> impl Strategy<Value = Operation> {
         },
     );
     let forwarding = prop::sample::select(vec![Forwarding::Nat, Forwarding::Dr, Forwarding::Tun]);
+    let gue = |checksum| Some(Tunnel::Gue { port: NonZeroU16::MAX, checksum });
+    let gre = |checksum| Some(Tunnel::Gre { checksum });
+    let tunnel = prop::sample::select(vec![
+        None,
+        gue(Checksum::None),
+        gue(Checksum::Remote),
+        gre(Checksum::None),
+        gre(Checksum::Plain),
+    ]);
     let weight = prop::sample::select(vec![0, 1, 65_536, 2_147_483_647, 2_147_483_648]);
-    let destination =
-        (forwarding, weight, 0..3u32, 0..3u32).prop_map(|(forwarding, weight, upper, lower)| {
-            DestinationSettings { forwarding, weight, upper, lower }
-        });
+    let destination = (forwarding, weight, 0..3u32, 0..3u32, tunnel).prop_map(
+        |(forwarding, weight, upper, lower, tunnel)| DestinationSettings {
+            forwarding,
+            weight,
+            upper,
+            lower,
+            tunnel,
+        },
+    );
     (0..10u8, key, settings, server, destination).prop_map(|(kind, key, settings, server, destination)| {
         match kind {
             0..=2 => Operation::AddService { key, settings },

@@ -79,7 +79,7 @@ fn text(readings: &[Reading]) -> ExitCode {
                 "{}: good: {} vrrp_instances, {} virtual_servers\n",
                 reading.sources.name(FileId(0)),
                 config.instances.len(),
-                config.services.len()
+                config.virtual_servers().count()
             ));
         }
     }

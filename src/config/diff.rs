@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ipvs_backend::ServiceKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, VirtualServer};
+use super::{Config, GroupKey, VirtualServer};
 
 /// Keys of one kind of block, by what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Difference {
     pub instances: Changes<String>,
     /// Virtual servers by what they serve.
     pub services: Changes<ServiceKey>,
+    /// Virtual servers of groups. One whose group holds something else is to change as well.
+    #[serde(default)]
+    pub group_services: Changes<GroupKey>,
     /// Whether `global_defs` differs. What instances and services take over from it shows up with them.
     pub global_changed: bool,
     /// Whether nothing of this differs, and yet something that nothing acts on so far.
@@ -49,6 +52,14 @@ impl<K: Ord> Changes<K> {
         self.len() == 0
     }
 
+    /// Whether this key changes in any way.
+    pub fn has<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.to_remove.contains(key) || self.to_change.contains(key) || self.to_add.contains(key)
+    }
+
     /// How many keys change.
     pub fn len(&self) -> usize {
         self.to_remove.len() + self.to_change.len() + self.to_add.len()
@@ -58,7 +69,11 @@ impl<K: Ord> Changes<K> {
 impl Difference {
     /// Whether the two configurations say the same.
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.services.is_empty() && !self.global_changed && !self.rest_changed
+        self.instances.is_empty()
+            && self.services.is_empty()
+            && self.group_services.is_empty()
+            && !self.global_changed
+            && !self.rest_changed
     }
 }
 
@@ -69,9 +84,13 @@ pub fn adopt(old: &Config, mut new: Config) -> (Config, Difference) {
     let mut difference = Difference {
         instances: adopt_map(&old.instances, &mut new.instances, |_, _| {}),
         services: adopt_map(&old.services, &mut new.services, adopt_servers),
+        group_services: adopt_map(&old.group_services, &mut new.group_services, adopt_servers),
         global_changed: old.global != new.global,
         rest_changed: false,
     };
+    let groups = adopt_map(&old.server_groups, &mut new.server_groups, |_, _| {});
+    let regrouped = |key: &&GroupKey| old.group_services.contains_key(key) && groups.has(&key.group);
+    difference.group_services.to_change.extend(new.group_services.keys().filter(regrouped).cloned());
     // What is the same is the same pointer by now, so this is cheap.
     difference.rest_changed = difference.is_empty() && *old != new;
     (new, difference)
@@ -195,6 +214,22 @@ mod tests {
         assert!(difference.services.is_empty() && difference.rest_changed && !difference.is_empty());
         let (_, difference) = adopt(&old, config(&group("10.0.0.5")));
         assert!(difference.is_empty());
+    }
+
+    #[test]
+    fn a_group_that_holds_something_else_changes_its_virtual_servers() {
+        let text = |address: &str| {
+            let of_group = service(80, 1).replace("10.0.0.1 80", "group G");
+            config(&format!("virtual_server_group G {{\n {address} 80\n}}\n{of_group}{}", service(80, 1)))
+        };
+        let old = text("10.0.0.5");
+        let (new, difference) = adopt(&old, text("10.0.0.5-7"));
+        let keys: Vec<_> = new.group_services.keys().cloned().collect();
+        assert_eq!(difference.group_services.to_change, keys.iter().cloned().collect());
+        assert!(difference.services.is_empty());
+        let found = new.kernel_services(&crate::config::Served::Group(keys[0].clone()));
+        let key = |address: &str| ServiceKey::tcp(address.parse().unwrap(), 80);
+        assert_eq!(*found, ["10.0.0.5", "10.0.0.6", "10.0.0.7"].map(key));
     }
 
     #[test]

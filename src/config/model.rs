@@ -79,7 +79,7 @@ pub struct Config {
     pub services: BTreeMap<ipvs_backend::ServiceKey, Arc<VirtualServer>>,
     /// `virtual_server_group` blocks by name.
     pub server_groups: BTreeMap<String, Arc<ServerGroup>>,
-    /// `virtual_server group` blocks by what they serve. Nothing carries them out yet.
+    /// `virtual_server group` blocks by what they serve.
     pub group_services: BTreeMap<GroupKey, Arc<VirtualServer>>,
     /// `SSL`, if it is there.
     pub tls: Option<TlsFiles>,
@@ -91,6 +91,30 @@ impl Config {
         let services = self.services.iter().map(|(key, service)| (Served::Key(*key), service));
         let of_groups = self.group_services.iter();
         services.chain(of_groups.map(|(key, service)| (Served::Group(key.clone()), service)))
+    }
+
+    /// Whether there is any.
+    pub fn has_virtual_servers(&self) -> bool {
+        !(self.services.is_empty() && self.group_services.is_empty())
+    }
+
+    /// One of them.
+    pub fn virtual_server(&self, served: &Served) -> Option<&Arc<VirtualServer>> {
+        match served {
+            Served::Key(key) => self.services.get(key),
+            Served::Group(key) => self.group_services.get(key),
+        }
+    }
+
+    /// The services that one of them has in the kernel: itself, or what its group holds.
+    pub fn kernel_services(&self, served: &Served) -> Arc<[ipvs_backend::ServiceKey]> {
+        match served {
+            Served::Key(key) => Arc::new([*key]),
+            Served::Group(key) => {
+                let group = self.server_groups.get(&key.group);
+                group.map(|group| group.services(key).into_iter().collect()).unwrap_or_default()
+            }
+        }
     }
 
     /// Whether there are addresses, routes or rules that are there in every state.

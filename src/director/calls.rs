@@ -15,7 +15,7 @@ use super::effect::{Effect, Telling};
 use super::instance::Instance;
 use super::services::server_name;
 use super::{Director, Owner};
-use crate::config::{Command, Deleted, Notify};
+use crate::config::{Command, Deleted, Notify, Served};
 
 /// How long programs are kept waiting for the owner of the addresses. A kernel that does not answer keeps nobody from
 /// hearing of a new state.
@@ -145,20 +145,21 @@ impl Director {
     }
 
     /// A real server came into service or left it.
-    pub(super) fn tell_server(&mut self, service: &ServiceKey, key: &DestinationKey, up: bool, cause: &str) {
+    pub(super) fn tell_server(&mut self, service: &Served, key: &DestinationKey, up: bool, cause: &str) {
         let server = self.pools.get(service).and_then(|pool| pool.config.servers.get(key).cloned());
         let Some(server) = server else { return };
         let extras = server.extras();
         let command = if up { &extras.notify_up } else { &extras.notify_down };
-        let subject = Subject::Server { server: server_name(service, key), service: service_name(service) };
+        let subject =
+            Subject::Server { server: server_name(service, key), service: self.service_name(service) };
         self.tell_pool(subject, up, command.as_ref(), cause);
     }
 
     /// A virtual server reached its quorum or lost it.
-    pub(super) fn tell_quorum(&mut self, service: &ServiceKey, up: bool, cause: &str) {
+    pub(super) fn tell_quorum(&mut self, service: &Served, up: bool, cause: &str) {
         let Some(config) = self.pools.get(service).map(|pool| pool.config.clone()) else { return };
         let command = if up { &config.quorum.up } else { &config.quorum.down };
-        self.tell_pool(Subject::Service(service_name(service)), up, command.as_ref(), cause);
+        self.tell_pool(Subject::Service(self.service_name(service)), up, command.as_ref(), cause);
     }
 
     /// The daemon stops: services with `omega` say that they go down, server by server.
@@ -167,7 +168,7 @@ impl Director {
         let leaving: Vec<_> = omega
             .map(|pool| {
                 let up = pool.servers.iter().filter(|(_, server)| server.up).map(|(key, _)| *key);
-                (pool.key, pool.has_quorum(), up.collect::<Vec<_>>())
+                (pool.served.clone(), pool.has_quorum(), up.collect::<Vec<_>>())
             })
             .collect();
         for (service, quorum, servers) in leaving {
@@ -176,6 +177,20 @@ impl Director {
             }
             if quorum {
                 self.tell_quorum(&service, false, "directord stops");
+            }
+        }
+    }
+
+    /// A virtual server as keepalived's lines name it: `[10.0.0.1]:tcp:80`, `FWM 5`; of a group `[G]:0`, with a number that
+    /// tells its virtual servers apart.
+    fn service_name(&self, service: &Served) -> String {
+        match service {
+            Served::Key(ServiceKey::Address { .. }) => service.to_string(),
+            Served::Key(ServiceKey::Mark { mark, .. }) => notify::notice::fwmark(*mark),
+            Served::Group(key) => {
+                let mut fellows = self.config.group_services.keys().filter(|other| other.group == key.group);
+                let number = fellows.position(|other| other == key).unwrap_or(0);
+                format!("[{}]:{number}", key.group)
             }
         }
     }
@@ -265,14 +280,6 @@ fn for_state(notify: &Notify, state: State) -> Option<&Command> {
         State::Fault => notify.fault.as_ref(),
         State::Stopped => notify.stop.as_ref(),
         State::Initialize => None,
-    }
-}
-
-/// A virtual server as keepalived's lines name it: `[10.0.0.1]:tcp:80`, `FWM 5`.
-fn service_name(service: &ServiceKey) -> String {
-    match service {
-        ServiceKey::Address { .. } => service.to_string(),
-        ServiceKey::Mark { mark, .. } => notify::notice::fwmark(*mark),
     }
 }
 

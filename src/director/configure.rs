@@ -5,15 +5,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use healthcheck::Monitor;
-use ipvs_backend::ServiceKey;
-
-use super::event::CheckId;
 use super::instance::Instance;
 use super::journal::Entry;
-use super::pool::{CheckRun, Pool, rhythm};
 use super::statics::{self, Paths, Statics};
-use super::{Director, Listener, Owner, Place};
+use super::{Director, Listener, Owner};
 use crate::config::{self, Config, Difference};
 
 impl Director {
@@ -36,16 +31,7 @@ impl Director {
         self.configure_trackers(now);
         self.together(now, |director| director.configure_instances(difference, now));
         self.lay_paths();
-        for key in &difference.services.to_remove {
-            if let Some(pool) = self.pools.remove(key) {
-                let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
-                self.forget_checks(gone);
-                Arc::make_mut(&mut self.table.value).services.remove(key);
-            }
-        }
-        for key in difference.services.to_change.iter().chain(&difference.services.to_add) {
-            self.configure_pool(key, now);
-        }
+        self.configure_pools(difference, now);
         self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
@@ -59,11 +45,11 @@ impl Director {
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
-        let servers: usize = config.services.values().map(|s| s.servers.len()).sum();
+        let servers: usize = config.virtual_servers().map(|(_, s)| s.servers.len()).sum();
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {servers} real_servers",
             config.instances.len(),
-            config.services.len()
+            config.virtual_servers().count()
         );
         self.log(Entry::Configured { summary });
     }
@@ -142,39 +128,6 @@ impl Director {
             self.agenda.set(Owner::Patience(name.to_owned()), None);
             instance.router.handle_stop(now);
             self.drain_stopped(name, &mut instance, now);
-        }
-    }
-
-    pub(super) fn configure_pool(&mut self, key: &ServiceKey, now: Instant) {
-        let Some(config) = self.config.services.get(key).cloned() else { return };
-        let mut pool = self.pools.remove(key).unwrap_or_else(|| Pool::new(*key, config.clone()));
-        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
-        let gone = pool.configure(config, now, |_, spec| {
-            let id = CheckId(*next_check);
-            *next_check += 1;
-            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
-            CheckRun { id, spec: spec.clone(), monitor }
-        });
-        self.forget_checks(gone);
-        let mut ids = Vec::new();
-        for (server, state) in &pool.servers {
-            for (index, run) in state.checks.iter().enumerate() {
-                let place = Place { service: *key, server: *server, index };
-                self.places.insert(run.id, place);
-                ids.push(run.id);
-            }
-        }
-        self.set_service(&pool);
-        self.pools.insert(*key, pool);
-        for id in ids {
-            self.with_monitor(id, now, |_| {});
-        }
-    }
-
-    pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
-        for id in gone {
-            self.places.remove(&id);
-            self.agenda.set(Owner::Check(id), None);
         }
     }
 }

@@ -4,8 +4,10 @@
 
 use std::fmt;
 
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use vrrp::track::Reading;
+
+use crate::config::Served;
 
 /// How much an entry matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +93,7 @@ pub enum Entry {
     /// A check failed or passed again.
     CheckFlipped {
         /// The virtual server.
-        service: ServiceKey,
+        service: Served,
         /// The real server.
         server: DestinationKey,
         /// The check, by keepalived's name.
@@ -104,7 +106,7 @@ pub enum Entry {
     /// A real server was taken out or put back.
     ServerFlipped {
         /// The virtual server.
-        service: ServiceKey,
+        service: Served,
         /// The real server.
         server: DestinationKey,
         /// Whether it serves now.
@@ -115,11 +117,13 @@ pub enum Entry {
     /// A virtual server lost or gained its quorum.
     Quorum {
         /// The virtual server.
-        service: ServiceKey,
+        service: Served,
         /// Whether it has one now.
         up: bool,
         /// What stands in, if anything.
         sorry: Option<DestinationKey>,
+        /// What is up, and what is needed.
+        words: String,
     },
     /// A configuration took effect.
     Configured {
@@ -208,17 +212,17 @@ impl Entry {
                 let word = if *up { "UP" } else { "DOWN" };
                 write!(f, "real_server {server} of virtual_server {service}: {word}: {treatment}")
             }
-            Entry::Quorum { service, up: true, .. } => {
-                write!(f, "virtual_server {service}: has usable servers again")
+            Entry::Quorum { service, up: true, words, .. } => {
+                write!(f, "virtual_server {service}: has its quorum: {words}")
             }
-            Entry::Quorum { service, up: false, sorry: Some(sorry) } => {
+            Entry::Quorum { service, up: false, sorry: Some(sorry), words } => {
                 write!(
                     f,
-                    "virtual_server {service}: no usable server is left; the sorry server {sorry} stands in"
+                    "virtual_server {service}: lost its quorum: {words}; the sorry server {sorry} stands in"
                 )
             }
-            Entry::Quorum { service, up: false, sorry: None } => {
-                write!(f, "virtual_server {service}: no usable server is left, and there is no sorry_server")
+            Entry::Quorum { service, up: false, sorry: None, words } => {
+                write!(f, "virtual_server {service}: lost its quorum: {words}; there is no sorry_server")
             }
             _ => Ok(()),
         }

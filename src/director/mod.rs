@@ -23,13 +23,16 @@ mod meaning;
 mod neighbours;
 mod overrides;
 mod pool;
+mod pools;
 mod process;
 mod routers;
 mod script;
 mod services;
 pub mod snapshot;
 mod statics;
+mod suspend;
 mod sync;
+mod table;
 mod taken;
 mod trackers;
 mod wishes;
@@ -59,7 +62,7 @@ use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
 
-use crate::config::Config;
+use crate::config::{Config, Served};
 
 /// How long a stop waits for the owners of addresses and table before the process ends all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -102,7 +105,7 @@ pub struct Birth {
 /// Where a check belongs.
 #[derive(Debug, Clone)]
 struct Place {
-    service: ServiceKey,
+    service: Served,
     server: DestinationKey,
     index: usize,
 }
@@ -139,7 +142,9 @@ pub struct Director {
     /// The instances by VRID: on how many interfaces one is in use is a handful.
     by_vrid: BTreeMap<u8, Vec<Listener>>,
     neighbours: Neighbours,
-    pools: BTreeMap<ServiceKey, Pool>,
+    pools: BTreeMap<Served, Pool>,
+    /// The virtual servers of groups that have a service in the kernel.
+    of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -193,6 +198,7 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
@@ -350,6 +356,7 @@ impl Director {
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
+        self.of_groups.clear();
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();

@@ -13,7 +13,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use vrrp::Envelope;
 use vrrp::bfd::{Output, Packet, PacketError, Reach, Session, Settings, State, discriminator};
 use vrrp::track::Reading;
@@ -21,7 +21,7 @@ use vrrp::track::Reading;
 use super::effect::{NeighbourPacket, NeighbourSockets, Speaker};
 use super::journal::Entry;
 use super::{Director, Owner, Pending};
-use crate::config::{Bfd, PlannedCheck};
+use crate::config::{Bfd, PlannedCheck, Served};
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(super) struct Neighbours {
     /// Sessions made so far: no number is used twice in one life.
     made: u64,
     /// Which real servers ask for each of them (`BFD_CHECK`).
-    checks: BTreeMap<String, BTreeSet<(ServiceKey, DestinationKey)>>,
+    checks: BTreeMap<String, BTreeSet<(Served, DestinationKey)>>,
     /// Packets that no session was there for, by kind.
     strays: BTreeMap<String, u64>,
 }
@@ -308,11 +308,11 @@ impl Director {
     /// Finds out anew which servers ask for which neighbour, and tells them what is known.
     fn find_neighbour_checks(&mut self, now: Instant) {
         let mut checks: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
-        for (service, virtual_server) in &self.config.services {
+        for (service, virtual_server) in self.config.virtual_servers() {
             for (server, config) in &virtual_server.servers {
                 for check in &config.planned {
                     if let PlannedCheck::Bfd(check) = &**check {
-                        checks.entry(check.name.clone()).or_default().insert((*service, *server));
+                        checks.entry(check.name.clone()).or_default().insert((service.clone(), *server));
                     }
                 }
             }

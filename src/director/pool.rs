@@ -3,67 +3,41 @@
 //! Three things stay apart: an *attempt* is made elsewhere, a *verdict* is the monitor's, and the *decision* what a
 //! verdict means for the table is taken here. The table is a pure function of the state ([`Pool::wanted`]); nothing
 //! is added or removed step by step.
+//!
+//! A virtual server of a group is one pool with one set of checks, and several services in the kernel, which hold the
+//! same servers: [`Pool::level`] has them.
+
+mod quorum;
+mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use healthcheck::{Check, Monitor, Outcome, Schedule, Verdict};
-use ipvs_backend::{DestinationKey, DestinationSettings, Service, ServiceKey};
+use healthcheck::{Check, Schedule, Verdict};
+use ipvs_backend::{DestinationKey, DestinationSettings, Forwarding, Service, ServiceKey};
 use notify::Serving;
 
+pub(super) use quorum::Quorum;
+pub(super) use server::{CheckRun, Server, words};
+use server::{neighbours, same_question};
+
 use super::event::CheckId;
-use crate::config::{Extras, PlannedCheck, RealServer, SorryServer, VirtualServer};
+use crate::config::{Served, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
 pub(super) struct Pool {
-    pub(super) key: ServiceKey,
+    pub(super) served: Served,
     pub(super) config: Arc<VirtualServer>,
     pub(super) servers: BTreeMap<DestinationKey, Server>,
-}
-
-/// One real server.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) config: Arc<RealServer>,
-    pub(super) checks: Vec<CheckRun>,
-    /// What is known of the neighbours that it must be reached by (`BFD_CHECK`), by name.
-    pub(super) neighbours: BTreeMap<String, NeighbourCheck>,
-    /// Whether it serves. True until the first verdict, as in keepalived without `alpha`.
-    pub(super) up: bool,
-    /// When `up` last changed.
-    pub(super) since: Instant,
-    /// Set while it is down without a failing check: why.
-    held: Option<String>,
-}
-
-/// One check of one real server.
-#[derive(Debug)]
-pub(super) struct CheckRun {
-    pub(super) id: CheckId,
-    pub(super) spec: Arc<Check>,
-    pub(super) monitor: Monitor,
-}
-
-/// One `BFD_CHECK` of one real server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NeighbourCheck {
-    /// Whether nothing known means down.
-    alpha: bool,
-    up: Option<bool>,
-    /// What is known, in words.
-    pub(super) words: String,
-}
-
-impl NeighbourCheck {
-    pub(super) fn verdict(&self) -> Verdict {
-        match (self.up, self.alpha) {
-            (Some(true), _) => Verdict::Up,
-            (Some(false), _) | (None, true) => Verdict::Down,
-            (None, false) => Verdict::Unknown,
-        }
-    }
+    pub(super) quorum: Quorum,
+    /// Whether checks rest because the service's address is not on this host (`ha_suspend`).
+    pub(super) suspended: bool,
+    /// The services in the kernel: one, or those of a group.
+    pub(super) serves: Arc<[ServiceKey]>,
+    /// What should be in them, by the port that servers take over; services that agree share it.
+    levels: BTreeMap<u16, Arc<Service>>,
 }
 
 /// What a verdict changed.
@@ -71,123 +45,92 @@ impl NeighbourCheck {
 pub(super) enum Change {
     /// A server left or came back.
     Server { key: DestinationKey, up: bool, reason: String, treatment: String },
-    /// The service lost its last usable server, or has one again.
+    /// The service lost its quorum, or has one again.
     Quorum { up: bool },
 }
 
-impl Server {
-    /// Decides anew whether this server serves; true if that changed.
-    ///
-    /// One failing check takes it out and only all checks together bring it back. While some have no verdict yet
-    /// it stays what it was: a server that was down stays out after its checks were changed until they have passed.
-    fn decide(&mut self, now: Instant) -> bool {
-        let verdicts = || self.verdicts();
-        let up = if verdicts().any(|v| v == Verdict::Down) {
-            false
-        } else if verdicts().all(|v| v == Verdict::Up) {
-            true
-        } else {
-            self.up
-        };
-        if up == self.up {
-            return false;
-        }
-        self.held = None;
-        self.up = up;
-        self.since = now;
-        true
-    }
-
-    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
-        let neighbours = self.neighbours.values().map(NeighbourCheck::verdict);
-        self.checks.iter().map(|c| c.monitor.verdict()).chain(neighbours)
-    }
-
-    /// What is believed of it: down, up, or unknown while it serves without a verdict of each check.
-    pub(super) fn verdict(&self) -> Verdict {
-        match self.up {
-            false => Verdict::Down,
-            true if self.verdicts().all(|v| v == Verdict::Up) => Verdict::Up,
-            true => Verdict::Unknown,
-        }
-    }
-
-    /// Why it is as it is, in words: the last outcome of a check that fails, else of any check.
-    pub(super) fn reason(&self) -> String {
-        let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
-        let lost = self.neighbours.values().find(|check| check.verdict() == Verdict::Down);
-        if let (None, None, Some(check)) = (failing, &self.held, lost) {
-            return check.words.clone();
-        }
-        let told = failing.or(self.checks.first()).and_then(|c| c.monitor.last());
-        match (told, &self.held) {
-            (_, Some(why)) => why.clone(),
-            (Some(outcome), None) => words(outcome),
-            (None, None) if self.checks.is_empty() => {
-                self.neighbours.values().next().map_or("not checked".to_owned(), |check| check.words.clone())
-            }
-            (None, None) => "no verdict yet".to_owned(),
-        }
-    }
-
-    fn settings(&self, weight: u32) -> DestinationSettings {
-        let Extras { upper, lower, .. } = *self.config.extras();
-        DestinationSettings { forwarding: self.config.forwarding, weight, upper, lower }
-    }
+/// What a configuration changed.
+#[derive(Debug, Default)]
+pub(super) struct Configured {
+    /// Checks that are no more.
+    pub(super) gone: Vec<CheckId>,
+    /// What is different now.
+    pub(super) changes: Vec<Change>,
+    /// Servers that are new and serve from now on.
+    pub(super) started: Vec<DestinationKey>,
 }
 
 impl Pool {
-    pub(super) fn new(key: ServiceKey, config: Arc<VirtualServer>) -> Self {
-        Pool { key, config, servers: BTreeMap::new() }
+    pub(super) fn new(served: Served, config: Arc<VirtualServer>) -> Self {
+        Pool {
+            served,
+            config,
+            servers: BTreeMap::new(),
+            quorum: Quorum::new(),
+            suspended: false,
+            serves: Arc::default(),
+            levels: BTreeMap::new(),
+        }
     }
 
     /// Takes over a configuration: servers and checks that are still asked for keep their history.
     ///
-    /// `new_check` makes a running check from its specification. Returns the checks that are no more.
+    /// `new_check` makes a running check from its specification.
     pub(super) fn configure(
         &mut self,
         config: Arc<VirtualServer>,
         now: Instant,
         mut new_check: impl FnMut(&DestinationKey, &Arc<Check>) -> CheckRun,
-    ) -> Vec<CheckId> {
-        let mut gone = Vec::new();
+    ) -> Configured {
+        let mut done = Configured::default();
+        let is_new = self.servers.is_empty();
         let mut old = std::mem::take(&mut self.servers);
-        let reachable = config.servers.iter().filter(|(_, server)| server.is_reachable());
-        for (key, server_config) in reachable {
+        for (key, server_config) in &config.servers {
             let before = old.remove(key);
-            let (up, since, mut runs, known) = match before {
-                Some(s) => (s.up, s.since, s.checks, s.neighbours),
-                None => (true, now, Vec::new(), BTreeMap::new()),
-            };
-            let checks = server_config
-                .checks
-                .iter()
-                .map(|spec| match runs.iter().position(|run| same_question(&run.spec, spec)) {
-                    Some(at) => {
-                        let mut run = runs.remove(at);
-                        if run.spec.schedule != spec.schedule {
-                            run.monitor.handle_schedule(rhythm(spec), now);
-                        }
-                        run.spec = spec.clone();
-                        run
+            let was_up = before.as_ref().map(|server| server.up);
+            let mut server = before.unwrap_or_else(|| Server::new(server_config.clone(), now));
+            server.config = server_config.clone();
+            let mut runs = std::mem::take(&mut server.checks);
+            for spec in &server_config.checks {
+                let run = match runs.iter().position(|run| same_question(&run.spec, spec)) {
+                    Some(at) => kept(runs.remove(at), spec, now),
+                    None => {
+                        // A new server waits where it is told to; one that is down waits, one that serves does not.
+                        let must_pass = was_up.map_or(spec.schedule.alpha, |up| !up);
+                        CheckRun { must_pass, ..new_check(key, spec) }
                     }
-                    None => new_check(key, spec),
-                })
-                .collect();
-            gone.extend(runs.iter().map(|run| run.id));
-            let neighbours = neighbours(server_config, &known);
-            let mut server =
-                Server { config: server_config.clone(), checks, neighbours, up, since, held: None };
-            server.decide(now);
+                };
+                server.checks.push(run);
+            }
+            done.gone.extend(runs.iter().map(|run| run.id));
+            server.neighbours = neighbours(server_config, &server.neighbours);
+            let changed = server.decide(now);
             if !server.up && server.verdicts().all(|v| v != Verdict::Down) {
-                server.held =
-                    Some("its checks were changed while it was down, and have not passed yet".to_owned());
+                let why = match was_up {
+                    None => "waits for its first check to pass (alpha)",
+                    Some(_) => "its checks were changed while it was down, and have not passed yet",
+                };
+                server.held.get_or_insert_with(|| why.to_owned());
+                server.untold |= was_up.is_none();
+            }
+            match was_up {
+                None if server.up => done.started.push(*key),
+                Some(_) if changed => {
+                    let reason = "the configuration was changed".to_owned();
+                    done.changes.push(change(*key, &server, reason));
+                }
+                _ => {}
             }
             self.servers.insert(*key, server);
         }
-        gone.extend(old.values().flat_map(|s| s.checks.iter().map(|run| run.id)));
+        done.gone.extend(old.values().flat_map(|s| s.checks.iter().map(|run| run.id)));
         self.config = config;
-        gone
+        let changed = self.count();
+        // As keepalived, which tells at the start of a quorum, and of none if the sorry server stands in.
+        if changed || (is_new && self.sorry_stands_in()) {
+            done.changes.push(Change::Quorum { up: self.quorum.up });
+        }
+        done
     }
 
     /// What is known of a neighbour now, for one server: true if its verdict changed.
@@ -207,33 +150,42 @@ impl Pool {
 
     /// A check of `server` changed its verdict: what follows for the server and the service.
     pub(super) fn reconsider(&mut self, key: &DestinationKey, reason: &str, now: Instant) -> Vec<Change> {
-        let quorum_before = self.has_quorum();
         let Some(server) = self.servers.get_mut(key) else { return Vec::new() };
-        if !server.decide(now) {
+        let changed = server.decide(now);
+        // Of a server that waited for its first check it is told how that went, even where it brings nothing new.
+        let told = changed || (server.untold && server.verdicts().any(|v| v == Verdict::Down));
+        if !told {
             return Vec::new();
         }
-        let treatment = match (server.up, server.config.inhibit) {
-            (true, _) => format!("back with weight {}", server.config.weight),
-            (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
-            (false, false) => "removed".to_owned(),
-        };
-        let reason = reason.to_owned();
-        let mut changes = vec![Change::Server { key: *key, up: server.up, reason, treatment }];
-        let quorum = self.has_quorum();
-        if quorum != quorum_before {
-            changes.push(Change::Quorum { up: quorum });
+        server.untold = false;
+        let mut changes = vec![change(*key, server, reason.to_owned())];
+        if self.count() {
+            changes.push(Change::Quorum { up: self.quorum.up });
         }
         changes
     }
 
-    /// Whether the servers that are up weigh anything together (keepalived's quorum of 1).
-    pub(super) fn has_quorum(&self) -> bool {
-        self.servers.values().any(|s| s.up && s.config.weight > 0)
+    /// Counts anew what is up; true if the quorum was reached or lost.
+    fn count(&mut self) -> bool {
+        let live = self.servers.values().filter(|server| server.up).map(|server| self.live_weight(server));
+        let live = live.sum();
+        self.quorum.follow(&self.config.quorum, live, self.config.total_weight())
     }
 
-    /// The sorry server, if it can be of use.
+    /// What a server counts for while it is up.
+    #[expect(clippy::unused_self, reason = "what a weight is made of besides the file belongs to the pool")]
+    fn live_weight(&self, server: &Server) -> u64 {
+        u64::from(server.config.weight)
+    }
+
+    /// Whether enough servers are up.
+    pub(super) fn has_quorum(&self) -> bool {
+        self.quorum.up
+    }
+
+    /// The sorry server.
     pub(super) fn sorry(&self) -> Option<&SorryServer> {
-        self.config.reachable_sorry()
+        self.config.sorry.as_ref()
     }
 
     /// Whether the sorry server stands in.
@@ -243,13 +195,15 @@ impl Pool {
 
     /// What is left to serve clients.
     pub(super) fn serving(&self) -> Serving {
-        let serving = self.servers.values().filter(|s| s.up && s.config.weight > 0).count();
-        Serving { serving, configured: self.servers.len(), sorry: self.sorry_stands_in() }
+        let serving = self.servers.values().filter(|s| self.weight(s).is_some_and(|weight| weight > 0));
+        Serving { serving: serving.count(), configured: self.servers.len(), sorry: self.sorry_stands_in() }
     }
 
-    /// The kernel's weight for a server: `None` if it should not be in the table.
+    /// The kernel's weight for a server: `None` if it should not be in the table. While the sorry server stands in,
+    /// servers that are up make room for it.
     pub(super) fn weight(&self, server: &Server) -> Option<u32> {
-        match (server.up, server.config.inhibit) {
+        let serves = server.up && !self.sorry_stands_in();
+        match (serves, server.config.inhibit) {
             (true, _) => Some(server.config.weight),
             (false, true) => Some(0),
             (false, false) => None,
@@ -263,47 +217,88 @@ impl Pool {
             .iter()
             .filter_map(|(key, server)| Some((*key, server.settings(self.weight(server)?))))
             .collect();
-        if let Some(sorry) = self.sorry().filter(|_| !self.has_quorum()) {
-            destinations.insert(
-                sorry.key,
-                DestinationSettings { forwarding: sorry.forwarding, weight: 1, upper: 0, lower: 0 },
-            );
+        if let Some(sorry) = self.sorry() {
+            let settings = |weight| DestinationSettings {
+                tunnel: sorry.tunnel,
+                ..DestinationSettings::new(sorry.forwarding, weight)
+            };
+            if self.sorry_stands_in() {
+                destinations.insert(sorry.key, settings(1));
+            } else if sorry.inhibit {
+                // It may be a real server as well, which then counts.
+                destinations.entry(sorry.key).or_insert(settings(0));
+            }
         }
         Service { settings: self.config.settings.clone(), destinations }
     }
-}
 
-/// The neighbours that a server must be reached by, with what was known of them.
-fn neighbours(
-    server: &RealServer,
-    known: &BTreeMap<String, NeighbourCheck>,
-) -> BTreeMap<String, NeighbourCheck> {
-    let wanted = server.planned.iter().filter_map(|check| match &**check {
-        PlannedCheck::Bfd(check) => Some(check),
-        _ => None,
-    });
-    let check = |name: &str, alpha| match known.get(name) {
-        Some(known) => NeighbourCheck { alpha, ..known.clone() },
-        None => NeighbourCheck { alpha, up: None, words: "no verdict yet".to_owned() },
-    };
-    wanted.map(|bfd| (bfd.name.clone(), check(&bfd.name, bfd.alpha))).collect()
-}
+    /// Works out anew what should be in the kernel; true if that changed.
+    pub(super) fn refresh(&mut self) -> bool {
+        let wanted = self.wanted();
+        let mut levels = BTreeMap::new();
+        for key in self.serves.iter() {
+            let port = self.taken_over(key);
+            levels.entry(port).or_insert_with(|| {
+                let level = if self.is_group() { with_port(&wanted, port) } else { wanted.clone() };
+                match self.levels.get(&port) {
+                    Some(before) if **before == level => before.clone(),
+                    _ => Arc::new(level),
+                }
+            });
+        }
+        let changed = levels != self.levels;
+        self.levels = levels;
+        changed
+    }
 
-/// An outcome in words.
-pub(super) fn words(outcome: &Outcome) -> String {
-    match &outcome.result {
-        Ok(()) => format!("passed after {:.1} ms", outcome.took.as_secs_f64() * 1e3),
-        Err(failure) => failure.to_string(),
+    /// What should be in the kernel for one of the services, as it was at the last [`Pool::refresh`].
+    pub(super) fn level(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
+        self.levels.get(&self.taken_over(key))
+    }
+
+    /// The port that servers behind direct routing and tunnels take over from a service of a group. All others have
+    /// what the file says.
+    fn taken_over(&self, key: &ServiceKey) -> u16 {
+        match key {
+            ServiceKey::Address { port, .. } if self.is_group() => *port,
+            ServiceKey::Address { .. } | ServiceKey::Mark { .. } => 0,
+        }
+    }
+
+    fn is_group(&self) -> bool {
+        matches!(self.served, Served::Group(_))
     }
 }
 
-/// The rhythm of a check. A pool does not know `alpha` yet: it takes every server in until the first verdict, and must
-/// hear of that one even where it brings nothing new.
-pub(super) fn rhythm(check: &Check) -> Schedule {
-    Schedule { alpha: false, ..check.schedule.clone() }
+/// Only address translation can change the port of packets: other servers have that of the service.
+fn with_port(service: &Service, port: u16) -> Service {
+    let place = |key: &DestinationKey, settings: &DestinationSettings| match settings.forwarding {
+        Forwarding::Nat | Forwarding::Local => *key,
+        Forwarding::Dr | Forwarding::Tun => DestinationKey { port, ..*key },
+    };
+    let destinations = service.destinations.iter().map(|(key, settings)| (place(key, settings), *settings));
+    Service { settings: service.settings.clone(), destinations: destinations.collect() }
 }
 
-/// Whether two checks ask the same of the same target, however often.
-fn same_question(a: &Check, b: &Check) -> bool {
-    a.kind == b.kind && a.target == b.target && a.source == b.source && a.connect_timeout == b.connect_timeout
+fn change(key: DestinationKey, server: &Server, reason: String) -> Change {
+    let treatment = match (server.up, server.config.inhibit) {
+        (true, _) => format!("back with weight {}", server.config.weight),
+        (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
+        (false, false) => "removed".to_owned(),
+    };
+    Change::Server { key, up: server.up, reason, treatment }
+}
+
+/// A check that goes on, with another rhythm perhaps.
+fn kept(mut run: CheckRun, spec: &Arc<Check>, now: Instant) -> CheckRun {
+    if run.spec.schedule != spec.schedule {
+        run.monitor.handle_schedule(rhythm(spec), now);
+    }
+    run.spec = spec.clone();
+    run
+}
+
+/// The rhythm of a check. What `alpha` means is the pool's to decide: the monitor tells of every verdict.
+pub(super) fn rhythm(check: &Check) -> Schedule {
+    Schedule { alpha: false, ..check.schedule.clone() }
 }

@@ -42,6 +42,7 @@ impl Director {
             }
             director.begin_waiting(now);
             director.links_read(&before, now);
+            director.suspend_checks(now);
         });
         self.publish_sockets();
         self.queue_host();

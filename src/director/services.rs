@@ -1,17 +1,17 @@
 //! The virtual servers' side of the brain: outcomes of probes in; probes, the table and notices out.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use healthcheck::{Monitor, Outcome};
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 use notify::Notice;
 
 use super::effect::{Attempt, Effect};
-use super::event::{CheckId, TableReport};
+use super::event::CheckId;
 use super::journal::Entry;
-use super::pool::{Change, Pool, words};
+use super::pool::{Change, words};
 use super::{Director, Owner, Pending};
+use crate::config::Served;
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
@@ -29,8 +29,8 @@ impl Director {
         else {
             return;
         };
+        let (verdict, counted_as_up) = (run.monitor.verdict(), run.counts_as_up());
         fact(&mut run.monitor);
-        let mut flipped = None;
         while let Some(output) = run.monitor.poll_output() {
             match output {
                 healthcheck::Output::Attempt { number, step } => {
@@ -38,21 +38,25 @@ impl Director {
                     let probe = Effect::Probe(Attempt { check: id, number, step, spec });
                     self.pending.push_back(Pending::Effect(probe));
                 }
-                healthcheck::Output::Flipped { up } => flipped = Some(up),
+                // What a verdict means is the pool's to say.
+                healthcheck::Output::Flipped { .. } => {}
             }
         }
+        let (up, changed) = (run.counts_as_up(), run.monitor.verdict() != verdict);
         self.agenda.set(Owner::Check(id), run.monitor.poll_timeout().map(|(at, _)| at));
-        if let Some(up) = flipped {
+        if changed {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };
             let place = place.clone();
-            self.check_flipped(place.service, place.server, check, up, &reason, now);
+            if up != counted_as_up || !up {
+                self.check_flipped(place.service, place.server, check, up, &reason, now);
+            }
         }
     }
 
     pub(super) fn check_flipped(
         &mut self,
-        service: ServiceKey,
+        service: Served,
         server: DestinationKey,
         check: String,
         up: bool,
@@ -60,42 +64,43 @@ impl Director {
         now: Instant,
     ) {
         let (told, words) = (check.clone(), reason.to_owned());
-        self.log(Entry::CheckFlipped { service, server, check: told, up, reason: words });
+        self.log(Entry::CheckFlipped { service: service.clone(), server, check: told, up, reason: words });
         let Some(pool) = self.pools.get_mut(&service) else { return };
-        let changes = pool.reconsider(&server, reason, now);
-        if changes.is_empty() {
-            return;
+        let changes = pool.reconsider(&server, &format!("{check}: {reason}"), now);
+        if !changes.is_empty() {
+            self.tell_changes(&service, changes, now);
+            self.renew_service(&service);
         }
-        let (config, left) = (pool.config.clone(), pool.serving());
+    }
+
+    /// Tells everybody who is to hear of it.
+    pub(super) fn tell_changes(&mut self, service: &Served, changes: Vec<Change>, now: Instant) {
+        let Some(pool) = self.pools.get(service) else { return };
+        let (config, left, quorum) = (pool.config.clone(), pool.serving(), pool.quorum);
         for change in changes {
             match change {
                 Change::Server { key, up, reason, treatment } => {
                     if config.servers.get(&key).is_some_and(|s| s.alert) {
-                        let (name, reason) = (server_name(&service, &key), format!("{check}: {reason}"));
+                        let name = server_name(service, &key);
                         self.notify(now, |heading| Notice::server(heading, service, name, up, &reason, left));
                     }
-                    self.tell_server(&service, &key, up, &format!("{check}: {reason}"));
-                    self.log(Entry::ServerFlipped { service, server: key, up, treatment });
+                    self.tell_server(service, &key, up, &reason);
+                    self.log(Entry::ServerFlipped { service: service.clone(), server: key, up, treatment });
                 }
                 Change::Quorum { up } => {
                     let cause = if up { "enough servers are up" } else { "too few servers are up" };
-                    self.tell_quorum(&service, up, cause);
-                    let sorry = config.reachable_sorry().map(|s| s.key);
-                    self.log(Entry::Quorum { service, up, sorry });
+                    self.tell_quorum(service, up, cause);
+                    let (sorry, words) = (config.sorry.as_ref().map(|s| s.key), quorum.words());
+                    self.log(Entry::Quorum { service: service.clone(), up, sorry, words });
                 }
             }
-        }
-        let wanted = self.pools.get(&service).map(Pool::wanted);
-        if let Some(wanted) = wanted {
-            Arc::make_mut(&mut self.table.value).services.insert(service, Arc::new(wanted));
-            self.publish_table();
         }
     }
 
     /// What is known of a neighbour now, for a server that asks for it by a `BFD_CHECK`.
     pub(super) fn neighbour_check(
         &mut self,
-        service: ServiceKey,
+        service: Served,
         server: &DestinationKey,
         name: &str,
         up: Option<bool>,
@@ -108,43 +113,16 @@ impl Director {
             self.check_flipped(service, *server, format!("BFD_CHECK {name}"), up, words, now);
         }
     }
-
-    pub(super) fn set_service(&mut self, pool: &Pool) {
-        let services = &mut Arc::make_mut(&mut self.table.value).services;
-        let wanted = pool.wanted();
-        if services.get(&pool.key).is_none_or(|old| **old != wanted) {
-            services.insert(pool.key, Arc::new(wanted));
-        }
-    }
-
-    pub(super) fn publish_table(&mut self) {
-        self.table.serial += 1;
-        if !self.table.queued {
-            self.table.queued = true;
-            self.pending.push_back(Pending::Table);
-        }
-    }
-
-    pub(super) fn table_applied(&mut self, report: TableReport) {
-        self.table.applied = report.serial;
-        if self.table.unavailable != report.unavailable && !self.stopping {
-            self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });
-        }
-        self.table.unavailable = report.unavailable;
-        for what in &report.failures {
-            self.log(Entry::Refused { what: what.clone() });
-        }
-        self.table.failures = report.failures;
-        self.end_if_released();
-    }
 }
 
 /// A real server as keepalived's mails name it: `[10.0.0.2]:tcp:80`.
-pub(super) fn server_name(service: &ServiceKey, server: &DestinationKey) -> String {
+pub(super) fn server_name(service: &Served, server: &DestinationKey) -> String {
+    let named = |protocol: Protocol| {
+        notify::notice::endpoint((server.address, server.port).into(), &protocol.to_string())
+    };
     match service {
-        ServiceKey::Address { protocol, .. } => {
-            notify::notice::endpoint((server.address, server.port).into(), &protocol.to_string())
-        }
-        ServiceKey::Mark { .. } => server.to_string(),
+        Served::Key(ServiceKey::Address { protocol, .. }) => named(*protocol),
+        Served::Key(ServiceKey::Mark { .. }) => server.to_string(),
+        Served::Group(group) => named(group.protocol),
     }
 }

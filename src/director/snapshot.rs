@@ -13,6 +13,7 @@ use super::instance::Instance;
 use super::neighbours::Neighbour;
 use super::pool::{Pool, words};
 pub use super::taken::TakenStatus;
+use crate::config::Served;
 
 /// The brain's state at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -156,12 +157,24 @@ pub struct GroupStatus {
 /// One virtual server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// `[address]:protocol:port` or `FWM mark`.
-    pub service: ServiceKey,
+    /// `[address]:protocol:port`, `FWM mark`, or `[group]:protocol`.
+    pub service: Served,
+    /// What it is in the kernel: itself, or what its group holds.
+    #[serde(default)]
+    pub serves: Vec<ServiceKey>,
     /// Scheduler.
     pub scheduler: String,
-    /// Whether any server that counts is up.
+    /// Whether enough servers are up.
     pub quorum: bool,
+    /// The weight that is up ...
+    #[serde(default)]
+    pub weight_up: u64,
+    /// ... and the one below which the quorum is lost, or at which it is reached again.
+    #[serde(default)]
+    pub quorum_threshold: u64,
+    /// Whether checks rest because the address is not on this host (`ha_suspend`).
+    #[serde(default)]
+    pub suspended: bool,
     /// The sorry server, if configured.
     pub sorry_server: Option<DestinationKey>,
     /// Whether it stands in.
@@ -362,9 +375,13 @@ fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
         })
         .collect();
     ServiceStatus {
-        service: pool.key,
+        service: pool.served.clone(),
+        serves: pool.serves.to_vec(),
         scheduler: pool.config.settings.scheduler.to_string(),
         quorum: pool.has_quorum(),
+        weight_up: pool.quorum.live,
+        quorum_threshold: pool.quorum.threshold,
+        suspended: pool.suspended,
         sorry_server: pool.sorry().map(|s| s.key),
         sorry_active: pool.sorry_stands_in(),
         servers,

@@ -16,6 +16,7 @@ mod calls;
 mod devices;
 mod groups;
 mod neighbours;
+mod pools;
 mod sync;
 mod trackers;
 mod wire;
@@ -264,10 +265,10 @@ fn limits_of_a_server_are_in_the_table_and_a_reload_changes_them() {
 }
 
 #[test]
-fn a_reload_of_what_is_not_in_effect_yet_leaves_the_table_alone() {
+fn a_reload_of_what_the_kernel_does_not_hold_leaves_the_table_alone() {
     let mut desk = Desk::new("");
     let before = table(&desk.configure(SERVERS)).expect("a table");
-    let idle = "quorum 2\nhysteresis 1\nquorum_up /bin/true\nalpha\nomega\nsnmp_name x\nprotocol TCP";
+    let idle = "quorum 2\nhysteresis 1\nquorum_up /bin/true\nomega\nsnmp_name x\nprotocol TCP";
     let in_server = "weight 3\nnotify_up /bin/true\nsnmp_name y";
     let text = SERVERS.replace("protocol TCP", idle).replace("weight 3", in_server);
     let group = "virtual_server_group G {\n10.0.0.7 80\n}\n";
@@ -277,18 +278,6 @@ fn a_reload_of_what_is_not_in_effect_yet_leaves_the_table_alone() {
         assert!(Arc::ptr_eq(service, &before.services[key]), "{key} was written anew");
     }
     assert_eq!(desk.director.snapshot(desk.now).services[0].servers[0].effective_weight, Some(3));
-}
-
-#[test]
-fn alpha_does_not_keep_a_dead_server_in() {
-    let mut desk = Desk::new(&SERVERS.replace("connect_timeout 1", "connect_timeout 1\nalpha"));
-    let weight = |desk: &Desk| desk.director.snapshot(desk.now).services[0].servers[0].effective_weight;
-    assert_eq!(weight(&desk), Some(3), "so far every server is taken in until the first verdict");
-    let refused = healthcheck::Outcome::failed(healthcheck::FailureKind::Refused, "refused", Duration::ZERO);
-    for attempt in 0..2 {
-        desk.tell(Event::ProbeDone { check: super::CheckId(0), attempt, outcome: refused.clone() });
-    }
-    assert_eq!(weight(&desk), None);
 }
 
 #[test]

@@ -56,7 +56,8 @@ pub(super) fn missing_capabilities(config: &Config, kernel_table: bool) -> Vec<S
     if !config.instances.is_empty() {
         needed.push((Capability::CAP_NET_RAW, "to send and receive adverts and gratuitous ARP"));
     }
-    if !config.instances.is_empty() || config.has_statics() || (kernel_table && !config.services.is_empty()) {
+    if !config.instances.is_empty() || config.has_statics() || (kernel_table && config.has_virtual_servers())
+    {
         needed
             .push((Capability::CAP_NET_ADMIN, "to put virtual addresses on interfaces and to program IPVS"));
     }

@@ -185,7 +185,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         error!("{sentence}");
         return Err(Exit::Config);
     }
-    let kernel_table = options.ipvs == Backend::Kernel && !config.services.is_empty();
+    let kernel_table = options.ipvs == Backend::Kernel && config.has_virtual_servers();
     let missing = host::missing_capabilities(config, kernel_table);
     if !missing.is_empty() {
         error!(

@@ -65,7 +65,6 @@ fn wrong_keywords_are_told() {
         case(instance("auth_hmac {\nkey 1 x\n}"), Code::InvalidText, 5, 7, "allowed: 32 to 64"),
         case("net_namespace_ipvs x\n", Code::NotSupportedYet, 1, 1, "wrong network namespace"),
         case(service(SERVER).replace("10.0.0.9 80", "group G"), Code::UndefinedName, 1, 22, "no `virtual_server_group G`"),
-        case(service(SERVER).replace("10.0.0.9 80", "group G") + "virtual_server_group G {\n10.0.0.1 80\n}\n", Code::NotSupportedYet, 1, 16, "missing"),
         case("global_defs {\nrouter_id\n}\n", Code::MissingValue, 2, 1, "a name"),
         case("global_defs {\nrouter_id a b\n}\n", Code::UnexpectedWord, 2, 13, "`b`"),
         case(both_on_one_line, Code::UnexpectedWord, 4, 33, "begin a new line before `auth_pass`"),
@@ -142,7 +141,6 @@ fn wrong_services_are_told() {
         case(service(&format!("alpha off\n{SERVER}")), Code::UnexpectedWord, 5, 7, "leave the line out"),
         case(service("real_server 10.0.1.1 80 {\nuthreshold 5\nlthreshold 10\n}"), Code::Conflict, 7, 1, "at least 10"),
         case(direct("ROUTE", SERVER), Code::InvalidChoice, 4, 12, "allowed: NAT, DR, TUN"),
-        case(direct("TUN type gue port 9", SERVER), Code::NotSupportedYet, 4, 16, "plain ipip"),
         case(service(SERVER).replace("sched rr", "sched wlcc"), Code::InvalidChoice, 3, 11, "did you mean `wlc`?"),
         case(service(SERVER).replace("TCP", "ICMP"), Code::InvalidChoice, 2, 10, "TCP, UDP, SCTP"),
         case(service("persistence_timeout x"), Code::InvalidNumber, 5, 21, "1 to 2678400"),
@@ -196,7 +194,6 @@ fn what_is_used_in_another_way_is_a_warning() {
         case(service(SERVER).replace("0.9 80", "0.9"), Code::ValueAdjusted, 1, 16, "always persistent"),
         case(service(&format!("ops\n{SERVER}")), Code::Conflict, 5, 1, "`ops` is for UDP"),
         case(unchecked, Code::NotSupportedYet, 6, 1, "counts as up"),
-        case(service(&format!("quorum 2\n{SERVER}")), Code::NotSupportedYet, 5, 1, "quorum"),
         case("global_defs {\u{a0}\n}\n", Code::OddBlank, 1, 14, "U+00A0"),
     ]);
 }

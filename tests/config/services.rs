@@ -145,8 +145,9 @@ fn tunnels_have_kinds() {
     ] {
         assert_eq!(tunnel(words), (Forwarding::Tun, expected), "{words}");
     }
-    let gre = effect(&server("lvs_method TUN type gre"), Code::NotSupportedYet).expect("a service");
-    assert!(!only_server(&gre).1.is_reachable());
+    let strict =
+        read_text("a", &server("lvs_method TUN type gre")).config.expect("there is nothing wrong with it");
+    assert_eq!(only_server(only_service(&strict)).1.extras().tunnel, gre(Checksum::None));
     assert!(effect(&server("lvs_method TUN type gre port 4"), Code::Conflict).is_some());
     assert!(effect(&server("lvs_method TUN type"), Code::MissingValue).is_some());
 }
@@ -201,11 +202,10 @@ fn groups_hold_addresses_ranges_and_marks() {
 }
 
 #[test]
-fn a_service_of_a_group_is_kept_apart_and_refused_strictly() {
+fn a_service_of_a_group_is_kept_apart() {
     let group = "virtual_server_group G {\n10.0.0.1 80\n10.0.0.2 81\n}\n";
     let text = server("weight 7").replace("10.0.0.9 80", "group G") + group;
-    assert_eq!(effect(&text, Code::NotSupportedYet), None);
-    let config = compatible(&text).config.expect("it is survived");
+    let config = read_text("a", &text).config.expect("there is nothing wrong with it");
     let key = GroupKey { group: "G".to_owned(), protocol: Protocol::Tcp, family: Family::V4 };
     let (_, real) = only_server(&config.group_services[&key]);
     assert_eq!(real.weight, 7);
@@ -441,4 +441,40 @@ proptest! {
             assert_written(&config);
         }
     }
+}
+
+#[test]
+fn a_group_and_its_servers_go_together() {
+    let text = |lines: &str, server: &str| {
+        let body = "lvs_sched rr\nlvs_method NAT\nprotocol TCP";
+        format!(
+            "virtual_server_group G {{\n{lines}\n}}\nvirtual_server group G {{\n{body}\nreal_server {server} {{\n}}\n}}\n"
+        )
+    };
+    let tunnelled = |text: &str| text.replace("NAT", "TUN");
+    let families = |text: &str| -> Vec<Family> {
+        let config = read_text("a", text).config.expect("it is good");
+        config.group_services.keys().map(|key| key.family).collect()
+    };
+    assert_eq!(families(&text("10.0.0.1 80\nfwmark 1", "10.0.1.1 80")), [Family::V4]);
+    assert_eq!(families(&text("fd00::1 80\nfwmark 1", "fd00::9 80")), [Family::V6]);
+    assert_eq!(families(&text("fwmark 1", "fd00::9 80")), [Family::V6]);
+    // A tunnel goes anywhere: the group tells.
+    assert_eq!(families(&tunnelled(&text("fd00::1 80\nfwmark 1", "10.0.1.1 80"))), [Family::V6]);
+    let mixed = "10.0.0.1 80\nfd00::1 80\nfwmark 1 inet\nfwmark 1 inet6";
+    assert_eq!(families(&tunnelled(&text(mixed, "10.0.1.1 80"))), [Family::V4]);
+    // As keepalived 2.2.7, which leaves the virtual server out, or the group and with it the virtual server.
+    for (lines, server) in
+        [("fd00::1 80", "10.0.1.1 80"), (mixed, "10.0.1.1 80"), ("10.0.0.1 80", "fd00::9 80")]
+    {
+        assert!(read_text("a", &text(lines, server)).config.is_none(), "{lines}");
+        let config = compatible(&text(lines, server)).config.expect("it is survived");
+        assert!(config.group_services.is_empty(), "{lines}");
+    }
+    let unclear = tunnelled(&text("10.0.0.1 80\nfd00::1 80\nfwmark 1", "10.0.1.1 80"));
+    let config = compatible(&unclear).config.expect("it is survived");
+    assert!(config.group_services.is_empty() && config.server_groups.is_empty());
+    // Each address becomes a service of its own.
+    let large = text("10.0.0.0/15 80", "10.0.1.1 80");
+    assert!(read_text("a", &large).config.is_none());
 }

@@ -12,6 +12,7 @@ use crate::kernel::Errno;
 use crate::key::{DestinationKey, Family, Protocol, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, ServiceSettings};
 use crate::sync::{SyncRole, SyncSettings};
+use crate::tunnel::Tunnel;
 
 /// Bytes that are no message, or a message that lacks something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,13 +156,25 @@ pub fn decode_destination(
     };
     let method = number(IPVS_DEST_ATTR_FWD_METHOD).ok_or(Malformed("real server without a method"))?;
     let Some(forwarding) = forwarding_of(method) else { return Ok(None) };
+    let tunnel = find(attributes, IPVS_DEST_ATTR_TUN_TYPE).and_then(|bytes| bytes.first()).and_then(|kind| {
+        let port = find(attributes, IPVS_DEST_ATTR_TUN_PORT).and_then(first).map(u16::from_be_bytes);
+        let flags = find(attributes, IPVS_DEST_ATTR_TUN_FLAGS).and_then(number16);
+        Tunnel::of_numbers(*kind, port.unwrap_or(0), flags.unwrap_or(0))
+    });
     let settings = DestinationSettings {
         forwarding,
+        tunnel: tunnel.filter(|_| forwarding == Forwarding::Tun),
         weight: number(IPVS_DEST_ATTR_WEIGHT).ok_or(Malformed("real server without a weight"))?,
         upper: number(IPVS_DEST_ATTR_U_THRESH).unwrap_or(0),
         lower: number(IPVS_DEST_ATTR_L_THRESH).unwrap_or(0),
     };
     Ok(Some((key, settings)))
+}
+
+/// Whether the kernel that told of this real server knows all kinds of tunnels: Linux since 5.3. An older one takes every
+/// tunnel for plain IP in IP.
+pub fn knows_tunnels(item: &[u8]) -> bool {
+    find(item, IPVS_CMD_ATTR_DEST).is_some_and(|server| find(server, IPVS_DEST_ATTR_TUN_FLAGS).is_some())
 }
 
 /// One connection synchronisation daemon of a dump; `None` for one of a role that this crate has no word for. Kernels

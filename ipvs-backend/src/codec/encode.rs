@@ -12,6 +12,7 @@ use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, ServiceSettings};
 use crate::operation::Operation;
 use crate::sync::{SyncChange, SyncRole};
+use crate::tunnel::Tunnel;
 
 /// What can be asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,10 @@ fn destination(buffer: &mut Vec<u8>, key: &DestinationKey, settings: Option<&Des
         attribute(buffer, IPVS_DEST_ATTR_WEIGHT, &settings.weight.to_ne_bytes());
         attribute(buffer, IPVS_DEST_ATTR_U_THRESH, &settings.upper.to_ne_bytes());
         attribute(buffer, IPVS_DEST_ATTR_L_THRESH, &settings.lower.to_ne_bytes());
+        let Some((kind, port, flags)) = settings.own_header().map(Tunnel::numbers) else { return };
+        attribute(buffer, IPVS_DEST_ATTR_TUN_TYPE, &[kind]);
+        attribute(buffer, IPVS_DEST_ATTR_TUN_PORT, &port.to_be_bytes());
+        attribute(buffer, IPVS_DEST_ATTR_TUN_FLAGS, &flags.to_ne_bytes());
     });
 }
 

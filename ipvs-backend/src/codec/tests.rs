@@ -80,7 +80,13 @@ mod golden {
 
     #[test]
     fn set_destination_of_a_mark() {
-        let settings = DestinationSettings { forwarding: Forwarding::Tun, weight: 7, upper: 100, lower: 50 };
+        let settings = DestinationSettings {
+            forwarding: Forwarding::Tun,
+            weight: 7,
+            upper: 100,
+            lower: 50,
+            tunnel: None,
+        };
         let operation = Operation::SetDestination {
             service: service("FWM 9 v6"),
             key: server("[2001:db8::2]:8080"),
@@ -182,7 +188,13 @@ mod golden {
         assert_eq!(key, server("[2001:db8::2]:0"));
         assert_eq!(
             settings,
-            DestinationSettings { forwarding: Forwarding::Tun, weight: 7, upper: 100, lower: 50 }
+            DestinationSettings {
+                forwarding: Forwarding::Tun,
+                weight: 7,
+                upper: 100,
+                lower: 50,
+                tunnel: None
+            }
         );
     }
 

@@ -125,8 +125,8 @@ fn a_lasting_refusal_is_told_once_and_holds_up_nothing_else() {
     let told: Vec<_> = report.refused.iter().map(Refusal::to_string).collect();
     assert_eq!(
         told,
-        ["the kernel refused to add service [10.0.0.1]:tcp:80 (wlc): the kernel has no scheduler wlc \
-          (module ip_vs_wlc)"]
+        ["the kernel refused to add service [10.0.0.1]:tcp:80 (wlc): the kernel has no scheduler wlc; it \
+          is in the module ip_vs_wlc: `modprobe ip_vs_wlc`"]
     );
     assert_eq!(report.applied.len(), 2);
     assert!(report.drift.is_empty());

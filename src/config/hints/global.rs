@@ -19,8 +19,8 @@ pub(super) fn unsent_mail(look: &mut Look<'_>) {
     let asking = |thing: &Thing| look.spans.says(thing, &["smtp_alert"]);
     let instances = look.config.instances.iter().filter(|(_, instance)| instance.alert);
     let instances = instances.map(|(name, _)| Thing::Instance(name.clone())).filter(asking);
-    let services = look.config.services.iter().filter(|(_, service)| service.alert);
-    let services = services.map(|(key, _)| Thing::Service(*key)).filter(asking);
+    let services = look.config.virtual_servers().filter(|(_, service)| service.alert);
+    let services = services.map(|(served, _)| served.thing()).filter(asking);
     let message = || "mail is asked for, and there is nobody to send it to".to_owned();
     let found: Vec<_> = global
         .map(|(keyword, _)| (Thing::Global, keyword, message()))

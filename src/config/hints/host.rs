@@ -208,10 +208,11 @@ impl Look<'_> {
     }
 
     fn kernel(&mut self) {
-        let Some(first) = self.config.services.keys().next().filter(|_| !self.host.ipvs) else { return };
+        let first = self.config.virtual_servers().next();
+        let Some((first, _)) = first.filter(|_| !self.host.ipvs) else { return };
         let message = "this kernel has no IPVS, and no module for it: nothing can be balanced".to_owned();
         let suggestion = "install a kernel with the module `ip_vs`".to_owned();
-        let (severity, thing) = (Severity::Warning, Thing::Service(*first));
+        let (severity, thing) = (Severity::Warning, first.thing());
         self.tell(severity, Code::NoIpvs, &thing, "virtual_server", message, suggestion);
     }
 }

@@ -98,7 +98,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("lvs_flush", &[Global], Flag, NotYet("nothing foreign in the IPVS table is touched"), "Empty the IPVS table at start.").by_default("off"),
     key("lvs_flush_on_stop", &[Global], Words("[VS]"), NotYet("only our own services are removed"), "Empty the IPVS table at the end.").by_default("off"),
     key("lvs_flush_onstop", &[Global], Words("[VS]"), SameAs("lvs_flush_on_stop"), "Older name of `lvs_flush_on_stop`.").by_default("off"),
-    key("rs_init_notifies", &[Global], Switch, NotYet("what `notify_up` says of a server is not run yet"), "Tell also of servers that are up at the start.").by_default("off"),
+    key("rs_init_notifies", &[Global], Switch, Works, "Tell also of servers that are up at the start.").by_default("off"),
 
     key("notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe that all events are written to, a line each; made if it is not there."),
     key("vrrp_notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe for events of instances."),

@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("vrrp_track_process", &[Root], Block("NAME", TrackProcess), Works, "Processes whose presence lowers or raises priorities."),
     key("bfd_instance", &[Root], Block("NAME", Bfd), Works, "A neighbour that is watched by bidirectional forwarding detection."),
     key("virtual_server", &[Root], Block("ADDRESS [PORT], fwmark NUMBER or group NAME", Place::VirtualServer), Works, "One service that clients use, and the servers behind it."),
-    key("virtual_server_group", &[Root], Lines("NAME", "ADDRESS [PORT], ADDRESS-END [PORT], NETWORK/LENGTH [PORT] or fwmark NUMBER [inet|inet6]"), NotYet("virtual servers of groups are left out"), "Several addresses that one virtual server serves."),
+    key("virtual_server_group", &[Root], Lines("NAME", "ADDRESS [PORT], ADDRESS-END [PORT], NETWORK/LENGTH [PORT] or fwmark NUMBER [inet|inet6]"), Works, "Several addresses that one virtual server serves."),
     key("SSL", &[Root], Block("", Tls), NOT_YET, "Key and certificates that TLS checks use."),
     key("static_ipaddress", &[Root], Lines("", "addresses"), Works, "Addresses that are there in every state."),
     key("static_routes", &[Root], Lines("", "routes"), Works, "Routes that are there in every state."),

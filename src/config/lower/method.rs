@@ -48,13 +48,7 @@ pub(super) fn method(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Met
         context.at_most(entry, 1);
         return Some(Method { forwarding, tunnel: None });
     }
-    let tunnel = tunnel(context, entry);
-    if let (Some(_), Some(option)) = (tunnel, entry.words().get(1)) {
-        let message =
-            "only plain ipip tunnels are supported yet, and any other kind would not reach the server";
-        context.error(Code::NotSupportedYet, option.span, message);
-    }
-    Some(Method { forwarding, tunnel })
+    Some(Method { forwarding, tunnel: tunnel(context, entry) })
 }
 
 /// The options of a tunnel; `None` for a plain one, which it also is to keepalived if there is a mistake in them.

@@ -13,6 +13,9 @@ use crate::config::complaint::{Code, Reaction};
 use crate::config::syntax::{Statement, Word};
 use crate::config::{GroupEntry, ServerGroup, Thing};
 
+/// Addresses in one line of a group, at most.
+const MOST: u128 = 65_536;
+
 /// Groups by name.
 pub(super) type Groups = BTreeMap<String, Arc<ServerGroup>>;
 
@@ -35,10 +38,27 @@ pub(super) fn lower<'a>(
             let keepalived = Reaction::goes_on("the group is left out");
             context.error_but(Code::MissingValue, name.span, message, None, keepalived);
         } else {
+            let group = ServerGroup { entries };
+            if !is_clear(&group) {
+                let message = format!(
+                    "the group `{}` holds IPv4, IPv6 and a mark of which it is not said which of the two it marks",
+                    short(&name.text)
+                );
+                let suggestion = Some("say `fwmark NUMBER inet` or `fwmark NUMBER inet6`".to_owned());
+                let keepalived = Reaction::goes_on("the group is left out");
+                context.error_but(Code::FamilyMismatch, name.span, message, suggestion, keepalived);
+                continue;
+            }
             context.note(Thing::ServerGroup(name.text.clone()), block);
-            out.insert(name.text.clone(), Arc::new(ServerGroup { entries }));
+            out.insert(name.text.clone(), Arc::new(group));
         }
     }
+}
+
+/// Whether it is known of every line which family it is for, where the group has both.
+fn is_clear(group: &ServerGroup) -> bool {
+    let unsaid = |entry: &GroupEntry| matches!(entry, GroupEntry::Mark { family: None, .. });
+    !(group.says(Family::V4) && group.says(Family::V6) && group.entries.iter().any(unsaid))
 }
 
 fn ignored() -> Reaction {
@@ -53,7 +73,7 @@ fn entry(context: &mut Context<'_>, line: &Statement) -> Option<GroupEntry> {
     let (entry, count) = if first.text == "fwmark" {
         (mark(context, first, second, line.words.get(1)), 2)
     } else {
-        let range = range(context, first);
+        let range = range(context, first).filter(|range| is_bearable(context, first, *range));
         let port = match second {
             Some(word) => place::port(context, "the port of the address", word, ignored()),
             None => Some(0),
@@ -113,6 +133,25 @@ fn range(context: &mut Context<'_>, word: &Word) -> Option<(IpAddr, IpAddr)> {
         .map(|last| (first, last))
         .map_err(|message| context.error(Code::InvalidAddress, word.span, message))
         .ok()
+}
+
+/// Each address becomes a service of its own in the kernel, which tens of thousands are too many for.
+fn is_bearable(context: &mut Context<'_>, word: &Word, range: (IpAddr, IpAddr)) -> bool {
+    let count = match range {
+        (IpAddr::V4(first), IpAddr::V4(last)) => u128::from(last.to_bits()) - u128::from(first.to_bits()),
+        (IpAddr::V6(first), IpAddr::V6(last)) => last.to_bits() - first.to_bits(),
+        _ => 0,
+    };
+    let bearable = count < MOST;
+    if !bearable {
+        let message = format!(
+            "the range holds {} addresses, and each becomes a service of its own in the kernel; at most {MOST}",
+            count.saturating_add(1)
+        );
+        let suggestion = "mark the packets with nftables, and serve the mark: `fwmark NUMBER`";
+        context.error_with(Code::InvalidAddress, word.span, message, suggestion);
+    }
+    bearable
 }
 
 enum End<'a> {

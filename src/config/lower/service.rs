@@ -35,11 +35,7 @@ pub(super) fn lower<'a>(
         context.note(served.thing(), block);
         match served {
             Served::Key(key) => insert(context, &mut config.services, key, service, span),
-            Served::Group(key) => {
-                let message = "`virtual_server group` is not supported yet, and without it the service would be missing";
-                context.error(Code::NotSupportedYet, span, message);
-                insert(context, &mut config.group_services, key, service, span);
-            }
+            Served::Group(key) => insert(context, &mut config.group_services, key, service, span),
         }
     }
 }
@@ -251,7 +247,7 @@ impl<'a> Draft<'a> {
         self.note_defaults(context);
         self.inherited.method = self.method.unwrap_or_default();
         let family = self.target.family().or(self.family).or(self.persistence.family());
-        let family = family.or_else(|| self.family_of_servers()).unwrap_or(Family::V4);
+        let family = self.target.fitting(context, family.or_else(|| self.family_of_servers()))?;
         let served = self.target.served(self.protocol.map(|(protocol, _)| protocol), family);
         let settings = self.settings(context, family);
         let endpoint = Endpoint { served: &served, family, port: self.target.port() };

@@ -120,6 +120,29 @@ impl Target {
         }
     }
 
+    /// The family of its packets, where real servers or other lines said `said`. `None` if keepalived leaves the
+    /// virtual server out because the two do not go together.
+    pub fn fitting(&self, context: &mut Context<'_>, said: Option<Family>) -> Option<Family> {
+        let Kind::Group { name, group } = &self.kind else {
+            return Some(said.unwrap_or(Family::V4));
+        };
+        let message = match (group.says(Family::V4), group.says(Family::V6), said) {
+            (true, true, Some(_)) => format!(
+                "the group `{}` holds IPv4 and IPv6, and not all real servers are reached by tunnels",
+                short(name)
+            ),
+            (true, false, Some(Family::V6)) | (false, true, Some(Family::V4)) => {
+                format!("the group `{}` and the real servers are not of one family", short(name))
+            }
+            (false, true, None) => return Some(Family::V6),
+            _ => return Some(said.unwrap_or(Family::V4)),
+        };
+        let suggestion = Some("only `lvs_method TUN` goes between IPv4 and IPv6".to_owned());
+        let keepalived = Reaction::goes_on("the virtual server is left out");
+        context.error_but(Code::FamilyMismatch, self.span, message, suggestion, keepalived);
+        None
+    }
+
     /// What is known by.
     pub fn served(&self, protocol: Option<Protocol>, family: Family) -> Served {
         let protocol = protocol.filter(|_| !self.is_marked()).unwrap_or(Protocol::Udp);

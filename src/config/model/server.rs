@@ -2,10 +2,11 @@
 //!
 //! There may be tens of thousands of them, so what few servers say stands apart, once for all that say the same.
 
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use ipvs_backend::{Checksum, Tunnel};
 
 use super::{Command, PlannedCheck};
 
@@ -47,47 +48,11 @@ pub struct Extras {
     pub snmp_name: Option<String>,
 }
 
-/// A tunnel with a header of its own around the packets of a client (`lvs_method TUN type …`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tunnel {
-    /// Generic UDP encapsulation, to this port of the server.
-    Gue {
-        /// The UDP port, 1 to 65535.
-        port: NonZeroU16,
-        /// What protects the header.
-        checksum: Checksum,
-    },
-    /// Generic routing encapsulation; [`Checksum::Remote`] does not go with it.
-    Gre {
-        /// What protects the header.
-        checksum: Checksum,
-    },
-}
-
-/// How the header of a tunnel is protected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Checksum {
-    /// `nocsum`: not at all.
-    #[default]
-    None,
-    /// `csum`: by a sum.
-    Plain,
-    /// `remcsum`: the far end works the sum out.
-    Remote,
-}
-
 impl RealServer {
     /// What it rarely says, with the defaults of what it does not say.
     pub fn extras(&self) -> &Extras {
         static NOTHING: Extras =
             Extras { upper: 0, lower: 0, tunnel: None, notify_up: None, notify_down: None, snmp_name: None };
         self.extras.as_deref().unwrap_or(&NOTHING)
-    }
-
-    /// Whether packets can be brought to it: so far only in tunnels of plain IP in IP.
-    pub fn is_reachable(&self) -> bool {
-        self.extras().tunnel.is_none()
     }
 }

@@ -1,10 +1,11 @@
 //! `virtual_server_group`, and the virtual servers that use one.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipvs_backend::{Family, Protocol};
+use ipvs_backend::{Family, Protocol, ServiceKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `virtual_server_group`: what one virtual server serves together.
@@ -34,6 +35,56 @@ pub enum GroupEntry {
         /// The family of the packets. `None`: that of the real servers.
         family: Option<Family>,
     },
+}
+
+impl ServerGroup {
+    /// The services that a virtual server of this group has in the kernel.
+    pub fn services(&self, key: &GroupKey) -> BTreeSet<ServiceKey> {
+        let mut services = BTreeSet::new();
+        for entry in &self.entries {
+            match entry {
+                GroupEntry::Addresses { first, last, port } => {
+                    let service =
+                        |address| ServiceKey::Address { protocol: key.protocol, address, port: *port };
+                    services.extend(addresses(*first, *last).map(service));
+                }
+                GroupEntry::Mark { mark, family } => {
+                    services.insert(ServiceKey::Mark { family: family.unwrap_or(key.family), mark: *mark });
+                }
+            }
+        }
+        services
+    }
+
+    /// The addresses that are served.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let ranges = self.entries.iter().filter_map(|entry| match entry {
+            GroupEntry::Addresses { first, last, .. } => Some((*first, *last)),
+            GroupEntry::Mark { .. } => None,
+        });
+        ranges.flat_map(|(first, last)| addresses(first, last))
+    }
+
+    /// Whether a line says that packets of this family are served.
+    pub fn says(&self, wanted: Family) -> bool {
+        self.entries.iter().any(|entry| match entry {
+            GroupEntry::Addresses { first, .. } => Family::of(*first) == wanted,
+            GroupEntry::Mark { family, .. } => *family == Some(wanted),
+        })
+    }
+}
+
+/// All addresses of a range.
+fn addresses(first: IpAddr, last: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let (number, end): (u128, u128) = match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => (first.to_bits().into(), last.to_bits().into()),
+        (IpAddr::V6(first), IpAddr::V6(last)) => (first.to_bits(), last.to_bits()),
+        _ => (1, 0),
+    };
+    (number..=end).map(move |number| match u32::try_from(number) {
+        Ok(number) if first.is_ipv4() => Ipv4Addr::from_bits(number).into(),
+        _ => Ipv6Addr::from_bits(number).into(),
+    })
 }
 
 /// What a virtual server of a group is known by: the group, and which packets to its addresses it serves.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Command, GroupKey, RealServer, Tunnel};
 
@@ -49,6 +50,39 @@ impl fmt::Display for Served {
     }
 }
 
+impl FromStr for Served {
+    type Err = ipvs_backend::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::Key).or_else(|_| text.parse().map(Self::Group))
+    }
+}
+
+impl Serialize for Served {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Served {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl From<ipvs_backend::ServiceKey> for Served {
+    fn from(key: ipvs_backend::ServiceKey) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl From<GroupKey> for Served {
+    fn from(key: GroupKey) -> Self {
+        Self::Group(key)
+    }
+}
+
 /// When a service counts as up, and what is run when that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quorum {
@@ -86,10 +120,5 @@ impl VirtualServer {
     /// What all its real servers weigh together while they are up.
     pub fn total_weight(&self) -> u64 {
         self.servers.values().map(|server| u64::from(server.weight)).sum()
-    }
-
-    /// The sorry server, if packets can be brought to it: so far only in tunnels of plain IP in IP.
-    pub fn reachable_sorry(&self) -> Option<&SorryServer> {
-        self.sorry.as_ref().filter(|sorry| sorry.tunnel.is_none())
     }
 }

@@ -10,8 +10,7 @@ use crate::config::{Config, GroupEntry, Quorum, Served, SorryServer, VirtualServ
 pub(super) fn write(config: &Config, out: &mut Lines) {
     for (served, service) in config.virtual_servers() {
         out.block("virtual_server", target(&served), Some(served.thing()), |lines| {
-            let marked = is_marked(config, &served);
-            one(&served, service, marked, lines);
+            one(&served, service, [is_marked(config, &served), is_mixed(config, &served)], lines);
         });
     }
 }
@@ -43,12 +42,21 @@ fn is_marked(config: &Config, served: &Served) -> bool {
     }
 }
 
-fn one(served: &Served, service: &VirtualServer, marked: bool, lines: &mut Lines) {
+/// Whether it is for IPv4 and IPv6.
+fn is_mixed(config: &Config, served: &Served) -> bool {
+    let Served::Group(key) = served else { return false };
+    let group = config.server_groups.get(&key.group);
+    group.is_some_and(|group| group.says(Family::V4) && group.says(Family::V6))
+}
+
+fn one(served: &Served, service: &VirtualServer, [marked, mixed]: [bool; 2], lines: &mut Lines) {
     let (protocol, said_family) = match served {
         Served::Key(ServiceKey::Address { protocol, .. }) => (*protocol, None),
         Served::Key(ServiceKey::Mark { family, .. }) => (Protocol::Udp, Some(*family)),
         Served::Group(key) => (key.protocol, Some(key.family)),
     };
+    // A group of both families is for servers behind tunnels, which are of neither.
+    let said_family = said_family.filter(|_| !mixed);
     if let Some(said) = said_family {
         lines.value("ip_family", family(said));
     }

@@ -1,0 +1,122 @@
+//! The level of the IPVS table: what all pools together want in it.
+//!
+//! Most services are one pool's alone. Virtual servers of groups can meet: two may serve one mark, or a group the address
+//! of another virtual server. As with keepalived the servers of all of them then stand in the one service, whose
+//! settings are the first one's.
+
+use std::sync::Arc;
+
+use ipvs_backend::{Service, ServiceKey};
+
+use super::event::TableReport;
+use super::journal::Entry;
+use super::{Director, Pending};
+use crate::config::Served;
+
+impl Director {
+    /// A pool has changed: what should be in the kernel for it.
+    pub(super) fn renew_service(&mut self, served: &Served) {
+        let Some(pool) = self.pools.get_mut(served) else { return };
+        if pool.refresh() {
+            let keys = pool.serves.clone();
+            self.write_services(&keys);
+            self.publish_table();
+        }
+    }
+
+    /// A pool has another configuration, and other services in the kernel perhaps.
+    pub(super) fn place_pool(&mut self, served: &Served) {
+        let serves = self.config.kernel_services(served);
+        let Some(pool) = self.pools.get_mut(served) else { return };
+        let before = std::mem::replace(&mut pool.serves, serves.clone());
+        pool.refresh();
+        if let Served::Group(_) = served {
+            for key in before.iter() {
+                self.leave(key, served);
+            }
+            for key in serves.iter() {
+                self.of_groups.entry(*key).or_default().insert(served.clone());
+            }
+            let gone: Vec<ServiceKey> = before.iter().filter(|key| !serves.contains(key)).copied().collect();
+            self.write_services(&gone);
+        }
+        self.write_services(&serves);
+    }
+
+    /// A pool is no more, and neither is what it had in the kernel.
+    pub(super) fn displace_pool(&mut self, served: &Served) {
+        let Some(pool) = self.pools.remove(served) else { return };
+        for key in pool.serves.iter() {
+            self.leave(key, served);
+        }
+        self.write_services(&pool.serves);
+        let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
+        self.forget_checks(gone);
+    }
+
+    fn leave(&mut self, key: &ServiceKey, served: &Served) {
+        if let Some(others) = self.of_groups.get_mut(key) {
+            others.remove(served);
+            if others.is_empty() {
+                self.of_groups.remove(key);
+            }
+        }
+    }
+
+    /// Puts what is wanted of these services into the level.
+    fn write_services(&mut self, keys: &[ServiceKey]) {
+        for key in keys {
+            let wanted = self.wanted_service(key);
+            let held = self.table.value.services.get(key);
+            let same = match (&wanted, held) {
+                (Some(wanted), Some(held)) => Arc::ptr_eq(wanted, held) || wanted == held,
+                (None, None) => true,
+                _ => false,
+            };
+            if same {
+                continue;
+            }
+            let services = &mut Arc::make_mut(&mut self.table.value).services;
+            match wanted {
+                Some(wanted) => services.insert(*key, wanted),
+                None => services.remove(key),
+            };
+        }
+    }
+
+    /// What all who serve this want of it; `None` if nobody does.
+    fn wanted_service(&self, key: &ServiceKey) -> Option<Arc<Service>> {
+        let own = self.pools.get(&Served::Key(*key)).into_iter();
+        let of_groups = self.of_groups.get(key).into_iter().flatten().filter_map(|s| self.pools.get(s));
+        let mut levels = own.chain(of_groups).filter_map(|pool| pool.level(key));
+        let first = levels.next()?.clone();
+        Some(levels.fold(first, |mut joined, level| {
+            let service = Arc::make_mut(&mut joined);
+            for (server, settings) in &level.destinations {
+                service.destinations.entry(*server).or_insert(*settings);
+            }
+            joined
+        }))
+    }
+
+    pub(super) fn publish_table(&mut self) {
+        self.table.serial += 1;
+        if !self.table.queued {
+            self.table.queued = true;
+            self.pending.push_back(Pending::Table);
+        }
+    }
+
+    pub(super) fn table_applied(&mut self, report: TableReport) {
+        self.table.applied = report.serial;
+        if self.table.unavailable != report.unavailable && !self.stopping {
+            self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });
+        }
+        self.table.unavailable = report.unavailable;
+        for what in &report.failures {
+            self.log(Entry::Refused { what: what.clone() });
+        }
+        self.table.failures = report.failures;
+        self.end_if_released();
+    }
+}

@@ -14,8 +14,8 @@ mod tests;
 mod wire;
 
 pub use decode::{
-    Answer, Body, Info, Malformed, Messages, decode_daemon, decode_destination, decode_family, decode_info,
-    decode_service, knows_tunnels,
+    Answer, Body, Info, Malformed, Messages, decode_counts, decode_daemon, decode_destination, decode_family,
+    decode_info, decode_service, knows_tunnels,
 };
 pub use encode::{Request, request};
 pub use wire::ServiceWire;
@@ -94,6 +94,9 @@ pub(crate) mod number {
     pub const IPVS_DEST_ATTR_WEIGHT: u16 = 4;
     pub const IPVS_DEST_ATTR_U_THRESH: u16 = 5;
     pub const IPVS_DEST_ATTR_L_THRESH: u16 = 6;
+    pub const IPVS_DEST_ATTR_ACTIVE_CONNS: u16 = 7;
+    pub const IPVS_DEST_ATTR_INACT_CONNS: u16 = 8;
+    pub const IPVS_DEST_ATTR_PERSIST_CONNS: u16 = 9;
     pub const IPVS_DEST_ATTR_ADDR_FAMILY: u16 = 11;
     pub const IPVS_DEST_ATTR_TUN_TYPE: u16 = 13;
     pub const IPVS_DEST_ATTR_TUN_PORT: u16 = 14;

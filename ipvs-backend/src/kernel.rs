@@ -1,11 +1,13 @@
 //! Whatever holds an IPVS table: the real kernel, or one in memory that obeys the same rules.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::KernelError;
-use crate::key::ServiceKey;
+use crate::conn::ConnectionCounts;
+use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::operation::Operation;
 use crate::sync::{SyncChange, SyncDaemons};
@@ -17,6 +19,12 @@ pub trait Kernel {
 
     /// One service, or `None` when the kernel has no such service.
     fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<Service>, KernelError>;
+
+    /// How many connections each real server of a service has; nothing when there is no such service.
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError>;
 
     /// Carries out the operations one after another. One that the kernel refuses does not hold up the others.
     ///
@@ -40,6 +48,13 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
         (**self).dump_service(key)
     }
 
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        (**self).connections(key)
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
         (**self).apply(operations)
     }
@@ -60,6 +75,13 @@ impl<K: Kernel + ?Sized> Kernel for Box<K> {
 
     fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<Service>, KernelError> {
         (**self).dump_service(key)
+    }
+
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        (**self).connections(key)
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {

@@ -10,6 +10,7 @@
 //! Numbers of the interface come from `include/uapi/linux/ip_vs.h` of the Linux kernel.
 
 pub mod codec;
+mod conn;
 mod error;
 mod kernel;
 mod key;
@@ -25,6 +26,7 @@ mod sample;
 mod sync;
 mod tunnel;
 
+pub use conn::{Connection, ConnectionCounts};
 pub use error::{KernelError, ParseError};
 pub use kernel::{Errno, Kernel, Rejection};
 pub use key::{DestinationKey, Family, Protocol, ServiceKey};

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::ServiceWire;
+use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, Scheduler, Service, ServiceSettings, Table};
@@ -31,6 +32,7 @@ pub struct MemoryKernel {
 struct State {
     services: BTreeMap<ServiceKey, Service>,
     daemons: SyncDaemons,
+    connections: BTreeMap<(ServiceKey, DestinationKey), ConnectionCounts>,
     missing: BTreeSet<Scheduler>,
     plain_tunnels: bool,
     refuse: Option<(usize, Errno)>,
@@ -72,6 +74,11 @@ impl MemoryKernel {
     /// What the kernel refuses it with.
     pub fn meddle(&self, operation: &Operation) -> Result<(), Errno> {
         self.state().carry_out(operation)
+    }
+
+    /// A real server has these connections from now on, wherever they come from.
+    pub fn set_connections(&self, service: ServiceKey, server: DestinationKey, counts: ConnectionCounts) {
+        self.state().connections.insert((service, server), counts);
     }
 
     /// The connection synchronisation daemons that run now.
@@ -138,6 +145,17 @@ impl Kernel for MemoryKernel {
         let mut state = self.state();
         state.error()?;
         Ok(state.services.get(key).cloned())
+    }
+
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        let mut state = self.state();
+        state.error()?;
+        let Some(service) = state.services.get(key) else { return Ok(BTreeMap::new()) };
+        let counts = |server| state.connections.get(&(*key, server)).copied().unwrap_or_default();
+        Ok(service.destinations.keys().map(|server| (*server, counts(*server))).collect())
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {

@@ -6,6 +6,7 @@
 //!
 //! The socket belongs to the network namespace in which it was opened.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,8 +22,9 @@ use nix::{setsockopt_impl, sockopt_impl};
 mod tunnels;
 
 use crate::codec::{self, Body, Info, Malformed, Messages, Request};
+use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel, Rejection};
-use crate::key::ServiceKey;
+use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::sync::{SyncChange, SyncDaemons};
 use crate::{KernelError, Operation};
@@ -268,6 +270,25 @@ impl Kernel for NetlinkKernel {
             self.read_destinations(*key, service)?;
         }
         Ok(service)
+    }
+
+    fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        for _ in 0..DUMPS {
+            let mut counts = BTreeMap::new();
+            let outcome = self.exchange(Request::Destinations(*key), |item| {
+                counts.extend(codec::decode_counts(item, key.family())?);
+                Ok(())
+            })?;
+            match outcome {
+                Outcome::Complete => return Ok(counts),
+                Outcome::Interrupted => {}
+                Outcome::Refused(errno) => return Err(unexpected("counting connections", errno)),
+            }
+        }
+        Err(KernelError::Unsettled)
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {

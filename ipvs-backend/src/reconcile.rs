@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel};
 use crate::key::{DestinationKey, ServiceKey};
 use crate::model::Table;
@@ -152,6 +153,17 @@ impl<K: Kernel> Reconciler<K> {
         self.converge(&Table::default())
     }
 
+    /// How many connections each real server of a service has at this moment.
+    ///
+    /// # Errors
+    /// When the kernel cannot be talked to.
+    pub fn connections(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+        self.kernel.connections(key)
+    }
+
     /// Gives the kernel back.
     pub fn into_kernel(self) -> K {
         self.kernel
@@ -171,13 +183,14 @@ impl<K: Kernel> Reconciler<K> {
         wanted: &Table,
         report: &mut Report,
     ) -> Result<Next, KernelError> {
-        let rejections = self.kernel.apply(&operations)?;
+        let (operations, rejections, held_back) = self.carry_out(operations, wanted)?;
         let refused: BTreeSet<usize> = rejections.iter().map(|rejection| rejection.index).collect();
         self.read_back(&operations, wanted)?;
         let mut left: BTreeMap<_, _> =
             self.plan(wanted)?.into_iter().map(|operation| (subject(&operation), operation)).collect();
         report.settled = left.is_empty();
         report.refused = stuck(&operations, rejections, &mut left);
+        held_back.iter().for_each(|operation| drop(left.remove(&subject(operation))));
         if refused.is_empty() && report.applied.is_empty() {
             // The usual case, and tens of thousands of operations at a start: handed over, not copied.
             report.applied = operations;
@@ -190,6 +203,33 @@ impl<K: Kernel> Reconciler<K> {
         report.drift.extend(left.into_values().map(|repair| Drift { repair }));
         let in_vain = report.refused.iter().all(|refusal| refusal.errno.is_lasting());
         Ok(if in_vain && !drifted { Next::Stop } else { Next::Attempt })
+    }
+
+    /// Has the kernel do it: what adds and raises first, and of the rest only what leaves no service empty because
+    /// something of that was refused. Returns what was attempted, what was refused of it, and what was held back.
+    fn carry_out(
+        &mut self,
+        operations: Vec<Operation>,
+        wanted: &Table,
+    ) -> Result<(Vec<Operation>, Vec<Rejection>, Vec<Operation>), KernelError> {
+        let known = self.known.get_or_insert_default();
+        let (mut attempted, lowering): (Vec<_>, Vec<_>) =
+            operations.into_iter().partition(|operation| !lowers(operation, known));
+        let mut rejections = if attempted.is_empty() { Vec::new() } else { self.kernel.apply(&attempted)? };
+        if lowering.is_empty() {
+            return Ok((attempted, rejections, Vec::new()));
+        }
+        let refused: Vec<Operation> =
+            rejections.iter().filter_map(|rejection| attempted.get(rejection.index).cloned()).collect();
+        let precious = precious(known, wanted, &refused);
+        let (held_back, lowering): (Vec<_>, Vec<_>) = lowering.into_iter().partition(|operation| {
+            operation.destination().is_some() && precious.contains(&operation.service())
+        });
+        let offset = attempted.len();
+        let more = self.kernel.apply(&lowering)?;
+        rejections.extend(more.into_iter().map(|more| Rejection { index: more.index + offset, ..more }));
+        attempted.extend(lowering);
+        Ok((attempted, rejections, held_back))
     }
 
     /// Corrects what we know by what the kernel says about the touched services.
@@ -221,6 +261,39 @@ impl<K: Kernel> Reconciler<K> {
             wanted.services.contains_key(key) || known.is_some_and(|known| known.services.contains_key(key))
         });
     }
+}
+
+/// Whether an operation takes something away.
+fn lowers(operation: &Operation, known: &Table) -> bool {
+    match operation {
+        Operation::RemoveService { .. } | Operation::RemoveDestination { .. } => true,
+        Operation::SetDestination { service, key, settings } => {
+            let held = known.services.get(service).and_then(|service| service.destinations.get(key));
+            held.is_some_and(|held| settings.weight < held.weight)
+        }
+        _ => false,
+    }
+}
+
+/// The services that would be empty now if all that is not wanted went, only because what is wanted was refused.
+fn precious(known: &Table, wanted: &Table, refused: &[Operation]) -> BTreeSet<ServiceKey> {
+    let services: BTreeSet<ServiceKey> = refused.iter().map(Operation::service).collect();
+    let is_precious = |key: &ServiceKey| {
+        let Some(wanted) = wanted.services.get(key).filter(|wanted| wanted.is_usable()) else { return false };
+        let refused: BTreeSet<_> = refused
+            .iter()
+            .filter(|operation| operation.service() == *key)
+            .filter_map(Operation::destination)
+            .collect();
+        let held = known.services.get(key);
+        let weight = |server: &DestinationKey| {
+            held.and_then(|held| held.destinations.get(server)).map_or(0, |settings| settings.weight)
+        };
+        !wanted.destinations.iter().any(|(server, settings)| {
+            settings.weight.min(if refused.contains(server) { weight(server) } else { u32::MAX }) > 0
+        })
+    };
+    services.into_iter().filter(is_precious).collect()
 }
 
 /// What to do after an attempt.

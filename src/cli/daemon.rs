@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use super::say;
 use crate::control;
-use crate::supervisor::{self, Exit, Replay};
+use crate::supervisor::{self, Replay};
 
-fn asking<T>(question: impl Future<Output = Result<T, control::ControlError>>) -> Result<T, ExitCode> {
+pub(super) fn asking<T>(
+    question: impl Future<Output = Result<T, control::ControlError>>,
+) -> Result<T, ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = runtime
         .map_err(|error| error.to_string())
@@ -31,18 +33,6 @@ pub(super) fn status(runtime_dir: &Path, json: bool) -> ExitCode {
             }
         },
         Ok(status) => say(&control::render(&status, std::io::stdout().is_terminal())),
-    }
-}
-
-/// `directord reload`.
-pub(super) fn reload(runtime_dir: &Path) -> ExitCode {
-    match asking(control::reload(runtime_dir)) {
-        Err(code) => code,
-        Ok(outcome) => {
-            eprint!("{}", outcome.rendered);
-            println!("{}", outcome.summary);
-            if outcome.accepted { ExitCode::SUCCESS } else { Exit::Config.into() }
-        }
     }
 }
 

@@ -9,6 +9,8 @@ mod host;
 mod import;
 mod keyword;
 mod manual;
+mod plan;
+mod reload;
 mod report;
 
 use std::io::IsTerminal;
@@ -67,6 +69,10 @@ enum Command {
         /// relieved
         #[arg(long)]
         take_over: bool,
+        /// Start with this copy of the configuration last in effect if the file is refused; it is kept up to date there
+        /// [default: kept in the runtime directory, and not started with]
+        #[arg(long, value_name = "FILE")]
+        last_good: Option<PathBuf>,
     },
     /// Show instances, services and servers of a running daemon
     Status {
@@ -77,8 +83,44 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
     },
-    /// Have a running daemon read its configuration again; a bad file changes nothing (exit status 2)
-    Reload {
+    /// Have a running daemon read its configuration again, wait until it is in effect, and say what changed
+    #[command(
+        after_help = "A bad file changes nothing. If the kernel refuses a part of a good one (a scheduler that it lacks, \
+                            an address, an interface), the configuration before returns, and no service that had a \
+                            usable server was without one meanwhile.\n\n\
+                            Exit status: 0 in effect; 1 rolled back, or nobody answers; 2 the file is refused"
+    )]
+    Reload(reload::Reload),
+    /// Show what a reload would change in a running daemon: block by block, with the live connections it touches
+    #[command(
+        after_help = "+ is added, - removed, ~ changed. Nothing is touched. What `--out` writes is for \
+                            `directord apply --plan`.\n\n\
+                            Exit status: 0 nothing would change; 2 something would; 1 the file would be refused, or \
+                            nobody answers"
+    )]
+    Plan(plan::Asked),
+    /// Reload, if it does just what a plan says
+    #[command(
+        after_help = "Refused if the running configuration, the daemon's file or the kernel's IPVS table is not what the \
+                            plan was made from. A plan made from another file can be applied once that file is in the \
+                            place of the daemon's.\n\n\
+                            Exit status: 0 in effect; 1 rolled back, not a plan, or nobody answers; 2 refused, nothing \
+                            changed"
+    )]
+    Apply(plan::Apply),
+    /// Keep the configuration that `directord reload --confirm` put into effect
+    #[command(after_help = "Exit status: 0 done; 1 there is nothing to confirm, or nobody answers")]
+    Confirm {
+        /// The daemon's runtime directory
+        #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+        runtime_dir: PathBuf,
+    },
+    /// Have a running daemon return to the configuration before the last reload; the file stays as it is
+    #[command(
+        after_help = "A second time it returns to the one just left. The next reload reads the file again.\n\n\
+                            Exit status: 0 done; 1 there is nothing to return to, or nobody answers"
+    )]
+    Rollback {
         /// The daemon's runtime directory
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
@@ -237,13 +279,18 @@ enum Show {
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { config, config_id, compat, runtime_dir, ipvs, record, take_over } => {
+        Command::Run { config, config_id, compat, runtime_dir, ipvs, record, take_over, last_good } => {
             let _log = log();
-            let options = Options { config, config_id, compat, runtime_dir, ipvs, record, take_over };
+            let options =
+                Options { config, config_id, compat, runtime_dir, ipvs, record, take_over, last_good };
             supervisor::run(&options).into()
         }
         Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
-        Command::Reload { runtime_dir } => daemon::reload(&runtime_dir),
+        Command::Reload(asked) => reload::reload(&asked),
+        Command::Plan(asked) => plan::plan(&asked),
+        Command::Apply(asked) => plan::apply(&asked),
+        Command::Confirm { runtime_dir } => reload::confirm(&runtime_dir),
+        Command::Rollback { runtime_dir } => reload::roll_back(&runtime_dir),
         Command::Priority { instance, priority, runtime_dir } => {
             daemon::priority(&runtime_dir, &instance, priority.0)
         }

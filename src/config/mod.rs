@@ -6,6 +6,7 @@
 
 pub mod complaint;
 pub mod diff;
+pub mod digest;
 pub mod format;
 pub mod hints;
 mod key_files;
@@ -13,6 +14,7 @@ pub mod keywords;
 pub mod lower;
 mod model;
 pub mod origin;
+pub mod plan;
 mod relink;
 pub mod render;
 pub mod resolve;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub use complaint::{Code, Complaint, Reaction, Severity};
 pub use diff::{Changes, Difference, adopt};
+pub use digest::Expectation;
 pub use model::*;
 pub use render::{Colour, render};
 pub use source::Sources;

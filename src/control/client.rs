@@ -8,15 +8,16 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use ipvs_backend::ServiceKey;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::{PriorityAnswer, PriorityWish, Status};
-use crate::supervisor::control_socket;
-use crate::supervisor::reload::ReloadOutcome;
+use super::{PriorityAnswer, PriorityWish, Running, Status};
+use crate::supervisor::reload::{ReloadOutcome, ReloadWish};
+use crate::supervisor::{KernelState, control_socket};
 
-/// How long an answer may take. A reload of tens of thousands of servers takes seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take. The owners of everything are waited for at a reload, and on the way back if there is one.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +55,30 @@ pub async fn status(runtime_dir: &Path) -> Result<Status, ControlError> {
 }
 
 /// Asks the daemon to read its configuration again, and waits for the outcome.
-pub async fn reload(runtime_dir: &Path) -> Result<ReloadOutcome, ControlError> {
-    ask(runtime_dir, Method::POST, "/v1/reload", Bytes::new()).await
+pub async fn reload(runtime_dir: &Path, wish: &ReloadWish) -> Result<ReloadOutcome, ControlError> {
+    let body = serde_json::to_vec(wish).map_err(|error| ControlError::Malformed(error.to_string()))?;
+    ask(runtime_dir, Method::POST, "/v1/reload", body.into()).await
+}
+
+/// Tells the daemon that the running configuration stays.
+pub async fn confirm(runtime_dir: &Path) -> Result<ReloadOutcome, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/confirm", Bytes::new()).await
+}
+
+/// Asks the daemon to return to the configuration before the last reload.
+pub async fn roll_back(runtime_dir: &Path) -> Result<ReloadOutcome, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/rollback", Bytes::new()).await
+}
+
+/// The configuration in effect.
+pub async fn running(runtime_dir: &Path) -> Result<Running, ControlError> {
+    ask(runtime_dir, Method::GET, "/v1/config", Bytes::new()).await
+}
+
+/// What the kernel's IPVS table holds, and the connections of some services in it.
+pub async fn kernel(runtime_dir: &Path, services: &[ServiceKey]) -> Result<KernelState, ControlError> {
+    let body = serde_json::to_vec(services).map_err(|error| ControlError::Malformed(error.to_string()))?;
+    ask(runtime_dir, Method::POST, "/v1/kernel", body.into()).await
 }
 
 /// Asks the daemon to change the base priority of an instance.

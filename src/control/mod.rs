@@ -7,13 +7,16 @@ mod client;
 mod render;
 mod server;
 
-pub use client::{ControlError, priority, reload, status};
+pub use client::{ControlError, confirm, kernel, priority, reload, roll_back, running, status};
 pub use render::render;
 pub(crate) use server::{Desk, serve};
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::Complaint;
+use crate::config::{Complaint, Config};
 use crate::director::snapshot::{InstanceStatus, Snapshot};
 use crate::supervisor::reload::ReloadOutcome;
 
@@ -30,9 +33,21 @@ pub struct Status {
     pub last_reload: ReloadOutcome,
     /// What was said of the configuration in effect; it stays visible here for as long as that is so.
     pub warnings: Vec<Complaint>,
+    /// Seconds until the running configuration is rolled back unless confirmed (`directord reload --confirm`).
+    #[serde(default)]
+    pub confirm_within: Option<f64>,
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,
+}
+
+/// The configuration in effect (`GET /v1/config`), with everything that is secret in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// The file that a reload reads.
+    pub file: PathBuf,
+    /// What is in effect.
+    pub config: Arc<Config>,
 }
 
 /// The wish to change the base priority of an instance (`POST /v1/priority`).

@@ -24,6 +24,10 @@ pub fn render(status: &Status, colour: bool) -> String {
         let _ = writeln!(out, "{}", paint.bad(&format!("last reload: {}", reload.summary)));
         let _ = writeln!(out, "{}", reload.rendered.trim_end());
     }
+    if let Some(left) = status.confirm_within {
+        let line = format!("rolled back in {left:.0} s unless `directord confirm` comes before that");
+        let _ = writeln!(out, "{}", paint.bad(&line));
+    }
     warnings(&mut out, &status.warnings);
     let owners =
         [(&director.ipvs, "IPVS table"), (&director.sync, "sync daemons"), (&director.addresses, "kernel")];

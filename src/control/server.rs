@@ -2,19 +2,29 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc as std_mpsc;
+use std::time::Instant;
 
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use ipvs_backend::ServiceKey;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
-use super::{PriorityAnswer, PriorityWish, Status};
+use super::{PriorityAnswer, PriorityWish, Running, Status};
 use crate::director::snapshot::InstanceStatus;
 use crate::supervisor::inbox::Sender;
-use crate::supervisor::reload::{ReloadOutcome, Reloads, Request};
+use crate::supervisor::reload::{Probation, ReloadOutcome, ReloadWish, Reloads, Request, Wish};
+use crate::supervisor::{KernelState, table};
+
+/// Bytes of a question at most: it may name tens of thousands of services.
+const LONGEST_QUESTION: usize = 64 << 20;
 
 /// What answers need.
 #[derive(Debug, Clone)]
@@ -23,6 +33,7 @@ pub(crate) struct Desk {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) reloads: watch::Receiver<Reloads>,
     pub(crate) config: PathBuf,
+    pub(crate) table: std_mpsc::Sender<table::Job>,
 }
 
 /// Opens the socket and answers on it for as long as the runtime lasts.
@@ -31,7 +42,12 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/reload", post(reload))
+        .route("/v1/confirm", post(confirm))
+        .route("/v1/rollback", post(roll_back))
         .route("/v1/priority", post(priority))
+        .route("/v1/config", get(running))
+        .route("/v1/kernel", post(kernel))
+        .layer(DefaultBodyLimit::max(LONGEST_QUESTION))
         .with_state(desk);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -43,21 +59,57 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
 
 async fn status(State(desk): State<Desk>) -> Result<Json<Status>, StatusCode> {
     let director = desk.inbox.snapshot().await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    let Reloads { last: last_reload, running: warnings } = desk.reloads.borrow().clone();
+    let Reloads { last: last_reload, complaints: warnings, probation, .. } = desk.reloads.borrow().clone();
+    let left = |p: Probation| p.until.saturating_duration_since(Instant::now()).as_secs_f64();
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         config: desk.config.display().to_string(),
         last_reload,
         warnings,
+        confirm_within: probation.map(left),
         director,
     }))
 }
 
-async fn reload(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, StatusCode> {
-    let (sender, receiver) = oneshot::channel();
-    desk.requests.send(Some(sender)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    receiver.await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+async fn reload(State(desk): State<Desk>, body: Bytes) -> Result<Json<ReloadOutcome>, (StatusCode, String)> {
+    // Nothing at all is the plain way: `curl -X POST` does it.
+    let wish = if body.is_empty() { Ok(ReloadWish::default()) } else { serde_json::from_slice(&body) };
+    let wish = wish.map_err(|error| (StatusCode::BAD_REQUEST, format!("not a wish to reload: {error}\n")))?;
+    desk.ask(Wish::Reload(wish)).await
+}
+
+async fn confirm(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, (StatusCode, String)> {
+    desk.ask(Wish::Confirm).await
+}
+
+async fn roll_back(State(desk): State<Desk>) -> Result<Json<ReloadOutcome>, (StatusCode, String)> {
+    desk.ask(Wish::RollBack).await
+}
+
+async fn running(State(desk): State<Desk>) -> Result<impl IntoResponse, StatusCode> {
+    let config = desk.reloads.borrow().running.clone();
+    let running = Running { file: std::path::absolute(&desk.config).unwrap_or(desk.config), config };
+    // It may be tens of megabytes.
+    let json = tokio::task::spawn_blocking(move || serde_json::to_vec(&running)).await;
+    let json = json.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let json = json.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, "application/json")], json))
+}
+
+async fn kernel(State(desk): State<Desk>, Json(services): Json<Vec<ServiceKey>>) -> Json<KernelState> {
+    Json(table::survey(&desk.table, services).await)
+}
+
+impl Desk {
+    /// Asks the reloader, and waits for its answer.
+    async fn ask(&self, wish: Wish) -> Result<Json<ReloadOutcome>, (StatusCode, String)> {
+        let gone = || (StatusCode::SERVICE_UNAVAILABLE, "directord is stopping\n".to_owned());
+        let (sender, receiver) = oneshot::channel();
+        let request = Request { wish, reply: Some(sender) };
+        self.requests.send(request).await.map_err(|_| gone())?;
+        receiver.await.map(Json).map_err(|_| gone())
+    }
 }
 
 async fn priority(

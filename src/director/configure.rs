@@ -1,6 +1,7 @@
 //! How a configuration takes effect: what is gone ends, what changed keeps its history, what is new begins.
 //!
-//! Start is the difference from nothing, so there is one way only.
+//! Start is the difference from nothing, so there is one way only. What is here happens at once; virtual servers follow
+//! piece by piece (`changeover`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use super::{Director, Listener, Owner};
 use crate::config::{self, Config, Difference};
 
 impl Director {
-    pub(super) fn configure(&mut self, config: Arc<Config>, difference: &Difference, now: Instant) {
+    pub(super) fn configure(&mut self, config: Arc<Config>, difference: Difference, now: Instant) {
         if self.stopping {
             return;
         }
@@ -29,9 +30,8 @@ impl Director {
         }
         self.configure_groups();
         self.configure_trackers(now);
-        self.together(now, |director| director.configure_instances(difference, now));
+        self.together(now, |director| director.configure_instances(&difference, now));
         self.lay_paths();
-        self.configure_pools(difference, now);
         self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
@@ -41,17 +41,10 @@ impl Director {
         self.publish_sockets();
         self.queue_host();
         self.queue_addresses();
-        self.publish_table();
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
-        let servers: usize = config.virtual_servers().map(|(_, s)| s.servers.len()).sum();
-        let summary = format!(
-            "{} vrrp_instances, {} virtual_servers, {servers} real_servers",
-            config.instances.len(),
-            config.virtual_servers().count()
-        );
-        self.log(Entry::Configured { summary });
+        self.change_services(difference, now);
     }
 
     /// Finds out what all lines of routes, rules and static addresses mean; those that cannot be done are told.

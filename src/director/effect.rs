@@ -48,8 +48,24 @@ pub enum Effect {
     Notify(Notice),
     /// Edge: a line for the log.
     Log(Entry),
+    /// Edge: the owners of everything have answered to a configuration.
+    Settled(Settlement),
     /// Edge: everything was let go of; the process may end.
     Stopped,
+}
+
+/// What came of a configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which one: they are counted from the start of the brain, from 1.
+    pub generation: u64,
+    /// What was refused that was not refused before it, in words. If there is anything, nothing was taken away yet, and
+    /// will not be for a moment: time to return to the configuration before.
+    pub failures: Vec<String>,
+    /// What could not be taken away, in words: it is tried again.
+    pub leftovers: Vec<String>,
+    /// Owners that have not answered in time, in words.
+    pub unanswered: Vec<String>,
 }
 
 /// A level with its number: reports name the number that they answer.

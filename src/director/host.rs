@@ -124,6 +124,7 @@ impl Director {
             self.refused_devices = report.refused;
             self.together(now, |director| director.begin_waiting(now));
         }
+        self.settle(now);
         self.end_if_released();
     }
 

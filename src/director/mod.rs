@@ -10,6 +10,7 @@
 
 mod agenda;
 mod calls;
+mod changeover;
 mod configure;
 mod devices;
 pub mod effect;
@@ -30,6 +31,7 @@ mod script;
 mod services;
 pub mod snapshot;
 mod statics;
+mod survey;
 mod suspend;
 mod sync;
 mod table;
@@ -48,6 +50,7 @@ use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
 use calls::Calls;
+use changeover::Changeover;
 use devices::DeviceId;
 use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
@@ -58,6 +61,7 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
 use statics::Statics;
+pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
 use wishes::{Pending, Published};
@@ -82,6 +86,8 @@ enum Owner {
     /// An instance that has waited long enough for what it tracks.
     Patience(String),
     Calls,
+    /// The next piece of a configuration on its way into effect.
+    Changeover,
     Stop,
 }
 
@@ -143,6 +149,7 @@ pub struct Director {
     by_vrid: BTreeMap<u8, Vec<Listener>>,
     neighbours: Neighbours,
     pools: BTreeMap<Served, Pool>,
+    changeover: Changeover,
     /// The virtual servers of groups that have a service in the kernel.
     of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     places: BTreeMap<CheckId, Place>,
@@ -198,6 +205,7 @@ impl Director {
             by_vrid: BTreeMap::new(),
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
+            changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: Agenda::new(),
@@ -229,7 +237,7 @@ impl Director {
     pub fn handle_event(&mut self, event: Event, now: Instant) {
         self.haste.0 = 0;
         match event {
-            Event::Configured { config, difference } => self.configure(config, &difference, now),
+            Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
             Event::Advert { interface, envelope, advert } => {
                 self.hear(&interface, &envelope, &advert, now);
@@ -244,10 +252,10 @@ impl Director {
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
-            Event::TableApplied(report) => self.table_applied(report),
+            Event::TableApplied(report) => self.table_applied(report, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
-            Event::SyncApplied(report) => self.sync_applied(report),
+            Event::SyncApplied(report) => self.sync_applied(report, now),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
@@ -270,6 +278,7 @@ impl Director {
                 Owner::Neighbour(name) => self.neighbour_timeout(&name, now),
                 Owner::Check(id) => self.with_monitor(id, now, |monitor| monitor.handle_timeout(now)),
                 Owner::Calls => self.release_all_calls(),
+                Owner::Changeover => self.change_on(now),
                 Owner::Links => self.links_due(now),
                 Owner::Script(name) => self.script_due(&name, now),
                 Owner::Process(name) => self.process_due(&name, now),
@@ -340,6 +349,7 @@ impl Director {
             return;
         }
         self.stopping = true;
+        self.abandon_changeover();
         self.stop_trackers();
         self.together(now, |director| {
             let names: Vec<String> = director.instances.keys().cloned().collect();

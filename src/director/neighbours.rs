@@ -20,6 +20,7 @@ use vrrp::track::Reading;
 
 use super::effect::{NeighbourPacket, NeighbourSockets, Speaker};
 use super::journal::Entry;
+use super::pool::Pool;
 use super::{Director, Owner, Pending};
 use crate::config::{Bfd, PlannedCheck, Served};
 
@@ -302,25 +303,37 @@ impl Director {
         for name in names {
             self.evaluate_trackers_of("track_bfd", &name, now);
         }
-        self.find_neighbour_checks(now);
+        let names: Vec<String> = self.neighbours.checks.keys().cloned().collect();
+        for name in names {
+            self.tell_neighbour_checks(&name, now);
+        }
     }
 
-    /// Finds out anew which servers ask for which neighbour, and tells them what is known.
-    fn find_neighbour_checks(&mut self, now: Instant) {
-        let mut checks: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
-        for (service, virtual_server) in self.config.virtual_servers() {
-            for (server, config) in &virtual_server.servers {
-                for check in &config.planned {
-                    if let PlannedCheck::Bfd(check) = &**check {
-                        checks.entry(check.name.clone()).or_default().insert((service.clone(), *server));
+    /// The servers of a pool ask for no neighbour any more.
+    pub(super) fn forget_neighbour_checks(&mut self, pool: &Pool) {
+        for (server, state) in &pool.servers {
+            for name in state.neighbours.keys() {
+                if let Some(places) = self.neighbours.checks.get_mut(name) {
+                    places.remove(&(pool.served.clone(), *server));
+                    if places.is_empty() {
+                        self.neighbours.checks.remove(name);
                     }
                 }
             }
         }
-        self.neighbours.checks = checks;
-        let names: Vec<String> = self.neighbours.checks.keys().cloned().collect();
-        for name in names {
-            self.tell_neighbour_checks(&name, now);
+    }
+
+    /// The servers of a pool ask for neighbours: notes which, and tells them what is known.
+    pub(super) fn note_neighbour_checks(&mut self, service: &Served, now: Instant) {
+        let Some(config) = self.config.virtual_server(service).cloned() else { return };
+        for (server, config) in &config.servers {
+            for check in &config.planned {
+                let PlannedCheck::Bfd(check) = &**check else { continue };
+                let place = (service.clone(), *server);
+                self.neighbours.checks.entry(check.name.clone()).or_default().insert(place);
+                let (verdict, words) = self.neighbour_verdict(&check.name);
+                self.neighbour_check(service.clone(), server, &check.name, verdict, &words, now);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! How virtual servers come, change and go with a configuration.
+//! How a virtual server comes or changes with a configuration.
 
 use std::time::Instant;
 
@@ -7,27 +7,14 @@ use healthcheck::Monitor;
 use super::event::CheckId;
 use super::pool::{CheckRun, Configured, Pool, rhythm};
 use super::{Director, Owner, Place};
-use crate::config::{Changes, Difference, Served};
+use crate::config::Served;
 
 impl Director {
-    /// Takes over what differs.
-    pub(super) fn configure_pools(&mut self, difference: &Difference, now: Instant) {
-        let Difference { services, group_services, .. } = difference;
-        for served in
-            keys(services, |changes| &changes.to_remove).chain(keys(group_services, |c| &c.to_remove))
-        {
-            self.displace_pool(&served);
-        }
-        let changed = keys(services, |c| &c.to_change).chain(keys(group_services, |c| &c.to_change));
-        let added = keys(services, |c| &c.to_add).chain(keys(group_services, |c| &c.to_add));
-        for served in changed.chain(added) {
-            self.configure_pool(&served, now);
-        }
-    }
-
-    fn configure_pool(&mut self, served: &Served, now: Instant) {
+    /// Takes over what is configured of one, which may be new.
+    pub(super) fn configure_pool(&mut self, served: &Served, now: Instant) {
         let Some(config) = self.config.virtual_server(served).cloned() else { return };
         let mut pool = self.pools.remove(served).unwrap_or_else(|| Pool::new(served.clone(), config.clone()));
+        self.forget_neighbour_checks(&pool);
         let (next_check, seed) = (&mut self.next_check, self.birth.seed);
         let Configured { gone, changes, started } = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);
@@ -57,6 +44,7 @@ impl Director {
         for id in ids {
             self.with_monitor(id, now, |_| {});
         }
+        self.note_neighbour_checks(served, now);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
@@ -65,11 +53,4 @@ impl Director {
             self.agenda.set(Owner::Check(id), None);
         }
     }
-}
-
-fn keys<'a, K: Ord + Clone + Into<Served>>(
-    changes: &'a Changes<K>,
-    part: impl FnOnce(&'a Changes<K>) -> &'a std::collections::BTreeSet<K>,
-) -> impl Iterator<Item = Served> + 'a {
-    part(changes).iter().cloned().map(Into::into)
 }

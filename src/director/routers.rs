@@ -304,6 +304,7 @@ impl Director {
         if self.stopping {
             self.queue_host();
         }
+        self.settle(now);
         self.end_if_released();
     }
 

@@ -229,8 +229,8 @@ pub struct OwnerStatus {
 }
 
 impl Director {
-    /// The state at this instant.
-    pub fn snapshot(&self, now: Instant) -> Snapshot {
+    /// The state at this instant, but for instances and virtual servers: those may be many.
+    pub(super) fn frame(&self, now: Instant) -> Snapshot {
         let mut addresses = self.addresses.status();
         addresses.failures.extend(self.left_out.iter().cloned());
         let (taken, taken_total) = self.taken_status(now);
@@ -239,11 +239,11 @@ impl Director {
             taken_total,
             router_id: self.router_id().to_owned(),
             generation: self.generation,
-            instances: self.instances.iter().map(|(name, i)| self.instance_status(name, i, now)).collect(),
+            instances: Vec::new(),
             groups: self.groups.iter().map(|(name, group)| group_status(name, group, now)).collect(),
             neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
             stray_packets: self.neighbours.strays().clone(),
-            services: self.pools.values().map(|pool| service_status(pool, now)).collect(),
+            services: Vec::new(),
             ipvs: self.table.status(),
             sync: self.sync.status(),
             sync_daemons: (*self.sync.value).clone(),
@@ -268,7 +268,7 @@ fn group_status(name: &str, group: &Group, now: Instant) -> GroupStatus {
 }
 
 impl Director {
-    fn instance_status(&self, name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
+    pub(super) fn instance_status(&self, name: &str, instance: &Instance, now: Instant) -> InstanceStatus {
         let settings = instance.settings();
         let master = instance.router.master();
         let cause = instance.router.last_transition().map(ToString::to_string);
@@ -346,7 +346,7 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
     }
 }
 
-fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
+pub(super) fn service_status(pool: &Pool, now: Instant) -> ServiceStatus {
     let servers = pool
         .servers
         .iter()

@@ -4,6 +4,7 @@
 //! without an instance both run all the time. An instance that is not there runs none, which the log tells.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ipvs_backend::{SyncDaemons, SyncRole, SyncSettings};
 
@@ -82,7 +83,7 @@ impl Director {
         }
     }
 
-    pub(super) fn sync_applied(&mut self, report: TableReport) {
+    pub(super) fn sync_applied(&mut self, report: TableReport, now: Instant) {
         self.sync.applied = report.serial;
         let news: Vec<String> =
             report.failures.iter().filter(|f| !self.sync.failures.contains(f)).cloned().collect();
@@ -99,6 +100,7 @@ impl Director {
                 .collect();
             self.log(Entry::Synchronizing { daemons: running });
         }
+        self.settle(now);
         self.end_if_released();
     }
 }

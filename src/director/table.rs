@@ -5,9 +5,11 @@
 //! settings are the first one's.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ipvs_backend::{Service, ServiceKey};
 
+use super::changeover::{Spare, with_spare};
 use super::event::TableReport;
 use super::journal::Entry;
 use super::{Director, Pending};
@@ -19,14 +21,14 @@ impl Director {
         let Some(pool) = self.pools.get_mut(served) else { return };
         if pool.refresh() {
             let keys = pool.serves.clone();
-            self.write_services(&keys);
+            self.write_services(&keys, Spare::Goes);
             self.publish_table();
         }
     }
 
     /// A pool has another configuration, and other services in the kernel perhaps.
     pub(super) fn place_pool(&mut self, served: &Served) {
-        let serves = self.config.kernel_services(served);
+        let (serves, spare) = (self.config.kernel_services(served), self.spare());
         let Some(pool) = self.pools.get_mut(served) else { return };
         let before = std::mem::replace(&mut pool.serves, serves.clone());
         pool.refresh();
@@ -38,9 +40,9 @@ impl Director {
                 self.of_groups.entry(*key).or_default().insert(served.clone());
             }
             let gone: Vec<ServiceKey> = before.iter().filter(|key| !serves.contains(key)).copied().collect();
-            self.write_services(&gone);
+            self.write_services(&gone, spare);
         }
-        self.write_services(&serves);
+        self.write_services(&serves, spare);
     }
 
     /// A pool is no more, and neither is what it had in the kernel.
@@ -49,7 +51,8 @@ impl Director {
         for key in pool.serves.iter() {
             self.leave(key, served);
         }
-        self.write_services(&pool.serves);
+        self.write_services(&pool.serves, self.spare());
+        self.forget_neighbour_checks(&pool);
         let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
         self.forget_checks(gone);
     }
@@ -64,17 +67,25 @@ impl Director {
     }
 
     /// Puts what is wanted of these services into the level.
-    fn write_services(&mut self, keys: &[ServiceKey]) {
+    pub(super) fn write_services(&mut self, keys: &[ServiceKey], spare: Spare) {
         for key in keys {
-            let wanted = self.wanted_service(key);
+            let mut wanted = self.wanted_service(key);
             let held = self.table.value.services.get(key);
             let same = match (&wanted, held) {
                 (Some(wanted), Some(held)) => Arc::ptr_eq(wanted, held) || wanted == held,
                 (None, None) => true,
                 _ => false,
             };
+            self.changeover.spare.remove(key);
             if same {
                 continue;
+            }
+            if let (Spare::Stays, Some(held)) = (spare, held) {
+                let more = with_spare(wanted.as_deref(), held);
+                if more.is_some() {
+                    self.changeover.spare.insert(*key);
+                    wanted = more.map(Arc::new);
+                }
             }
             let services = &mut Arc::make_mut(&mut self.table.value).services;
             match wanted {
@@ -107,7 +118,7 @@ impl Director {
         }
     }
 
-    pub(super) fn table_applied(&mut self, report: TableReport) {
+    pub(super) fn table_applied(&mut self, report: TableReport, now: Instant) {
         self.table.applied = report.serial;
         if self.table.unavailable != report.unavailable && !self.stopping {
             self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });
@@ -117,6 +128,7 @@ impl Director {
             self.log(Entry::Refused { what: what.clone() });
         }
         self.table.failures = report.failures;
+        self.settle(now);
         self.end_if_released();
     }
 }

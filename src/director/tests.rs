@@ -1,6 +1,6 @@
 //! The brain as a whole: one fact in, the exact wishes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +13,7 @@ use super::{Birth, Director};
 use crate::config::{self, Config};
 
 mod calls;
+mod changeover;
 mod devices;
 mod groups;
 mod neighbours;

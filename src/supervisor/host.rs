@@ -108,6 +108,11 @@ impl RuntimeDir {
         Memory::load(&self.path)
     }
 
+    /// Where the copy of the last good configuration lies, unless another place is named.
+    pub(super) fn last_good(&self) -> PathBuf {
+        self.path.join("last-good.conf")
+    }
+
     /// Where the control socket lies. One left by a daemon that died is removed: its lock is gone with it.
     pub(super) fn control_socket(&self) -> io::Result<PathBuf> {
         let path = control_socket(&self.path);

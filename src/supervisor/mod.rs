@@ -20,7 +20,7 @@ mod interfaces;
 mod lent;
 mod links;
 mod mail;
-mod names;
+pub(crate) mod names;
 mod namespace;
 mod neighbours;
 mod network;
@@ -36,7 +36,7 @@ mod scripts;
 mod shared;
 mod sockets;
 mod sync;
-mod table;
+pub(crate) mod table;
 mod watched;
 mod workers;
 
@@ -67,14 +67,14 @@ use links::Nudge;
 use network::Job;
 use process::LongRuns;
 use recorder::Recorder;
-use reload::Reloader;
+use reload::{LastGood, ReloadWish, Reloader, Ways, Wish as Asked};
 use run_loop::RunLoop;
-use shared::Owners;
+use shared::{Back, Owners};
 
 pub use command::launched;
 pub(crate) use host::control_socket;
 pub use recorder::{Replay, replay};
-pub use table::Backend;
+pub use table::{Backend, KernelState};
 
 /// What `directord run` was asked to do.
 #[derive(Debug, Clone)]
@@ -93,6 +93,9 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Whether instances whose addresses are all there begin as masters: keepalived runs on this host.
     pub take_over: bool,
+    /// Where the copy of the last good configuration is kept, which the start falls back to; `None`: in the runtime
+    /// directory, and it is not used.
+    pub last_good: Option<PathBuf>,
 }
 
 impl Options {
@@ -128,7 +131,8 @@ impl From<Exit> for ExitCode {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> Exit {
-    let reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
+    let mut reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
+    let fallen_back = fall_back(options, &mut reading);
     if let Err(exit) = may_start(options, &reading) {
         return exit;
     }
@@ -159,15 +163,36 @@ pub fn run(options: &Options) -> Exit {
     }
     let exit = runtime.block_on(async {
         bookends::startup(&executor).await;
-        let exit = serve(options, &runtime_dir, reading, executor.clone()).await.unwrap_or_else(|sentence| {
-            error!("{sentence}");
-            Exit::Failed
-        });
+        let exit = serve(options, &runtime_dir, (reading, fallen_back), executor.clone())
+            .await
+            .unwrap_or_else(|sentence| {
+                error!("{sentence}");
+                Exit::Failed
+            });
         bookends::shutdown(&executor).await;
         exit
     });
     runtime.shutdown_timeout(Duration::from_millis(200));
     exit
+}
+
+/// Where the file is refused, the copy of the last good configuration takes its place if that was asked for; tells so.
+fn fall_back(options: &Options, reading: &mut Reading) -> Option<String> {
+    let copy = options.last_good.as_ref().filter(|_| reading.config.is_none())?;
+    let good = config::read(copy, options.config_id.as_deref(), options.manner());
+    if good.config.is_none() {
+        error!("{} cannot be used either", copy.display());
+        return None;
+    }
+    error!("the configuration is refused:\n{}", reading.render(Colour::Never));
+    let sentence = format!(
+        "{} is refused; {} took its place, the configuration last in effect",
+        options.config.display(),
+        copy.display()
+    );
+    error!("{sentence}");
+    *reading = good;
+    Some(sentence)
 }
 
 /// Says at once what would keep the daemon from doing what the file asks for; nothing was touched yet.
@@ -217,7 +242,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
 async fn serve(
     options: &Options,
     runtime_dir: &RuntimeDir,
-    reading: Reading,
+    (reading, fallen_back): (Reading, Option<String>),
     executor: Executor,
 ) -> Result<Exit, String> {
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
@@ -231,6 +256,7 @@ async fn serve(
 
     let (network_jobs, network_queue) = std_mpsc::channel();
     let (table_levels, table_queue) = std_mpsc::channel();
+    let table_jobs = table_levels.clone();
     let (reloads, reloads_seen) = watch::channel(reload::Reloads::default());
     let (requests, request_queue) = mpsc::channel(8);
 
@@ -245,12 +271,13 @@ async fn serve(
     })?;
     let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), herald, host, table: table_levels, watch };
-    let (workers, followers, last_words) = shared::start(owners, &inbox, executor);
+    let (workers, back) = shared::start(owners, &inbox, executor);
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
         reloads: reloads_seen,
         config: options.config.clone(),
+        table: table_jobs.clone(),
     };
     let socket = runtime_dir.control_socket().map_err(|e| cannot("clear the control socket")(&e))?;
     control::serve(&socket, desk).map_err(|e| cannot("open the control socket")(&e))?;
@@ -269,7 +296,10 @@ async fn serve(
         let inbox = inbox.clone();
         move || links::work(links, &nudge, &inbox)
     })?;
-    let mut reloader = Reloader::new(options, inbox.clone(), reloads, followers);
+    let Back { followers, last_words, settlements, notices } = back;
+    let ways = Ways { inbox: inbox.clone(), settlements, told: reloads, notices, table: table_jobs.clone() };
+    let copy = options.last_good.clone().unwrap_or_else(|| runtime_dir.last_good());
+    let mut reloader = Reloader::new(options, ways, followers, LastGood::new(copy, fallen_back));
     reloader.start(reading).await;
     tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
@@ -282,6 +312,7 @@ async fn serve(
     };
     join(brain);
     let _ = network_jobs.send(Job::End);
+    let _ = table_jobs.send(table::Job::End);
     drop(host_levels);
     [network, devices, table].into_iter().for_each(join);
     last_words.said().await;
@@ -438,7 +469,8 @@ async fn obey(wish: Wish, inbox: &Sender, requests: &mpsc::Sender<reload::Reques
         }
         Wish::Reload => {
             // A full queue means that a reload is about to happen anyway.
-            let _ = requests.try_send(None);
+            let wish = Asked::Reload(ReloadWish::default());
+            let _ = requests.try_send(reload::Request { wish, reply: None });
         }
         Wish::Overrun => {}
         Wish::Dump => info!("dump files are not supported yet; `directord status --json` tells the state"),

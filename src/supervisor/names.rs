@@ -29,7 +29,7 @@ const EVERYWHERE: [(Naming, &str, u32); 13] = [
 ];
 
 /// Replaces the configuration's names by numbers. Files are read only if there are names.
-pub(super) fn look_up(config: &mut Config) {
+pub(crate) fn look_up(config: &mut Config) {
     let files = OnceCell::new();
     resolve(config, &|naming, name| {
         let known: &BTreeMap<(Naming, String), u32> = files.get_or_init(|| read(&DIRECTORIES.map(Path::new)));

@@ -1,50 +1,52 @@
 //! Takes configurations over: read and checked whole, off the brain's thread; then the difference goes to the brain.
 //!
-//! A file with an error in it changes nothing. The outcome of the last reload is kept for readers.
+//! A reload is a transaction. A file with an error in it changes nothing. One that the kernel refuses a part of is taken
+//! back: the brain adds before it removes, and says what was refused while everything that the configuration before needs
+//! is still there. One that is to be confirmed is taken back unless somebody does so in time.
+//!
+//! What is replaced is kept until the brain has let go of it: freeing tens of thousands of servers takes longer than an
+//! advert can wait, and happens here.
+
+mod followers;
+mod last_good;
+mod outcome;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::time::{Duration, Instant, SystemTime};
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use notify::{Heading, Notice, Notices};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::Options;
-use super::calls::CallSettings;
-use super::command::Executor;
 use super::host;
 use super::inbox::Sender;
 use super::names;
 use super::namespace;
-use super::priority;
-use super::process::Process;
-use crate::config::{self, Colour, Complaint, Config, Difference, Global, Manner, Reading};
+use super::table;
+use crate::config::{self, Colour, Config, Difference, Expectation, Manner, Reading};
+use crate::director::effect::Settlement;
 use crate::director::event::Event;
+pub(super) use followers::Followers;
+pub(super) use last_good::LastGood;
+pub(crate) use outcome::{Probation, ReloadWish, Request, Wish};
+pub use outcome::{ReloadOutcome, Reloads};
 
-/// How the last attempt to take a configuration over ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReloadOutcome {
-    /// Whether the file is now in effect.
-    pub accepted: bool,
-    /// One sentence.
-    pub summary: String,
-    /// Everything that was found in the file.
-    pub complaints: Vec<Complaint>,
-    /// The complaints as they are shown to people.
-    pub rendered: String,
+/// How long an answer of the brain may take: it waits for the owners of everything, twice at most.
+const PATIENCE: Duration = Duration::from_secs(70);
+
+/// Ways that lead to the reloader, and from it.
+#[derive(Debug)]
+pub(super) struct Ways {
+    pub(super) inbox: Sender,
+    /// What came of each configuration.
+    pub(super) settlements: mpsc::UnboundedReceiver<Settlement>,
+    pub(super) told: watch::Sender<Reloads>,
+    pub(super) notices: Notices,
+    pub(super) table: std_mpsc::Sender<table::Job>,
 }
-
-/// What readers are told about configurations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reloads {
-    /// The last attempt.
-    pub last: ReloadOutcome,
-    /// What was said of the configuration in effect, which an attempt that was refused does not change.
-    pub running: Vec<Complaint>,
-}
-
-/// A wish to reload, and where the answer goes.
-pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
 
 /// Holds the running configuration, and replaces it on request.
 #[derive(Debug)]
@@ -53,113 +55,309 @@ pub(super) struct Reloader {
     config_id: Option<String>,
     manner: Manner,
     running: Arc<Config>,
-    inbox: Sender,
-    told: watch::Sender<Reloads>,
+    /// The one before the last reload: what `directord rollback` returns to.
+    before: Option<Arc<Config>>,
+    /// Configurations that the brain may still hold parts of.
+    attic: Vec<Arc<Config>>,
+    /// Configurations handed to the brain.
+    generation: u64,
+    probation: Option<(Arc<Config>, Probation)>,
+    ways: Ways,
     followers: Followers,
-}
-
-/// Those besides the brain who go by the configuration.
-#[derive(Debug)]
-pub(super) struct Followers {
-    pub(super) mail: watch::Sender<Option<notify::EmailSettings>>,
-    pub(super) calls: watch::Sender<CallSettings>,
-    pub(super) executor: Executor,
-    pub(super) process: Process,
-}
-
-impl Followers {
-    /// A configuration is about to take effect.
-    fn follow(&mut self, global: &Global) {
-        priority::obey(global);
-        self.process.obey(global);
-        self.executor.obey(&global.scripts);
-        let mail = host::mail_settings(global);
-        self.mail.send_if_modified(|running| std::mem::replace(running, mail.clone()) != mail);
-        let calls = CallSettings::of(global);
-        self.calls.send_if_modified(|running| std::mem::replace(running, calls.clone()) != calls);
-    }
+    last_good: LastGood,
 }
 
 impl Reloader {
-    pub(super) fn new(
-        options: &Options,
-        inbox: Sender,
-        told: watch::Sender<Reloads>,
-        followers: Followers,
-    ) -> Self {
-        let (path, config_id) = (options.config.clone(), options.config_id.clone());
+    pub(super) fn new(options: &Options, ways: Ways, followers: Followers, last_good: LastGood) -> Self {
         Reloader {
-            path,
-            config_id,
+            path: options.config.clone(),
+            config_id: options.config_id.clone(),
             manner: options.manner(),
             running: Arc::default(),
-            inbox,
-            told,
+            before: None,
+            attic: Vec::new(),
+            generation: 0,
+            probation: None,
+            ways,
             followers,
+            last_good,
         }
     }
 
-    /// Puts the first configuration into effect.
+    /// Puts the first configuration into effect. What the kernel refuses of it is left out: there is nothing to return to.
     pub(super) async fn start(&mut self, reading: Reading) {
-        let outcome = self.take_over(reading).await;
+        let fallen_back = self.last_good.started_from.take();
+        let outcome = match self.judge(reading) {
+            Ok((config, mut outcome)) => {
+                outcome.summary = self.hand_over(config).await;
+                if let Some(refusal) = fallen_back {
+                    outcome.accepted = false;
+                    outcome.summary = refusal;
+                }
+                outcome
+            }
+            Err(refusal) => refusal,
+        };
+        info!("{}: {}", self.path.display(), outcome.summary);
         self.tell(outcome);
     }
 
     /// Serves requests, one after the other, until nobody can make any.
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(request) = requests.recv().await {
-            host::tell_reloading();
-            let (path, config_id, manner) = (self.path.clone(), self.config_id.clone(), self.manner);
-            let read = move || config::read(&path, config_id.as_deref(), manner);
-            let outcome = match tokio::task::spawn_blocking(read).await {
-                Ok(reading) => self.take_over(reading).await,
-                Err(panic) => ReloadOutcome {
-                    summary: format!("reading the configuration failed: {panic}; the running one goes on"),
-                    ..ReloadOutcome::default()
-                },
+        if self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty()) {
+            self.last_good.keep(&self.running);
+        }
+        loop {
+            let end = self.probation.as_ref().map(|(_, probation)| probation.until);
+            let expiry = async {
+                match end {
+                    Some(end) => tokio::time::sleep_until(end.into()).await,
+                    None => std::future::pending().await,
+                }
             };
-            host::tell_ready(&outcome.summary);
-            self.tell(outcome.clone());
-            if let Some(reply) = request {
-                let _ = reply.send(outcome);
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.serve(request).await,
+                    None => return,
+                },
+                () = expiry => self.expire().await,
             }
+        }
+    }
+
+    async fn serve(&mut self, request: Request) {
+        let outcome = match request.wish {
+            Wish::Reload(wish) => {
+                host::tell_reloading();
+                let outcome = self.reload(&wish).await;
+                host::tell_ready(&outcome.summary);
+                self.tell(outcome.clone());
+                outcome
+            }
+            Wish::Confirm => self.confirm(),
+            Wish::RollBack => {
+                let outcome = self.return_to_the_one_before().await;
+                self.tell(outcome.clone());
+                outcome
+            }
+        };
+        if let Some(reply) = request.reply {
+            let _ = reply.send(outcome);
         }
     }
 
     fn tell(&self, outcome: ReloadOutcome) {
-        self.told.send_modify(|told| {
+        self.ways.told.send_modify(|told| {
             if outcome.accepted {
-                told.running.clone_from(&outcome.complaints);
+                told.complaints.clone_from(&outcome.complaints);
             }
+            told.running = self.running.clone();
+            told.probation = self.probation.as_ref().map(|(_, probation)| *probation);
             told.last = outcome;
         });
     }
 
-    async fn take_over(&mut self, reading: Reading) -> ReloadOutcome {
+    async fn reload(&mut self, wish: &ReloadWish) -> ReloadOutcome {
+        let (path, config_id, manner) = (self.path.clone(), self.config_id.clone(), self.manner);
+        let read = move || config::read(&path, config_id.as_deref(), manner);
+        let (config, mut outcome) = match tokio::task::spawn_blocking(read).await.map(|r| self.judge(r)) {
+            Ok(Ok(good)) => good,
+            Ok(Err(refusal)) => return refusal,
+            Err(panic) => {
+                let summary = format!("reading the configuration failed: {panic}; the running one goes on");
+                return ReloadOutcome { summary, ..ReloadOutcome::default() };
+            }
+        };
+        if let Some(expected) = &wish.expected
+            && let Some(moved) = self.contradiction(expected, &config).await
+        {
+            warn!("a plan is not applied: {moved}");
+            return ReloadOutcome { accepted: false, summary: moved, ..outcome };
+        }
+        let before = self.running.clone();
+        outcome.summary = self.hand_over(config).await;
+        match self.settlement().await {
+            Some(Settlement { failures, .. }) if !failures.is_empty() && !wish.keep_going => {
+                self.take_back(before, failures, &mut outcome).await;
+                return outcome;
+            }
+            Some(settlement) => outcome.note(settlement),
+            None => {
+                outcome.summary += "; whether all of it is in effect is not known: the brain does not answer"
+            }
+        }
+        info!("{}: {}", self.path.display(), outcome.summary);
+        if !Arc::ptr_eq(&before, &self.running) {
+            self.before = Some(before.clone());
+        }
+        if let Some(time) = wish.confirm {
+            let target = self.probation.take().map_or(before, |(target, _)| target);
+            self.begin_probation(target, time, &mut outcome);
+        } else if self.probation.is_none() && outcome.failures.is_empty() {
+            self.last_good.keep(&self.running);
+        }
+        outcome
+    }
+
+    /// Why a plan does not fit any more, if it does not.
+    async fn contradiction(&self, expected: &Expectation, config: &Config) -> Option<String> {
+        if let Some(moved) = expected.contradiction(&self.running, config) {
+            return Some(moved);
+        }
+        let state = table::survey(&self.ways.table, Vec::new()).await;
+        (state.digest != expected.kernel).then(|| {
+            "the kernel's IPVS table is not the one that the plan was made for (a server went up or down, or somebody \
+             else changed it): make a new plan"
+                .to_owned()
+        })
+    }
+
+    /// What a reading comes to: a configuration that can be taken over, or why none.
+    fn judge(&self, reading: Reading) -> Result<(Config, ReloadOutcome), ReloadOutcome> {
         let rendered = reading.render(Colour::Never);
-        let compat = reading.compat;
+        let mut outcome =
+            ReloadOutcome { complaints: reading.complaints, rendered, ..ReloadOutcome::default() };
         let Some(mut config) = reading.config else {
+            let rendered = &outcome.rendered;
             error!("the configuration is refused and the running one goes on:\n{rendered}");
-            let summary = format!("{} is refused; the running configuration goes on", self.path.display());
-            return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
+            outcome.summary =
+                format!("{} is refused; the running configuration goes on", self.path.display());
+            return Err(outcome);
         };
         if let Some(summary) = namespace::mismatch(&config.root) {
             error!("the configuration is refused and the running one goes on: {summary}");
-            return ReloadOutcome { accepted: false, summary, complaints: reading.complaints, rendered };
+            return Err(ReloadOutcome { summary, ..outcome });
         }
-        if !rendered.is_empty() {
-            warn!("the configuration is taken over with complaints:\n{rendered}");
+        if !outcome.rendered.is_empty() {
+            warn!("the configuration is taken over with complaints:\n{}", outcome.rendered);
         }
-        config.global.compat |= compat;
+        config.global.compat |= reading.compat;
         names::look_up(&mut config);
+        outcome.accepted = true;
+        Ok((config, outcome))
+    }
+
+    /// Hands a configuration to everybody who goes by it; tells in a sentence what changes.
+    async fn hand_over(&mut self, config: Config) -> String {
         let (config, difference) = config::adopt(&self.running, config);
-        let config = Arc::new(config);
         let summary = summary(&difference);
+        let config = Arc::new(config);
         self.followers.follow(&config.global);
-        self.running = config.clone();
-        self.inbox.event(Event::Configured { config, difference }).await;
-        info!("{}: {summary}", self.path.display());
-        ReloadOutcome { accepted: true, summary, complaints: reading.complaints, rendered }
+        self.attic.push(std::mem::replace(&mut self.running, config.clone()));
+        self.generation += 1;
+        self.ways.inbox.event(Event::Configured { config, difference }).await;
+        summary
+    }
+
+    /// What came of the configuration handed over last; `None` if the brain does not say so in time.
+    async fn settlement(&mut self) -> Option<Settlement> {
+        let generation = self.generation;
+        let answer = async {
+            loop {
+                let settlement = self.ways.settlements.recv().await?;
+                if settlement.generation == generation {
+                    return Some(settlement);
+                }
+            }
+        };
+        let settlement = tokio::time::timeout(PATIENCE, answer).await.ok().flatten();
+        if settlement.is_some() {
+            // The brain holds nothing of these any more, so they end here.
+            self.attic.clear();
+        }
+        settlement
+    }
+
+    /// A part of the running configuration was refused: the one before takes effect again.
+    async fn take_back(&mut self, before: Arc<Config>, failures: Vec<String>, outcome: &mut ReloadOutcome) {
+        let reasons = failures.join("; ");
+        error!("{}: taken back, because something was refused: {reasons}", self.path.display());
+        let undone = std::mem::take(&mut outcome.summary);
+        self.hand_over(Config::clone(&before)).await;
+        let back = self.settlement().await;
+        outcome.accepted = false;
+        outcome.rolled_back = true;
+        outcome.failures = failures;
+        outcome.summary = format!(
+            "{} is rolled back, the configuration before is in effect again (undone: {undone}): {reasons}",
+            self.path.display()
+        );
+        let still = back.map(|back| back.failures).unwrap_or_default();
+        if !still.is_empty() {
+            outcome.summary += &format!("; and on the way back: {}", still.join("; "));
+        }
+        self.notify("Configuration rolled back", &outcome.summary);
+    }
+
+    fn begin_probation(&mut self, target: Arc<Config>, time: Duration, outcome: &mut ReloadOutcome) {
+        let until = Instant::now() + time;
+        outcome.summary +=
+            &format!("; rolled back in {} s unless `directord confirm` comes before that", time.as_secs());
+        warn!("{}: to be confirmed within {} s", self.path.display(), time.as_secs());
+        self.probation = Some((target, Probation { until }));
+    }
+
+    fn confirm(&mut self) -> ReloadOutcome {
+        let (accepted, summary) = match self.probation.take() {
+            Some(_) => {
+                self.last_good.keep(&self.running);
+                self.ways.told.send_modify(|told| told.probation = None);
+                info!("{}: confirmed", self.path.display());
+                (true, "the running configuration is confirmed".to_owned())
+            }
+            None => (false, "there is nothing to confirm: no reload with --confirm is open".to_owned()),
+        };
+        ReloadOutcome { accepted, summary, ..ReloadOutcome::default() }
+    }
+
+    /// Nobody confirmed in time.
+    async fn expire(&mut self) {
+        let Some((target, _)) = self.probation.take() else { return };
+        let outcome = self.return_to(target, "it was not confirmed in time").await;
+        self.notify("Configuration rolled back", &outcome.summary);
+        self.tell(outcome);
+    }
+
+    /// `directord rollback`: the end of a probation, or the configuration before the last reload.
+    async fn return_to_the_one_before(&mut self) -> ReloadOutcome {
+        let open = self.probation.take().map(|(target, _)| target);
+        match open.or_else(|| self.before.take()) {
+            Some(target) => self.return_to(target, "an operator asked for it").await,
+            None => ReloadOutcome {
+                summary: "there is nothing to return to: nothing was changed by a reload since the start"
+                    .to_owned(),
+                ..ReloadOutcome::default()
+            },
+        }
+    }
+
+    async fn return_to(&mut self, target: Arc<Config>, why: &str) -> ReloadOutcome {
+        let left = self.running.clone();
+        let summary = self.hand_over(Config::clone(&target)).await;
+        let settlement = self.settlement().await.unwrap_or_default();
+        self.before = Some(left);
+        let mut outcome = ReloadOutcome {
+            accepted: true,
+            summary: format!(
+                "the configuration before is in effect again, because {why} ({summary}); {} still says what is left",
+                self.path.display()
+            ),
+            ..ReloadOutcome::default()
+        };
+        outcome.note(settlement);
+        warn!("{}", outcome.summary);
+        outcome
+    }
+
+    /// Tells people, if mail is configured.
+    fn notify(&self, what: &str, reason: &str) {
+        if self.running.global.email.is_none() {
+            return;
+        }
+        let name = host::name();
+        let router_id = self.running.global.router_id.as_deref().unwrap_or(&name);
+        let heading = Heading { router_id, at: SystemTime::now() };
+        let _ = self.ways.notices.send(Notice::daemon(heading, what, reason));
     }
 }
 

@@ -6,17 +6,19 @@
 //! 0. whether the clock was set: adverts that are signed tell the time of day,
 //! 1. adverts that arrived: whoever was held up must hear what was said meanwhile before it believes in a silence,
 //! 2. deadlines that have come (an advert that is due, a master that fell silent),
-//! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes.
+//! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes,
+//! 4. a piece of what readers want to know.
 //!
 //! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
 //! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use super::clock::ClockWatch;
@@ -26,10 +28,11 @@ use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::workers::Workers;
-use crate::director::Director;
 use crate::director::effect::{Effect, Transmission};
 use crate::director::event::Event;
 use crate::director::journal::{Entry, Severity};
+use crate::director::snapshot::Snapshot;
+use crate::director::{Director, Survey};
 
 /// Facts taken from the queue in one round.
 const FACTS_PER_ROUND: usize = 256;
@@ -60,6 +63,8 @@ pub(super) struct RunLoop {
     clock: ClockWatch,
     epoll: Epoll,
     stopped: bool,
+    /// What readers asked for, and where it goes.
+    surveys: VecDeque<(Survey, oneshot::Sender<Snapshot>)>,
     /// Refusals to send, told once until sending works again.
     silenced: BTreeMap<String, String>,
 }
@@ -92,6 +97,7 @@ impl RunLoop {
             clock,
             epoll,
             stopped: false,
+            surveys: VecDeque::new(),
             silenced: BTreeMap::new(),
         })
     }
@@ -103,7 +109,8 @@ impl RunLoop {
         let mut ready = vec![EpollEvent::empty(); 1024];
         while !self.stopped {
             self.arm()?;
-            let wait = if self.inbox.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+            let idle = self.inbox.is_empty() && self.surveys.is_empty();
+            let wait = if idle { EpollTimeout::NONE } else { EpollTimeout::ZERO };
             let count = match self.epoll.wait(&mut ready, wait) {
                 Ok(count) => count,
                 Err(nix::errno::Errno::EINTR) => continue,
@@ -126,6 +133,7 @@ impl RunLoop {
                 self.inbox.clear_wakeups();
             }
             self.read_inbox();
+            self.go_on_with_survey();
         }
         Ok(())
     }
@@ -186,12 +194,23 @@ impl RunLoop {
                 None => break,
                 Some(Input::Event(event)) => self.handle(event, Instant::now()),
                 Some(Input::Snapshot(reply)) => {
-                    let _ = reply.send(self.director.snapshot(Instant::now()));
+                    self.surveys.push_back((self.director.survey(Instant::now()), reply));
                 }
             }
             if self.is_late(Instant::now()) {
                 break;
             }
+        }
+    }
+
+    /// Goes on with what the first reader in the queue asked for.
+    fn go_on_with_survey(&mut self) {
+        let Some((survey, reply)) = self.surveys.pop_front() else { return };
+        match self.director.survey_on(survey, Instant::now()) {
+            Ok(snapshot) => drop(reply.send(snapshot)),
+            // A reader that has gone away needs no answer.
+            Err(_) if reply.is_closed() => {}
+            Err(rest) => self.surveys.push_front((rest, reply)),
         }
     }
 
@@ -224,6 +243,7 @@ impl RunLoop {
                 Effect::Tell(telling) => self.workers.tell(telling),
                 Effect::Notify(notice) => self.workers.notify(notice),
                 Effect::Log(entry) => log(&entry),
+                Effect::Settled(settlement) => self.workers.settled(settlement),
                 Effect::Stopped => self.stopped = true,
             }
         }

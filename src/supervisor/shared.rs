@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
+use notify::Notices;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -17,6 +18,7 @@ use super::process::Process;
 use super::reload::Followers;
 use super::workers::{self, Workers};
 use super::{mail, probes, scripts, table, watched};
+use crate::director::effect::Settlement;
 
 /// How long the end waits for mail that is under way.
 const LAST_MAIL: Duration = Duration::from_secs(2);
@@ -38,12 +40,22 @@ pub(super) struct LastWords {
     caller: JoinHandle<()>,
 }
 
+/// What leads back from them.
+#[derive(Debug)]
+pub(super) struct Back {
+    pub(super) followers: Followers,
+    pub(super) last_words: LastWords,
+    /// What came of each configuration.
+    pub(super) settlements: mpsc::UnboundedReceiver<Settlement>,
+    pub(super) notices: Notices,
+}
+
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
     Owners { network, herald, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
-) -> (Workers, Followers, LastWords) {
+) -> (Workers, Back) {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
     let (tellings, telling_queue) = mpsc::channel(workers::TELLINGS);
@@ -56,10 +68,23 @@ pub(super) fn start(
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
-    let addresses = Cell::default();
-    let workers =
-        Workers { network, addresses, herald, host, table, probes, scripts, watch, tellings, notices };
-    (workers, Followers { mail, calls, executor, process: Process::default() }, last_words)
+    let (settlements, answers) = mpsc::unbounded_channel();
+    let followers = Followers { mail, calls, executor, process: Process::default() };
+    let back = Back { followers, last_words, settlements: answers, notices: notices.clone() };
+    let workers = Workers {
+        network,
+        addresses: Cell::default(),
+        herald,
+        host,
+        table,
+        probes,
+        scripts,
+        watch,
+        tellings,
+        notices,
+        settlements,
+    };
+    (workers, back)
 }
 
 impl LastWords {

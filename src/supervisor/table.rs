@@ -1,17 +1,21 @@
 //! The owner of the IPVS table: one thread that holds the only handles to it and to its sync daemons.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use ipvs_backend::{
     Kernel, KernelError, MemoryKernel, NetlinkKernel, Reconciler, ServiceKey, SyncDaemons, Table,
 };
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
 use super::sync;
+use crate::config::digest::digest_of;
+use crate::config::plan::Connections;
 use crate::director::effect::Level;
 use crate::director::event::{Event, TableReport};
 
@@ -43,14 +47,33 @@ impl Backend {
 
 /// What the owner can be asked for.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(crate) enum Job {
     /// The table should be like this.
     Table(Level<Table>),
     /// These daemons should run.
     Sync(Level<SyncDaemons>),
+    /// What is in the table?
+    Survey(Question),
+    /// There is nothing more to do.
+    End,
 }
 
-/// Works until the brain's end of the queue is gone. The table is opened when it is first needed, so that a
+/// A question about the table, and where the answer goes.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// The services whose connections are to be counted.
+    services: Vec<ServiceKey>,
+    reply: oneshot::Sender<KernelState>,
+}
+
+/// Asks the owner of the table. One that has ended knows nothing.
+pub(crate) async fn survey(jobs: &mpsc::Sender<Job>, services: Vec<ServiceKey>) -> KernelState {
+    let (reply, answer) = oneshot::channel();
+    let _ = jobs.send(Job::Survey(Question { services, reply }));
+    answer.await.unwrap_or_default()
+}
+
+/// Works until it is told to end. The table is opened when it is first needed, so that a
 /// configuration without virtual servers never touches it.
 pub(super) fn work(
     backend: Backend,
@@ -62,6 +85,7 @@ pub(super) fn work(
     priority::prefer(priority::CHECKS);
     let mut owner = Owner { backend, remembered, table: None };
     let (mut table, mut daemons) = (None, None);
+    let (mut questions, mut end) = (Vec::new(), false);
     // Whether there is something to do, or to do again.
     let (mut table_due, mut sync_due) = (false, false);
     loop {
@@ -76,6 +100,8 @@ pub(super) fn work(
             match job {
                 Job::Table(level) => (table, table_due) = (Some(level), true),
                 Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
+                Job::Survey(question) => questions.push(question),
+                Job::End => end = true,
             }
         }
         let must_repeat = |report: &TableReport| report.unavailable.is_some() || !report.failures.is_empty();
@@ -88,6 +114,13 @@ pub(super) fn work(
             let report = owner.carry_out(level);
             table_due = must_repeat(&report);
             inbox.blocking_event(Event::TableApplied(report));
+        }
+        // Behind the work that was there before the question.
+        for Question { services, reply } in questions.drain(..) {
+            let _ = reply.send(owner.survey(&services));
+        }
+        if end {
+            return;
         }
     }
 }
@@ -135,4 +168,35 @@ impl Owner {
         self.remembered.keep(table.ours().clone());
         Ok(report)
     }
+
+    /// What is in the table, read anew, and how many connections some services have.
+    fn survey(&mut self, services: &[ServiceKey]) -> KernelState {
+        let Some(table) = &mut self.table else { return KernelState::default() };
+        let mut state = KernelState::default();
+        // What somebody else changed is read as well; it is put right with the next change.
+        if let Err(error) = table.check() {
+            state.unavailable = Some(error.to_string());
+            return state;
+        }
+        state.digest = table.known().map(digest_of);
+        for key in services {
+            match table.connections(key) {
+                Ok(servers) if servers.is_empty() => {}
+                Ok(servers) => drop(state.connections.insert(*key, servers)),
+                Err(error) => state.unavailable = Some(error.to_string()),
+            }
+        }
+        state
+    }
+}
+
+/// What the kernel's table holds at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelState {
+    /// A digest of the whole table, those of other programs included; none if no table was needed so far.
+    pub digest: Option<String>,
+    /// The connections that were asked for.
+    pub connections: Connections,
+    /// Set if the table is out of reach: why.
+    pub unavailable: Option<String>,
 }

@@ -14,7 +14,9 @@ use super::devices::Gate;
 use super::herald::Herald;
 use super::network::Job;
 use super::{table, watched};
-use crate::director::effect::{Announcement, Attempt, HostLevel, Level, ScriptRun, Telling, Watched};
+use crate::director::effect::{
+    Announcement, Attempt, HostLevel, Level, ScriptRun, Settlement, Telling, Watched,
+};
 
 /// Notices that may wait for the mail worker. When it is full a notice is dropped and counted, and the next mail
 /// tells how many: mail is slow, and what they would have told is in the log as well.
@@ -50,6 +52,8 @@ pub(super) struct Workers {
     pub(super) tellings: mpsc::Sender<Telling>,
     /// To the mail worker.
     pub(super) notices: Notices,
+    /// To the reloader: one for each configuration.
+    pub(super) settlements: mpsc::UnboundedSender<Settlement>,
 }
 
 impl Workers {
@@ -98,6 +102,10 @@ impl Workers {
                 change.word
             );
         }
+    }
+
+    pub(super) fn settled(&self, settlement: Settlement) {
+        let _ = self.settlements.send(settlement);
     }
 
     pub(super) fn notify(&self, notice: Notice) {

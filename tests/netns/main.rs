@@ -13,6 +13,7 @@ mod compatible;
 mod device;
 mod interface;
 mod pair;
+mod plan;
 mod programs;
 mod refused;
 mod reload;

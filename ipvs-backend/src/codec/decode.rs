@@ -8,6 +8,7 @@ use super::netlink::{
 };
 use super::number::*;
 use super::wire::ServiceWire;
+use crate::conn::ConnectionCounts;
 use crate::kernel::Errno;
 use crate::key::{DestinationKey, Family, Protocol, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, ServiceSettings};
@@ -140,20 +141,8 @@ pub fn decode_destination(
     item: &[u8],
     service: Family,
 ) -> Result<Option<(DestinationKey, DestinationSettings)>, Malformed> {
-    let attributes = find(item, IPVS_CMD_ATTR_DEST).ok_or(Malformed("answer without a real server"))?;
-    // Kernels before 3.18 do not tell the family: it is the service's.
-    let family = match find(attributes, IPVS_DEST_ATTR_ADDR_FAMILY).and_then(number16) {
-        None | Some(0) => Some(service),
-        Some(number) => family_of(number),
-    };
-    let Some(family) = family else { return Ok(None) };
-    let address = find(attributes, IPVS_DEST_ATTR_ADDR).and_then(|bytes| address(bytes, family));
-    let port = find(attributes, IPVS_DEST_ATTR_PORT).and_then(first).map(u16::from_be_bytes);
+    let Some((key, attributes)) = server(item, service)? else { return Ok(None) };
     let number = |kind| find(attributes, kind).and_then(number32);
-    let key = DestinationKey {
-        address: address.ok_or(Malformed("real server without an address"))?,
-        port: port.ok_or(Malformed("real server without a port"))?,
-    };
     let method = number(IPVS_DEST_ATTR_FWD_METHOD).ok_or(Malformed("real server without a method"))?;
     let Some(forwarding) = forwarding_of(method) else { return Ok(None) };
     let tunnel = find(attributes, IPVS_DEST_ATTR_TUN_TYPE).and_then(|bytes| bytes.first()).and_then(|kind| {
@@ -169,6 +158,40 @@ pub fn decode_destination(
         lower: number(IPVS_DEST_ATTR_L_THRESH).unwrap_or(0),
     };
     Ok(Some((key, settings)))
+}
+
+/// The connections of one real server of a dump, of a service of this family; `None` as with [`decode_destination`].
+/// A number that is not told counts as 0.
+pub fn decode_counts(
+    item: &[u8],
+    service: Family,
+) -> Result<Option<(DestinationKey, ConnectionCounts)>, Malformed> {
+    let Some((key, attributes)) = server(item, service)? else { return Ok(None) };
+    let number = |kind| find(attributes, kind).and_then(number32).unwrap_or(0);
+    let counts = ConnectionCounts {
+        active: number(IPVS_DEST_ATTR_ACTIVE_CONNS),
+        inactive: number(IPVS_DEST_ATTR_INACT_CONNS),
+        persistent: number(IPVS_DEST_ATTR_PERSIST_CONNS),
+    };
+    Ok(Some((key, counts)))
+}
+
+/// What a real server of a dump is known by, and all that is said of it.
+fn server(item: &[u8], service: Family) -> Result<Option<(DestinationKey, &[u8])>, Malformed> {
+    let attributes = find(item, IPVS_CMD_ATTR_DEST).ok_or(Malformed("answer without a real server"))?;
+    // Kernels before 3.18 do not tell the family: it is the service's.
+    let family = match find(attributes, IPVS_DEST_ATTR_ADDR_FAMILY).and_then(number16) {
+        None | Some(0) => Some(service),
+        Some(number) => family_of(number),
+    };
+    let Some(family) = family else { return Ok(None) };
+    let address = find(attributes, IPVS_DEST_ATTR_ADDR).and_then(|bytes| address(bytes, family));
+    let port = find(attributes, IPVS_DEST_ATTR_PORT).and_then(first).map(u16::from_be_bytes);
+    let key = DestinationKey {
+        address: address.ok_or(Malformed("real server without an address"))?,
+        port: port.ok_or(Malformed("real server without a port"))?,
+    };
+    Ok(Some((key, attributes)))
 }
 
 /// Whether the kernel that told of this real server knows all kinds of tunnels: Linux since 5.3. An older one takes every

@@ -199,6 +199,19 @@ mod golden {
     }
 
     #[test]
+    fn connections_of_a_recorded_destination() {
+        // The same with three active, four inactive and five persistent connections.
+        let bytes = hex("8c000000 1c00 0200 03000000 cd020000  05 01 0000
+                         7800 0200  1400 0100 20010db8000000000000000000000002  0600 0200 0000 0000
+                         0800 0300 02000000  0800 0400 07000000  0500 0d00 00 000000  0600 0e00 0000 0000
+                         0600 0f00 0000 0000  0800 0500 64000000  0800 0600 32000000  0800 0700 03000000
+                         0800 0800 04000000  0800 0900 05000000  0600 0b00 0a00 0000");
+        let (key, counts) = decode_counts(item(&bytes), crate::Family::V6).unwrap().unwrap();
+        assert_eq!(key, server("[2001:db8::2]:0"));
+        assert_eq!(counts, crate::ConnectionCounts { active: 3, inactive: 4, persistent: 5 });
+    }
+
+    #[test]
     fn recorded_refusal_and_acknowledgement() {
         let refusal =
             hex("24000000 0200 0001 0d000000 d8020000 fdffffff 44000000 1c00 0500 0d000000 00000000");

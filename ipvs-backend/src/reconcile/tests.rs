@@ -151,6 +151,24 @@ fn a_passing_refusal_is_overcome() {
 }
 
 #[test]
+fn a_service_is_not_emptied_because_what_should_come_is_refused() {
+    let (mut reconciler, kernel) = started(&table(&[(WEB, &[("10.1.0.1:80", 1), ("10.1.0.2:80", 2)])]));
+    let wanted = table(&[(WEB, &[("10.1.0.2:80", 0), ("10.1.0.3:80", 1)])]);
+    kernel.refuse_next(3, Errno::ENOMEM);
+    let report = reconciler.converge(&wanted).unwrap();
+    assert!(!report.settled && report.drift.is_empty(), "{report:?}");
+    assert_eq!(report.refused.len(), 1);
+    assert_eq!(kernel.table().services[&service(WEB)].destinations.len(), 2);
+    assert!(reconciler.converge(&wanted).unwrap().settled);
+    assert_eq!(kernel.table(), wanted);
+    // Where another usable one is left, what goes goes.
+    let wanted = table(&[(WEB, &[("10.1.0.2:80", 5), ("10.1.0.4:80", u32::MAX)])]);
+    let (mut reconciler, kernel) = started(&table(&[(WEB, &[("10.1.0.1:80", 1), ("10.1.0.2:80", 2)])]));
+    assert!(!reconciler.converge(&wanted).unwrap().settled);
+    assert_eq!(kernel.table(), table(&[(WEB, &[("10.1.0.2:80", 5)])]));
+}
+
+#[test]
 fn after_lost_answers_the_table_is_read_again() {
     let (mut reconciler, kernel) = started(&Table::default());
     let wanted = table(&[(WEB, &[("10.1.0.1:80", 1), ("10.1.0.2:80", 1)])]);

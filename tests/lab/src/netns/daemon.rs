@@ -124,8 +124,16 @@ impl<'a> Daemon<'a> {
     /// # Panics
     /// If the daemon is gone.
     pub fn reload(&self, config: &str) {
-        std::fs::write(&self.conf, config).expect("/run is ours");
+        self.rewrite(config);
         self.signal(Signal::SIGHUP);
+    }
+
+    /// Puts another text into the configuration file, and tells nobody.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn rewrite(&self, config: &str) {
+        std::fs::write(&self.conf, config).expect("/run is ours");
     }
 
     /// Like a power cut: all its processes are stopped first, so that none can say farewell, and then killed.

@@ -1,0 +1,51 @@
+//! A copy of the configuration that was last in effect without anything being refused.
+//!
+//! It is the effective configuration in one file, names, repetitions and includes replaced: what was good then can be run
+//! again whatever has become of the files since. It is written whole or not at all, for the daemon's user alone.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::config::{Config, write};
+
+/// Where the copy is kept, and whether this run began with it.
+#[derive(Debug)]
+pub(in crate::supervisor) struct LastGood {
+    path: PathBuf,
+    /// Why the file itself could not be used, if this run began with the copy.
+    pub(super) started_from: Option<String>,
+}
+
+impl LastGood {
+    pub(in crate::supervisor) fn new(path: PathBuf, started_from: Option<String>) -> Self {
+        LastGood { path, started_from }
+    }
+
+    /// Keeps this one, on another thread.
+    pub(super) fn keep(&self, config: &Arc<Config>) {
+        let (path, config) = (self.path.clone(), config.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store(&path, &config) {
+                warn!("cannot keep a copy of the configuration in {}: {error}", path.display());
+            }
+        });
+    }
+}
+
+fn store(path: &Path, config: &Config) -> io::Result<()> {
+    let said = write::text(&write::without_defaults(write::lines(config)));
+    let text = format!(
+        "# The configuration that directord {} last had in effect without anything being refused.\n{said}",
+        env!("CARGO_PKG_VERSION")
+    );
+    if fs::read(path).is_ok_and(|held| held == text.as_bytes()) {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
+}

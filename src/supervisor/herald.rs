@@ -164,7 +164,8 @@ mod tests {
     fn burst(repeat: u32, pace: Pace, last: &[u8]) -> Announcement {
         let addresses = last.iter().map(|last| key(*last).address).collect();
         let (interface, mac) = ("eth0".to_owned(), [2, 0, 0, 0, 0, 1]);
-        Announcement { places: vec![Neighbourhood { interface, index: 2, mac, pace, addresses }], repeat }
+        let places = vec![Neighbourhood { interface, ground: 2, index: 2, mac, pace, addresses }];
+        Announcement { places, repeat, turn: 0 }
     }
 
     fn level(serial: u64, last: &[u8]) -> Level<NetworkLevel> {

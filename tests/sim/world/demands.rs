@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipvs_backend::DestinationKey;
+use directord::config::Served;
+use ipvs_backend::{DestinationKey, ServiceKey};
 use vrrp::State;
 
 use super::{Node, SERVERS, Tempo, World, foreign_table, rip, second_vip, service_key, vip};
@@ -53,7 +54,8 @@ impl World {
             }
             let table = node.kernel.table();
             for service in &snapshot.services {
-                let Some(kernel) = table.services.get(&service.service) else { continue };
+                let is_it = |key: &ServiceKey| Served::from(*key) == service.service;
+                let Some((_, kernel)) = table.services.iter().find(|(key, _)| is_it(key)) else { continue };
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
                     assert_eq!(

@@ -46,11 +46,21 @@ fn keepalived_runs_the_same_sync_daemons() {
 /// The IPVS crate's own tests, run again where there is a kernel for them.
 #[test]
 fn the_ipvs_crate_against_a_real_kernel() {
-    let Some(program) = test_binary("ipvs-backend", "real") else {
-        panic!("cargo built no test program for ipvs-backend");
-    };
-    let environment = [("DIRECTORD_REQUIRE_IPVS", "1"), ("RUST_BACKTRACE", "0")];
-    match lab::guest::run_binary(Path::new(&program), &[], &environment) {
+    let program = test_binary("real");
+    run_in_guest(&program, &[], &[("DIRECTORD_REQUIRE_IPVS", "1"), ("RUST_BACKTRACE", "0")]);
+}
+
+/// Tests of the namespace tier that need what this machine's kernel may lack: ipvlan, VRF, IPVS.
+#[test]
+fn ipvlan_and_routing_domains_beside_keepalived() {
+    let program = test_binary("interop");
+    let only = ["guest::", "--ignored", "--test-threads=1"];
+    run_in_guest(&program, &only, &[("CI", "true"), ("RUST_BACKTRACE", "0")]);
+}
+
+/// Runs a test program in a guest; its tests must pass.
+fn run_in_guest(program: &str, arguments: &[&str], environment: &[(&str, &str)]) {
+    match lab::guest::run_binary(Path::new(program), arguments, environment) {
         Ok(done) => {
             let said = String::from_utf8_lossy(&done.stdout);
             assert_eq!(done.status, 0, "{said}\n{}", String::from_utf8_lossy(&done.stderr));
@@ -85,12 +95,16 @@ fn skip_or_fail(error: LabError) {
     }
 }
 
-/// The path of a crate's test program, built if it is not yet.
-fn test_binary(package: &str, test: &str) -> Option<String> {
+/// The path of a test program, built if it is not yet: the same that `cargo test` has built, since no package is named.
+fn test_binary(test: &str) -> String {
+    find_test_binary(test).unwrap_or_else(|| panic!("cargo built no test program called {test}"))
+}
+
+fn find_test_binary(test: &str) -> Option<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["test", "--package", package, "--test", test, "--no-run", "--message-format=json"])
+        .args(["test", "--test", test, "--no-run", "--message-format=json"])
         .output()
         .ok()?;
     let messages = String::from_utf8_lossy(&output.stdout);

@@ -15,7 +15,7 @@ mod wire;
 
 pub use decode::{
     Answer, Body, Info, Malformed, Messages, decode_counts, decode_daemon, decode_destination, decode_family,
-    decode_info, decode_service, knows_tunnels,
+    decode_info, decode_service, decode_timeouts, knows_tunnels,
 };
 pub use encode::{Request, request};
 pub use wire::ServiceWire;
@@ -71,11 +71,16 @@ pub(crate) mod number {
     pub const IPVS_CMD_NEW_DAEMON: u8 = 9;
     pub const IPVS_CMD_DEL_DAEMON: u8 = 10;
     pub const IPVS_CMD_GET_DAEMON: u8 = 11;
+    pub const IPVS_CMD_SET_CONFIG: u8 = 12;
+    pub const IPVS_CMD_GET_CONFIG: u8 = 13;
     pub const IPVS_CMD_GET_INFO: u8 = 15;
 
     pub const IPVS_CMD_ATTR_SERVICE: u16 = 1;
     pub const IPVS_CMD_ATTR_DEST: u16 = 2;
     pub const IPVS_CMD_ATTR_DAEMON: u16 = 3;
+    pub const IPVS_CMD_ATTR_TIMEOUT_TCP: u16 = 4;
+    pub const IPVS_CMD_ATTR_TIMEOUT_TCP_FIN: u16 = 5;
+    pub const IPVS_CMD_ATTR_TIMEOUT_UDP: u16 = 6;
 
     pub const IPVS_SVC_ATTR_AF: u16 = 1;
     pub const IPVS_SVC_ATTR_PROTOCOL: u16 = 2;

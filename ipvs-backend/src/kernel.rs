@@ -10,6 +10,7 @@ use crate::conn::ConnectionCounts;
 use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::operation::Operation;
+use crate::settings::Timeouts;
 use crate::sync::{SyncChange, SyncDaemons};
 
 /// The holder of an IPVS table. The one trait of the project that exists for test doubles.
@@ -37,6 +38,12 @@ pub trait Kernel {
 
     /// Starts or stops one; the answer is what it was refused with, if it was.
     fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError>;
+
+    /// How long connections are remembered.
+    fn timeouts(&mut self) -> Result<Timeouts, KernelError>;
+
+    /// Sets that; the answer is what it was refused with, if it was.
+    fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<Option<Errno>, KernelError>;
 }
 
 impl<K: Kernel + ?Sized> Kernel for &mut K {
@@ -66,6 +73,14 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
     fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
         (**self).change_daemon(change)
     }
+
+    fn timeouts(&mut self) -> Result<Timeouts, KernelError> {
+        (**self).timeouts()
+    }
+
+    fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<Option<Errno>, KernelError> {
+        (**self).set_timeouts(timeouts)
+    }
 }
 
 impl<K: Kernel + ?Sized> Kernel for Box<K> {
@@ -94,6 +109,14 @@ impl<K: Kernel + ?Sized> Kernel for Box<K> {
 
     fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
         (**self).change_daemon(change)
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, KernelError> {
+        (**self).timeouts()
+    }
+
+    fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<Option<Errno>, KernelError> {
+        (**self).set_timeouts(timeouts)
     }
 }
 

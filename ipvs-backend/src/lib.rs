@@ -23,6 +23,7 @@ mod plan;
 mod reconcile;
 #[cfg(test)]
 mod sample;
+mod settings;
 mod sync;
 mod tunnel;
 
@@ -40,5 +41,6 @@ pub use netlink::NetlinkKernel;
 pub use operation::Operation;
 pub use plan::plan;
 pub use reconcile::{Drift, Reconciler, Refusal, Report};
+pub use settings::{Setting, Settings, SettingsKeeper, SettingsReport, Switches, Timeouts};
 pub use sync::{SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, plan_sync};
 pub use tunnel::{Checksum, Tunnel};

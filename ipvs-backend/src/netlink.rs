@@ -26,6 +26,7 @@ use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
+use crate::settings::Timeouts;
 use crate::sync::{SyncChange, SyncDaemons};
 use crate::{KernelError, Operation};
 
@@ -338,6 +339,27 @@ impl Kernel for NetlinkKernel {
                     _ => {}
                 }
             }
+        }
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, KernelError> {
+        let mut times = None;
+        let outcome = self.exchange(Request::Timeouts, |item| {
+            codec::decode_timeouts(item).map(|found| times = Some(found))
+        })?;
+        match outcome {
+            Outcome::Refused(errno) => Err(unexpected("asking for the time-outs", errno)),
+            Outcome::Complete | Outcome::Interrupted => {
+                times.ok_or(KernelError::Malformed("no time-outs were told".to_owned()))
+            }
+        }
+    }
+
+    fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<Option<Errno>, KernelError> {
+        match self.exchange(Request::SetTimeouts(*timeouts), |_| Ok(()))? {
+            Outcome::Refused(Errno::EPERM) => Err(KernelError::NoPrivilege),
+            Outcome::Refused(errno) => Ok(Some(errno)),
+            Outcome::Complete | Outcome::Interrupted => Ok(None),
         }
     }
 }

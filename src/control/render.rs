@@ -48,6 +48,11 @@ pub fn render(status: &Status, colour: bool) -> String {
             &paint,
         );
     }
+    for instance in &director.instances {
+        for oddity in &instance.oddities {
+            let _ = writeln!(out, "{}", paint.bad(&format!("{}: {oddity}", instance.name)));
+        }
+    }
     trackers(&mut out, &director.instances, &paint);
     if !director.groups.is_empty() {
         out.push('\n');

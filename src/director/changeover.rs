@@ -136,6 +136,8 @@ impl Director {
             }
         }
         self.publish_table();
+        // Behind the table: what is in the kernel may become ours only once all that is wanted is known.
+        self.publish_settings();
         let summary = format!(
             "{} vrrp_instances, {} virtual_servers, {} real_servers",
             self.config.instances.len(),

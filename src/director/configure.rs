@@ -22,6 +22,7 @@ impl Director {
         self.config = config.clone();
         self.never_there = None;
         self.guests = Guests::of(&config);
+        self.strangers.forget();
         self.name_devices();
         // Before those who track them: they start with what is known.
         self.configure_neighbours(now);

@@ -56,8 +56,8 @@ pub(super) enum Carrier {
     Ready(u32),
     /// An interface of ours is not made yet, or somebody changed it.
     Missing,
-    /// An interface of ours is down.
-    Down,
+    /// The interface with this index is down.
+    Down(u32),
 }
 
 impl Devices {
@@ -75,7 +75,7 @@ impl Devices {
             None => below.index,
             Some(vrf) => match links.get(vrf) {
                 None => return Carrier::Missing,
-                Some(vrf) if !vrf.up => return Carrier::Down,
+                Some(vrf) if !vrf.up => return Carrier::Down(vrf.index),
                 Some(vrf) => vrf.index,
             },
         };
@@ -86,10 +86,8 @@ impl Devices {
         if main.kind.mac().is_some_and(|mac| link.mac != Some(mac)) || lacks_source {
             return Carrier::Missing;
         }
-        if !link.up {
-            return Carrier::Down;
-        }
-        Carrier::Ready(if main.adverts_below { ground } else { link.index })
+        let index = if main.adverts_below { ground } else { link.index };
+        if link.up { Carrier::Ready(index) } else { Carrier::Down(index) }
     }
 
     /// The interface that an address is put on. With an ipvlan that is the one below: only adverts go by the ipvlan.
@@ -102,8 +100,7 @@ impl Devices {
             let other = self.others.get(&ground).map(|(name, _)| name.as_str());
             return other.unwrap_or(place(config, address));
         }
-        let main = self.main.as_ref().filter(|main| main.kind.mac().is_some());
-        match main.filter(|_| is_at_home(config, address)) {
+        match self.carries_addresses().filter(|_| is_at_home(config, address)) {
             Some(main) => &main.name,
             None => place(config, address),
         }
@@ -142,7 +139,13 @@ impl Devices {
 
     /// The name of the interface that the instance lives on.
     pub(super) fn home<'a>(&'a self, config: &'a config::Instance) -> &'a str {
-        self.main.as_ref().map_or(&config.interface, |main| &main.name)
+        self.carries_addresses().map_or(&config.interface, |main| &main.name)
+    }
+
+    /// What takes the place of the instance's interface for addresses too. An ipvlan carries adverts only: its MAC
+    /// address is that of the interface below, so nothing would be gained, and keepalived leaves addresses there.
+    fn carries_addresses(&self) -> Option<&Main> {
+        self.main.as_ref().filter(|main| main.kind.mac().is_some())
     }
 
     /// Whether it has an interface of its own to wait for.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ipvs_backend::{SyncDaemons, Table};
+use ipvs_backend::{Settings, SyncDaemons, Table};
 use notify::Notice;
 use vrrp::{DeviceLevel, FilterLevel, NetworkLevel};
 
@@ -32,6 +32,8 @@ pub enum Effect {
     Host(Level<HostLevel>),
     /// Level: the IPVS table.
     Table(Level<Table>),
+    /// Level: time-outs and switches of the kernel's IPVS.
+    IpvsSettings(Level<IpvsSettings>),
     /// Level: the connection synchronisation daemons that should run.
     SyncDaemons(Level<SyncDaemons>),
     /// Edge: tell the neighbours where these addresses are. Follows the level that adds them.
@@ -75,6 +77,15 @@ pub struct Level<T> {
     pub serial: u64,
     /// The whole value.
     pub value: Arc<T>,
+}
+
+/// Settings of the kernel's IPVS beside the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IpvsSettings {
+    /// Time-outs and switches.
+    pub settings: Settings,
+    /// Grows by one whenever everything that is in the table becomes ours, whoever put it there.
+    pub claims: u64,
 }
 
 /// What instances need of the host beside addresses.

@@ -113,6 +113,8 @@ pub enum Event {
     Taken(Vec<Taken>),
     /// The owner of the connection synchronisation daemons finished with a level.
     SyncApplied(TableReport),
+    /// The owner of the IPVS table finished with a level of settings.
+    SettingsApplied(TableReport),
     /// The owner of the instances' interfaces finished with a level.
     HostApplied(HostReport),
     /// Another program on this host holds addresses of the configuration that comes next: it is to be relieved.

@@ -12,7 +12,6 @@ use vrrp::{Fault, State};
 
 use super::Director;
 use super::journal::Entry;
-use super::routers::told_role;
 
 /// Steps in which a group comes to rest: faults are shared, members follow, others lead. Three suffice.
 const STEPS: usize = 4;
@@ -198,7 +197,7 @@ impl Director {
     fn group_changed(&mut self, name: &str, from: State, to: State, now: Instant) {
         let cause = self.groups.get(name).map_or_else(String::new, |group| group.cause.clone());
         let alert = self.config.groups.get(name).is_some_and(|group| group.alert);
-        if let Some(role) = told_role(to).filter(|_| alert) {
+        if let Some(role) = self.mailed_role(to).filter(|_| alert) {
             self.notify(now, |heading| Notice::group(heading, name, role, &cause));
         }
         self.tell_group(name, from, to, &cause, now);

@@ -11,10 +11,9 @@ use vrrp::{
     Router, State, Wanted,
 };
 
-use super::devices::{Carrier, Devices};
+use super::devices::Devices;
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use super::meaning;
-use super::source::Guests;
 use super::statics::Paths;
 use crate::config::{self, OldChecksum, Pace, Tracks, Transport};
 
@@ -52,7 +51,7 @@ pub(super) struct Instance {
     /// What it tracks, its group's trackers included.
     pub(super) tracks: Tracks,
     /// Faults of the interface.
-    faults: BTreeSet<Fault>,
+    pub(super) faults: BTreeSet<Fault>,
     /// Faults of what is tracked.
     pub(super) tracked: BTreeSet<Fault>,
     /// The fault of another member of the group.
@@ -169,54 +168,6 @@ impl Instance {
         let member = self.as_member();
         self.rested = Some((member, self.has_own_fault()));
         member
-    }
-
-    /// Looks at the interface: faults, index and source address follow from it.
-    ///
-    /// Virtual addresses are never a source: they may be on the interface today and gone tomorrow.
-    pub(super) fn observe(&mut self, links: &Links, guests: &Guests, now: Instant) {
-        let missing = |thing: &vrrp::Thing| Fault::Tracked(format!("static {thing}"));
-        let mut faults: BTreeSet<Fault> = self.lacks.iter().map(missing).collect();
-        self.place = None;
-        self.lacks_device = false;
-        match links.get(&self.config.interface) {
-            None => {
-                faults.insert(Fault::InterfaceMissing);
-            }
-            Some(link) => {
-                if !link.up && !self.config.conduct.ignore_interface {
-                    faults.insert(Fault::InterfaceDown);
-                }
-                let source = self.own_source(link, guests);
-                // Nobody could hear a master that sends from an address which is not here: it would be a second one.
-                let said =
-                    self.config.source.filter(|_| matches!(self.config.transport, Transport::Unicast(_)));
-                match source.filter(|_| said.is_none_or(|source| is_here(links, source))) {
-                    Some(source) => match self.devices.carrier(links, link, source) {
-                        Carrier::Ready(index) => self.place = Some((index, source)),
-                        Carrier::Down if self.config.conduct.ignore_interface => {}
-                        Carrier::Down => {
-                            self.lacks_device = faults.is_empty() && self.devices.has_main();
-                            faults.insert(Fault::InterfaceDown);
-                        }
-                        Carrier::Missing => {
-                            self.lacks_device = faults.is_empty() && self.devices.has_main();
-                            faults.insert(Fault::InterfaceMissing);
-                        }
-                    },
-                    None => {
-                        faults.insert(Fault::NoSourceAddress);
-                    }
-                }
-            }
-        }
-        faults.extend(self.homeless(links));
-        if let Some((_, source)) = self.place {
-            self.last_source = Some(source);
-            self.router.handle_source(source);
-        }
-        self.faults = faults;
-        self.apply_faults(now);
     }
 
     /// The socket that carries this instance's adverts, while its interface exists.
@@ -388,11 +339,6 @@ impl Instance {
         });
         Announcement { places: places.collect(), repeat, turn: self.place_in_file }
     }
-}
-
-/// Whether an interface of this host has the address.
-fn is_here(links: &Links, address: IpAddr) -> bool {
-    links.values().flat_map(|link| &link.addresses).any(|held| held.address == address)
 }
 
 fn skew_remark(source: IpAddr, age: i64, window: u16) -> String {

@@ -43,6 +43,17 @@ pub enum Entry {
         /// What was seen.
         note: String,
     },
+    /// An advert came of a virtual router that is not configured (`log_unknown_vrids`).
+    UnknownRouter {
+        /// Where.
+        interface: String,
+        /// Its number.
+        vrid: u8,
+        /// Who sent it.
+        source: std::net::IpAddr,
+        /// With which priority.
+        priority: u8,
+    },
     /// A sync group changed its state.
     GroupTransition {
         /// Its name.
@@ -261,6 +272,10 @@ impl fmt::Display for Entry {
             Entry::Ipvs { unavailable: None } => {
                 write!(f, "virtual servers are served: the IPVS table is within reach")
             }
+            Entry::UnknownRouter { interface, vrid, source, priority } => write!(
+                f,
+                "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
+            ),
             Entry::LeftOut { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));

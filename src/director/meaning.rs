@@ -206,6 +206,16 @@ fn metrics(line: &Route, mark: u8) -> Result<(BTreeMap<u16, Metric>, u32), Strin
     Ok((metrics, locked))
 }
 
+/// Four groups of up to four hexadecimal digits.
+fn locator(text: &str) -> Option<[u8; 8]> {
+    let group = |group: &str| {
+        let digits = (1..=4).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u16::from_str_radix(group, 16).ok().filter(|_| digits).map(u16::to_be_bytes)
+    };
+    let groups: Vec<[u8; 2]> = text.split(':').map(group).collect::<Option<_>>()?;
+    groups.concat().try_into().ok()
+}
+
 fn way(hop: &Hop) -> Result<WaySettings, String> {
     Ok(WaySettings {
         weight: hop.weight,
@@ -244,7 +254,11 @@ fn encapsulation(words: &[String]) -> Result<Option<Encapsulation>, String> {
             }
             Ok(Some(Encapsulation::Tunnel { ipv6: kind == "ip6", id, destination, source, tos, ttl, flags }))
         }
-        _ => Err(format!("`encap {kind}` is not supported yet; use `encap mpls`, `ip` or `ip6`")),
+        "ila" => {
+            let text = rest.first().map(String::as_str).unwrap_or_default();
+            Ok(Some(Encapsulation::Ila(locator(text).ok_or_else(|| wrong(text))?)))
+        }
+        _ => Err(format!("`encap {kind}` is unknown; use `encap mpls`, `ip`, `ip6` or `ila`")),
     }
 }
 

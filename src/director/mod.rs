@@ -15,6 +15,7 @@ mod configure;
 mod devices;
 pub mod effect;
 pub mod event;
+mod ground;
 mod groups;
 mod host;
 mod instance;
@@ -29,9 +30,11 @@ mod process;
 mod routers;
 mod script;
 mod services;
+mod settings;
 pub mod snapshot;
 mod source;
 mod statics;
+mod strangers;
 mod survey;
 mod suspend;
 mod sync;
@@ -52,7 +55,7 @@ use agenda::Agenda;
 use calls::Calls;
 use changeover::Changeover;
 use devices::DeviceId;
-use effect::{Effect, HostLevel, NeighbourPacket, SocketKey, Transmission};
+use effect::{Effect, HostLevel, IpvsSettings, NeighbourPacket, SocketKey, Transmission};
 use event::{CheckId, Event};
 use groups::Group;
 use instance::Instance;
@@ -62,6 +65,7 @@ use neighbours::Neighbours;
 use pool::Pool;
 use source::Guests;
 use statics::Statics;
+use strangers::Strangers;
 pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
@@ -107,6 +111,8 @@ pub struct Birth {
     pub at: Instant,
     /// ... and what the wall clock said then: people are told times of day.
     pub wall: SystemTime,
+    /// How long the machine had been running then.
+    pub up: Duration,
 }
 
 /// Where a check belongs.
@@ -184,7 +190,9 @@ pub struct Director {
     refused_devices: BTreeSet<String>,
     calls: Calls,
     sync: Published<SyncDaemons>,
+    settings: Published<IpvsSettings>,
     stray_adverts: BTreeMap<String, u64>,
+    strangers: Strangers,
     stopping: bool,
     /// The first configuration takes over from another program on this host.
     relieves: bool,
@@ -233,7 +241,9 @@ impl Director {
             refused_devices: BTreeSet::new(),
             calls: Calls::default(),
             sync: Published::default(),
+            settings: Published::default(),
             stray_adverts: BTreeMap::new(),
+            strangers: Strangers::default(),
             stopping: false,
             relieves: false,
             birth,
@@ -264,6 +274,7 @@ impl Director {
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
             Event::Taken(things) => self.things_taken(things, now),
             Event::SyncApplied(report) => self.sync_applied(report, now),
+            Event::SettingsApplied(report) => self.settings_applied(report),
             Event::HostApplied(report) => self.host_applied(report, now),
             Event::TakeOver => self.relieves = true,
             Event::ClockSet { wall } => self.clock = (now, wall),
@@ -378,6 +389,7 @@ impl Director {
         self.table.value = Arc::default();
         self.queue_addresses();
         self.hold_host();
+        self.publish_settings();
         self.publish_table();
         self.publish_sync();
         self.agenda.set(Owner::Stop, Some(now + STOP_PATIENCE));
@@ -386,6 +398,7 @@ impl Director {
     fn end_if_released(&mut self) {
         let released = self.table.applied >= self.table.serial
             && self.sync.applied >= self.sync.serial
+            && self.settings.applied >= self.settings.serial
             && self.addresses.applied >= self.addresses.serial
             && self.host.applied >= self.host.serial;
         if self.stopping && released {

@@ -83,7 +83,7 @@ impl Pool {
         mut new_check: impl FnMut(&DestinationKey, &Arc<Check>) -> CheckRun,
     ) -> Configured {
         let mut done = Configured::default();
-        let is_new = self.servers.is_empty();
+        let is_new = self.serves.is_empty();
         let mut old = std::mem::take(&mut self.servers);
         for (key, server_config) in &config.servers {
             let before = old.remove(key);
@@ -203,10 +203,12 @@ impl Pool {
     /// servers that are up make room for it.
     pub(super) fn weight(&self, server: &Server) -> Option<u32> {
         let serves = server.up && !self.sorry_stands_in();
-        match (serves, server.config.inhibit) {
-            (true, _) => Some(server.config.weight),
-            (false, true) => Some(0),
-            (false, false) => None,
+        match server.config.weight {
+            // It is being drained, and its connections live on.
+            0 if server.up => Some(0),
+            weight if serves => Some(weight),
+            _ if server.config.inhibit => Some(0),
+            _ => None,
         }
     }
 

@@ -107,6 +107,7 @@ impl Director {
         let Some((instance, name)) = listener.and_then(|name| Some((self.instances.get_mut(&name)?, name)))
         else {
             self.count_stray("vrid");
+            self.meet_stranger(interface, advert, envelope.source);
             return;
         };
         // Whoever can reach this host could otherwise speak for a peer.
@@ -121,7 +122,7 @@ impl Director {
                     self.log(Entry::InstanceNote { instance: name.clone(), note });
                 }
             }
-            Err(error) => instance.router.handle_rejection(envelope.source, &error),
+            Err(error) => instance.router.handle_rejection(envelope.source, &error, now),
         }
         self.drain_router(&name, now);
     }
@@ -131,7 +132,7 @@ impl Director {
         let blamed = error.vrid().and_then(|vrid| self.listener(vrid, interface, hears));
         match blamed.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
             Some((instance, name)) => {
-                instance.router.handle_error(error);
+                instance.router.handle_error(error, now);
                 self.drain_router(&name, now);
             }
             None => self.count_stray(&error.kind().to_string()),
@@ -192,7 +193,7 @@ impl Director {
                     }
                     self.publish_sync();
                     let cause = cause.to_string();
-                    if let Some(role) = told_role(to).filter(|_| alert) {
+                    if let Some(role) = self.mailed_role(to).filter(|_| alert) {
                         self.notify(now, |heading| Notice::instance(heading, name, role, &cause));
                     }
                     self.tell_transition(name, from, to, &cause, now);
@@ -367,12 +368,14 @@ fn comes_before(one: &Wanted, other: &AddressSettings) -> bool {
     matches!(one, Wanted::Present(settings) if settings.details.turn < other.details.turn)
 }
 
-/// What people are told when an instance enters this state, if anything.
-pub(super) fn told_role(state: State) -> Option<Role> {
-    match state {
-        State::Master => Some(Role::Master),
-        State::Backup => Some(Role::Backup),
-        State::Fault => Some(Role::Fault),
-        State::Initialize | State::Stopped => None,
+impl Director {
+    /// What people are told when an instance or a group enters this state, if anything.
+    pub(super) fn mailed_role(&self, state: State) -> Option<Role> {
+        match state {
+            State::Master => Some(Role::Master),
+            State::Backup => Some(Role::Backup),
+            State::Fault => Some(Role::Fault).filter(|_| !self.config.global.alerts.no_faults),
+            State::Initialize | State::Stopped => None,
+        }
     }
 }

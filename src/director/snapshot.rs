@@ -91,6 +91,9 @@ pub struct InstanceStatus {
     pub master_priority: Option<u8>,
     /// The virtual addresses.
     pub addresses: Vec<String>,
+    /// What is odd about other routers with this VRID at present, in words.
+    #[serde(default)]
+    pub oddities: Vec<String>,
     /// Adverts and transitions, counted by kind.
     pub counters: BTreeMap<String, u64>,
 }
@@ -297,6 +300,7 @@ impl Director {
                 .all_addresses()
                 .map(|a| format!("{}/{}", a.address, a.prefix))
                 .collect(),
+            oddities: instance.router.notes(now).map(ToString::to_string).collect(),
             counters: instance.counters(),
         }
     }

@@ -176,7 +176,13 @@ mod tests {
 
     fn brain() -> (Director, Instant, Vec<Effect>) {
         let now = Instant::now();
-        let birth = Birth { host_name: "host".into(), seed: 1, at: now, wall: SystemTime::UNIX_EPOCH };
+        let birth = Birth {
+            host_name: "host".into(),
+            seed: 1,
+            at: now,
+            wall: SystemTime::UNIX_EPOCH,
+            up: std::time::Duration::ZERO,
+        };
         let mut director = Director::new(birth);
         let own = LinkAddress { address: [10, 0, 0, 1].into(), prefix: 24, secondary: false };
         let link =

@@ -16,6 +16,7 @@ mod calls;
 mod changeover;
 mod compat;
 mod devices;
+mod ground;
 mod groups;
 mod neighbours;
 mod pools;
@@ -63,8 +64,13 @@ struct Desk {
 
 impl Desk {
     fn new(text: &str) -> Desk {
+        Desk::new_at(text, Duration::ZERO)
+    }
+
+    /// On a machine that has been up for this long.
+    fn new_at(text: &str, up: Duration) -> Desk {
         let now = Instant::now();
-        let birth = Birth { host_name: "host".into(), seed: 1, at: now, wall: SystemTime::UNIX_EPOCH };
+        let birth = Birth { host_name: "host".into(), seed: 1, at: now, wall: SystemTime::UNIX_EPOCH, up };
         let mut desk = Desk { director: Director::new(birth), running: Config::default(), now };
         desk.links(true);
         desk.configure(text);
@@ -314,6 +320,8 @@ fn a_stop_hands_over_lets_go_and_then_ends() {
     assert!(!effects.contains(&Effect::Stopped), "nothing was confirmed yet");
     let serial = desk.director.snapshot(desk.now).addresses.wanted;
     desk.tell(Event::AddressesApplied(super::event::AddressReport { serial, ..Default::default() }));
+    let serial = desk.director.settings.serial;
+    desk.tell(Event::SettingsApplied(super::event::TableReport { serial, ..Default::default() }));
     let report = super::event::TableReport { serial: table.serial, ..Default::default() };
     assert!(desk.tell(Event::TableApplied(report)).contains(&Effect::Stopped));
 }

@@ -325,6 +325,7 @@ impl Director {
         if self.waits_for_device(name) {
             awaits.get_or_insert_with(|| "waits for the interface that it brings along".to_owned());
         }
+        let delay = self.startup_delay();
         let Some(instance) = self.instances.get_mut(name) else { return };
         let waiting = instance.router.state() == State::Initialize;
         let before = instance.router.effective_priority();
@@ -336,7 +337,7 @@ impl Director {
         instance.was_held_back |= held_back && waiting;
         if waiting && instance.awaits.is_none() && !self.stopping {
             // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
-            let start = self.birth.at + self.config.global.vrrp.startup_delay;
+            let start = self.birth.at + delay;
             if self.relieves && self.generation == 1 && instance.is_held(&self.links) {
                 instance.router.handle_take_over(now);
             } else if now < start {
@@ -353,6 +354,13 @@ impl Director {
             self.log(Entry::Priority { instance: name.to_owned(), from: before, to: after, why });
         }
         self.drain_router(name, now);
+    }
+
+    /// How long after the start of the daemon instances begin: the longer of `vrrp_startup_delay`, and what is left of
+    /// `vrrp_delay_after_boot`.
+    fn startup_delay(&self) -> Duration {
+        let vrrp = &self.config.global.vrrp;
+        vrrp.startup_delay.max(vrrp.delay_after_boot.saturating_sub(self.birth.up))
     }
 
     /// A new instance: it starts now, or when its trackers have had their first readings.

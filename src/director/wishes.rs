@@ -23,6 +23,7 @@ pub(super) enum Pending {
     Table,
     Watched,
     Sync,
+    Settings,
 }
 
 /// A level and what its owner said of it.
@@ -95,6 +96,7 @@ impl Director {
             }
             Pending::Table => Effect::Table(self.table.take()),
             Pending::Watched => Effect::Watch(self.trackers.watched.clone()),
+            Pending::Settings => Effect::IpvsSettings(self.settings.take()),
             Pending::Sync => Effect::SyncDaemons(self.sync.take()),
         })
     }

@@ -5,10 +5,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use caps::{CapSet, Capability};
 use nix::fcntl::{Flock, FlockArg};
+use nix::time::{ClockId, clock_gettime};
 use notify::EmailSettings;
 use sd_notify::NotifyState;
 
@@ -34,7 +35,9 @@ pub(super) fn birth(seed: Option<u32>) -> Birth {
         ^ since_1970.as_secs() << 20
         ^ u64::from(std::process::id()) << 40;
     let seed = seed.map_or(any, u64::from);
-    Birth { host_name: name(), seed, at, wall }
+    // Where the kernel does not tell, it is as if it had just booted.
+    let up = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+    Birth { host_name: name(), seed, at, wall, up }
 }
 
 /// Mail settings with this host's name filled in where the file says nothing.

@@ -17,6 +17,7 @@ mod holdings;
 mod host;
 pub(crate) mod inbox;
 mod interfaces;
+mod ipvs_settings;
 mod lent;
 mod links;
 mod mail;
@@ -42,6 +43,7 @@ mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -63,7 +65,8 @@ use herald::Herald;
 use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
-use links::Nudge;
+use links::{Nudge, Polling};
+use namespace::IpvsHome;
 use network::Job;
 use process::LongRuns;
 use recorder::Recorder;
@@ -133,9 +136,10 @@ impl From<Exit> for ExitCode {
 pub fn run(options: &Options) -> Exit {
     let mut reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
     let fallen_back = fall_back(options, &mut reading);
-    if let Err(exit) = may_start(options, &reading) {
-        return exit;
-    }
+    let ipvs_home = match may_start(options, &reading) {
+        Ok(home) => Arc::new(home),
+        Err(exit) => return exit,
+    };
     // What this process makes is for its own user alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let runtime_dir = match RuntimeDir::claim(&options.runtime_dir) {
@@ -163,12 +167,12 @@ pub fn run(options: &Options) -> Exit {
     }
     let exit = runtime.block_on(async {
         bookends::startup(&executor).await;
-        let exit = serve(options, &runtime_dir, (reading, fallen_back), executor.clone())
-            .await
-            .unwrap_or_else(|sentence| {
-                error!("{sentence}");
-                Exit::Failed
-            });
+        let reading = (reading, fallen_back);
+        let served = serve(options, &runtime_dir, reading, executor.clone(), ipvs_home).await;
+        let exit = served.unwrap_or_else(|sentence| {
+            error!("{sentence}");
+            Exit::Failed
+        });
         bookends::shutdown(&executor).await;
         exit
     });
@@ -196,15 +200,16 @@ fn fall_back(options: &Options, reading: &mut Reading) -> Option<String> {
 }
 
 /// Says at once what would keep the daemon from doing what the file asks for; nothing was touched yet.
-fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
+fn may_start(options: &Options, reading: &Reading) -> Result<IpvsHome, Exit> {
     let Some(config) = &reading.config else {
         eprint!("{}", reading.render(Colour::for_terminal(&std::io::stderr())));
         return Err(Exit::Config);
     };
-    if let Err(sentence) = namespace::enter(&config.root) {
+    let entered = namespace::enter(&config.root).and_then(|()| IpvsHome::find(&config.root));
+    let home = entered.map_err(|sentence| {
         error!("{sentence}");
-        return Err(Exit::Config);
-    }
+        Exit::Config
+    })?;
     let exists = |name: &str| nix::net::if_::if_nametoindex(name).is_ok();
     if let Some(sentence) = interfaces::missing(config, exists).filter(|_| reading.compat) {
         error!("{sentence}");
@@ -221,10 +226,11 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
         return Err(Exit::NoPrivilege);
     }
     if !kernel_table {
-        return Ok(());
+        return Ok(home);
     }
-    match options.ipvs.open() {
-        Ok(_) => Ok(()),
+    let opened = home.visit(|| options.ipvs.open().map(drop));
+    match opened {
+        Ok(()) => Ok(home),
         Err(error @ KernelError::NoPrivilege) => {
             error!("{error}");
             Err(Exit::NoPrivilege)
@@ -234,7 +240,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<(), Exit> {
             Err(Exit::NoIpvs)
         }
         // VRRP goes on; the owner of the table says what is wrong with it, and tries again.
-        Err(_) => Ok(()),
+        Err(_) => Ok(home),
     }
 }
 
@@ -244,11 +250,11 @@ async fn serve(
     runtime_dir: &RuntimeDir,
     (reading, fallen_back): (Reading, Option<String>),
     executor: Executor,
+    ipvs_home: Arc<IpvsHome>,
 ) -> Result<Exit, String> {
     let cannot = |what: &'static str| move |error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
     let (inbox, receiver) = inbox::inbox().map_err(|e| cannot("make an eventfd")(&e))?;
     let links = LinkMonitor::open().map_err(|e| cannot("follow the network interfaces")(&e))?;
-    let our_services = runtime_dir.remembered("services");
     let birth = host::birth(reading.config.as_ref().and_then(|config| config.global.random_seed));
     let recorder = options.record.as_ref().map(|path| Recorder::create(path, &birth)).transpose();
     let recorder = recorder.map_err(|e| cannot("record")(&e))?;
@@ -264,14 +270,11 @@ async fn serve(
     let (host_levels, gate) = host.clone();
     let (network, herald, nudge) =
         spawn_network(runtime_dir, (network_jobs.clone(), network_queue), &links, gate, inbox.clone())?;
-    let table = spawn("ipvs", {
-        let (inbox, backend) = (inbox.clone(), options.ipvs);
-        let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
-        move || table::work(backend, our_services, sync, &table_queue, &inbox)
-    })?;
+    let table = spawn_table(options.ipvs, runtime_dir, ipvs_home.clone(), table_queue, inbox.clone())?;
     let watch = start_watching(inbox.clone())?;
     let owners = Owners { network: network_jobs.clone(), herald, host, table: table_levels, watch };
-    let (workers, back) = shared::start(owners, &inbox, executor);
+    let polling = Polling::new().map_err(|e| cannot("make an eventfd")(&e))?;
+    let (workers, back) = shared::start(owners, &inbox, executor, polling.clone());
     let desk = control::Desk {
         inbox: inbox.clone(),
         requests: requests.clone(),
@@ -294,10 +297,17 @@ async fn serve(
     tell_beginning(options, &inbox, &links).await;
     spawn("links", {
         let inbox = inbox.clone();
-        move || links::work(links, &nudge, &inbox)
+        move || links::work(links, &nudge, &polling, &inbox)
     })?;
     let Back { followers, last_words, settlements, notices } = back;
-    let ways = Ways { inbox: inbox.clone(), settlements, told: reloads, notices, table: table_jobs.clone() };
+    let ways = Ways {
+        inbox: inbox.clone(),
+        settlements,
+        told: reloads,
+        notices,
+        table: table_jobs.clone(),
+        ipvs_home,
+    };
     let copy = options.last_good.clone().unwrap_or_else(|| runtime_dir.last_good());
     let mut reloader = Reloader::new(options, ways, followers, LastGood::new(copy, fallen_back));
     reloader.start(reading).await;
@@ -357,6 +367,23 @@ fn how_it_ended(
     let _ = network.send(Job::Addresses(Level { serial: u64::MAX, value: Default::default() }));
     let _ = host.send(Level { serial: u64::MAX, value: Default::default() });
     Exit::Broken
+}
+
+/// Starts the owner of the IPVS table, in the network namespace whose table that is.
+fn spawn_table(
+    backend: Backend,
+    runtime_dir: &RuntimeDir,
+    home: Arc<IpvsHome>,
+    queue: std_mpsc::Receiver<table::Job>,
+    inbox: Sender,
+) -> Result<JoinHandle<()>, String> {
+    let our_services = runtime_dir.remembered("services");
+    let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
+    let settings = ipvs_settings::Owner::new(backend, runtime_dir.remembered("ipvs-settings"));
+    spawn("ipvs", move || match home.enter() {
+        Ok(()) => table::work(backend, our_services, sync, settings, &queue, &inbox),
+        Err(error) => error!("the IPVS table is out of reach: {error}"),
+    })
 }
 
 /// Starts the owner of track files and processes.

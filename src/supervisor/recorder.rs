@@ -26,7 +26,13 @@ const QUEUE: usize = 100_000;
 #[serde(rename_all = "snake_case")]
 enum Line {
     /// The first line: how the brain was made.
-    Brain { host_name: String, seed: u64, wall: SystemTime },
+    Brain {
+        host_name: String,
+        seed: u64,
+        wall: SystemTime,
+        #[serde(default)]
+        up: Duration,
+    },
     /// A fact, and nanoseconds since the first line.
     Event { at: u64, event: Event },
     /// The clock reached a deadline.
@@ -61,8 +67,8 @@ impl Recorder {
             }
         })?;
         let recorder = Recorder { lines, start: birth.at, overflown: AtomicBool::new(false) };
-        let Birth { host_name, seed, wall, .. } = birth.clone();
-        recorder.write(Line::Brain { host_name, seed, wall });
+        let Birth { host_name, seed, wall, up, .. } = birth.clone();
+        recorder.write(Line::Brain { host_name, seed, wall, up });
         Ok(recorder)
     }
 
@@ -130,11 +136,11 @@ pub fn replay(path: &Path) -> io::Result<Replay> {
     let mut lines = BufReader::new(File::open(path)?).lines().enumerate();
     let parse = |text: &str| serde_json::from_str::<Line>(text).map_err(io::Error::other);
     let first = lines.next().map(|(_, text)| text).transpose()?.unwrap_or_default();
-    let Line::Brain { host_name, seed, wall } = parse(&first)? else {
+    let Line::Brain { host_name, seed, wall, up } = parse(&first)? else {
         return Err(io::Error::other("not a recording: its first line does not say how the brain was made"));
     };
     let start = Instant::now();
-    let mut director = Director::new(Birth { host_name, seed, at: start, wall });
+    let mut director = Director::new(Birth { host_name, seed, at: start, wall, up });
     let (mut inputs, mut effects) = (0, 0);
     for (number, text) in lines {
         let differs =

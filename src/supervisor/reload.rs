@@ -24,7 +24,7 @@ use super::Options;
 use super::host;
 use super::inbox::Sender;
 use super::names;
-use super::namespace;
+use super::namespace::{self, IpvsHome};
 use super::table;
 use crate::config::{self, Colour, Config, Difference, Expectation, Manner, Reading};
 use crate::director::effect::Settlement;
@@ -46,6 +46,7 @@ pub(super) struct Ways {
     pub(super) told: watch::Sender<Reloads>,
     pub(super) notices: Notices,
     pub(super) table: std_mpsc::Sender<table::Job>,
+    pub(super) ipvs_home: Arc<IpvsHome>,
 }
 
 /// Holds the running configuration, and replaces it on request.
@@ -224,7 +225,8 @@ impl Reloader {
                 format!("{} is refused; the running configuration goes on", self.path.display());
             return Err(outcome);
         };
-        if let Some(summary) = namespace::mismatch(&config.root) {
+        let elsewhere = || self.ways.ipvs_home.mismatch(&config.root);
+        if let Some(summary) = namespace::mismatch(&config.root).or_else(elsewhere) {
             error!("the configuration is refused and the running one goes on: {summary}");
             return Err(ReloadOutcome { summary, ..outcome });
         }
@@ -242,7 +244,7 @@ impl Reloader {
         let (config, difference) = config::adopt(&self.running, config);
         let summary = summary(&difference);
         let config = Arc::new(config);
-        self.followers.follow(&config.global);
+        self.followers.follow(&config);
         self.attic.push(std::mem::replace(&mut self.running, config.clone()));
         self.generation += 1;
         self.ways.inbox.event(Event::Configured { config, difference }).await;

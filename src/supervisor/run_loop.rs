@@ -236,6 +236,7 @@ impl RunLoop {
                 Effect::Host(level) => self.workers.host(level),
                 Effect::Announce(announcement) => self.workers.announce(announcement),
                 Effect::Table(level) => self.workers.table(level),
+                Effect::IpvsSettings(level) => self.workers.ipvs_settings(level),
                 Effect::SyncDaemons(level) => self.workers.sync(level),
                 Effect::Probe(attempt) => self.workers.probe(attempt),
                 Effect::Watch(level) => self.workers.watch(level),

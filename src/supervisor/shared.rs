@@ -13,6 +13,7 @@ use super::calls::{self, CallSettings};
 use super::command::Executor;
 use super::herald::Herald;
 use super::inbox::Sender;
+use super::links::Polling;
 use super::network::Job;
 use super::process::Process;
 use super::reload::Followers;
@@ -55,6 +56,7 @@ pub(super) fn start(
     Owners { network, herald, host, table, watch }: Owners,
     inbox: &Sender,
     executor: Executor,
+    polling: Polling,
 ) -> (Workers, Back) {
     let (probes, probe_queue) = mpsc::unbounded_channel();
     let (notices, notice_queue) = notify::channel(workers::NOTICES);
@@ -69,7 +71,7 @@ pub(super) fn start(
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),
     };
     let (settlements, answers) = mpsc::unbounded_channel();
-    let followers = Followers { mail, calls, executor, process: Process::default() };
+    let followers = Followers { mail, calls, executor, process: Process::default(), polling };
     let back = Back { followers, last_words, settlements: answers, notices: notices.clone() };
     let workers = Workers {
         network,

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
-use super::sync;
+use super::{ipvs_settings, sync};
 use crate::config::digest::digest_of;
 use crate::config::plan::Connections;
-use crate::director::effect::Level;
+use crate::director::effect::{IpvsSettings, Level};
 use crate::director::event::{Event, TableReport};
 
 /// How long to wait before trying again what the kernel refused or could not do.
@@ -50,6 +50,8 @@ impl Backend {
 pub(crate) enum Job {
     /// The table should be like this.
     Table(Level<Table>),
+    /// Settings should be like this.
+    Settings(Level<IpvsSettings>),
     /// These daemons should run.
     Sync(Level<SyncDaemons>),
     /// What is in the table?
@@ -79,17 +81,18 @@ pub(super) fn work(
     backend: Backend,
     remembered: Remembered<ServiceKey>,
     mut sync: sync::Owner,
+    mut settings: ipvs_settings::Owner,
     jobs: &Receiver<Job>,
     inbox: &Sender,
 ) {
     priority::prefer(priority::CHECKS);
-    let mut owner = Owner { backend, remembered, table: None };
-    let (mut table, mut daemons) = (None, None);
+    let mut owner = Owner { backend, remembered, table: None, claims: (0, 0) };
+    let (mut table, mut daemons, mut set) = (None, None, None);
     let (mut questions, mut end) = (Vec::new(), false);
     // Whether there is something to do, or to do again.
-    let (mut table_due, mut sync_due) = (false, false);
+    let (mut table_due, mut sync_due, mut settings_due) = (false, false, false);
     loop {
-        let again = table_due || sync_due;
+        let again = table_due || sync_due || settings_due;
         let received = if again { jobs.recv_timeout(RETRY) } else { jobs.recv().map_err(Into::into) };
         let first = match received {
             Ok(job) => Some(job),
@@ -99,6 +102,10 @@ pub(super) fn work(
         for job in first.into_iter().chain(jobs.try_iter()) {
             match job {
                 Job::Table(level) => (table, table_due) = (Some(level), true),
+                Job::Settings(level) => {
+                    table_due |= owner.claim(level.value.claims) && table.is_some();
+                    (set, settings_due) = (Some(level), true);
+                }
                 Job::Sync(level) => (daemons, sync_due) = (Some(level), true),
                 Job::Survey(question) => questions.push(question),
                 Job::End => end = true,
@@ -109,6 +116,11 @@ pub(super) fn work(
             let report = sync.carry_out(level);
             sync_due = must_repeat(&report);
             inbox.blocking_event(Event::SyncApplied(report));
+        }
+        if let Some(level) = set.as_ref().filter(|_| settings_due) {
+            let report = settings.carry_out(level);
+            settings_due = must_repeat(&report);
+            inbox.blocking_event(Event::SettingsApplied(report));
         }
         if let Some(level) = table.as_ref().filter(|_| table_due) {
             let report = owner.carry_out(level);
@@ -131,13 +143,22 @@ struct Owner {
     remembered: Remembered<ServiceKey>,
     /// The table, once it was needed and could be opened.
     table: Option<Reconciler<Box<dyn Kernel + Send>>>,
+    /// How often everything in the table was to become ours, and how often it has.
+    claims: (u64, u64),
 }
 
 impl Owner {
+    /// From the next convergence on, everything that is in the table then is ours; false if that was known.
+    fn claim(&mut self, claims: u64) -> bool {
+        let new = self.claims.0 < claims;
+        self.claims.0 = claims;
+        new
+    }
+
     fn carry_out(&mut self, level: &Level<Table>) -> TableReport {
         let mut report = TableReport { serial: level.serial, ..TableReport::default() };
         let nothing_ours = self.remembered.keys().is_empty() && level.value.services.is_empty();
-        if self.table.is_none() && nothing_ours {
+        if self.table.is_none() && nothing_ours && self.claims.0 == self.claims.1 {
             return report;
         }
         match self.converge(&level.value) {
@@ -163,6 +184,13 @@ impl Owner {
                 self.table.insert(table)
             }
         };
+        if self.claims.1 < self.claims.0 {
+            table.start()?;
+            let found: Vec<_> =
+                table.known().into_iter().flat_map(|known| known.services.keys().copied()).collect();
+            table.claim(found);
+            self.claims.1 = self.claims.0;
+        }
         self.remembered.add(wanted.services.keys());
         let report = table.converge(wanted)?;
         self.remembered.keep(table.ours().clone());

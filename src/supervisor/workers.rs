@@ -77,6 +77,10 @@ impl Workers {
         let _ = self.table.send(table::Job::Table(level));
     }
 
+    pub(super) fn ipvs_settings(&self, level: Level<crate::director::effect::IpvsSettings>) {
+        let _ = self.table.send(table::Job::Settings(level));
+    }
+
     pub(super) fn sync(&self, level: Level<ipvs_backend::SyncDaemons>) {
         let _ = self.table.send(table::Job::Sync(level));
     }

@@ -63,7 +63,6 @@ fn wrong_keywords_are_told() {
         case("vrrp_script x {\nintervall 2\n}\n", Code::UnknownKeyword, 2, 1, "did you mean `interval`?"),
         case("// comment\n", Code::UnknownKeyword, 1, 1, "comments begin with"),
         case(instance("auth_hmac {\nkey 1 x\n}"), Code::InvalidText, 5, 7, "allowed: 32 to 64"),
-        case("net_namespace_ipvs x\n", Code::NotSupportedYet, 1, 1, "wrong network namespace"),
         case(service(SERVER).replace("10.0.0.9 80", "group G"), Code::UndefinedName, 1, 22, "no `virtual_server_group G`"),
         case("global_defs {\nrouter_id\n}\n", Code::MissingValue, 2, 1, "a name"),
         case("global_defs {\nrouter_id a b\n}\n", Code::UnexpectedWord, 2, 13, "`b`"),

@@ -13,15 +13,19 @@ use lab::netns::{Instance, Net, Program};
 
 mod bfd;
 mod cut;
+mod frames;
 mod frr;
+mod guest;
 mod kernel;
 mod matrix;
 mod pair;
 mod programs;
 mod relief;
+mod stall;
 mod texts;
 mod tracked;
 mod verdict;
+mod vrrpd;
 
 const WE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));

@@ -66,6 +66,51 @@ fn a_pulled_cable_is_a_fault() {
     expect_return(&net, &sniffer, &master, &backup, back);
 }
 
+/// The driver is asked as well; it knows of the cable what the kernel knows.
+#[test]
+fn a_pulled_cable_is_a_fault_where_drivers_are_polled() {
+    in_namespaces!();
+    let net = Net::new(&["one"]);
+    let one = net.host("one");
+    let text = |head: &str| format!("{head}\n{}", fast(200));
+    let daemon = start(one, &text("linkbeat_interfaces {\neth0 ETHTOOL\n}"));
+    wait_role(&daemon, "MASTER");
+    for head in ["", "linkbeat_use_polling", "linkbeat_interfaces {\neth0\n}"] {
+        net.unplug("one");
+        wait_role(&daemon, "FAULT");
+        net.plug("one");
+        wait_role(&daemon, "MASTER");
+        daemon.reload(&text(head));
+    }
+    assert!(!daemon.log().contains("not in effect"), "{}", daemon.log());
+}
+
+/// Without a cable there is nobody to speak to, and it goes on being master without a log full of that.
+#[test]
+fn an_interface_that_is_not_tracked_may_lose_its_cable_or_be_taken_down() {
+    in_namespaces!();
+    let net = Net::new(&["one"]);
+    let one = net.host("one");
+    let sniffer = net.sniff();
+    let daemon = start(one, &Instance { more: "dont_track_primary".into(), ..fast(200) });
+    wait_role(&daemon, "MASTER");
+    wait_address(one, true);
+    net.unplug("one");
+    std::thread::sleep(fast(200).patience() * 2);
+    wait_role(&daemon, "MASTER");
+    wait_address(one, true);
+    net.plug("one");
+    sniffer.wait_advert("one", SystemTime::now(), SLACK);
+    one.set_link(false);
+    std::thread::sleep(fast(200).patience() * 2);
+    wait_role(&daemon, "MASTER");
+    one.set_link(true);
+    sniffer.wait_advert("one", SystemTime::now(), SLACK);
+    let counters = instance(&daemon).expect("it answers")["counters"].clone();
+    assert_eq!(counters["became_master"], 1, "{counters}");
+    assert!(daemon.log().lines().count() < 40, "a flood:\n{}", daemon.log());
+}
+
 #[test]
 fn a_vanished_interface_is_a_fault_until_it_returns() {
     in_namespaces!();

@@ -250,7 +250,8 @@ impl World {
         me.life += 1;
         me.newest = (0, 0);
         let (at, wall) = (self.now, SystemTime::UNIX_EPOCH);
-        me.director = Some(Director::new(Birth { host_name: format!("node{node}"), seed, at, wall }));
+        let host_name = format!("node{node}");
+        me.director = Some(Director::new(Birth { host_name, seed, at, wall, up: Duration::ZERO }));
         me.reconciler = Some(Reconciler::new(me.kernel.clone()));
         self.tell(node, Event::Links(self.links(node)));
         self.configure(node, Arc::default());
@@ -399,6 +400,11 @@ impl World {
             match effect {
                 Effect::Send(transmission) => self.send(node, &transmission),
                 Effect::Addresses(level) => self.later(delay, Happening::Addresses { node, life, level }),
+                Effect::IpvsSettings(level) => {
+                    let report = TableReport { serial: level.serial, ..TableReport::default() };
+                    let event = Event::SettingsApplied(report);
+                    self.later(delay, Happening::Fact { node, life, event });
+                }
                 Effect::Table(level) => self.later(delay, Happening::Table { node, life, level }),
                 Effect::Probe(attempt) => {
                     let dead = self.dead_servers.iter().any(|n| rip(*n) == attempt.spec.target.ip());

@@ -78,6 +78,8 @@ pub struct HeldDevice {
     pub mac: Option<[u8; 6]>,
     /// Its interface group; 0 by default.
     pub group: u32,
+    /// Index of the routing domain (VRF) that it belongs to.
+    pub domain: Option<u32>,
     /// What it is, as far as that can be one of ours; the MAC address is not looked at.
     pub form: Form,
 }
@@ -136,7 +138,10 @@ pub fn plan(held: &HeldDevices, wanted: &DeviceLevel, ours: &BTreeSet<String>) -
         removals.push(DeviceOperation::Remove { name: name.clone() });
     }
     for (name, device) in wanted {
-        let Some(parent) = held.get(&device.parent).map(|parent| parent.index) else { continue };
+        let Some((parent, domain)) = held.get(&device.parent).map(|parent| (parent.index, parent.domain))
+        else {
+            continue;
+        };
         let name = name.clone();
         let Some(found) = held.get(&name) else {
             others.push(DeviceOperation::Create { name: name.clone(), parent });
@@ -156,7 +161,9 @@ pub fn plan(held: &HeldDevices, wanted: &DeviceLevel, ours: &BTreeSet<String>) -
             }
             continue;
         }
-        if !same_mac || device.group.is_some_and(|group| group != found.group) {
+        // It lives where the interface below lives.
+        let same_domain = found.domain == domain;
+        if !same_mac || !same_domain || device.group.is_some_and(|group| group != found.group) {
             others.push(DeviceOperation::Mend { name: name.clone() });
         }
         if !found.up {

@@ -131,6 +131,9 @@ pub struct WaySettings {
 pub enum Encapsulation {
     /// Labels, the outermost first, below 2^20.
     Mpls(Vec<u32>),
+    /// Identifier locator addressing: the locator that takes the place of the first half of the address, in network
+    /// order.
+    Ila([u8; 8]),
     /// An IP header for a tunnel interface of external control.
     Tunnel {
         /// Whether it is an IPv6 header.

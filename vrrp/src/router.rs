@@ -20,18 +20,21 @@
 //! even on the interface: late adverts cause a second master, late addresses only a late address.
 
 mod hear;
+mod notes;
 mod sync;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
+use notes::Notes;
+
 use crate::advert::{Advert, PRIORITY_OWNER, PRIORITY_STOP};
 use crate::datagram::Envelope;
 use crate::error::{AdvertError, ErrorKind};
 use crate::settings::{Role, Settings};
 use crate::stage::{Backup, Master, Stage, Wait, next};
-use crate::state::{Cause, Counters, Fault, Note, NoteKind, Output, Reason, State};
+use crate::state::{Cause, Counters, Fault, Note, Output, Reason, State};
 use crate::track;
 
 /// One virtual router.
@@ -46,8 +49,8 @@ pub struct Router {
     /// A member of a sync group.
     member: bool,
     outputs: VecDeque<Output>,
-    /// Notes already made since the last change of state or settings.
-    noted: BTreeSet<NoteKind>,
+    /// What is odd about others, since the last change of settings.
+    noted: Notes,
     counters: Counters,
     last_transition: Option<(Instant, Cause)>,
 }
@@ -63,7 +66,7 @@ impl Router {
             weight: 0,
             member: false,
             outputs: VecDeque::new(),
-            noted: BTreeSet::new(),
+            noted: Notes::default(),
             counters: Counters::default(),
             last_transition: None,
         }
@@ -129,13 +132,13 @@ impl Router {
     }
 
     /// An advert for this router that could not be parsed: it is counted.
-    pub fn handle_error(&mut self, error: &AdvertError) {
-        self.reject(None, error);
+    pub fn handle_error(&mut self, error: &AdvertError, now: Instant) {
+        self.reject(None, error, now);
     }
 
     /// The same with its sender known: what was wrong was found out after it had been read.
-    pub fn handle_rejection(&mut self, source: IpAddr, error: &AdvertError) {
-        self.reject(Some(source), error);
+    pub fn handle_rejection(&mut self, source: IpAddr, error: &AdvertError, now: Instant) {
+        self.reject(Some(source), error, now);
     }
 
     /// Does everything that is due.
@@ -308,7 +311,6 @@ impl Router {
     }
 
     fn tell(&mut self, from: State, cause: Cause, now: Instant) {
-        self.noted.clear();
         self.last_transition = Some((now, cause.clone()));
         self.outputs.push_back(Output::Transition { from, to: self.state(), cause });
     }
@@ -386,8 +388,8 @@ impl Router {
         *self.counters.errors.entry(kind).or_default() += 1;
     }
 
-    fn note(&mut self, note: Note) {
-        if self.noted.insert(note.kind()) {
+    fn note(&mut self, note: Note, now: Instant) {
+        if self.noted.meet(&note, now) {
             self.outputs.push_back(Output::Note(note));
         }
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use lab::in_namespaces;
 use lab::netns::{Host, Net, wait_until};
 use vrrp::address_settings::{HOME, NO_DETECTION, NO_PREFIX_ROUTE};
-use vrrp::io::{AddressTable, RouteTable, RuleTable, Rumour, TableWatch};
+use vrrp::io::{
+    AddressTable, CarrierProbe, CarrierQuery, LinkMonitor, RouteTable, RuleTable, Rumour, TableWatch,
+};
 use vrrp::route::{Metric, Place, ROUTE_PROTOCOL, Way, WaySettings, usual_table};
 use vrrp::rule::Action;
 use vrrp::{
@@ -262,5 +264,71 @@ fn whoever_takes_something_away_is_heard_and_we_are_not() {
         }
         assert!(watch.read().unwrap().contains(&Rumour::Changed));
         assert!(watch.read().unwrap().is_empty());
+    });
+}
+
+/// Leaves the socket behind this descriptor hardly any room for news, has more happen than fits, and makes sure that
+/// something was lost.
+fn overrun(socket: &impl std::os::fd::AsFd, host: &Host) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    nix::sys::socket::setsockopt(&socket.as_fd(), nix::sys::socket::sockopt::RcvBuf, &1).unwrap();
+    for n in 1..=20 {
+        host.ip(&format!("addr add 10.9.0.{n}/32 dev eth0"));
+        host.ip(&format!("addr del 10.9.0.{n}/32 dev eth0"));
+    }
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).unwrap();
+    assert!(fds[0].revents().unwrap().contains(PollFlags::POLLERR), "nothing was lost: this tests nothing");
+    nix::sys::socket::setsockopt(&socket.as_fd(), nix::sys::socket::sockopt::RcvBuf, &(1 << 18)).unwrap();
+}
+
+#[test]
+fn interfaces_are_read_anew_after_an_overrun() {
+    in_namespaces!();
+    on_host(|host| {
+        let mut monitor = LinkMonitor::open().unwrap();
+        overrun(&monitor, host);
+        host.ip("addr add 10.9.1.1/32 dev eth0");
+        assert!(monitor.read().unwrap());
+        let held = |monitor: &LinkMonitor, text: &str| monitor.links()["eth0"].holds(ip(text));
+        assert!(held(&monitor, "10.9.1.1") && !held(&monitor, "10.9.0.20"));
+        // From there on it hears again.
+        host.ip("addr del 10.9.1.1/32 dev eth0");
+        wait_until("the news", Duration::from_secs(5), || monitor.read().unwrap().then_some(()));
+        assert!(!held(&monitor, "10.9.1.1"));
+    });
+}
+
+#[test]
+fn an_overrun_is_a_reason_to_look_at_the_tables() {
+    in_namespaces!();
+    on_host(|host| {
+        let mut watch = TableWatch::open([]).unwrap();
+        overrun(&watch, host);
+        assert!(watch.read().unwrap().contains(&Rumour::Changed));
+        assert_eq!(watch.read().unwrap(), []);
+        host.ip("addr add 10.9.1.1/32 dev eth0");
+        host.ip("addr del 10.9.1.1/32 dev eth0");
+        let gone = Thing::Address(AddressKey::new("eth0", ip("10.9.1.1")));
+        wait_until("the news", Duration::from_secs(5), || {
+            let removed = |rumour: &Rumour| matches!(rumour, Rumour::Removed { what, .. } if *what == gone);
+            watch.read().unwrap().iter().any(removed).then_some(())
+        });
+    });
+}
+
+#[test]
+fn a_driver_is_asked_whether_its_link_has_a_carrier() {
+    in_namespaces!();
+    let net = Net::new(&["one"]);
+    net.host("one").enter(|| {
+        let probe = CarrierProbe::open().unwrap();
+        let ways = [None, Some(CarrierQuery::Ethtool), Some(CarrierQuery::Flags)];
+        let answers = || ways.map(|way| probe.has_carrier("eth0", way));
+        assert_eq!(probe.has_carrier("eth0", Some(CarrierQuery::Mii)), None, "a veth has no transceiver");
+        assert_eq!(answers(), [Some(true); 3]);
+        net.unplug("one");
+        wait_until("no carrier", Duration::from_secs(5), || (answers() == [Some(false); 3]).then_some(()));
+        assert_eq!(probe.has_carrier("eth9", None), None);
     });
 }

@@ -12,6 +12,7 @@ use crate::conn::ConnectionCounts;
 use crate::kernel::Errno;
 use crate::key::{DestinationKey, Family, Protocol, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, ServiceSettings};
+use crate::settings::Timeouts;
 use crate::sync::{SyncRole, SyncSettings};
 use crate::tunnel::Tunnel;
 
@@ -158,6 +159,17 @@ pub fn decode_destination(
         lower: number(IPVS_DEST_ATTR_L_THRESH).unwrap_or(0),
     };
     Ok(Some((key, settings)))
+}
+
+/// The answer to [`Request::Timeouts`](super::Request::Timeouts).
+pub fn decode_timeouts(item: &[u8]) -> Result<Timeouts, Malformed> {
+    let seconds =
+        |kind| find(item, kind).and_then(number32).ok_or(Malformed("time-outs of which one is missing"));
+    Ok(Timeouts {
+        tcp: seconds(IPVS_CMD_ATTR_TIMEOUT_TCP)?,
+        tcp_fin: seconds(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN)?,
+        udp: seconds(IPVS_CMD_ATTR_TIMEOUT_UDP)?,
+    })
 }
 
 /// The connections of one real server of a dump, of a service of this family; `None` as with [`decode_destination`].

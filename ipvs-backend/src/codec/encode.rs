@@ -11,6 +11,7 @@ use super::wire::{ServiceWire, family_number, forwarding_number, protocol_number
 use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, ServiceSettings};
 use crate::operation::Operation;
+use crate::settings::Timeouts;
 use crate::sync::{SyncChange, SyncRole};
 use crate::tunnel::Tunnel;
 
@@ -31,6 +32,10 @@ pub enum Request<'a> {
     Daemons,
     /// Starts or stops one of them.
     Daemon(&'a SyncChange),
+    /// How long connections are remembered.
+    Timeouts,
+    /// Sets that.
+    SetTimeouts(Timeouts),
     /// A change. Unless `acknowledge` is set the kernel answers only when it refuses.
     Change {
         /// The change.
@@ -50,6 +55,8 @@ pub fn request(buffer: &mut Vec<u8>, family: u16, sequence: u32, request: Reques
         Request::Service(_) => (family, NLM_F_ACK, IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION),
         Request::Destinations(_) => (family, NLM_F_DUMP, IPVS_CMD_GET_DEST, IPVS_GENL_VERSION),
         Request::Daemons => (family, NLM_F_DUMP, IPVS_CMD_GET_DAEMON, IPVS_GENL_VERSION),
+        Request::Timeouts => (family, NLM_F_ACK, IPVS_CMD_GET_CONFIG, IPVS_GENL_VERSION),
+        Request::SetTimeouts(_) => (family, NLM_F_ACK, IPVS_CMD_SET_CONFIG, IPVS_GENL_VERSION),
         Request::Daemon(change) => {
             let command = match change {
                 SyncChange::Start(..) => IPVS_CMD_NEW_DAEMON,
@@ -71,7 +78,12 @@ pub fn request(buffer: &mut Vec<u8>, family: u16, sequence: u32, request: Reques
     debug_assert_eq!(buffer.len(), start + HEADER + GENERIC_HEADER);
     match request {
         Request::Family => attribute(buffer, CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME),
-        Request::Info | Request::Services | Request::Daemons => {}
+        Request::Info | Request::Services | Request::Daemons | Request::Timeouts => {}
+        Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => {
+            attribute(buffer, IPVS_CMD_ATTR_TIMEOUT_TCP, &tcp.to_ne_bytes());
+            attribute(buffer, IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, &tcp_fin.to_ne_bytes());
+            attribute(buffer, IPVS_CMD_ATTR_TIMEOUT_UDP, &udp.to_ne_bytes());
+        }
         Request::Daemon(of) => daemon(buffer, of),
         Request::Service(key) | Request::Destinations(key) => service(buffer, &key, None),
         Request::Change { operation, .. } => change(buffer, operation),

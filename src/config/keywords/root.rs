@@ -2,7 +2,7 @@
 
 use super::Form::{Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{Bfd, GarpGroup, Root, Script, Tls, TrackFile, TrackGroup, TrackProcess};
-use super::Status::{NotYet, Obsolete, Refused, SameAs, Works};
+use super::Status::{NotYet, Obsolete, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, Place, SECOND, key};
 
 /// What 31 bits of microseconds hold.
@@ -26,11 +26,11 @@ pub(super) const TABLE: &[Keyword] = &[
     key("static_rules", &[Root], Lines("", "routing rules"), Works, "Routing rules that are there in every state."),
     key("track_group", &[Root], Block("NAME", TrackGroup), Works, "Instances that fail when a static address, route or rule is lost."),
     key("garp_group", &[Root], Block("", GarpGroup), Works, "Pace of gratuitous ARP on chosen interfaces."),
-    key("linkbeat_interfaces", &[Root], Lines("", "INTERFACE [MII, ETHTOOL or IOCTL]"), NotYet("the state of links is taken from the kernel's reports"), "Interfaces whose link state is polled."),
-    key("linkbeat_use_polling", &[Root], Flag, NotYet("the state of links is taken from the kernel's reports"), "Poll the link state of every interface.").by_default("off"),
+    key("linkbeat_interfaces", &[Root], Lines("", "INTERFACE [MII, ETHTOOL or IOCTL]"), Works, "Interfaces whose link state is polled."),
+    key("linkbeat_use_polling", &[Root], Flag, Works, "Poll the link state of every interface.").by_default("off"),
     key("interface_up_down_delays", &[Root], Lines("", "INTERFACE DOWN [UP]"), Works, "How long a link must be up or down before it counts."),
     key("net_namespace", &[Root], Word("a network namespace"), Works, "The network namespace to run in: the daemon enters it at its start, and a reload cannot name another."),
-    key("net_namespace_ipvs", &[Root], Words("[NAME]"), Refused("services would be set up in the wrong network namespace"), "The network namespace whose IPVS table is used.").by_default("as `net_namespace`"),
+    key("net_namespace_ipvs", &[Root], Words("[NAME]"), Works, "The network namespace whose IPVS table is used.").by_default("as `net_namespace`"),
     key("namespace_with_ipsets", &[Root], Flag, Obsolete("it concerns kernels before 3.13"), "Use ipsets in a namespace on very old kernels.").by_default("off"),
     key("instance", &[Root], Word("a name"), NotYet("use `--runtime-dir` to run several daemons side by side"), "Tells several daemons on one host apart."),
     key("use_pid_dir", &[Root], Flag, Obsolete("there are no process id files"), "Where process id files are put.").by_default("off"),

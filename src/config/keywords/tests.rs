@@ -73,7 +73,7 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "compat notify_timeout";
+const OWN: &str = "compat notify_timeout lvs_sysctl";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

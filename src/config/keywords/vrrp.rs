@@ -3,7 +3,7 @@
 use super::Form::{Address, Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{AuthHmac, Authentication, Instance, SyncGroup};
 use super::Status::{Accepted, Obsolete, SameAs, Works};
-use super::{ANY, Keyword, NOT_YET, SECOND, key};
+use super::{ANY, Keyword, SECOND, key};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -29,9 +29,9 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("unicast_src_ip", &[Instance], Address, Works, "The address that adverts to peers come from.").by_default("the interface's primary address"),
     key("mcast_src_ip", &[Instance], Address, Works, "The address that adverts to the group come from.").by_default("the interface's primary address"),
-    key("track_src_ip", &[Instance], Flag, NOT_YET, "Losing that address is a fault.").by_default("off"),
+    key("track_src_ip", &[Instance], Flag, Works, "Losing that address is a fault.").by_default("off"),
     key("unicast_peer", &[Instance], Lines("", "ADDRESS [min_ttl NUMBER] [max_ttl NUMBER]"), Works, "The directors that adverts are sent to, instead of the group."),
-    key("unicast_fault_no_peer", &[Instance], Flag, NOT_YET, "Having no peers is a fault.").by_default("off"),
+    key("unicast_fault_no_peer", &[Instance], Flag, Works, "Having no peers is a fault.").by_default("off"),
     key("unicast_ttl", &[Instance], Whole(0, 255), Works, "Time to live of adverts to peers.").by_default("255"),
     key("check_unicast_src", &[Instance], Flag, Works, "Drop unicast adverts from addresses that are no peers; without `compat` that is always so.").by_default("as `vrrp_check_unicast_src`"),
     key("old_unicast_checksum", &[Instance], Words("[never]"), Works, "The checksum of very old versions.").by_default("found out"),

@@ -8,6 +8,7 @@ mod filter;
 mod lvs;
 mod mail;
 mod report;
+mod sysctl;
 mod vrrp;
 
 use std::net::IpAddr;

@@ -524,7 +524,13 @@ impl Draft {
     }
 
     fn transport(&mut self, context: &mut Context<'_>, span: Span) -> Transport {
+        let fault = self.adverts.fault_without_peers;
         match self.peers.take() {
+            peers if fault && peers.as_ref().is_none_or(Vec::is_empty) => {
+                let message = "`unicast_fault_no_peer` without a `unicast_peer`: the instance stays in FAULT";
+                context.warning(Code::NoEffect, span, message);
+                Transport::Multicast
+            }
             None => Transport::Multicast,
             Some(peers) if peers.is_empty() => {
                 context.warning(

@@ -309,7 +309,7 @@ impl Draft {
             );
             others.remove("expires");
         }
-        refuse_unsupported(context, span, hops.iter().chain([&hop]), &others);
+        refuse_unsupported(context, span, &others);
         let own =
             |words: &Vec<String>| words.first().is_some_and(|name| name == "keepalived" || name == "18");
         if watch != Watch::Off && others.get("protocol").is_some_and(|words| !own(words)) {
@@ -342,18 +342,10 @@ impl Draft {
 }
 
 /// Words of a route that nothing can be done about yet, and without which packets would go elsewhere.
-fn refuse_unsupported<'a>(
-    context: &mut Context<'_>,
-    span: Span,
-    hops: impl Iterator<Item = &'a Hop>,
-    others: &BTreeMap<String, Vec<String>>,
-) {
-    let ila = hops.filter_map(|hop| hop.encapsulation.first()).any(|kind| kind == "ila");
-    for (what, found) in [("encap ila", ila), ("vrf", others.contains_key("vrf"))] {
-        if found {
-            let message = format!("`{what}` of a route is not supported yet");
-            context.error(Code::NotSupportedYet, span, message);
-        }
+fn refuse_unsupported(context: &mut Context<'_>, span: Span, others: &BTreeMap<String, Vec<String>>) {
+    if others.contains_key("vrf") {
+        let message = "`vrf` of a route is not supported yet; name the `table` of the routing domain";
+        context.error(Code::NotSupportedYet, span, message);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ipvs_backend::{
     ConnectionCounts, DestinationKey, Errno, Kernel, KernelError, MemoryKernel, Operation, Reconciler,
-    Rejection, Service, ServiceKey, SyncChange, SyncDaemons, Table,
+    Rejection, Service, ServiceKey, SyncChange, SyncDaemons, Table, Timeouts,
 };
 use proptest::prelude::*;
 
@@ -59,6 +59,14 @@ impl Kernel for Stumbling {
 
     fn change_daemon(&mut self, change: &SyncChange) -> Result<Option<Errno>, KernelError> {
         self.kernel.change_daemon(change)
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, KernelError> {
+        self.kernel.timeouts()
+    }
+
+    fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<Option<Errno>, KernelError> {
+        self.kernel.set_timeouts(timeouts)
     }
 }
 

@@ -129,6 +129,28 @@ fn a_quorum_that_is_not_reached_at_the_start_is_told() {
 }
 
 #[test]
+fn a_server_of_weight_0_stays_beside_the_sorry_server() {
+    let mut bench = Bench::new(&service("10.0.0.100 80", SORRY, &[0, 3]));
+    bench.answer(&[1]);
+    assert_eq!(bench.held(VIP), [(1, 0), (9, 1)], "it is being drained");
+}
+
+#[test]
+fn weights_go_to_the_kernels_largest_number() {
+    let bench = Bench::new(&service("10.0.0.100 80", "quorum 4294967295", &[65_535, 65_536, 2_147_483_647]));
+    assert_eq!(bench.held(VIP), [(1, 65_535), (2, 65_536), (3, 2_147_483_647)]);
+    let service = bench.desk.director.snapshot(bench.desk.now).services[0].clone();
+    assert_eq!((service.quorum, service.weight_up), (true, 2_147_614_718), "more than all weigh is all");
+}
+
+#[test]
+fn a_service_without_servers_is_there_and_its_sorry_server_answers() {
+    let bench = Bench::new(&service("10.0.0.100 80", SORRY, &[]));
+    assert_eq!(bench.held(VIP), [(9, 1)]);
+    assert_eq!(Bench::new(&service("10.0.0.100 80", "", &[])).held(VIP), []);
+}
+
+#[test]
 fn without_a_sorry_server_those_that_are_left_go_on() {
     let mut bench = Bench::new(&service("10.0.0.100 80", "quorum 3", &[2, 2]));
     bench.answer(&[1]);
@@ -315,4 +337,50 @@ fn what_is_served_is_a_word() {
         assert_eq!(serde_json::to_string(&served).unwrap(), text);
     }
     assert!(serde_json::from_str::<Served>("\"nothing\"").is_err());
+}
+
+/// The last settings that were wanted: in words, and how often the whole table became ours.
+fn settings(bench: &Bench) -> (Vec<String>, u64) {
+    let level = &bench.desk.director.settings.value;
+    (level.settings.iter().map(|(setting, value)| format!("{setting} {value}")).collect(), level.claims)
+}
+
+#[test]
+fn settings_of_the_kernel_are_asked_for_and_given_back() {
+    let text = service("10.0.0.100 80", "", &[2]);
+    let global = |lines: &str| format!("global_defs {{\n{lines}\n}}\n{text}");
+    let mut bench =
+        Bench::new(&global("lvs_timeouts tcp 7 udp 9\nlvs_sysctl {\nconntrack 1\nsync_threshold 3 50\n}"));
+    let said =
+        ["timeout tcp 7", "timeout udp 9", "net.ipv4.vs.conntrack 1", "net.ipv4.vs.expire_nodest_conn 1"];
+    let all: Vec<_> =
+        said.iter().map(|s| (*s).to_owned()).chain(["net.ipv4.vs.sync_threshold 3 50".to_owned()]).collect();
+    assert_eq!(settings(&bench), (all, 0));
+    bench.configure(&global("compat\nlvs_flush\nlvs_flush_on_stop"));
+    assert_eq!(
+        settings(&bench),
+        (vec![], 0),
+        "keepalived sets no switch, and it empties the table at the start only"
+    );
+    bench.desk.tell(Event::Stop);
+    assert_eq!(settings(&bench), (vec![], 1));
+    // The table is emptied, by difference, at the start of the daemon and never at a reload.
+    let mut bench =
+        Bench { desk: Desk::new(&global("lvs_flush")), open: BTreeMap::new(), effects: Vec::new() };
+    assert_eq!(settings(&bench).1, 1);
+    bench.configure(&global("lvs_flush\nlvs_sysctl {\nexpire_nodest_conn 0\n}"));
+    assert_eq!(settings(&bench), (vec!["net.ipv4.vs.expire_nodest_conn 0".to_owned()], 1));
+    bench.desk.tell(Event::Stop);
+    assert_eq!(settings(&bench), (vec![], 1));
+    for wrong in ["expire_nodest 1", "conntrack", "conntrack 2", "sync_threshold 3"] {
+        let text = global(&format!("lvs_sysctl {{\n{wrong}\n}}"));
+        assert!(config::read_text("a", &text).config.is_none(), "{wrong}");
+    }
+    let (old, none) = (
+        config::read_text("a", &global("lvs_sysctl {\nest_cpulist 0-1\nsync_threshold 3 50\n}")),
+        Config::default(),
+    );
+    let old = old.config.expect("it is good");
+    let again = config::read_text("a", &config::write::text(&config::write::lines(&old))).config;
+    assert!(again.as_ref() == Some(&old) && old != none);
 }

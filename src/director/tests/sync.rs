@@ -56,6 +56,7 @@ fn without_an_instance_both_run_until_the_stop_and_it_waits_for_their_end() {
     let report = |serial| TableReport { serial, ..TableReport::default() };
     let snapshot = desk.director.snapshot(desk.now);
     desk.tell(Event::TableApplied(report(snapshot.ipvs.wanted)));
+    desk.tell(Event::SettingsApplied(report(desk.director.settings.serial)));
     let addresses =
         super::super::event::AddressReport { serial: snapshot.addresses.wanted, ..Default::default() };
     assert!(!desk.tell(Event::AddressesApplied(addresses)).contains(&Effect::Stopped));

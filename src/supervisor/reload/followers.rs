@@ -2,9 +2,10 @@
 
 use tokio::sync::watch;
 
-use crate::config::Global;
+use crate::config::Config;
 use crate::supervisor::calls::CallSettings;
 use crate::supervisor::command::Executor;
+use crate::supervisor::links::Polling;
 use crate::supervisor::process::Process;
 use crate::supervisor::{host, priority};
 
@@ -15,11 +16,14 @@ pub(in crate::supervisor) struct Followers {
     pub(in crate::supervisor) calls: watch::Sender<CallSettings>,
     pub(in crate::supervisor) executor: Executor,
     pub(in crate::supervisor) process: Process,
+    pub(in crate::supervisor) polling: Polling,
 }
 
 impl Followers {
     /// A configuration is about to take effect.
-    pub(super) fn follow(&mut self, global: &Global) {
+    pub(super) fn follow(&mut self, config: &Config) {
+        let global = &config.global;
+        self.polling.obey(&config.root);
         priority::obey(global);
         self.process.obey(global);
         self.executor.obey(&global.scripts);

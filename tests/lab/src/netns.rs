@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 
+use crate::job::HOST;
 use crate::packages::{self, Tools};
 
 mod daemon;
@@ -168,9 +169,17 @@ fn try_flags(flags: &[&str]) -> Result<(), String> {
 fn settle_in(limit: Option<Duration>) {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
-        // Our own /run: short paths for control sockets, and nothing left behind.
+        // Our own /run: short paths for control sockets, and nothing left behind. In a guest, the host lies there.
+        let host = std::fs::File::open(HOST).ok();
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
             .expect("root of a mount namespace may mount a tmpfs");
+        if let Some(host) = host {
+            use std::os::fd::AsRawFd;
+            std::fs::create_dir_all(HOST).expect("/run is ours");
+            let before = format!("/proc/self/fd/{}", host.as_raw_fd());
+            mount(Some(before.as_str()), HOST, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+                .expect("the host's root can be seen from two places");
+        }
         // Process ids as they are in here. Some containers forbid it; nothing of ours depends on it.
         let _ = mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>);
         std::thread::spawn(|| {

@@ -15,7 +15,8 @@ use std::process::{Command, Output};
 const PACKAGES: [&str; 7] =
     ["user-mode-linux", "keepalived", "ipvsadm", "iproute2", "msmtp-mta", "kmod", "frr"];
 /// The programs used, each of which must exist in the fetched root or on the host.
-const PROGRAMS: [&str; 7] = ["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd"];
+const PROGRAMS: [&str; 9] =
+    ["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd", "vrrpd", "zebra"];
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use directord::config::Served;
-use ipvs_backend::{DestinationKey, ServiceKey};
+use ipvs_backend::DestinationKey;
 use vrrp::State;
 
 use super::{Node, SERVERS, Tempo, World, foreign_table, rip, second_vip, service_key, vip};
@@ -54,8 +53,8 @@ impl World {
             }
             let table = node.kernel.table();
             for service in &snapshot.services {
-                let is_it = |key: &ServiceKey| Served::from(*key) == service.service;
-                let Some((_, kernel)) = table.services.iter().find(|(key, _)| is_it(key)) else { continue };
+                let key = service.serves.first();
+                let Some(kernel) = key.and_then(|key| table.services.get(key)) else { continue };
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
                     assert_eq!(

@@ -17,7 +17,15 @@ fn macvlan(parent: &str, vrid: u8) -> Device {
 }
 
 fn real(index: u32) -> HeldDevice {
-    HeldDevice { index, up: true, parent: None, mac: Some([2, 0, 0, 0, 0, 1]), group: 0, form: Form::Other }
+    HeldDevice {
+        index,
+        up: true,
+        parent: None,
+        mac: Some([2, 0, 0, 0, 0, 1]),
+        group: 0,
+        domain: None,
+        form: Form::Other,
+    }
 }
 
 #[test]
@@ -88,6 +96,7 @@ fn a_foreign_interface_is_used_if_it_fits_and_never_changed() {
         parent: Some(2),
         mac: wanted["vrrp.51"].kind.mac(),
         group: 0,
+        domain: None,
         form: Form::PrivateMacvlan,
     };
     held.insert("vrrp.51".to_owned(), theirs.clone());
@@ -127,7 +136,15 @@ fn apply(
                 *next += 1;
                 let mac = wanted[&name].kind.mac();
                 let group = wanted[&name].group.unwrap_or(0);
-                let made = HeldDevice { index: *next, up: false, parent: Some(parent), mac, group, form };
+                let made = HeldDevice {
+                    index: *next,
+                    up: false,
+                    parent: Some(parent),
+                    mac,
+                    group,
+                    domain: None,
+                    form,
+                };
                 assert!(held.insert(name.clone(), made).is_none(), "{name} was there");
                 ours.insert(name);
             }
@@ -135,6 +152,7 @@ fn apply(
                 let device = held.get_mut(&name).unwrap();
                 device.mac = wanted[&name].kind.mac().or(device.mac);
                 device.group = wanted[&name].group.unwrap_or(device.group);
+                device.domain = None;
             }
             DeviceOperation::Raise { name } => held.get_mut(&name).unwrap().up = true,
             DeviceOperation::Refuse { name } => assert!(!ours.contains(&name)),
@@ -159,8 +177,9 @@ fn any_held() -> impl Strategy<Value = HeldDevice> {
     let form =
         prop_oneof![Just(Form::PrivateMacvlan), Just(Form::Other), Just(Form::Ipvlan(IpvlanFlag::Bridge))];
     let mac = (0..3_u8).prop_map(|vrid| DeviceKind::macvlan(vrid, false, None).mac());
-    (any::<bool>(), proptest::option::of(2..4_u32), mac, 0..2_u32, form)
-        .prop_map(|(up, parent, mac, group, form)| HeldDevice { index: 77, up, parent, mac, group, form })
+    (any::<bool>(), proptest::option::of(2..4_u32), mac, 0..2_u32, form).prop_map(
+        |(up, parent, mac, group, form)| HeldDevice { index: 77, up, parent, mac, group, domain: None, form },
+    )
 }
 
 proptest! {
@@ -197,4 +216,19 @@ proptest! {
             prop_assert!(foreign.keys().all(|name| held.contains_key(name)));
         }
     }
+}
+
+/// A routing domain has tables of its own: what is on the wrong one cannot be reached.
+#[test]
+fn an_interface_lives_in_the_routing_domain_of_the_one_below() {
+    let wanted = DeviceLevel::from([("vrrp.51".to_owned(), macvlan("eth0", 51))]);
+    let kind = wanted["vrrp.51"].kind;
+    let below = HeldDevice { domain: Some(9), ..real(2) };
+    let made = HeldDevice { parent: Some(2), mac: kind.mac(), form: Form::PrivateMacvlan, ..real(7) };
+    let ours = BTreeSet::from(["vrrp.51".to_owned()]);
+    let held =
+        |made: HeldDevice| HeldDevices::from([("eth0".into(), below.clone()), ("vrrp.51".into(), made)]);
+    let mend = DeviceOperation::Mend { name: "vrrp.51".into() };
+    assert_eq!(plan(&held(made.clone()), &wanted, &ours), [mend]);
+    assert_eq!(plan(&held(HeldDevice { domain: Some(9), ..made }), &wanted, &ours), []);
 }

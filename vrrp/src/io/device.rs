@@ -30,9 +30,11 @@ const LINK_HEADER: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_GROUP: u16 = 27;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_MACVLAN_MODE: u16 = 1;
 const MACVLAN_MODE_PRIVATE: u32 = 1;
@@ -257,7 +259,8 @@ impl DeviceTable {
             }
             DeviceOperation::Create { name, parent } => {
                 let Some(device) = wanted.get(name) else { return };
-                match self.ask(create(name, *parent, device), NLM_F_CREATE | NLM_F_EXCL) {
+                let domain = self.held.get(&device.parent).and_then(|parent| parent.domain);
+                match self.ask(create(name, *parent, domain, device), NLM_F_CREATE | NLM_F_EXCL) {
                     Ok(()) => {
                         self.ours.insert(name.clone());
                         report.made.push(name.clone());
@@ -273,6 +276,10 @@ impl DeviceTable {
                 let mut request = message(held.index);
                 request.attributes.extend(device.kind.mac().map(|mac| LinkAttribute::Address(mac.to_vec())));
                 request.attributes.extend(device.group.map(LinkAttribute::Group));
+                let domain = self.held.get(&device.parent).and_then(|parent| parent.domain);
+                if domain != held.domain {
+                    request.attributes.push(LinkAttribute::Controller(domain.unwrap_or(0)));
+                }
                 if let Err(refusal) = self.ask(RouteNetlinkMessage::SetLink(request), 0) {
                     report.fail(name, format!("cannot be changed: {}", refusal.in_words()));
                 }
@@ -381,7 +388,7 @@ fn without_own_address(name: &str) -> RouteNetlinkMessage {
 }
 
 /// The request that makes an interface.
-fn create(name: &str, parent: u32, device: &Device) -> RouteNetlinkMessage {
+fn create(name: &str, parent: u32, domain: Option<u32>, device: &Device) -> RouteNetlinkMessage {
     let mut message = LinkMessage::default();
     let (kind, data) = match device.kind {
         DeviceKind::Macvlan(_) => {
@@ -404,6 +411,7 @@ fn create(name: &str, parent: u32, device: &Device) -> RouteNetlinkMessage {
     ];
     message.attributes.extend(device.kind.mac().map(|mac| LinkAttribute::Address(mac.to_vec())));
     message.attributes.extend(device.group.map(LinkAttribute::Group));
+    message.attributes.extend(domain.map(LinkAttribute::Controller));
     RouteNetlinkMessage::NewLink(message)
 }
 
@@ -473,8 +481,10 @@ fn row(payload: &[u8]) -> Option<(String, HeldDevice)> {
         parent: None,
         mac: None,
         group: 0,
+        domain: None,
         form: Form::Other,
     };
+    let (mut master, mut in_domain) = (None, false);
     for attribute in attributes(payload.get(LINK_HEADER..)?) {
         let value = attribute.value();
         match attribute.kind() {
@@ -482,10 +492,17 @@ fn row(payload: &[u8]) -> Option<(String, HeldDevice)> {
             IFLA_ADDRESS => device.mac = value.try_into().ok(),
             IFLA_LINK => device.parent = number(value),
             IFLA_GROUP => device.group = number(value).unwrap_or(0),
-            IFLA_LINKINFO => device.form = form(value),
+            IFLA_MASTER => master = number(value),
+            IFLA_LINKINFO => {
+                device.form = form(value);
+                let is_vrf = |value: &[u8]| text_of(value) == "vrf";
+                in_domain =
+                    attributes(value).any(|part| part.kind() == IFLA_INFO_SLAVE_KIND && is_vrf(part.value()));
+            }
             _ => {}
         }
     }
+    device.domain = master.filter(|_| in_domain);
     Some((name?, device))
 }
 

@@ -6,7 +6,7 @@
 //! - [`Socket`] and [`SocketV6`] send and receive adverts (raw IP, protocol 112);
 //! - [`Announcer`] tells the neighbours who holds an address now (gratuitous ARP, unsolicited neighbour advertisement);
 //! - [`BfdListener`] and [`BfdSpeaker`] hear and speak to watched neighbours (UDP);
-//! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date;
+//! - [`LinkMonitor`] keeps the picture of the host's interfaces up to date; [`CarrierProbe`] asks a driver;
 //! - [`AddressTable`] puts addresses on interfaces and takes them off again;
 //! - [`DeviceTable`] makes the interfaces that virtual routers bring along (macvlan, ipvlan).
 //! - [`RouteTable`] and [`RuleTable`] do the same with routes and routing rules;
@@ -19,6 +19,7 @@
 mod address;
 mod announce;
 mod bfd;
+mod carrier;
 mod device;
 mod filter;
 mod link;
@@ -39,6 +40,7 @@ use std::io;
 pub use address::{ADDRESS_PROTOCOL, AddressTable};
 pub use announce::{Announcer, gratuitous_arp_frame, unsolicited_advertisement_frame};
 pub use bfd::{BfdArrival, BfdListener, BfdSpeaker};
+pub use carrier::{CarrierProbe, CarrierQuery};
 pub use device::{DeviceReport, DeviceTable};
 pub use filter::{FilterError, FilterTable};
 pub use link::LinkMonitor;

@@ -175,6 +175,7 @@ fn hop(key: &RouteKey, way: &Way, settings: &WaySettings) -> Result<Vec<u8>, Str
 fn wrapped(encapsulation: &Encapsulation) -> (u16, Attributes) {
     const MPLS: u16 = 1;
     const IP: u16 = 2;
+    const ILA: u16 = 3;
     const IP6: u16 = 4;
     let mut inner = Attributes::default();
     match encapsulation {
@@ -186,6 +187,10 @@ fn wrapped(encapsulation: &Encapsulation) -> (u16, Attributes) {
             }
             inner.bytes(1, stack);
             (MPLS, inner)
+        }
+        Encapsulation::Ila(locator) => {
+            inner.bytes(1, *locator);
+            (ILA, inner)
         }
         Encapsulation::Tunnel { ipv6, id, destination, source, tos, ttl, flags } => {
             if let Some(id) = id {

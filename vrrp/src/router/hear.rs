@@ -26,12 +26,12 @@ impl Router {
             return;
         }
         if let Err(error) = check(&self.settings, advert, envelope) {
-            self.reject(Some(envelope.source), &error);
+            self.reject(Some(envelope.source), &error, now);
             return;
         }
         self.counters.received += 1;
         self.counters.zero_received += u64::from(advert.priority == PRIORITY_STOP);
-        self.note_differences(advert, envelope.source);
+        self.note_differences(advert, envelope.source, now);
         let heard = Heard { source: envelope.source, priority: advert.priority };
         if self.is_master() {
             self.hear_as_master(heard, advert.interval, now);
@@ -40,24 +40,24 @@ impl Router {
         }
     }
 
-    pub(super) fn reject(&mut self, source: Option<IpAddr>, error: &AdvertError) {
+    pub(super) fn reject(&mut self, source: Option<IpAddr>, error: &AdvertError, now: Instant) {
         self.count(error.kind());
-        self.note(Note::Rejected { source, error: error.clone() });
+        self.note(Note::Rejected { source, error: error.clone() }, now);
     }
 
     /// What is odd about an advert but no reason to drop it.
-    fn note_differences(&mut self, advert: &Advert, source: IpAddr) {
+    fn note_differences(&mut self, advert: &Advert, source: IpAddr, now: Instant) {
         // Nearly always they are the same in the same order, and need not be sorted to see it.
         let in_order = |addresses: &[IpAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
         if advert.addresses != self.settings.addresses
             && in_order(&advert.addresses) != in_order(&self.settings.addresses)
         {
             self.count(ErrorKind::AddressList);
-            self.note(Note::AddressListDiffers { source, found: advert.addresses.clone() });
+            self.note(Note::AddressListDiffers { source, found: advert.addresses.clone() }, now);
         }
         if advert.interval != self.settings.interval {
             let (found, ours) = (advert.interval, self.settings.interval);
-            self.note(Note::IntervalDiffers { source, found, ours });
+            self.note(Note::IntervalDiffers { source, found, ours }, now);
         }
     }
 
@@ -131,13 +131,14 @@ impl Router {
             self.send_advert();
         }
         self.announce(self.settings.announce.lower_repeat);
+        let Heard { source, priority } = heard;
+        let note = if both_own {
+            Note::OwnerConflict { source }
+        } else {
+            Note::LowerPriorityMaster { source, priority }
+        };
+        self.noted.meet(&note, now);
         if new_encounter {
-            let Heard { source, priority } = heard;
-            let note = if both_own {
-                Note::OwnerConflict { source }
-            } else {
-                Note::LowerPriorityMaster { source, priority }
-            };
             self.outputs.push_back(Output::Note(note));
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{flag, keep, keep_first, set};
+use super::{flag, keep, keep_first, set, sysctl};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::syntax::Word;
@@ -22,6 +22,7 @@ impl LvsGlobal {
             "lvs_timeouts" => timeouts(context, entry, &mut self.timeouts),
             "lvs_flush" => self.flush = flag(context, entry),
             "lvs_flush_on_stop" => set(&mut self.flush_on_stop, flush_on_stop(context, entry)),
+            "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
             "rs_init_notifies" => set(&mut self.notify_at_start, context.switch(entry)),
             _ => return false,
         }

@@ -1,5 +1,6 @@
 //! What concerns IPVS as a whole.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ pub struct LvsGlobal {
     pub flush: bool,
     /// `lvs_flush_on_stop`.
     pub flush_on_stop: FlushOnStop,
+    /// `lvs_sysctl`: switches of the kernel below `net.ipv4.vs`, and their values with single spaces.
+    #[serde(default)]
+    pub switches: BTreeMap<String, String>,
     /// `rs_init_notifies`: tell also of servers that are up at the start.
     pub notify_at_start: bool,
 }

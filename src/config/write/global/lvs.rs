@@ -22,6 +22,12 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
         FlushOnStop::Services => lines.value("lvs_flush_on_stop", "VS"),
         FlushOnStop::Everything => lines.say("lvs_flush_on_stop", []),
     }
+    if !lvs.switches.is_empty() {
+        let line = |(name, value): (&String, &String)| {
+            std::iter::once(name.clone()).chain(value.split(' ').map(str::to_owned)).collect()
+        };
+        lines.list("lvs_sysctl", lvs.switches.iter().map(line));
+    }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
 }
 

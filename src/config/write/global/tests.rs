@@ -167,7 +167,8 @@ iproute_etc_dir /etc/iproute2
 "#;
 
 /// Keywords that need others beside them, and one that is gone once the file is read.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
+    "lvs_sysctl",
     "notification_email",
     "notification_email_from",
     "smtp_server",

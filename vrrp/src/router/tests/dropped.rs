@@ -65,10 +65,10 @@ fn our_own_adverts_are_ignored() {
 fn what_could_not_be_parsed_is_counted_and_noted_once_per_kind() {
     let mut bench = Bench::backup(settings(Version::V3));
     let error = AdvertError::UnknownType { vrid: 51, found: 3 };
-    bench.router.handle_error(&error);
-    bench.router.handle_error(&error);
+    bench.router.handle_error(&error, bench.now);
+    bench.router.handle_error(&error, bench.now);
     assert_eq!(bench.outputs(), [Output::Note(Note::Rejected { source: None, error })]);
-    bench.router.handle_error(&AdvertError::ZeroInterval { vrid: 51 });
+    bench.router.handle_error(&AdvertError::ZeroInterval { vrid: 51 }, bench.now);
     assert_eq!(bench.outputs().len(), 1);
     assert_eq!((bench.errors(ErrorKind::Type), bench.errors(ErrorKind::Interval)), (2, 1));
 }
@@ -83,6 +83,24 @@ fn another_address_list_is_noted_once_and_accepted() {
     assert_eq!(bench.at(SECOND).hear_advert(&theirs, host(9), 255), [Output::Note(note)]);
     assert_eq!((bench.due(), bench.errors(ErrorKind::AddressList)), (millis(4_500), 1));
     assert!(bench.hear_advert(&theirs, host(9), 255).is_empty());
+}
+
+/// It lasts while it is met again within a minute; after that it is another episode.
+#[test]
+fn an_oddity_is_told_once_per_episode_and_known_while_it_lasts() {
+    let mut bench = Bench::backup(settings(Version::V3));
+    let error = AdvertError::WrongVersion { vrid: 51, found: Version::V2, expected: Version::V3 };
+    let lasting = |bench: &Bench| bench.router.notes(bench.now).count();
+    let mut told = 0;
+    for second in [1, 30, 80, 140, 201, 202] {
+        bench.at(second * SECOND);
+        bench.router.handle_rejection(host(9), &error, bench.now);
+        told += bench.outputs().iter().filter(|output| matches!(output, Output::Note(_))).count();
+        assert_eq!(lasting(&bench), 1, "at {second} s");
+    }
+    assert_eq!(told, 2, "at 1 s and at 201 s");
+    bench.at(263 * SECOND);
+    assert_eq!(lasting(&bench), 0, "nothing of that kind for a minute");
 }
 
 #[test]

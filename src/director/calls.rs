@@ -61,10 +61,6 @@ impl Director {
     /// script for this.
     pub(super) fn tell_priority(&mut self, name: &str, now: Instant) {
         let Some(instance) = self.instances.get(name) else { return };
-        let said = instance.config.notify.priority_changes;
-        if !said.or(self.config.global.vrrp.notify_priority_changes).unwrap_or(false) {
-            return;
-        }
         let priority = instance.router.effective_priority();
         let word = match instance.router.state() {
             State::Master => Word::MasterPriority,

@@ -12,7 +12,7 @@ use super::journal::Entry;
 use super::legacy::Keepsake;
 use super::source::Guests;
 use super::statics::{self, Paths, Statics};
-use super::{Director, Owner};
+use super::{Director, Listener, Owner};
 use crate::config::{self, Config, Difference};
 
 impl Director {
@@ -39,7 +39,8 @@ impl Director {
         self.spread_neighbours(now);
         self.by_vrid.clear();
         for (name, instance) in &config.instances {
-            self.by_vrid.entry(instance.router.vrid).or_default().push(name.clone());
+            let listener = Listener { interface: instance.interface.clone(), name: name.clone() };
+            self.by_vrid.entry(instance.router.vrid).or_default().push(listener);
         }
         self.publish_sockets();
         self.queue_host();

@@ -84,7 +84,7 @@ pub struct Settlement {
 }
 
 /// A level with its number: reports name the number that they answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Level<T> {
     /// Grows by one with each change.
     pub serial: u64,

@@ -141,6 +141,13 @@ struct Place {
     index: usize,
 }
 
+/// An instance that adverts may be for, and where it lives by the file: most hear them there.
+#[derive(Debug)]
+struct Listener {
+    interface: String,
+    name: String,
+}
+
 /// The brain.
 #[derive(Debug)]
 pub struct Director {
@@ -165,8 +172,8 @@ pub struct Director {
     /// Groups that have something to see to, and whether that waits until a fact has reached everybody.
     restless: BTreeSet<String>,
     groups_held: bool,
-    /// Names of instances by VRID: on how many interfaces one is in use is a handful.
-    by_vrid: BTreeMap<u8, Vec<String>>,
+    /// The instances by VRID: on how many interfaces one is in use is a handful.
+    by_vrid: BTreeMap<u8, Vec<Listener>>,
     neighbours: Neighbours,
     pools: BTreeMap<Served, Pool>,
     changeover: Changeover,
@@ -185,6 +192,8 @@ pub struct Director {
     /// Packets to watched neighbours: handed out right behind the adverts.
     packets: VecDeque<NeighbourPacket>,
     pending: VecDeque<Pending>,
+    /// Deadlines met since everything was handed out that waits, and when.
+    haste: (u32, Instant),
     sockets: Arc<BTreeSet<SocketKey>>,
     /// Those that were handed out last.
     open_sockets: Arc<BTreeSet<SocketKey>>,
@@ -222,7 +231,6 @@ impl Director {
     pub fn new(birth: Birth) -> Self {
         Director {
             clock: (birth.at, birth.wall),
-            birth,
             next_check: 0,
             generation: 0,
             config: Arc::default(),
@@ -250,6 +258,7 @@ impl Director {
             adverts: VecDeque::new(),
             packets: VecDeque::new(),
             pending: VecDeque::new(),
+            haste: (0, birth.at),
             sockets: Arc::default(),
             open_sockets: Arc::default(),
             addresses: Published::default(),
@@ -272,6 +281,7 @@ impl Director {
             left: false,
             inherited: Inherited::default(),
             relieves: false,
+            birth,
         }
     }
 
@@ -280,6 +290,7 @@ impl Director {
         if self.left {
             return;
         }
+        self.haste.0 = 0;
         match event {
             Event::Configured { config, difference } => self.configure(config, difference, now),
             Event::Links(links) => self.observe_links(links, now),
@@ -321,6 +332,7 @@ impl Director {
     /// comes, not when the turns of all have been thought through. Call again while [`Director::deadline`] has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(owner) = self.agenda.take_due(now) {
+            self.haste = (self.haste.0 + 1, now);
             match owner {
                 Owner::Instance(name) => {
                     if let Some(instance) = self.instances.get_mut(&name) {

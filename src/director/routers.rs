@@ -10,11 +10,11 @@ use vrrp::{
     Wanted,
 };
 
-use super::effect::{Effect, SocketKey};
+use super::effect::{Announcement, Effect, SocketKey};
 use super::event::AddressReport;
 use super::instance::{Among, Instance};
 use super::journal::Entry;
-use super::{Director, Owner, Pending};
+use super::{Director, Listener, Owner, Pending};
 
 /// Refusals of the kernel that are logged of one level.
 const REFUSALS: usize = 5;
@@ -104,7 +104,7 @@ impl Director {
         now: Instant,
     ) {
         let since_1970 = self.since_1970(now);
-        let listener = self.listener(advert.vrid, |i| i.listens_to(interface, envelope));
+        let listener = self.listener(advert.vrid, interface, |i| i.listens_to(interface, envelope));
         let Some((instance, name)) = listener.and_then(|name| Some((self.instances.get_mut(&name)?, name)))
         else {
             self.count_stray("vrid");
@@ -129,7 +129,8 @@ impl Director {
     }
 
     pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError, now: Instant) {
-        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, |i| i.advert_interface() == interface));
+        let hears = |i: &Instance| i.advert_interface() == interface;
+        let blamed = error.vrid().and_then(|vrid| self.listener(vrid, interface, hears));
         match blamed.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
             Some((instance, name)) => {
                 instance.router.handle_error(error, now);
@@ -139,10 +140,13 @@ impl Director {
         }
     }
 
-    /// The instance with this VRID that the adverts of `place` are for.
-    fn listener(&self, vrid: u8, place: impl Fn(&Instance) -> bool) -> Option<String> {
-        let names = self.by_vrid.get(&vrid)?;
-        names.iter().find(|name| self.instances.get(*name).is_some_and(&place)).cloned()
+    /// The instance with this VRID that adverts which came in by `interface` are for, if they are for `place`.
+    fn listener(&self, vrid: u8, interface: &str, place: impl Fn(&Instance) -> bool) -> Option<String> {
+        let listeners = self.by_vrid.get(&vrid)?;
+        let fits = |listener: &&Listener| self.instances.get(&listener.name).is_some_and(&place);
+        // Where it lives by the file is no more than a good guess: it may hear by an interface of its own.
+        let likely = listeners.iter().filter(|listener| listener.interface == interface).find(fits);
+        likely.or_else(|| listeners.iter().find(fits)).map(|listener| listener.name.clone())
     }
 
     fn count_stray(&mut self, kind: &str) {
@@ -160,6 +164,7 @@ impl Director {
         let deadline = instance.router.poll_timeout().map(|(at, _)| at);
         let alert = instance.config.alert;
         let instance_is_silent = instance.devices.is_silent();
+        let tells = instance.config.notify.priority_changes;
         for output in outputs {
             match output {
                 Output::Send(advert) => {
@@ -211,7 +216,9 @@ impl Director {
                 }
             }
         }
-        self.tell_priority(name, now);
+        if tells.or(self.config.global.vrrp.notify_priority_changes).unwrap_or(false) {
+            self.tell_priority(name, now);
+        }
         self.keep_role(name, now);
         self.agenda.set(Owner::Instance(name.to_owned()), deadline);
     }
@@ -250,15 +257,21 @@ impl Director {
 
     /// Tells the neighbours where the instance's addresses are.
     fn announce(&mut self, name: &str, repeat: u32, among: Among) {
-        let Some(instance) = self.instances.get(name) else { return };
+        self.pending.push_back(Pending::Announce(name.to_owned(), repeat, among));
+    }
+
+    /// What is told. It is put together when its turn has come: an advert does not wait for it.
+    pub(super) fn announcement(&self, name: &str, repeat: u32, among: Among) -> Announcement {
+        let Some(instance) = self.instances.get(name) else {
+            return Announcement { places: Vec::new(), repeat, turn: 0 };
+        };
         // Without `all`, only interfaces that carry addresses by a virtual MAC address.
         let extra = instance.config.extra_garp.or(self.config.global.vrrp.garp_extra_if);
         let among = match among {
             Among::Elsewhere if !extra.is_some_and(|extra| extra.all) => Among::OtherDevices,
             among => among,
         };
-        let announcement = instance.announcement(repeat, &self.links, |i| self.config.pace(i), among);
-        self.effect(Effect::Announce(announcement));
+        instance.announcement(repeat, &self.links, |i| self.config.pace(i), among)
     }
 
     pub(super) fn publish_sockets(&mut self) {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::Director;
 use super::journal::Entry;
+use super::{Director, Listener};
 
 /// Those that were told since the last configuration: at most two for each of the 255 VRIDs of an interface.
 #[derive(Debug, Default)]
@@ -26,12 +26,12 @@ impl Director {
         }
         let vrid = advert.vrid;
         // One that is configured here, and only spoke in another way than it should, is none.
-        let lives_here = |name: &String| {
-            let instance = self.instances.get(name);
+        let lives_here = |listener: &Listener| {
+            let instance = self.instances.get(&listener.name);
             instance
                 .is_some_and(|i| i.advert_interface() == interface && i.config.is_ipv6() == source.is_ipv6())
         };
-        if self.by_vrid.get(&vrid).is_some_and(|names| names.iter().any(lives_here)) {
+        if self.by_vrid.get(&vrid).is_some_and(|there| there.iter().any(lives_here)) {
             return;
         }
         if self.strangers.0.insert((interface.to_owned(), vrid, source.is_ipv6())) {

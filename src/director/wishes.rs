@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use super::Director;
 use super::effect::{Effect, Level};
+use super::instance::Among;
 use super::snapshot::OwnerStatus;
+
+/// Deadlines that are met one after the other before anything but adverts is handed out.
+const HASTE: u32 = 64;
 
 /// What waits to be handed out. Levels are named here and read when their turn comes, so that many changes make one.
 #[derive(Debug)]
 pub(super) enum Pending {
     Effect(Effect),
+    /// Of this instance, so many times, on these interfaces.
+    Announce(String, u32, Among),
     Sockets,
     NeighbourSockets,
     Addresses,
@@ -49,7 +55,9 @@ impl<T> Published<T> {
 }
 
 impl Director {
-    /// The next wish, until there is none. Adverts come first, whatever they were asked for with.
+    /// The next wish, until there is none. Adverts come first, whatever they were asked for with. While other deadlines
+    /// have passed as well, only adverts are handed out: of a thousand instances that become masters at once each sends
+    /// its advert first, and their addresses make a few levels, not a thousand.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if let Some(first) = self.adverts.front() {
             // But for a socket that is not open yet: then those that are still open stay so for farewells.
@@ -64,8 +72,16 @@ impl Director {
         if let Some(packet) = self.packets.pop_front() {
             return Some(Effect::SendToNeighbour(packet));
         }
+        let (met, now) = self.haste;
+        if (1..HASTE).contains(&met) && self.deadline().is_some_and(|at| at <= now) {
+            return None;
+        }
+        self.haste.0 = 0;
         Some(match self.pending.pop_front()? {
             Pending::Effect(effect) => effect,
+            Pending::Announce(name, repeat, among) => {
+                Effect::Announce(self.announcement(&name, repeat, among))
+            }
             Pending::Sockets => {
                 self.open_sockets = self.sockets.clone();
                 Effect::Sockets(self.sockets.clone())

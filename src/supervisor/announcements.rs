@@ -12,6 +12,7 @@ use tracing::{error, warn};
 use vrrp::io::Announcer;
 use vrrp::{AddressKey, AddressLevel, Wanted};
 
+use crate::config::Pace;
 use crate::director::effect::{Announcement, Neighbourhood};
 
 /// Sends announcements.
@@ -44,8 +45,8 @@ struct Waiting {
 
 /// One frame to send.
 #[derive(Debug, Clone)]
-struct Message {
-    key: AddressKey,
+pub(super) struct Message {
+    pub(super) key: AddressKey,
     index: u32,
     mac: [u8; 6],
     /// Of those that wait, the lowest comes first: the round of the burst, then the place of the instance in the file.
@@ -55,14 +56,30 @@ struct Message {
 }
 
 impl Announcements {
-    /// Sends a burst: each address once, then all again. What has a pace begins now and goes on with [`Self::go_on`].
-    pub(super) fn announce(&mut self, burst: &Announcement, now: Instant) {
-        let v6 = |place: &&Neighbourhood| place.addresses.iter().any(IpAddr::is_ipv6);
-        let forwarding = burst.places.iter().filter(v6).filter(|place| forwards(&place.interface));
-        let routers: BTreeSet<u32> = forwarding.map(|place| place.index).collect();
-        for message in self.queues.take(burst, &routers, now) {
-            self.send(&message);
-        }
+    /// Opens the socket, so that nothing has to wait for it later. A refusal is told when there is something to send.
+    pub(super) fn prepare(&mut self) {
+        self.announcer = Announcer::open().ok();
+    }
+
+    /// Takes in a burst: each address once, then all again; `said` are those whose first message has left already.
+    /// Returns what may leave at once. What has a pace begins now and goes on with [`Self::go_on`].
+    pub(super) fn take(
+        &mut self,
+        burst: &Announcement,
+        said: &BTreeSet<AddressKey>,
+        now: Instant,
+    ) -> Vec<Message> {
+        self.queues.take(burst, said, &routers(burst), now)
+    }
+
+    /// The first message of a burst for each address that has no pace to keep.
+    pub(super) fn at_once(&self, burst: &Announcement) -> BTreeMap<AddressKey, Message> {
+        let routers = routers(burst);
+        let messages = burst.places.iter().flat_map(|place| {
+            let unpaced = |message: &Message| every(place.pace, message).is_zero();
+            messages(place, &routers).into_iter().filter(unpaced)
+        });
+        messages.map(|message| (message.key.clone(), message)).collect()
     }
 
     /// When something that waits may leave.
@@ -77,7 +94,8 @@ impl Announcements {
         }
     }
 
-    fn send(&mut self, message: &Message) {
+    /// Sends one message.
+    pub(super) fn send(&mut self, message: &Message) {
         if self.announcer.is_none() {
             match Announcer::open() {
                 Ok(opened) => self.announcer = Some(opened),
@@ -101,7 +119,13 @@ impl Announcements {
 
 impl Queues {
     /// Takes in a burst, which takes the place of what an older one left, and returns what may leave at once.
-    fn take(&mut self, burst: &Announcement, routers: &BTreeSet<u32>, now: Instant) -> Vec<Message> {
+    fn take(
+        &mut self,
+        burst: &Announcement,
+        said: &BTreeSet<AddressKey>,
+        routers: &BTreeSet<u32>,
+        now: Instant,
+    ) -> Vec<Message> {
         for place in &burst.places {
             for waiting in self.0.values_mut() {
                 waiting.messages.retain(|message| {
@@ -115,7 +139,7 @@ impl Queues {
         let mut at_once = Vec::new();
         for round in 0..burst.repeat {
             for (place, messages) in &places {
-                for message in messages {
+                for message in messages.iter().filter(|message| round > 0 || !said.contains(&message.key)) {
                     let message = Message { turn: (round, burst.turn), ..message.clone() };
                     at_once.extend(self.line_up(message, place, now));
                 }
@@ -131,7 +155,7 @@ impl Queues {
     fn line_up(&mut self, message: Message, place: &Neighbourhood, now: Instant) -> Option<Message> {
         let pace = place.pace;
         let v6 = message.key.address.is_ipv6();
-        let every = if v6 { pace.gna } else { pace.garp };
+        let every = every(pace, &message);
         if every.is_zero() {
             return Some(message);
         }
@@ -172,6 +196,18 @@ impl Queues {
     }
 }
 
+/// The time between messages of this kind.
+fn every(pace: Pace, message: &Message) -> Duration {
+    if message.key.address.is_ipv6() { pace.gna } else { pace.garp }
+}
+
+/// Indexes of the interfaces on which this host is a router, as far as neighbours there are told of IPv6 addresses.
+fn routers(burst: &Announcement) -> BTreeSet<u32> {
+    let v6 = |place: &&Neighbourhood| place.addresses.iter().any(IpAddr::is_ipv6);
+    let forwarding = burst.places.iter().filter(v6).filter(|place| forwards(&place.interface));
+    forwarding.map(|place| place.index).collect()
+}
+
 /// One message for each address of a place.
 fn messages(place: &Neighbourhood, routers: &BTreeSet<u32>) -> Vec<Message> {
     let of = |address: &IpAddr| Message {
@@ -193,8 +229,6 @@ fn forwards(interface: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use vrrp::AddressSettings;
-
-    use crate::config::Pace;
 
     use super::*;
 
@@ -242,7 +276,7 @@ mod tests {
         let place = place("eth0", 2, Pace::default(), &[1, 2]);
         let burst = Announcement { places: vec![place], repeat: 2, turn: 0 };
         let mut queues = Queues::default();
-        let sent = queues.take(&burst, &BTreeSet::new(), Instant::now());
+        let sent = queues.take(&burst, &BTreeSet::new(), &BTreeSet::new(), Instant::now());
         assert_eq!(last(&sent), [(2, 1), (2, 2), (2, 1), (2, 2)]);
         assert_eq!(queues.next(), None);
     }
@@ -256,10 +290,13 @@ mod tests {
         let wanted = level(&places.iter().collect::<Vec<_>>());
         let mut queues = Queues::default();
         let burst = Announcement { places: places.to_vec(), repeat: 1, turn: 0 };
-        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start)), [(1, 1), (3, 3)]);
+        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), &BTreeSet::new(), start)), [(1, 1), (3, 3)]);
         assert_eq!(later(&mut queues, &wanted, start), [(1, 2, 2), (2, 3, 4)]);
         // The pace holds from one burst to the next.
-        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start + 3 * SECOND)), [(1, 1)]);
+        assert_eq!(
+            last(&queues.take(&burst, &BTreeSet::new(), &BTreeSet::new(), start + 3 * SECOND)),
+            [(1, 1)]
+        );
         assert_eq!(later(&mut queues, &wanted, start), [(4, 2, 2), (4, 3, 3), (6, 3, 4)]);
     }
 
@@ -273,8 +310,11 @@ mod tests {
         let wanted = level(&[&first, &second]);
         let mut queues = Queues::default();
         let burst = |place, turn| Announcement { places: vec![place], repeat: 1, turn };
-        assert_eq!(last(&queues.take(&burst(second, 1), &BTreeSet::new(), start)), [(8, 3)]);
-        assert_eq!(last(&queues.take(&burst(first, 0), &BTreeSet::new(), start)), []);
+        assert_eq!(
+            last(&queues.take(&burst(second, 1), &BTreeSet::new(), &BTreeSet::new(), start)),
+            [(8, 3)]
+        );
+        assert_eq!(last(&queues.take(&burst(first, 0), &BTreeSet::new(), &BTreeSet::new(), start)), []);
         assert_eq!(later(&mut queues, &wanted, start), [(1, 7, 1), (2, 7, 2), (3, 8, 4)]);
     }
 
@@ -284,7 +324,7 @@ mod tests {
         let pace = Pace { garp: SECOND, ..Pace::default() };
         let burst = Announcement { places: vec![place("a", 1, pace, &[1, 2, 3])], repeat: 3, turn: 0 };
         let mut queues = Queues::default();
-        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start)), [(1, 1)]);
+        assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), &BTreeSet::new(), start)), [(1, 1)]);
         let wanted = level(&[&place("a", 1, pace, &[2])]);
         assert_eq!(later(&mut queues, &wanted, start), [(1, 1, 2), (2, 1, 2), (3, 1, 2)]);
     }
@@ -297,8 +337,8 @@ mod tests {
         let wanted = level(&[&place]);
         let burst = |repeat| Announcement { places: vec![place.clone()], repeat, turn: 0 };
         let mut queues = Queues::default();
-        queues.take(&burst(9), &BTreeSet::new(), start);
-        queues.take(&burst(2), &BTreeSet::new(), start);
+        queues.take(&burst(9), &BTreeSet::new(), &BTreeSet::new(), start);
+        queues.take(&burst(2), &BTreeSet::new(), &BTreeSet::new(), start);
         let held_up = start + 10 * SECOND;
         assert_eq!(last(&queues.due(&wanted, held_up)), [(1, 1)]);
         assert_eq!(later(&mut queues, &wanted, start), [(11, 1, 2), (12, 1, 1), (13, 1, 2)]);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use vrrp::io::{AddressTable, RouteTable, RuleTable};
 use vrrp::{AddressKey, Custody, NetworkLevel, RouteKey, RouteSettings, RuleKey, RuleSettings, Thing};
 
+use super::herald::Herald;
 use super::host::RuntimeDir;
 use super::lent::Lent;
 use super::remembered::{Noted, Remembered};
@@ -33,6 +34,14 @@ pub(super) struct Hearsay {
     pub(super) by: Option<String>,
 }
 
+/// What was done of a level in haste.
+#[derive(Debug)]
+pub(super) struct Begun {
+    added: Vec<AddressKey>,
+    /// Whether that is all that can be added of it.
+    complete: bool,
+}
+
 /// The tables, what is wanted of them, and what became of it.
 #[derive(Debug)]
 pub(super) struct Holdings {
@@ -43,6 +52,8 @@ pub(super) struct Holdings {
     known_routes: Remembered<Noted<RouteKey, RouteSettings>>,
     known_rules: Remembered<Noted<RuleKey, RuleSettings>>,
     lent: Lent,
+    /// Hears of each address that is there.
+    herald: Herald,
     wanted: Level<NetworkLevel>,
     custody: Custody<Thing>,
     /// What was taken away and is not put back (`no_track`).
@@ -55,11 +66,11 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// Reads the kernel's tables; what the last run left is taken over.
+    /// Reads the kernel's tables; what the last run left is taken over. `herald` is told of addresses that are there.
     ///
     /// # Errors
     /// What the netlink sockets say.
-    pub(super) fn open(directory: &RuntimeDir) -> io::Result<Self> {
+    pub(super) fn open(directory: &RuntimeDir, herald: Herald) -> io::Result<Self> {
         let known_addresses = directory.remembered("addresses");
         let known_routes: Remembered<Noted<RouteKey, RouteSettings>> = directory.remembered("routes");
         let known_rules: Remembered<Noted<RuleKey, RuleSettings>> = directory.remembered("rules");
@@ -73,7 +84,8 @@ impl Holdings {
             known_routes,
             known_rules,
             lent: Lent::load(directory),
-            wanted: Level { serial: 0, value: Arc::default() },
+            herald,
+            wanted: Level::default(),
             custody: Custody::default(),
             released: BTreeSet::new(),
             rumours: Vec::new(),
@@ -87,13 +99,13 @@ impl Holdings {
         [self.addresses.port(), self.routes.port(), self.rules.port()]
     }
 
-    /// What is wanted now.
-    pub(super) fn wanted(&self) -> &NetworkLevel {
-        &self.wanted.value
+    /// Whether the kernel was asked to change addresses since this was last called.
+    pub(super) fn take_touched(&mut self) -> bool {
+        self.addresses.take_touched()
     }
 
     /// Begins with a new level: what is missing of addresses is added at once. [`settle`](Self::settle) does the rest.
-    pub(super) fn take(&mut self, level: Level<NetworkLevel>) -> Vec<AddressKey> {
+    pub(super) fn take(&mut self, level: Level<NetworkLevel>) -> Begun {
         let before = std::mem::replace(&mut self.wanted, level);
         // What is wanted anew is not held back for what happened before.
         let anew = |thing: &Thing| before.value.wants(thing).is_none();
@@ -104,23 +116,31 @@ impl Holdings {
         self.released
             .retain(|thing| before.value.wants(thing).is_some() && self.wanted.value.wants(thing).is_some());
         let level = &self.wanted.value;
-        self.known_addresses.add(level.addresses.keys());
+        // At a take-over they are known: the backup has seen to it that they were absent.
+        if !self.known_addresses.keys().iter().eq(level.addresses.keys()) {
+            self.known_addresses.add(level.addresses.keys());
+        }
         let routes =
             level.routes.iter().filter_map(|(key, settings)| Some(Noted(key.clone(), settings.clone()?)));
         self.known_routes.add(routes.collect::<Vec<_>>().iter());
         let rules = level.rules.iter().filter_map(|(key, settings)| Some(Noted(key.clone(), (*settings)?)));
         self.known_rules.add(rules.collect::<Vec<_>>().iter());
         self.lent.set(&level.promote);
-        if self.held_back(Instant::now()).is_empty() {
-            self.addresses.add_missing(&self.wanted.value.addresses)
-        } else {
-            Vec::new()
+        let herald = &self.herald;
+        let added = match self.held_back(Instant::now()).is_empty() {
+            true => self.addresses.add_missing(&self.wanted.value.addresses, |added| herald.there(added)),
+            false => None,
+        };
+        // A take-over is told to the neighbours before anything is read back.
+        if added.is_some() {
+            self.herald.done(&self.wanted);
         }
+        Begun { complete: added.is_some(), added: added.unwrap_or_default() }
     }
 
     /// Compares the kernel with what is wanted and mends the difference. The report is `None` between two levels
     /// while there is nothing new in it.
-    pub(super) fn settle(&mut self, added: Option<Vec<AddressKey>>, now: Instant) -> Option<AddressReport> {
+    pub(super) fn settle(&mut self, begun: Option<Begun>, now: Instant) -> Option<AddressReport> {
         let mut failures: BTreeMap<Thing, String> = BTreeMap::new();
         let mut unread = Vec::new();
         let lost = self.examine(&mut unread);
@@ -140,7 +160,11 @@ impl Holdings {
             true => self.wanted.value.clone(),
             false => Arc::new(self.wanted.value.without(held_back.iter())),
         };
-        let addresses = self.addresses.apply(&level.addresses);
+        let herald = &self.herald;
+        let addresses = self.addresses.apply(&level.addresses, |added| herald.there(added));
+        if begun.as_ref().is_some_and(|begun| !begun.complete) {
+            self.herald.done(&self.wanted);
+        }
         failures.extend(addresses.failures.into_iter().map(|(key, why)| (Thing::Address(key), why)));
         if !addresses.removed.is_empty() {
             // The kernel took routes along without a word: nobody is to blame.
@@ -173,11 +197,11 @@ impl Holdings {
         let told = failures.iter().map(|(thing, why)| format!("{thing}: {why}"));
         let failures: Vec<String> = unread.into_iter().chain(told).collect();
         let news = (failures, missing);
-        if added.is_none() && news == self.reported {
+        if begun.is_none() && news == self.reported {
             return None;
         }
         self.reported = news.clone();
-        let mut added = added.unwrap_or_default();
+        let mut added = begun.map(|begun| begun.added).unwrap_or_default();
         added.extend(addresses.added);
         let (failures, missing) = news;
         Some(AddressReport {

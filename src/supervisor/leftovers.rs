@@ -11,7 +11,7 @@ use tracing::warn;
 use super::devices::{self, Gate};
 use super::holdings::Holdings;
 use super::host::RuntimeDir;
-use super::{Options, keeper, sync, table};
+use super::{Options, herald, ipvs_settings, keeper, sync, table};
 use crate::config::Reconcile;
 use crate::director::effect::Level;
 
@@ -23,7 +23,9 @@ pub(super) fn let_go(options: &Options) {
     // Another daemon runs there: all of it is its own.
     let Ok(directory) = RuntimeDir::claim(&options.runtime_dir) else { return };
     warn!("directord cannot start: what its last life left on this host is let go of");
-    match Holdings::open(&directory) {
+    // Nothing is added, so there is nothing to announce.
+    let (nobody, _) = herald::herald();
+    match Holdings::open(&directory, nobody) {
         Ok(mut holdings) => {
             let added = holdings.take(Level { serial: 1, value: Arc::default() });
             let report = holdings.settle(Some(added), Instant::now());
@@ -43,5 +45,7 @@ pub(super) fn let_go(options: &Options) {
     owner.carry_out(&nothing);
     let nothing = Level { serial: 1, value: Arc::default() };
     sync::Owner::new(options.ipvs, directory.remembered("sync-daemons")).carry_out(&nothing);
+    let nothing = Level { serial: 1, value: Arc::default() };
+    ipvs_settings::Owner::new(options.ipvs, directory.remembered("ipvs-settings")).carry_out(&nothing);
     keeper::remove(&options.runtime_dir);
 }

@@ -22,6 +22,25 @@ const PAUSE: u16 = 1000;
 /// Time between two questions to a driver, in milliseconds; as keepalived asks.
 const BEAT: u16 = 1000;
 
+/// By this the owner of the addresses says that it has changed some. While it does so it is not listened to: it would
+/// have to wait for that.
+#[derive(Debug, Clone)]
+pub(super) struct Nudge(Arc<EventFd>);
+
+impl Nudge {
+    /// Nobody has changed anything yet.
+    pub(super) fn new() -> nix::Result<Self> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        Ok(Nudge(Arc::new(EventFd::from_flags(flags)?)))
+    }
+
+    /// Addresses were changed.
+    pub(super) fn nudge(&self) {
+        // The counter is full only after 2^64 changes that nobody looked at.
+        let _ = self.0.write(1);
+    }
+}
+
 /// Whose drivers are asked, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Wish {
@@ -87,7 +106,7 @@ impl Wish {
 
 /// Tells each time that something about the interfaces changes. Ends with the process: a thread that waits for the
 /// kernel holds nothing that needs to be let go of.
-pub(super) fn work(mut monitor: LinkMonitor, polling: &Polling, inbox: &Sender) {
+pub(super) fn work(mut monitor: LinkMonitor, nudge: &Nudge, polling: &Polling, inbox: &Sender) {
     let probe = CarrierProbe::open();
     if let Err(error) = &probe {
         error!("the drivers of interfaces cannot be asked (linkbeat_interfaces): {error}");
@@ -98,9 +117,13 @@ pub(super) fn work(mut monitor: LinkMonitor, polling: &Polling, inbox: &Sender) 
     loop {
         let mut sources = [
             PollFd::new(monitor.as_fd(), PollFlags::POLLIN),
+            PollFd::new(nudge.0.as_fd(), PollFlags::POLLIN),
             PollFd::new(polling.changed.as_fd(), PollFlags::POLLIN),
         ];
         let _ = poll(&mut sources, patience);
+        if nudge.0.read().is_ok() {
+            monitor.mark_stale();
+        }
         let _ = polling.changed.read();
         let wish = polling.wish();
         patience = if wish.is_empty() { PollTimeout::NONE } else { PollTimeout::from(BEAT) };

@@ -14,6 +14,7 @@ mod counting;
 mod culprit;
 mod devices;
 mod fifo;
+mod herald;
 mod holdings;
 mod host;
 pub(crate) mod inbox;
@@ -67,11 +68,12 @@ use crate::director::event::Event;
 use crate::director::overrides::{Order, Override};
 use command::Executor;
 use devices::Gate;
+use herald::Herald;
 use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
 use keeper::{Found, Keeper, Punctual};
-use links::Polling;
+use links::{Nudge, Polling};
 use namespace::IpvsHome;
 use network::Job;
 use process::LongRuns;
@@ -309,7 +311,8 @@ async fn serve(
 
     let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
-    let network = spawn_network(runtime_dir, network_jobs.clone(), network_queue, gate, inbox.clone())?;
+    let (network, herald, nudge) =
+        spawn_network(runtime_dir, (network_jobs.clone(), network_queue), &links, gate, inbox.clone())?;
     let (reconcile, reconcile_seen) = watch::channel(config::Reconcile::default());
     let table = spawn_table(
         (options.ipvs, reconcile_seen),
@@ -325,6 +328,7 @@ async fn serve(
     let counter = connections::Counter::new(table_levels.clone());
     let owners = Owners {
         network: network_jobs.clone(),
+        herald,
         host,
         table: table_levels,
         watch,
@@ -361,7 +365,7 @@ async fn serve(
     }
     spawn("links", {
         let inbox = inbox.clone();
-        move || links::work(links, &polling, &inbox)
+        move || links::work(links, &nudge, &polling, &inbox)
     })?;
     let Back { followers, last_words, settlements, notices } = back;
     let ways = Ways {
@@ -504,20 +508,27 @@ fn start_watching(inbox: Sender) -> Result<watched::Sender, String> {
     Ok(watch)
 }
 
-/// Starts the owner of addresses, routes and rules, and the thread that tells it what others do to them.
+/// Starts the owner of addresses, routes and rules, the thread that tells it what others do to them, and the one that
+/// tells the neighbours of them.
 fn spawn_network(
     runtime_dir: &RuntimeDir,
-    jobs: std_mpsc::Sender<Job>,
-    queue: std_mpsc::Receiver<Job>,
+    (jobs, queue): (std_mpsc::Sender<Job>, std_mpsc::Receiver<Job>),
+    links: &LinkMonitor,
     gate: Gate,
     inbox: Sender,
-) -> Result<JoinHandle<()>, String> {
-    let holdings = Holdings::open(runtime_dir)
+) -> Result<(JoinHandle<()>, Herald, Nudge), String> {
+    let (herald, words) = herald::herald();
+    let holdings = Holdings::open(runtime_dir, herald.clone())
         .map_err(|error| format!("cannot read the addresses of the interfaces: {error}"))?;
     let heard = TableWatch::open(holdings.ports())
         .map_err(|error| format!("cannot hear of changes of addresses: {error}"))?;
+    links.overlook(&holdings.ports());
+    let nudge = Nudge::new().map_err(|error| format!("cannot make an eventfd: {error}"))?;
     spawn("onlooker", move || onlooker::work(heard, &jobs))?;
-    spawn("network", move || network::work(holdings, &queue, &gate, &inbox))
+    spawn("herald", move || herald::work(&words))?;
+    let nudged = nudge.clone();
+    let owner = spawn("network", move || network::work(holdings, &queue, &gate, &nudge, &inbox))?;
+    Ok((owner, herald, nudged))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

@@ -1,20 +1,19 @@
-//! The owner of the addresses, routes and rules of this daemon, and of the announcements that follow: gratuitous ARP,
-//! for IPv6 unsolicited neighbour advertisements.
+//! The owner of the addresses, routes and rules of this daemon.
 //!
-//! One thread, so that an announcement never overtakes the address it announces, and so that a thousand addresses
-//! never delay an advert.
+//! A thread of its own, so that a thousand addresses never delay an advert. It tells the [herald](super::herald) of each
+//! address that is there, so that no announcement overtakes the address it announces.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use vrrp::NetworkLevel;
 
-use super::announcements::Announcements;
 use super::devices::Gate;
 use super::holdings::{Hearsay, Holdings};
 use super::inbox::Sender;
+use super::links::Nudge;
 use super::priority;
-use crate::director::effect::{Announcement, Level};
+use crate::director::effect::Level;
 use crate::director::event::Event;
 
 /// What the owner can be asked.
@@ -22,8 +21,6 @@ use crate::director::event::Event;
 pub(super) enum Job {
     /// Addresses, routes and rules should be like this.
     Addresses(Level<NetworkLevel>),
-    /// Tell the neighbours.
-    Announce(Announcement),
     /// Somebody else changed something: look whether all is there.
     Rumours(Vec<Hearsay>),
     /// There is nothing more to do.
@@ -35,20 +32,18 @@ pub(super) enum Job {
 struct Work {
     /// Of the levels only the newest.
     level: Option<Level<NetworkLevel>>,
-    announcements: Vec<Announcement>,
     /// `None`: nothing was heard.
     rumours: Option<Vec<Hearsay>>,
     end: bool,
 }
 
 /// Works until it is told to end, or the brain's end of the queue is gone.
-pub(super) fn work(mut holdings: Holdings, jobs: &Receiver<Job>, gate: &Gate, inbox: &Sender) {
+pub(super) fn work(mut holdings: Holdings, jobs: &Receiver<Job>, gate: &Gate, nudge: &Nudge, inbox: &Sender) {
     priority::prefer(priority::ADDRESSES);
-    let mut announcements = Announcements::default();
     loop {
         let now = Instant::now();
         let due = holdings.due(now);
-        let until = [announcements.next(), holdings.telling(), due].into_iter().flatten().min();
+        let until = [holdings.telling(), due].into_iter().flatten().min();
         let work = match next(jobs, until) {
             Ok(first) => Work::gather(first, jobs),
             Err(RecvTimeoutError::Timeout) => Work::default(),
@@ -59,31 +54,23 @@ pub(super) fn work(mut holdings: Holdings, jobs: &Receiver<Job>, gate: &Gate, in
         }
         let look = work.rumours.is_some() || due.is_some_and(|at| at <= Instant::now());
         let end = work.end;
-        carry_out(work, look, &mut holdings, &mut announcements, inbox);
+        carry_out(work, look, &mut holdings, inbox);
+        if holdings.take_touched() {
+            nudge.nudge();
+        }
         if end {
             return;
         }
     }
 }
 
-fn carry_out(
-    work: Work,
-    look: bool,
-    holdings: &mut Holdings,
-    announcements: &mut Announcements,
-    inbox: &Sender,
-) {
+fn carry_out(work: Work, look: bool, holdings: &mut Holdings, inbox: &Sender) {
     if let Some(rumours) = work.rumours {
         holdings.hear(rumours, Instant::now());
     }
-    // A take-over is told to the neighbours before anything is read back.
-    let added = work.level.map(|level| holdings.take(level));
-    for burst in work.announcements {
-        announcements.announce(&burst, Instant::now());
-    }
-    announcements.go_on(&holdings.wanted().addresses, Instant::now());
-    if (added.is_some() || look)
-        && let Some(report) = holdings.settle(added, Instant::now())
+    let begun = work.level.map(|level| holdings.take(level));
+    if (begun.is_some() || look)
+        && let Some(report) = holdings.settle(begun, Instant::now())
     {
         inbox.blocking_event(Event::AddressesApplied(report));
     }
@@ -108,7 +95,6 @@ impl Work {
         for job in std::iter::once(first).chain(jobs.try_iter()) {
             match job {
                 Job::Addresses(newer) => work.level = Some(newer),
-                Job::Announce(announcement) => work.announcements.push(announcement),
                 Job::Rumours(rumours) => work.rumours.get_or_insert_default().extend(rumours),
                 Job::End => work.end = true,
             }

@@ -57,7 +57,10 @@ pub(super) struct RunLoop {
     sockets: Sockets,
     neighbours: Neighbours,
     timer: TimerFd,
+    /// When the timer fires. `None`: it is off, or has fired and was not set again.
     armed: Option<Instant>,
+    /// It has fired, and is readable until it is set again.
+    fired: bool,
     punctual: Punctual,
     clock: ClockWatch,
     epoll: Epoll,
@@ -93,6 +96,7 @@ impl RunLoop {
             neighbours: Neighbours::new(FIRST_NEIGHBOUR_SOCKET),
             timer,
             armed: None,
+            fired: false,
             punctual,
             clock,
             epoll,
@@ -121,13 +125,16 @@ impl RunLoop {
                 let wall = self.clock.rearm()?;
                 self.handle(Event::ClockSet { wall }, Instant::now());
             }
+            let fired = tokens().any(|token| token == TIMER);
             for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
-                self.read_socket(token);
+                self.read_socket(token, fired);
             }
-            if tokens().any(|token| token == TIMER) {
-                self.armed = None;
-                let _ = self.timer.wait();
+            if fired {
+                (self.armed, self.fired) = (None, true);
                 self.meet_deadlines();
+            }
+            if tokens().any(|token| token == INBOX) {
+                self.inbox.clear_wakeups();
             }
             self.read_inbox();
             self.go_on_with_survey();
@@ -155,28 +162,32 @@ impl RunLoop {
         self.director.deadline().is_some_and(|deadline| deadline <= now)
     }
 
-    /// Sets the timer to the brain's next deadline, if it is not set to it already.
+    /// Sets the timer to the brain's next deadline, unless it fires before that anyway: each of ten thousand adverts
+    /// moves a deadline further away, and a timer that now and then fires for nothing costs less than setting it as
+    /// often.
     fn arm(&mut self) -> nix::Result<()> {
         let deadline = self.director.deadline();
-        if deadline == self.armed {
-            return Ok(());
-        }
-        self.armed = deadline;
         self.punctual.expect(deadline);
         match deadline {
-            None => self.timer.unset(),
+            None if self.fired => self.timer.unset()?,
+            None => return Ok(()),
+            Some(at) if self.armed.is_some_and(|armed| armed <= at) => return Ok(()),
             Some(at) => {
                 // Zero would disarm the timer: a deadline that has passed fires after the shortest time there is.
                 let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-                self.timer.set(Expiration::OneShot(TimeSpec::from(left)), TimerSetTimeFlags::empty())
+                self.timer.set(Expiration::OneShot(TimeSpec::from(left)), TimerSetTimeFlags::empty())?;
+                self.armed = Some(at);
             }
         }
+        self.fired = false;
+        Ok(())
     }
 
-    fn read_socket(&mut self, token: u64) {
+    /// Reads what arrived on a socket: all of it before a silence is believed in.
+    fn read_socket(&mut self, token: u64, all: bool) {
         let heard = match token {
             FIRST_NEIGHBOUR_SOCKET.. => self.neighbours.read(token),
-            _ => self.sockets.read(token),
+            _ => self.sockets.read(token, all),
         };
         for (event, arrived) in heard {
             self.handle(event, arrived);
@@ -184,7 +195,6 @@ impl RunLoop {
     }
 
     fn read_inbox(&mut self) {
-        self.inbox.clear_wakeups();
         for _ in 0..FACTS_PER_ROUND {
             match self.inbox.next() {
                 None => break,

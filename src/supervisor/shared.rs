@@ -1,5 +1,6 @@
 //! The workers that share the runtime: probes, scripts, calls of programs, mail. None of them is waited for by the brain.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tracing::warn;
 
 use super::calls::{self, CallSettings};
 use super::command::Executor;
+use super::herald::Herald;
 use super::inbox::Sender;
 use super::links::Polling;
 use super::network::Job;
@@ -29,6 +31,7 @@ const LAST_MAIL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Owners {
     pub(super) network: std_mpsc::Sender<Job>,
+    pub(super) herald: Herald,
     pub(super) host: workers::Host,
     pub(super) table: std_mpsc::Sender<table::Job>,
     pub(super) watch: watched::Sender,
@@ -55,7 +58,7 @@ pub(super) struct Back {
 
 /// Starts them; what comes back leads to them, and to the owners, which run already.
 pub(super) fn start(
-    Owners { network, host, table, watch, overrides, keeper }: Owners,
+    Owners { network, herald, host, table, watch, overrides, keeper }: Owners,
     inbox: &Sender,
     executor: Executor,
     polling: Polling,
@@ -78,6 +81,8 @@ pub(super) fn start(
     let back = Back { followers, last_words, settlements: answers, notices: notices.clone() };
     let workers = Workers {
         network,
+        addresses: Cell::default(),
+        herald,
         host,
         table,
         overrides,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use tracing::error;
@@ -18,18 +18,32 @@ use crate::director::event::Event;
 /// receive buffer holds: after a stall all that was said meanwhile is heard before any silence is believed in.
 const DATAGRAMS_PER_ROUND: usize = 1024;
 
+/// How soon a datagram is read where they come one by one.
+const SOON: Duration = Duration::from_micros(100);
+
 /// The longest VRRP datagram worth reading: 255 IPv6 addresses fit with room to spare.
 const LONGEST: usize = 8192;
 
 /// The open sockets.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    open: BTreeMap<SocketKey, (u64, Open)>,
+    open: BTreeMap<SocketKey, Entry>,
     next_token: u64,
     /// The last datagram sent for each destination: adverts repeat themselves, so most are built once.
     built: BTreeMap<(SocketKey, u8, IpAddr), Built>,
     /// IP identification of the next datagram.
     identification: u16,
+}
+
+/// One open socket, and what is known of it.
+#[derive(Debug)]
+struct Entry {
+    token: u64,
+    socket: Open,
+    /// More than one datagram waited the last time.
+    busy: bool,
+    /// When the last one arrived.
+    last: Option<Instant>,
 }
 
 /// One open socket.
@@ -72,23 +86,25 @@ impl Sockets {
                         error!("cannot wait for adverts on {}: {errno}", key.interface);
                         continue;
                     }
-                    self.open.insert(key.clone(), (token, socket));
+                    self.open.insert(key.clone(), Entry { token, socket, busy: true, last: None });
                 }
                 Err(error) => error!("cannot open the VRRP socket on {}: {error}", key.interface),
             }
         }
     }
 
-    /// What arrived on the socket with this token, and when.
-    pub(super) fn read(&self, token: u64) -> Vec<(Event, Instant)> {
-        let Some((key, (_, socket))) = self.open.iter().find(|(_, (t, _))| *t == token) else {
+    /// What arrived on the socket with this token, and when. Without `all`, one datagram may be left to the next round:
+    /// where adverts come one by one, asking whether there is another would cost as much as reading it.
+    pub(super) fn read(&mut self, token: u64, all: bool) -> Vec<(Event, Instant)> {
+        let Some((key, entry)) = self.open.iter_mut().find(|(_, entry)| entry.token == token) else {
             return Vec::new();
         };
+        let Entry { socket, busy, last, .. } = entry;
+        let most = if all || *busy { DATAGRAMS_PER_ROUND } else { 1 };
+        let mut count = 0;
         let mut events = Vec::new();
         let mut buffer = [0; LONGEST];
-        // What lay so long that its stamp is not believed counts as of now; what came after it cannot be older.
-        let mut last: Option<Instant> = None;
-        for _ in 0..DATAGRAMS_PER_ROUND {
+        while count < most {
             let heard = match socket {
                 Open::V4(socket) => socket.receive(&mut buffer).map(|arrival| {
                     let arrival = arrival?;
@@ -101,8 +117,10 @@ impl Sockets {
             };
             match heard {
                 Ok(Some((event, arrived))) => {
+                    count += 1;
+                    // What lay so long that its stamp is not believed counts as of now; what came after it cannot be older.
                     let arrived = last.map_or(arrived, |last| last.max(arrived));
-                    last = Some(arrived);
+                    *last = Some(arrived);
                     events.extend(event.map(|event| (event, arrived)));
                 }
                 Ok(None) => break,
@@ -110,13 +128,16 @@ impl Sockets {
                 Err(_) => break,
             }
         }
+        // Where one had to wait to be read, there will be more.
+        let waited = || last.is_some_and(|last| last.elapsed() > SOON);
+        *busy = if most > 1 { count > 1 } else { waited() };
         events
     }
 
     /// Sends one advert to each of its destinations.
     pub(super) fn send(&mut self, transmission: &Transmission) -> io::Result<()> {
         let Transmission { socket: key, source, destinations, advert, ttl, checksum, seal } = transmission;
-        let Some((_, socket)) = self.open.get(key) else {
+        let Some(Entry { socket, .. }) = self.open.get(key) else {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the VRRP socket is not open"));
         };
         let mut result = Ok(());

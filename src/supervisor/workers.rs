@@ -3,6 +3,7 @@
 //! Every method of [`Workers`] returns at once: it is called on the brain's thread. Levels may pile up for a moment;
 //! their owners take the newest and forget the rest.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 
@@ -10,6 +11,7 @@ use notify::{Notice, Notices};
 use tokio::sync::mpsc;
 
 use super::devices::Gate;
+use super::herald::Herald;
 use super::network::Job;
 use super::{keeper, table, watched};
 use crate::director::effect::{
@@ -32,8 +34,12 @@ pub(super) type Host = (std_mpsc::Sender<Level<HostLevel>>, Gate);
 /// The ways to all workers.
 #[derive(Debug)]
 pub(super) struct Workers {
-    /// To the owner of addresses and announcements.
+    /// To the owner of the addresses.
     pub(super) network: std_mpsc::Sender<Job>,
+    /// The number of the last level that it was handed.
+    pub(super) addresses: Cell<u64>,
+    /// To whoever tells the neighbours.
+    pub(super) herald: Herald,
     /// To the owner of the instances' interfaces, and where those wait that come after it.
     pub(super) host: Host,
     /// To the owner of the IPVS table and its sync daemons.
@@ -58,6 +64,7 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) fn addresses(&self, level: Level<vrrp::NetworkLevel>) {
+        self.addresses.set(level.serial);
         // A worker that has ended was told so by a panic that ends the process; nothing to do here.
         let _ = self.network.send(Job::Addresses(level));
     }
@@ -69,7 +76,7 @@ impl Workers {
     }
 
     pub(super) fn announce(&self, announcement: Announcement) {
-        let _ = self.network.send(Job::Announce(announcement));
+        self.herald.announce(announcement, self.addresses.get());
     }
 
     pub(super) fn table(&self, level: Level<ipvs_backend::Table>) {

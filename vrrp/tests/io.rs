@@ -464,7 +464,7 @@ fn a_take_over_adds_before_it_reads() {
     // What somebody else has done since the last reading is not seen yet, and does no harm.
     ip("address add 192.0.2.10/32 dev va");
     let level = AddressLevel::from([present("va", [192, 0, 2, 10], 32), present("va", [192, 0, 2, 11], 32)]);
-    let added = table.add_missing(&level);
+    let added = table.add_missing(&level, |_| ()).expect("nothing has to be removed");
     assert_eq!(added.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.11 dev va"]);
     assert_eq!(table.converge(&level), vrrp::AddressReport::default(), "nothing is left to do");
     assert_eq!(table.ours().len(), 1, "what was there before is somebody else's");

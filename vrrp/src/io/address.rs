@@ -36,6 +36,8 @@ pub struct AddressTable {
     /// Every address of the namespace, as last read.
     rows: Vec<AddressRow>,
     ours: OwnAddresses,
+    /// Whether anything was asked of the kernel since that was last looked at.
+    touched: bool,
 }
 
 impl AddressTable {
@@ -57,7 +59,7 @@ impl AddressTable {
             .filter(|(key, _)| predecessors.contains(key))
             .filter_map(|(key, held)| Some((key, held.into_iter().next()?)))
             .collect();
-        Ok(Self { kernel, rows, ours })
+        Ok(Self { kernel, rows, ours, touched: false })
     }
 
     /// Reads the kernel's addresses again. [`converge`](Self::converge) does it by itself, so what somebody else
@@ -80,10 +82,21 @@ impl AddressTable {
         &self.ours
     }
 
+    /// Whether the kernel was asked for any change since this was last called.
+    pub fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.touched)
+    }
+
     /// Adds at once what the `wanted` level asks for and was not there when the kernel's addresses were last read, and
-    /// tells what was added. At a take-over this is all there is to do, and reading the addresses of a large host first
-    /// takes longer than that. Call [`converge`](Self::converge) afterwards: it reads, and does and reports the rest.
-    pub fn add_missing(&mut self, wanted: &AddressLevel) -> Vec<AddressKey> {
+    /// tells what was added: `there` hears of it as it happens, some addresses at a time, the result names them all.
+    /// At a take-over this is all there is to do, and reading the addresses of a large host first takes longer than
+    /// that. Call [`converge`](Self::converge) afterwards: it reads, and does and reports the rest. `None`: nothing was
+    /// done, because something has to be removed first.
+    pub fn add_missing(
+        &mut self,
+        wanted: &AddressLevel,
+        there: impl FnMut(&[AddressKey]),
+    ) -> Option<Vec<AddressKey>> {
         let mut report = AddressReport::default();
         let indexes = indexes(wanted.keys());
         let held = held_addresses(&self.rows, &by_index(&indexes));
@@ -94,18 +107,18 @@ impl AddressTable {
         };
         // Removals come first where there are any: that is not a case for haste.
         if operations.iter().any(|operation| matches!(operation, AddressOperation::Remove { .. })) {
-            return Vec::new();
+            return None;
         }
         operations.retain(is_addition);
-        self.carry_out(operations, &indexes, &mut report);
-        report.added
+        self.carry_out(operations, &indexes, &mut report, there);
+        Some(report.added)
     }
 
     /// Brings the kernel to the `wanted` level and reports what changed and what could not be done. Whatever failed is
     /// tried again at the next call.
     pub fn converge(&mut self, wanted: &AddressLevel) -> AddressReport {
         match self.examine() {
-            Ok(lost) => AddressReport { lost, ..self.apply(wanted) },
+            Ok(lost) => AddressReport { lost, ..self.apply(wanted, |_| ()) },
             Err(error) => {
                 let text = format!("the kernel's addresses cannot be read: {error}");
                 let failures = wanted.keys().map(|key| (key.clone(), text.clone())).collect();
@@ -133,8 +146,9 @@ impl AddressTable {
         Ok(lost)
     }
 
-    /// The second half: carries out what is missing to the `wanted` level, as the kernel was when it was last read.
-    pub fn apply(&mut self, wanted: &AddressLevel) -> AddressReport {
+    /// The second half: carries out what is missing to the `wanted` level, as the kernel was when it was last read. `there`
+    /// hears which addresses have been added, as it happens.
+    pub fn apply(&mut self, wanted: &AddressLevel, there: impl FnMut(&[AddressKey])) -> AddressReport {
         let mut report = AddressReport::default();
         let indexes = indexes(wanted.keys().chain(self.ours.keys()));
         let held = held_addresses(&self.rows, &by_index(&indexes));
@@ -147,7 +161,7 @@ impl AddressTable {
                 false
             }
         });
-        self.carry_out(operations, &indexes, &mut report);
+        self.carry_out(operations, &indexes, &mut report, there);
         report
     }
 
@@ -156,71 +170,77 @@ impl AddressTable {
         operations: Vec<AddressOperation>,
         indexes: &BTreeMap<String, u32>,
         report: &mut AddressReport,
+        mut there: impl FnMut(&[AddressKey]),
     ) {
+        self.touched |= !operations.is_empty();
         let index_of =
             |operation: &AddressOperation| indexes.get(&operation.key().interface).copied().unwrap_or(0);
-        let requests = operations.iter().map(|operation| request(operation, index_of(operation))).collect();
-        match self.kernel.transact(requests) {
-            Ok(answers) => {
-                for (operation, answer) in operations.into_iter().zip(answers) {
-                    self.settle(operation, answer, report);
-                }
+        // Each request is made when its turn comes, so that the kernel has work at once.
+        let requests = operations.iter().map(|operation| request(operation, index_of(operation)));
+        let mut unanswered = operations.iter();
+        let ours = &mut self.ours;
+        let sent = self.kernel.transact_in_parts(requests, |answers| {
+            let known = report.added.len();
+            for answer in answers {
+                let Some(operation) = unanswered.next() else { return };
+                settle(ours, operation, answer, report);
             }
-            Err(error) => {
-                let text = format!("no answer from the kernel: {error}");
-                report
-                    .failures
-                    .extend(operations.iter().map(|operation| (operation.key().clone(), text.clone())));
+            let added = report.added.get(known..).unwrap_or_default();
+            if !added.is_empty() {
+                there(added);
             }
+        });
+        if let Err(error) = sent {
+            let text = format!("no answer from the kernel: {error}");
+            report.failures.extend(unanswered.map(|operation| (operation.key().clone(), text.clone())));
         }
     }
+}
 
-    /// Takes note of the kernel's answer to one operation.
-    fn settle(
-        &mut self,
-        operation: AddressOperation,
-        answer: Result<(), Refusal>,
-        report: &mut AddressReport,
-    ) {
-        match (operation, answer) {
-            (AddressOperation::Add { key, settings }, Ok(())) => {
-                self.ours.insert(key.clone(), settings);
-                report.added.push(key);
+/// Takes note of the kernel's answer to one operation.
+fn settle(
+    ours: &mut OwnAddresses,
+    operation: &AddressOperation,
+    answer: Result<(), Refusal>,
+    report: &mut AddressReport,
+) {
+    let (AddressOperation::Add { key, settings } | AddressOperation::Remove { key, settings }) = operation;
+    let cannot = |what: &str, refusal: &Refusal| {
+        let text = format!("cannot be {what} as {}/{}: {}", key.address, settings.prefix, refusal.in_words());
+        (key.clone(), text)
+    };
+    match (operation, answer) {
+        (AddressOperation::Add { .. }, Ok(())) => {
+            ours.insert(key.clone(), settings.clone());
+            report.added.push(key.clone());
+        }
+        // Somebody was faster; the address is there and is theirs.
+        (AddressOperation::Add { .. }, Err(Refusal { code: libc::EEXIST, .. })) => {}
+        (AddressOperation::Add { .. }, Err(refusal)) => report.failures.push(cannot("added", &refusal)),
+        (AddressOperation::Remove { .. }, Ok(())) => {
+            if ours.get(key).is_some_and(|own| own.prefix == settings.prefix) {
+                ours.remove(key);
             }
-            // Somebody was faster; the address is there and is theirs.
-            (AddressOperation::Add { .. }, Err(Refusal { code: libc::EEXIST, .. })) => {}
-            (AddressOperation::Add { key, settings }, Err(refusal)) => {
-                let text =
-                    format!("cannot be added as {}/{}: {}", key.address, settings.prefix, refusal.in_words());
-                report.failures.push((key, text));
-            }
-            (AddressOperation::Remove { key, settings }, Ok(())) => {
-                if self.ours.get(&key).is_some_and(|own| own.prefix == settings.prefix) {
-                    self.ours.remove(&key);
-                }
-                report.removed.push(key);
-            }
-            // Gone already, with its interface or by somebody else's hand.
-            (
-                AddressOperation::Remove { .. },
-                Err(Refusal { code: libc::EADDRNOTAVAIL | libc::ENODEV, .. }),
-            ) => {}
-            (AddressOperation::Remove { key, settings }, Err(refusal)) => {
-                let text = format!(
-                    "cannot be removed as {}/{}: {}",
-                    key.address,
-                    settings.prefix,
-                    refusal.in_words()
-                );
-                report.failures.push((key, text));
-            }
+            report.removed.push(key.clone());
+        }
+        // Gone already, with its interface or by somebody else's hand.
+        (AddressOperation::Remove { .. }, Err(Refusal { code: libc::EADDRNOTAVAIL | libc::ENODEV, .. })) => {}
+        (AddressOperation::Remove { .. }, Err(refusal)) => {
+            report.failures.push(cannot("removed", &refusal));
         }
     }
 }
 
 /// The present indexes of the interfaces that matter; those that do not exist are left out.
 fn indexes<'a>(keys: impl Iterator<Item = &'a AddressKey>) -> BTreeMap<String, u32> {
-    let names: BTreeSet<&String> = keys.map(|key| &key.interface).collect();
+    // Keys come interface by interface.
+    let mut names: Vec<&String> = Vec::new();
+    for key in keys {
+        if names.last().is_none_or(|last| **last != key.interface) {
+            names.push(&key.interface);
+        }
+    }
+    let names: BTreeSet<&String> = names.into_iter().collect();
     let index = |name: &String| -> Result<u32, Errno> { if_nametoindex(name.as_str()) };
     names.into_iter().filter_map(|name| Some((name.clone(), index(name).ok()?))).collect()
 }
@@ -305,18 +325,18 @@ mod tests {
     /// Between reading the kernel's addresses and changing them somebody else may do the same.
     #[test]
     fn being_second_is_no_failure_and_makes_nothing_ours() {
-        let mut table = AddressTable::open(&BTreeSet::new()).unwrap();
+        let mut ours = OwnAddresses::new();
         let key = AddressKey::new("eth0", [192, 0, 2, 1].into());
         let settings = AddressSettings::host(key.address);
         let mut report = AddressReport::default();
         let refusal = |code| Err(Refusal { code, text: None });
         let add = AddressOperation::Add { key: key.clone(), settings: settings.clone() };
-        table.settle(add.clone(), refusal(libc::EEXIST), &mut report);
+        settle(&mut ours, &add, refusal(libc::EEXIST), &mut report);
         let remove = AddressOperation::Remove { key: key.clone(), settings: settings.clone() };
-        table.settle(remove, refusal(libc::EADDRNOTAVAIL), &mut report);
+        settle(&mut ours, &remove, refusal(libc::EADDRNOTAVAIL), &mut report);
         assert_eq!(report, AddressReport::default());
-        assert!(!table.ours().contains_key(&key));
-        table.settle(add, refusal(libc::ENODEV), &mut report);
+        assert!(!ours.contains_key(&key));
+        settle(&mut ours, &add, refusal(libc::ENODEV), &mut report);
         assert_eq!(report.failures.len(), 1);
         assert!(report.failures[0].1.starts_with("cannot be added as 192.0.2.1/32: No such device"));
     }

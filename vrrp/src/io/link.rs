@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::netlink::{AddressRow, LinkRow, Netlink, Subscription};
+use super::sieve::Sieve;
 use crate::link::{Link, LinkAddress, Links};
 
 // Multicast groups of <linux/rtnetlink.h>.
@@ -24,7 +25,7 @@ pub struct LinkMonitor {
     events: Subscription,
     kernel: Netlink,
     links: Links,
-    /// Events were taken off the socket but the tables could not be read since.
+    /// Something changed, and the tables were not read since.
     stale: bool,
 }
 
@@ -44,6 +45,18 @@ impl LinkMonitor {
     /// The interfaces as last read.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// From now on, changes made by the owners of these netlink ports are no news: whoever makes them says when they are
+    /// done, by [`mark_stale`](Self::mark_stale). Whoever adds many addresses is then not held up by a listener of its own.
+    pub fn overlook(&self, ports: &[u32]) {
+        // Without it everything is heard, as before.
+        let _ = Sieve { ports, routes_but: None }.attach(&self.events);
+    }
+
+    /// Something changed that was not heard: the next [`read`](Self::read) looks.
+    pub fn mark_stale(&mut self) {
+        self.stale = true;
     }
 
     /// Takes all waiting events and, if there were any, reads the interfaces anew. Returns whether they differ from

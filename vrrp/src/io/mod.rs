@@ -28,6 +28,7 @@ mod netlink;
 mod route;
 mod route_message;
 mod rule;
+mod sieve;
 mod socket;
 mod socket_v6;
 mod switch;

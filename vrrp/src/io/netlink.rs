@@ -27,8 +27,12 @@ use crate::address_settings::{
     AUTO_JOIN, AddressDetails, HOME, MANAGE_TEMPORARY, NO_DETECTION, NO_PREFIX_ROUTE,
 };
 
-/// Requests per send. More would not be faster, and a default receive buffer loses acknowledgements above 256.
-const BATCH: usize = 64;
+/// Requests per send. More would not be faster, whoever waits for the first of many hears of it soon, and a default
+/// receive buffer loses acknowledgements above 256.
+const BATCH: usize = 32;
+
+/// The first send of many is shorter: somebody waits for the first answers.
+const FIRST_BATCH: usize = 8;
 
 /// Receive buffer of each socket, bytes: room for thousands of events.
 const RECEIVE_BUFFER: usize = 1 << 20;
@@ -151,21 +155,33 @@ impl Netlink {
         requests: Vec<(RouteNetlinkMessage, u16)>,
     ) -> io::Result<Vec<Result<(), Refusal>>> {
         let mut answers = Vec::with_capacity(requests.len());
-        let mut requests = requests.into_iter().peekable();
+        self.transact_in_parts(requests.into_iter(), |part| answers.extend(part))?;
+        Ok(answers)
+    }
+
+    /// The same for many: the answers are handed on as they come, in order, some at a time.
+    pub(super) fn transact_in_parts(
+        &mut self,
+        requests: impl Iterator<Item = (RouteNetlinkMessage, u16)>,
+        mut answered: impl FnMut(Vec<Result<(), Refusal>>),
+    ) -> io::Result<()> {
+        let mut requests = requests.peekable();
+        let mut most = FIRST_BATCH;
         while requests.peek().is_some() {
             let mut batch = Vec::new();
             let first = self.sequence.wrapping_add(1);
             let mut count = 0;
-            while let Some((request, flags)) = (count < BATCH).then(|| requests.next()).flatten() {
+            while let Some((request, flags)) = (count < most).then(|| requests.next()).flatten() {
                 count += 1;
                 // The kernel works in order and tells every refusal: its "yes" to the last one ends the batch.
-                let last = count == BATCH || requests.peek().is_none();
+                let last = count == most || requests.peek().is_none();
                 batch.extend(self.emit(request, if last { flags | NLM_F_ACK } else { flags }));
             }
             self.send(&batch)?;
-            answers.extend(self.acknowledgements(first, count)?);
+            answered(self.acknowledgements(first, count)?);
+            most = BATCH;
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// The answers to `count` requests, at least one, from the sequence number `first` on.

@@ -12,6 +12,7 @@ use super::marked::Names;
 use super::netlink::{Heard, Subscription, address_row, messages};
 use super::route_message::held_route;
 use super::rule::held_rule;
+use super::sieve::Sieve;
 use crate::address::AddressKey;
 use crate::route::{KEEPALIVED_PROTOCOL, ROUTE_PROTOCOL};
 use crate::thing::Thing;
@@ -30,6 +31,9 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_DELROUTE: u16 = 25;
 const RTM_DELRULE: u16 = 33;
+
+/// Marks of routes that may be ours.
+const MARKS: [u8; 2] = [ROUTE_PROTOCOL, KEEPALIVED_PROTOCOL];
 
 /// Where `struct rtmsg` has `rtm_protocol`.
 const ROUTE_MARK: usize = 5;
@@ -72,7 +76,11 @@ impl TableWatch {
             RTNLGRP_IPV6_ROUTE,
             RTNLGRP_IPV6_RULE,
         ])?;
-        Ok(Self { events, own: own.into_iter().collect() })
+        let own: BTreeSet<u32> = own.into_iter().collect();
+        let ports: Vec<u32> = own.iter().copied().collect();
+        // A comfort: what passes all the same is sorted out below.
+        let _ = Sieve { ports: &ports, routes_but: Some(&MARKS) }.attach(&events);
+        Ok(Self { events, own })
     }
 
     /// Everything that waits; nothing if nothing does. An overrun is a change.
@@ -126,7 +134,7 @@ fn removed(kind: u16, payload: &[u8], names: &mut Names) -> Option<Thing> {
             let row = address_row(payload)?;
             Some(Thing::Address(AddressKey::new(names.of(row.index)?, row.address)))
         }
-        RTM_DELROUTE if [ROUTE_PROTOCOL, KEEPALIVED_PROTOCOL].contains(payload.get(ROUTE_MARK)?) => {
+        RTM_DELROUTE if MARKS.contains(payload.get(ROUTE_MARK)?) => {
             Some(Thing::Route(held_route(payload)?.with_names(names)))
         }
         RTM_DELRULE => Some(Thing::Rule(held_rule(payload)?)),

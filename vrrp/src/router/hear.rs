@@ -47,9 +47,11 @@ impl Router {
 
     /// What is odd about an advert but no reason to drop it.
     fn note_differences(&mut self, advert: &Advert, source: IpAddr, now: Instant) {
-        let ours: BTreeSet<_> = self.settings.addresses.iter().collect();
-        let theirs: BTreeSet<_> = advert.addresses.iter().collect();
-        if ours != theirs {
+        // Nearly always they are the same in the same order, and need not be sorted to see it.
+        let in_order = |addresses: &[IpAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
+        if advert.addresses != self.settings.addresses
+            && in_order(&advert.addresses) != in_order(&self.settings.addresses)
+        {
             self.count(ErrorKind::AddressList);
             self.note(Note::AddressListDiffers { source, found: advert.addresses.clone() }, now);
         }

@@ -160,8 +160,11 @@ fn block(
     BlockChange { service, server, lines, blocks, ..BlockChange::new(change, keyword, name) }
 }
 
+/// A keyword and its words.
+type Said = (String, String);
+
 /// Lines and blocks, each in their order.
-fn sort(all: Vec<Line>) -> (Vec<(String, String)>, Vec<(Identity, Vec<Line>)>) {
+fn sort(all: Vec<Line>) -> (Vec<Said>, Vec<(Identity, Vec<Line>)>) {
     let (mut lines, mut blocks) = (Vec::new(), Vec::new());
     let mut counted: BTreeMap<(String, Vec<String>, Option<Thing>), usize> = BTreeMap::new();
     for Line { keyword, words, block, thing, .. } in all {
@@ -178,7 +181,7 @@ fn sort(all: Vec<Line>) -> (Vec<(String, String)>, Vec<(Identity, Vec<Line>)>) {
 }
 
 /// Lines of a keyword that stands once on each side are one changed line.
-fn compare_lines(mut old: Vec<(String, String)>, new: Vec<(String, String)>) -> Vec<LineChange> {
+fn compare_lines(mut old: Vec<Said>, new: Vec<Said>) -> Vec<LineChange> {
     let mut added = Vec::new();
     for line in new {
         match old.iter().position(|other| *other == line) {
@@ -186,8 +189,7 @@ fn compare_lines(mut old: Vec<(String, String)>, new: Vec<(String, String)>) -> 
             None => added.push(line),
         }
     }
-    let count =
-        |lines: &[(String, String)], keyword: &str| lines.iter().filter(|(k, _)| k == keyword).count();
+    let count = |lines: &[Said], keyword: &str| lines.iter().filter(|(k, _)| k == keyword).count();
     let mut changes = Vec::new();
     let all = added.clone();
     for (keyword, words) in added {

@@ -55,6 +55,22 @@ pub fn render(status: &Status, colour: bool) -> String {
         }
     }
     trackers(&mut out, &director.instances, &paint);
+    groups_and_neighbours(&mut out, director, &paint);
+    if !director.overrides.is_empty() {
+        out.push('\n');
+        let rows = director.overrides.iter().map(override_row).collect();
+        table(&mut out, OVERRIDES, rows, &paint);
+    }
+    leaving(&mut out, director);
+    for service in &director.services {
+        let _ = writeln!(out, "\n{}", service_line(service, &paint));
+        let rows = service.servers.iter().map(server_row).collect();
+        table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
+    }
+    out
+}
+
+fn groups_and_neighbours(out: &mut String, director: &Snapshot, paint: &Paint) {
     if !director.groups.is_empty() {
         out.push('\n');
         let row = |group: &GroupStatus| {
@@ -63,23 +79,17 @@ pub fn render(status: &Status, colour: bool) -> String {
             vec![group.name.clone(), group.role.clone(), for_time, members, group.cause.clone()]
         };
         let rows = director.groups.iter().map(row).collect();
-        table(&mut out, &["GROUP", "STATE", "FOR", "MEMBERS", "WHY"], rows, &paint);
+        table(out, &["GROUP", "STATE", "FOR", "MEMBERS", "WHY"], rows, paint);
     }
     if !director.neighbours.is_empty() {
         let rows = director.neighbours.iter().map(neighbour_row).collect();
         out.push('\n');
-        table(
-            &mut out,
-            &["NEIGHBOUR", "STATE", "FOR", "ADDRESS", "PACKETS", "PATIENCE", "WHY"],
-            rows,
-            &paint,
-        );
+        table(out, &["NEIGHBOUR", "STATE", "FOR", "ADDRESS", "PACKETS", "PATIENCE", "WHY"], rows, paint);
     }
-    if !director.overrides.is_empty() {
-        out.push('\n');
-        let rows = director.overrides.iter().map(override_row).collect();
-        table(&mut out, OVERRIDES, rows, &paint);
-    }
+}
+
+/// Servers that a reload removed and that keep their connections for a while.
+fn leaving(out: &mut String, director: &Snapshot) {
     for one in &director.leaving {
         let left = one.connections.map_or("its".to_owned(), |left| format!("{left}"));
         let most = duration(one.at_most_seconds);
@@ -89,12 +99,6 @@ pub fn render(status: &Status, colour: bool) -> String {
             one.server, one.service
         );
     }
-    for service in &director.services {
-        let _ = writeln!(out, "\n{}", service_line(service, &paint));
-        let rows = service.servers.iter().map(server_row).collect();
-        table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
-    }
-    out
 }
 
 const OVERRIDES: &[&str] = &["OVERRIDE", "IS", "BY", "SINCE", "ENDS IN", "TAKE BACK WITH", "WHY"];

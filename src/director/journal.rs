@@ -292,6 +292,26 @@ impl Entry {
             _ => Ok(()),
         }
     }
+
+    /// The lines about the IPVS table.
+    fn of_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Entry::Ipvs { unavailable: Some(reason) } => {
+                write!(f, "virtual servers are not served: {reason}; it is tried again, and VRRP goes on")
+            }
+            Entry::Ipvs { unavailable: None } => {
+                write!(f, "virtual servers are served: the IPVS table is within reach")
+            }
+            Entry::Drift { what, repaired } => {
+                let then = if *repaired { "put right" } else { "left as it is (reconcile report)" };
+                write!(f, "somebody else changed the IPVS table: {what}: {then}")
+            }
+            Entry::Adopted { what } => {
+                write!(f, "virtual servers that somebody else had made are ours from now on: {what}")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Entry {
@@ -322,23 +342,11 @@ impl fmt::Display for Entry {
             | Entry::Quorum { .. } => self.of_service(f),
             Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),
-            Entry::Ipvs { unavailable: Some(reason) } => {
-                write!(f, "virtual servers are not served: {reason}; it is tried again, and VRRP goes on")
-            }
-            Entry::Ipvs { unavailable: None } => {
-                write!(f, "virtual servers are served: the IPVS table is within reach")
-            }
             Entry::UnknownRouter { interface, vrid, source, priority } => write!(
                 f,
                 "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
             ),
-            Entry::Drift { what, repaired } => {
-                let then = if *repaired { "put right" } else { "left as it is (reconcile report)" };
-                write!(f, "somebody else changed the IPVS table: {what}: {then}")
-            }
-            Entry::Adopted { what } => {
-                write!(f, "virtual servers that somebody else had made are ours from now on: {what}")
-            }
+            Entry::Ipvs { .. } | Entry::Drift { .. } | Entry::Adopted { .. } => self.of_table(f),
             Entry::LeftOut { what } | Entry::Override { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));

@@ -21,6 +21,10 @@ const CAPACITY: usize = 65_536;
 
 /// What a worker can hand to the brain's thread.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are facts: a box for each would cost more than it saves"
+)]
 pub(super) enum Input {
     /// A fact for the brain.
     Event(Event),
@@ -30,8 +34,11 @@ pub(super) enum Input {
     Question(Question),
 }
 
+/// What is done with the brain to answer a question.
+type Look = Box<dyn FnOnce(&Director, Instant) + Send>;
+
 /// Looks at the brain and sends its answer away.
-pub(super) struct Question(pub(super) Box<dyn FnOnce(&Director, Instant) + Send>);
+pub(super) struct Question(pub(super) Look);
 
 impl std::fmt::Debug for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -31,6 +31,7 @@ mod namespace;
 mod neighbours;
 mod network;
 mod onlooker;
+mod owners;
 mod priority;
 mod probes;
 mod process;
@@ -40,6 +41,7 @@ mod remembered;
 mod run_loop;
 mod scripts;
 mod shared;
+mod signals;
 mod sockets;
 pub(crate) mod succession;
 mod sync;
@@ -55,32 +57,29 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ipvs_backend::KernelError;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
-use vrrp::io::{LinkMonitor, TableWatch};
+use vrrp::io::LinkMonitor;
 
 use crate::config::{self, Colour, Manner, Purpose, Reading};
 use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
 use crate::director::event::Event;
-use crate::director::overrides::{Order, Override};
+use crate::director::overrides::Order;
 use command::Executor;
-use devices::Gate;
-use herald::Herald;
-use holdings::Holdings;
 use host::RuntimeDir;
 use inbox::Sender;
-use keeper::{Found, Keeper, Punctual};
-use links::{Nudge, Polling};
+use keeper::{Found, Punctual};
+use links::Polling;
 use namespace::IpvsHome;
 use network::Job;
-use process::LongRuns;
+use owners::{spawn, spawn_network, spawn_table, start_devices, start_keeper, start_keeping, start_watching};
 use recorder::Recorder;
 use reload::{LastGood, ReloadWish, Reloader, Ways, Wish as Asked};
 use run_loop::RunLoop;
 use shared::{Back, Owners};
+use signals::{Signals, Wish};
 use succession::{Departure, Successions};
 
 pub use command::launched;
@@ -413,36 +412,6 @@ async fn serve(
     Ok((exit, departure))
 }
 
-/// Starts the keeper of what the next life must know; what comes back beside its thread leads to it.
-fn start_keeper(
-    runtime_dir: &RuntimeDir,
-    found: Found,
-    punctual: Punctual,
-) -> Result<(std_mpsc::Sender<keeper::Job>, JoinHandle<()>), String> {
-    let (jobs, queue) = std_mpsc::channel();
-    let keeper = Keeper::new(runtime_dir.path(), found, punctual);
-    let work = move || {
-        priority::prefer(priority::CHECKS);
-        keeper.work(&queue);
-    };
-    Ok((jobs, spawn("keeper", work)?))
-}
-
-/// Starts the owner of the instances' interfaces; what comes back beside its thread leads to it.
-fn start_devices(
-    runtime_dir: &RuntimeDir,
-    compat: bool,
-    inbox: &Sender,
-) -> Result<(JoinHandle<()>, workers::Host), String> {
-    let (levels, queue) = std_mpsc::channel();
-    let gate = Gate::default();
-    let owner = devices::Owner::new(runtime_dir.devices(), gate.clone(), compat)
-        .map_err(|error| format!("cannot read the network interfaces: {error}"))?;
-    let inbox = inbox.clone();
-    let thread = spawn("devices", move || owner.work(&queue, &inbox))?;
-    Ok((thread, (levels, gate)))
-}
-
 /// What the brain has to know before its first configuration.
 async fn tell_beginning(options: &Options, heritage: &Found, inbox: &Sender, links: &LinkMonitor) {
     inbox.event(Event::Links(links.links().clone().into())).await;
@@ -469,136 +438,10 @@ fn how_it_ended(
     Exit::Broken
 }
 
-/// Starts the owner of the IPVS table, in the network namespace whose table that is.
-fn spawn_table(
-    (backend, reconcile): (Backend, watch::Receiver<config::Reconcile>),
-    runtime_dir: &RuntimeDir,
-    home: Arc<IpvsHome>,
-    queue: std_mpsc::Receiver<table::Job>,
-    inbox: Sender,
-) -> Result<JoinHandle<()>, String> {
-    let owner = table::Owner::new(backend, runtime_dir.remembered("services"), reconcile);
-    let sync = sync::Owner::new(backend, runtime_dir.remembered("sync-daemons"));
-    let settings = ipvs_settings::Owner::new(backend, runtime_dir.remembered("ipvs-settings"));
-    spawn("ipvs", move || match home.enter() {
-        Ok(()) => table::work(owner, sync, settings, &queue, &inbox),
-        Err(error) => error!("the IPVS table is out of reach: {error}"),
-    })
-}
-
-/// What was left of overrides, and the thread that writes them down.
-struct Kept {
-    left: Vec<Override>,
-    thread: JoinHandle<()>,
-}
-
-/// Starts the keeper of overrides.
-fn start_keeping(runtime_dir: &RuntimeDir) -> Result<(std_mpsc::Sender<Arc<Vec<Override>>>, Kept), String> {
-    let (overrides, queue) = std_mpsc::channel();
-    let file = kept::File::at(runtime_dir.overrides(), host::name());
-    let left = file.load();
-    let thread = spawn("overrides", move || file.work(&queue))?;
-    Ok((overrides, Kept { left, thread }))
-}
-
-/// Starts the owner of track files and processes.
-fn start_watching(inbox: Sender) -> Result<watched::Sender, String> {
-    let (watch, queue) = watched::channel().map_err(|error| format!("cannot make an eventfd: {error}"))?;
-    spawn("watched", move || watched::work(&queue, &inbox))?;
-    Ok(watch)
-}
-
-/// Starts the owner of addresses, routes and rules, the thread that tells it what others do to them, and the one that
-/// tells the neighbours of them.
-fn spawn_network(
-    runtime_dir: &RuntimeDir,
-    (jobs, queue): (std_mpsc::Sender<Job>, std_mpsc::Receiver<Job>),
-    links: &LinkMonitor,
-    gate: Gate,
-    inbox: Sender,
-) -> Result<(JoinHandle<()>, Herald, Nudge), String> {
-    let (herald, words) = herald::herald();
-    let holdings = Holdings::open(runtime_dir, herald.clone())
-        .map_err(|error| format!("cannot read the addresses of the interfaces: {error}"))?;
-    let heard = TableWatch::open(holdings.ports())
-        .map_err(|error| format!("cannot hear of changes of addresses: {error}"))?;
-    links.overlook(&holdings.ports());
-    let nudge = Nudge::new().map_err(|error| format!("cannot make an eventfd: {error}"))?;
-    spawn("onlooker", move || onlooker::work(heard, &jobs))?;
-    spawn("herald", move || herald::work(&words))?;
-    let nudged = nudge.clone();
-    let owner = spawn("network", move || network::work(holdings, &queue, &gate, &nudge, &inbox))?;
-    Ok((owner, herald, nudged))
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map_err(|error| format!("cannot start the thread \"{name}\": {error}"))
-}
-
 /// Waits for a thread whose queue has no sender left.
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         error!("a worker broke down while it ended");
-    }
-}
-
-/// What signals ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Stop,
-    Reload,
-    Dump,
-    /// A real-time thread ran for longer than the file allows.
-    Overrun,
-}
-
-/// The signals that the daemon listens to.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    user_1: Signal,
-    user_2: Signal,
-    overrun: Signal,
-    long_runs: LongRuns,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            user_1: signal(SignalKind::user_defined1())?,
-            user_2: signal(SignalKind::user_defined2())?,
-            overrun: signal(SignalKind::from_raw(libc::SIGXCPU))?,
-            long_runs: LongRuns::default(),
-        })
-    }
-
-    /// The next wish; long real-time runs, which are none, are told meanwhile.
-    async fn next(&mut self) -> Wish {
-        loop {
-            let wish = self.any().await;
-            match wish {
-                Wish::Overrun => self.long_runs.happened(std::time::Instant::now()),
-                wish => return wish,
-            }
-        }
-    }
-
-    async fn any(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.interrupt.recv() => Wish::Stop,
-            _ = self.hang_up.recv() => Wish::Reload,
-            _ = self.user_1.recv() => Wish::Dump,
-            _ = self.user_2.recv() => Wish::Dump,
-            _ = self.overrun.recv() => Wish::Overrun,
-        }
     }
 }
 

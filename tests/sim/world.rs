@@ -10,7 +10,6 @@ use directord::director::Director;
 use directord::director::effect::{Effect, Level, ScriptRun, Transmission};
 use directord::director::event::{AddressReport, Event, ScriptOutcome, TableReport};
 use directord::director::legacy::Legacy;
-use directord::director::overrides::{Act, Override};
 use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
 use ipvs_backend::{
     DestinationKey, DestinationSettings, Forwarding, MemoryKernel, Reconciler, Service, ServiceKey,
@@ -22,12 +21,16 @@ use crate::chance::Chance;
 
 mod demands;
 mod lives;
+mod node;
 mod operators;
+
+use node::Node;
 
 const INTERFACE: &str = "lan0";
 const SERVERS: u8 = 4;
 /// What happens at an instant.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are facts")]
 enum Happening {
     /// A fact reaches a brain, unless the brain that it was for has died since.
     Fact { node: usize, life: u64, event: Event },
@@ -39,34 +42,6 @@ enum Happening {
     Start { node: usize, life: u64 },
     /// Something goes wrong, or is mended.
     Fate,
-}
-
-struct Node {
-    address: Ipv4Addr,
-    priority: u8,
-    /// Counts restarts; facts for an earlier life are lost.
-    life: u64,
-    director: Option<Director>,
-    config: Arc<Config>,
-    link_up: bool,
-    /// What its script finds: it fails.
-    sick: bool,
-    held: BTreeSet<IpAddr>,
-    /// What operators want of servers, until when.
-    orders: BTreeMap<u8, (Act, Option<Instant>)>,
-    /// The same as the daemon wrote it down.
-    kept: Vec<Override>,
-    /// Numbers of the newest levels that the two owners took up: they never go back to an older one.
-    newest: (u64, u64),
-    kernel: MemoryKernel,
-    reconciler: Option<Reconciler<MemoryKernel>>,
-    /// Whether the reconciler has not seen its first level yet.
-    spares: bool,
-    /// The services that were ours when the last life ended.
-    remembered: BTreeSet<ServiceKey>,
-    /// What is written down for the next life, and how the last one ended.
-    legacy: Legacy,
-    left: Option<(Instant, bool)>,
 }
 
 /// How fast a cluster lives.

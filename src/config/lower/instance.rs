@@ -297,12 +297,7 @@ impl Draft {
         let spoken_of = self.given.contains("unicast_src_ip") || self.given.contains("unicast_peer");
         let device = self.device.finish(context, unicast || (context.compat() && spoken_of));
         let interface = interface?;
-        let mut tracks = self.tracks;
-        if tracks.interfaces.remove(&interface).is_some() {
-            let message =
-                format!("{owner} lives on {interface}: that is tracked anyway, and without a weight");
-            context.warning(Code::NoEffect, span, message);
-        }
+        let tracks = without_own(self.tracks, context, &owner, &interface, span);
         let instance = Instance {
             interface,
             router,
@@ -576,6 +571,15 @@ struct Addresses {
     all: Vec<VirtualAddress>,
     /// Those of the other one.
     other: Vec<VirtualAddress>,
+}
+
+/// What an instance tracks, without its own interface: that is tracked anyway.
+fn without_own(mut tracks: Tracks, context: &mut Context<'_>, owner: &str, own: &str, span: Span) -> Tracks {
+    if tracks.interfaces.remove(own).is_some() {
+        let message = format!("{owner} lives on {own}: that is tracked anyway, and without a weight");
+        context.warning(Code::NoEffect, span, message);
+    }
+    tracks
 }
 
 fn role(word: &str) -> Role {

@@ -207,6 +207,7 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         }
         ("linkbeat_interfaces" | "interfaces", _) => &["{\neth1\neth2\n}"],
         ("interface_up_down_delays", _) => &["{\neth1 2 3\neth2 0.5\n}"],
+        ("lvs_sysctl", _) => &["{\nconntrack 1\n}", "{\nsync_threshold 3 50\nest_cpulist 0-3,5\n}"],
         ("notification_email", _) => &["{\na@example.org\n}", "{\na@example.org\nb@example.org\n}"],
         ("group", Place::SyncGroup) => &["{\nThird\nFourth\n}"],
         ("group", _) => &["{\nThird\n}"],

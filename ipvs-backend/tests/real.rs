@@ -121,7 +121,8 @@ fn every_scheduler() {
         let rejections = kernel.apply(&[add_service(&key, settings(name))]).unwrap();
         if name == "twos" && !rejections.is_empty() {
             // Linux 5.19, but not in every distribution's kernel.
-            let reason = "the kernel has no scheduler twos (module ip_vs_twos)";
+            let reason =
+                "the kernel has no scheduler twos; it is in the module ip_vs_twos: `modprobe ip_vs_twos`";
             assert_eq!((rejections[0].errno, rejections[0].reason.as_str()), (Errno::ENOENT, reason));
             continue;
         }

@@ -376,10 +376,11 @@ fn a_hundred_interfaces_come_and_go() {
     let one = net.host("one");
     let mut addresses = vec!["10.0.0.100/24".to_owned()];
     addresses.extend((1..=COUNT).map(|n| format!("10.1.{n}.1/24 dev v{n}")));
+    // An address without an interface is a fault: the other director has the role as long as one is missing.
     let master = start(one, &Instance { addresses, ..fast(200) });
-    wait_role(&master, "MASTER");
+    wait_role(&master, "FAULT");
     let backup = start(net.host("two"), &Instance { addresses: vec!["10.0.0.100/24".into()], ..fast(100) });
-    wait_role(&backup, "BACKUP");
+    wait_role(&backup, "MASTER");
     let batch = |make: &dyn Fn(usize) -> String| {
         let file = one.dir().join("batch");
         std::fs::write(&file, (1..=COUNT).map(make).collect::<String>()).expect("writable");
@@ -391,7 +392,9 @@ fn a_hundred_interfaces_come_and_go() {
     for _ in 0..2 {
         batch(&make);
         wait_until("an address on each interface", SLACK * 5, || (count() == COUNT).then_some(()));
+        wait_role(&backup, "BACKUP");
         batch(&|n| format!("link del v{n}\n"));
+        wait_role(&backup, "MASTER");
     }
     // Nobody listens to the kernel for a while, and its messages overflow.
     master.signal(Signal::SIGSTOP);
@@ -401,8 +404,6 @@ fn a_hundred_interfaces_come_and_go() {
     }
     batch(&make);
     master.signal(Signal::SIGCONT);
-    wait_role(&master, "MASTER");
     wait_until("an address on each interface", SLACK * 5, || (count() == COUNT).then_some(()));
-    let role = instance(&backup).expect("it answers")["role"].clone();
-    assert_eq!(role, "BACKUP");
+    wait_role(&backup, "BACKUP");
 }

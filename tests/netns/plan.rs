@@ -1,6 +1,6 @@
 //! `directord plan`, `apply`, `reload --confirm`, `confirm` and `rollback` against a running daemon.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use lab::in_namespaces;
 use lab::netns::{Daemon, Host, Net, exit_code, wait_until};
@@ -21,11 +21,14 @@ fn services(weight: u32, more: &str) -> String {
     )
 }
 
+fn output(host: &Host, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
+    host.output(command.args(words).arg("--runtime-dir").arg(host.dir())).expect("directord runs")
+}
+
 /// Runs a command of directord; tells its exit status and all it said.
 fn directord(host: &Host, words: &[&str]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_directord"));
-    let output =
-        host.output(command.args(words).arg("--runtime-dir").arg(host.dir())).expect("directord runs");
+    let output = output(host, words);
     let said = [output.stdout, output.stderr].concat();
     (exit_code(output.status), String::from_utf8_lossy(&said).into_owned())
 }
@@ -53,9 +56,11 @@ fn a_plan_tells_what_a_reload_would_change_and_is_applied_only_while_it_is_true(
     for line in ["~ virtual_server 10.0.0.100 80 tcp", "weight 1 -> 5", "+     real_server 10.0.0.12 80"] {
         assert!(said.contains(line), "{line:?} is not in:\n{said}");
     }
-    let (status, said) = directord(host, &["plan", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
-    assert_eq!((status, &json["totals"]["real_servers"]["added"]), (2, &1.into()), "{said}");
+    // What is odd about the file is told beside it.
+    let said = output(host, &["plan", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&said.stdout).expect("it is JSON");
+    let added = &json["totals"]["real_servers"]["added"];
+    assert_eq!((exit_code(said.status), added), (2, &1.into()), "{json}");
     assert_eq!(weights(&daemon), Some(vec![1]), "a plan changed something");
 
     // The file moves on, and then the running configuration.

@@ -33,13 +33,13 @@ enum Next {
 
 impl Director {
     /// Begins a snapshot.
-    pub fn survey(&self, now: Instant) -> Survey {
+    pub fn survey(&self, now: Instant) -> Box<Survey> {
         // No instance has an empty name, so this is before the first one.
-        Survey { snapshot: self.frame(now), next: Next::Instance(String::new()) }
+        Box::new(Survey { snapshot: self.frame(now), next: Next::Instance(String::new()) })
     }
 
     /// Goes on with a snapshot; the whole of it once it is complete.
-    pub fn survey_on(&self, mut survey: Survey, now: Instant) -> Result<Snapshot, Survey> {
+    pub fn survey_on(&self, mut survey: Box<Survey>, now: Instant) -> Result<Snapshot, Box<Survey>> {
         match &survey.next {
             Next::Instance(after) => {
                 let rest = (Bound::Excluded(after.as_str()), Bound::Unbounded);

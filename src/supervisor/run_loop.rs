@@ -61,7 +61,7 @@ pub(super) struct RunLoop {
     epoll: Epoll,
     stopped: bool,
     /// What readers asked for, and where it goes.
-    surveys: VecDeque<(Survey, oneshot::Sender<Snapshot>)>,
+    surveys: VecDeque<(Box<Survey>, oneshot::Sender<Snapshot>)>,
     /// Refusals to send, told once until sending works again.
     silenced: BTreeMap<String, String>,
 }

@@ -361,7 +361,6 @@ impl Code {
 
 /// More than this many complaints help nobody; the rest is counted.
 const LIMIT: usize = 10_000;
-
 /// One line that is expanded many times is shown as often as this, and then counted.
 const SAME_PLACE: usize = 3;
 
@@ -373,6 +372,8 @@ pub struct Complaints {
     compat: bool,
     /// Errors that keepalived survives.
     survivable: usize,
+    /// Errors that are none to it: what this program cannot do yet, and files that are not there.
+    own: usize,
     /// Those that it does not survive either.
     fatal: usize,
     dropped: usize,
@@ -401,6 +402,11 @@ impl Complaints {
     /// From now on, and for what has been said already, what keepalived survives is no error.
     pub fn be_compatible(&mut self) {
         self.compat = true;
+    }
+
+    /// Takes that back if keepalived would complain.
+    pub fn be_thorough(&mut self) {
+        self.compat &= self.survivable == 0;
     }
 
     /// Something that cannot be carried out.
@@ -447,14 +453,9 @@ impl Complaints {
         std::mem::replace(&mut self.effect, effect)
     }
 
-    /// How many errors with such an effect there were, and counts from 0 again.
-    pub fn take_with_effect(&mut self) -> usize {
-        std::mem::take(&mut self.with_effect)
-    }
-
-    /// Goes on counting them from here.
-    pub fn resume_with_effect(&mut self, count: usize) {
-        self.with_effect = count;
+    /// Counts errors with such an effect from here on; tells how many there were.
+    pub fn count_with_effect(&mut self, from: usize) -> usize {
+        std::mem::replace(&mut self.with_effect, from)
     }
 
     /// What keepalived makes of an error, if it goes on.
@@ -478,7 +479,9 @@ impl Complaints {
         let is_error = severity == Severity::Error;
         let keepalived = if is_error { self.reaction(code, keepalived) } else { None };
         self.fatal += usize::from(is_error && keepalived.is_none());
-        self.survivable += usize::from(is_error && keepalived.is_some());
+        let own = matches!(code, Code::NotSupportedYet | Code::FileMissing | Code::IncludeMissing);
+        *(if own { &mut self.own } else { &mut self.survivable }) +=
+            usize::from(is_error && keepalived.is_some());
         if span.origin != OriginId::default() {
             let written = Span { origin: OriginId::default(), ..span };
             let times = self.repeated.entry((written, code)).or_default();
@@ -497,7 +500,7 @@ impl Complaints {
 
     /// Whether the file must be refused.
     pub fn has_errors(&self) -> bool {
-        self.fatal > 0 || (self.survivable > 0 && !self.compat)
+        self.fatal > 0 || (self.survivable + self.own > 0 && !self.compat)
     }
 
     /// How many complaints there are, those cut off included.

@@ -173,7 +173,12 @@ pub fn read_fetched(
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints))
+            let lowered = (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints));
+            // With that keyword keepalived ends at any mistake, even at its start.
+            if lowered.as_ref().is_some_and(|(config, _)| config.global.reload.check != Sometimes::No) {
+                complaints.be_thorough();
+            }
+            lowered
         }
         Err(Refusal { code, message }) => {
             let file = sources.add(&path, String::new(), None);

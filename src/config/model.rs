@@ -57,6 +57,9 @@ pub struct Config {
     pub root: Root,
     /// `vrrp_instance` blocks by name.
     pub instances: BTreeMap<String, Arc<Instance>>,
+    /// Their names in the file's order: of what happens at one moment, the first of the file comes first.
+    #[serde(default)]
+    pub order: Vec<String>,
     /// `vrrp_sync_group` blocks by name.
     pub groups: BTreeMap<String, Arc<Group>>,
     /// `static_ipaddress`.
@@ -86,6 +89,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every instance, in the file's order; those of which it says nothing last.
+    pub fn in_order(&self) -> impl Iterator<Item = (&String, &Arc<Instance>)> {
+        let placed = self.order.iter().filter_map(|name| self.instances.get_key_value(name));
+        let complete = self.order.len() >= self.instances.len();
+        let rest = self.instances.iter().filter(move |(name, _)| !complete && !self.order.contains(name));
+        placed.chain(rest)
+    }
+
     /// Every virtual server, those of groups last.
     pub fn virtual_servers(&self) -> impl Iterator<Item = (Served, &Arc<VirtualServer>)> {
         let services = self.services.iter().map(|(key, service)| (Served::Key(*key), service));

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::instance::Instance;
 use super::journal::Entry;
+use super::source::Guests;
 use super::statics::{self, Paths, Statics};
 use super::{Director, Owner};
 use crate::config::{self, Config, Difference};
@@ -19,8 +20,8 @@ impl Director {
         }
         self.generation += 1;
         self.config = config.clone();
-        self.virtual_addresses =
-            config.instances.values().flat_map(|i| i.all_addresses().map(|a| a.address)).collect();
+        self.never_there = None;
+        self.guests = Guests::of(&config);
         self.name_devices();
         // Before those who track them: they start with what is known.
         self.configure_neighbours(now);
@@ -67,13 +68,19 @@ impl Director {
             self.remove_instance(name, now);
         }
         let config = self.config.clone();
-        for name in difference.instances.to_change.iter().chain(&difference.instances.to_add) {
-            let Some(wanted) = config.instances.get(name) else { continue };
-            self.configure_instance(name, wanted, now);
+        let changes = &difference.instances;
+        for (name, wanted) in config.in_order() {
+            if changes.to_change.contains(name) || changes.to_add.contains(name) {
+                self.configure_instance(name, wanted, now);
+            }
+        }
+        for (place, name) in (0..).zip(self.names()) {
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.place_in_file = place;
+            }
         }
         // Trackers and groups may be others, also of instances that are the same.
-        let names: Vec<String> = self.instances.keys().cloned().collect();
-        for name in &names {
+        for name in &self.names() {
             self.renew_devices(name, now);
             let (tracks, member) = (self.counted_tracks(name), self.group_of(name).is_some());
             let Some(instance) = self.instances.get_mut(name) else { continue };
@@ -99,14 +106,14 @@ impl Director {
             Some(instance) => {
                 instance.devices = devices;
                 instance.configure(wanted.clone(), now);
-                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.observe(&self.links, &self.guests, now);
             }
             None => {
                 let mut instance = Instance::new(wanted.clone(), now);
                 instance.devices = devices;
                 instance.tracks = tracks;
                 instance.router.handle_membership(member);
-                instance.observe(&self.links, &self.virtual_addresses, now);
+                instance.observe(&self.links, &self.guests, now);
                 self.instances.insert(name.to_owned(), instance);
                 self.begin(name, now);
             }

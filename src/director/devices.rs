@@ -28,13 +28,17 @@ pub(super) struct DeviceId {
 pub(super) struct Devices {
     /// What takes the place of its interface.
     pub(super) main: Option<Main>,
-    /// Those on other interfaces, by the name of what they lie on.
-    pub(super) others: BTreeMap<String, (String, DeviceKind)>,
+    /// Those for single addresses, by what they lie on.
+    pub(super) others: BTreeMap<Ground, (String, DeviceKind)>,
     /// Adverts to peers go by this routing domain.
     vrf: Option<String>,
     /// Packets to the virtual addresses are dropped while master.
     silent: bool,
 }
+
+/// What an interface for single addresses lies on: the name of that, and whether it is for IPv6, which has a virtual MAC
+/// address of its own.
+pub(super) type Ground = (String, bool);
 
 /// What takes the place of an instance's interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,24 +92,20 @@ impl Devices {
         Carrier::Ready(if main.adverts_below { ground } else { link.index })
     }
 
-    /// The interface that an address is put on.
+    /// The interface that an address is put on. With an ipvlan that is the one below: only adverts go by the ipvlan.
     pub(super) fn interface_of<'a>(
         &'a self,
         config: &'a config::Instance,
         address: &'a VirtualAddress,
     ) -> &'a str {
-        let main = self.main.as_ref().map(|main| main.name.as_str());
-        match &address.interface {
-            None if address.address.is_ipv6() == config.is_ipv6() => {
-                let other = || self.others.get(&config.interface).filter(|_| on_vmac(config, address));
-                main.or_else(|| other().map(|(name, _)| name.as_str())).unwrap_or(&config.interface)
-            }
-            None => &config.interface,
-            Some(interface) if on_vmac(config, address) => {
-                let own = main.filter(|_| *interface == config.interface);
-                own.or_else(|| Some(self.others.get(interface)?.0.as_str())).unwrap_or(interface)
-            }
-            Some(interface) => interface,
+        if let Some(ground) = other_ground(config, address) {
+            let other = self.others.get(&ground).map(|(name, _)| name.as_str());
+            return other.unwrap_or(place(config, address));
+        }
+        let main = self.main.as_ref().filter(|main| main.kind.mac().is_some());
+        match main.filter(|_| is_at_home(config, address)) {
+            Some(main) => &main.name,
+            None => place(config, address),
         }
     }
 
@@ -130,6 +130,16 @@ impl Devices {
             || self.others.values().any(|(name, _)| name == interface)
     }
 
+    /// What one of the interfaces with its addresses lies on; that itself, if it is not one of these.
+    pub(super) fn ground_of<'a>(&'a self, config: &'a config::Instance, interface: &'a str) -> &'a str {
+        let other = self.others.iter().find(|(_, (name, _))| name == interface);
+        match (&self.main, other) {
+            (_, Some(((ground, _), _))) => ground,
+            (Some(main), None) if main.name == interface => &config.interface,
+            _ => interface,
+        }
+    }
+
     /// The name of the interface that the instance lives on.
     pub(super) fn home<'a>(&'a self, config: &'a config::Instance) -> &'a str {
         self.main.as_ref().map_or(&config.interface, |main| &main.name)
@@ -145,16 +155,31 @@ impl Devices {
     }
 }
 
-/// Whether an address shall be on an interface with the virtual MAC address that lies on its own.
-fn on_vmac(config: &config::Instance, address: &VirtualAddress) -> bool {
+/// The interface that the file says, or the instance's.
+fn place<'a>(config: &'a config::Instance, address: &'a VirtualAddress) -> &'a String {
+    address.interface.as_ref().unwrap_or(&config.interface)
+}
+
+/// Whether an address is where adverts are, and of their family.
+fn is_at_home(config: &config::Instance, address: &VirtualAddress) -> bool {
+    *place(config, address) == config.interface && address.address.is_ipv6() == config.is_ipv6()
+}
+
+/// What the interface lies on that an address has to be on for the sake of its MAC address, if it is not the instance's
+/// own: `use_vmac` asks for that at the address, `use_vmac_addr` for all that are elsewhere.
+fn other_ground(config: &config::Instance, address: &VirtualAddress) -> Option<Ground> {
     let said = address.options.as_ref().is_some_and(|options| options.on_vmac);
-    said || (config.conduct.vmac_everywhere && address.interface.is_some())
+    let wanted = match is_at_home(config, address) {
+        true => said && !matches!(config.device, config::Device::Vmac(_)),
+        false => said || config.conduct.vmac_everywhere,
+    };
+    wanted.then(|| (place(config, address).clone(), address.address.is_ipv6()))
 }
 
 fn main_kind(instance: &config::Instance) -> Option<DeviceKind> {
     match &instance.device {
         config::Device::Interface => None,
-        config::Device::Vmac(_) => Some(macvlan(instance)),
+        config::Device::Vmac(_) => Some(macvlan(instance, instance.is_ipv6())),
         config::Device::Ipvlan(ipvlan) => Some(DeviceKind::Ipvlan(match ipvlan.mode {
             IpvlanMode::Bridge => IpvlanFlag::Bridge,
             IpvlanMode::Private => IpvlanFlag::Private,
@@ -163,21 +188,29 @@ fn main_kind(instance: &config::Instance) -> Option<DeviceKind> {
     }
 }
 
-fn macvlan(instance: &config::Instance) -> DeviceKind {
+/// The macvlan for addresses of a family. A MAC address that the file gives is that of the instance's own.
+fn macvlan(instance: &config::Instance, ipv6: bool) -> DeviceKind {
     let given = match &instance.device {
-        config::Device::Vmac(vmac) => vmac.mac.as_deref(),
+        config::Device::Vmac(vmac) if ipv6 == instance.is_ipv6() => vmac.mac.as_deref(),
         _ => None,
     };
-    DeviceKind::macvlan(instance.router.vrid, instance.is_ipv6(), given)
+    DeviceKind::macvlan(instance.router.vrid, ipv6, given)
 }
 
-/// The interfaces below those that an instance needs for single addresses.
-fn other_parents(instance: &config::Instance) -> BTreeSet<&String> {
-    let is_main =
-        |parent: &String| instance.device != config::Device::Interface && *parent == instance.interface;
-    let wanted = instance.all_addresses().filter(|address| on_vmac(instance, address));
-    let parents = wanted.map(|address| address.interface.as_ref().unwrap_or(&instance.interface));
-    parents.filter(|parent| !is_main(parent)).collect()
+/// What the interfaces lie on that an instance needs for single addresses, in the order of those.
+fn other_grounds(instance: &config::Instance) -> Vec<Ground> {
+    let mut grounds = Vec::new();
+    for ground in instance.all_addresses().filter_map(|address| other_ground(instance, address)) {
+        if !grounds.contains(&ground) {
+            grounds.push(ground);
+        }
+    }
+    grounds
+}
+
+/// The identity of one of those.
+fn other_id(instance: &config::Instance, (parent, ipv6): &Ground) -> DeviceId {
+    DeviceId { parent: parent.clone(), kind: macvlan(instance, *ipv6), owner: None }
 }
 
 /// Whether the virtual addresses answer only if they are our own.
@@ -191,7 +224,7 @@ impl Director {
     pub(super) fn name_devices(&mut self) {
         let config = self.config.clone();
         let mut names = BTreeMap::new();
-        let instances = || config.instances.iter();
+        let instances = || config.in_order();
         for (name, instance) in instances() {
             if let Some((id, Some(given))) = main_id(name, instance) {
                 names.insert(id, given);
@@ -211,17 +244,15 @@ impl Director {
                 }
             }
         }
-        let v4_first =
-            instances().filter(|(_, i)| !i.is_ipv6()).chain(instances().filter(|(_, i)| i.is_ipv6()));
-        for (name, instance) in v4_first {
+        for (name, instance) in instances() {
             let prefix = config.global.vrrp.vmac_prefix.as_deref().unwrap_or("vrrp");
             if let Some((id, None)) = main_id(name, instance) {
-                self.name_device(&mut names, id, prefix, instance);
+                self.name_device(&mut names, id, prefix, (instance.router.vrid, instance.is_ipv6()));
             }
             let prefix = config.global.vrrp.vmac_addr_prefix.as_deref().unwrap_or(prefix);
-            for parent in other_parents(instance) {
-                let id = DeviceId { parent: parent.clone(), kind: macvlan(instance), owner: None };
-                self.name_device(&mut names, id, prefix, instance);
+            for ground in other_grounds(instance) {
+                let id = other_id(instance, &ground);
+                self.name_device(&mut names, id, prefix, (instance.router.vrid, ground.1));
             }
         }
         self.device_names = names;
@@ -237,20 +268,18 @@ impl Director {
         names: &mut BTreeMap<DeviceId, String>,
         id: DeviceId,
         prefix: &str,
-        instance: &config::Instance,
+        (vrid, ipv6): (u8, bool),
     ) {
         if names.contains_key(&id) {
             return;
         }
-        let vrid = instance.router.vrid;
         let taken: BTreeSet<&String> = names.values().collect();
         let free = |name: &String| {
             let is_other = |link: &Link| id.kind.mac().is_some_and(|mac| link.mac != Some(mac));
             !taken.contains(name) && !self.links.get(name).is_some_and(is_other)
         };
-        let six = instance.is_ipv6().then(|| format!("{prefix}6.{vrid}"));
-        let numbered =
-            (1..).filter(|number| *number != 6).map(|number: u32| format!("{prefix}{number}.{vrid}"));
+        let six = ipv6.then(|| format!("{prefix}6.{vrid}"));
+        let numbered = (1..).map(|number: u32| format!("{prefix}{number}.{vrid}"));
         let candidates = [format!("{prefix}.{vrid}")].into_iter().chain(six).chain(numbered);
         if let Some(name) = candidates.into_iter().find(free) {
             names.insert(id, name);
@@ -263,7 +292,7 @@ impl Director {
         let devices = self.devices_of(name, &config);
         if let Some(instance) = self.instances.get_mut(name).filter(|instance| instance.devices != devices) {
             instance.devices = devices;
-            instance.observe(&self.links, &self.virtual_addresses, now);
+            instance.observe(&self.links, &self.guests, now);
         }
     }
 
@@ -273,11 +302,11 @@ impl Director {
         let adverts_below = matches!(&instance.device, config::Device::Vmac(vmac) if vmac.adverts_below);
         let main = main_id(name, instance)
             .and_then(|(id, _)| Some(Main { name: named(&id)?, kind: id.kind, adverts_below }));
-        let other = |parent: &String| {
-            let id = DeviceId { parent: parent.clone(), kind: macvlan(instance), owner: None };
-            Some((parent.clone(), (named(&id)?, id.kind)))
+        let other = |ground: Ground| {
+            let id = other_id(instance, &ground);
+            Some((ground, (named(&id)?, id.kind)))
         };
-        let others = other_parents(instance).into_iter().filter_map(other).collect();
+        let others = other_grounds(instance).into_iter().filter_map(other).collect();
         let unicast = matches!(instance.transport, config::Transport::Unicast(_));
         let vrf = instance.adverts.vrf.clone().filter(|_| unicast);
         Devices { main, others, vrf, silent: is_silent(instance, &self.config) }
@@ -287,8 +316,8 @@ impl Director {
 /// The identities of all interfaces that an instance brings along and that may be named freely.
 fn device_ids(name: &str, instance: &config::Instance) -> Vec<DeviceId> {
     let main = main_id(name, instance).filter(|(_, given)| given.is_none()).map(|(id, _)| id);
-    let other = |parent: &String| DeviceId { parent: parent.clone(), kind: macvlan(instance), owner: None };
-    main.into_iter().chain(other_parents(instance).into_iter().map(other)).collect()
+    let others = other_grounds(instance);
+    main.into_iter().chain(others.iter().map(|ground| other_id(instance, ground))).collect()
 }
 
 /// The identity of what takes the place of an instance's interface, and its name if the file says one.

@@ -160,6 +160,8 @@ pub struct Announcement {
     pub places: Vec<Neighbourhood>,
     /// Messages for each address.
     pub repeat: u32,
+    /// Where messages have to wait for each other, those with a lower number come first.
+    pub turn: u32,
 }
 
 /// The neighbours on one interface, and the addresses they are to learn.
@@ -169,6 +171,8 @@ pub struct Neighbourhood {
     pub interface: String,
     /// Its index.
     pub index: u32,
+    /// The index of the interface below it, or its own: messages that leave there share a pace.
+    pub ground: u32,
     /// The hardware address that the addresses are at.
     pub mac: [u8; 6],
     /// How fast messages may follow each other.

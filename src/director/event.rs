@@ -96,6 +96,8 @@ pub enum Event {
         /// How many there are.
         count: u32,
     },
+    /// The kernel does not tell of processes, for this reason; they are counted now and then instead.
+    ProcessesUnheard(String),
     /// An operator wants an instance to have another base priority than the file's.
     SetPriority {
         /// Its name.
@@ -129,8 +131,10 @@ pub enum Event {
 pub enum ScriptOutcome {
     /// Exit status 0.
     Success,
-    /// Another exit status, a signal, a program that cannot be started, or no end in time; in words.
+    /// Another exit status, a signal, or no end in time; in words.
     Failure(String),
+    /// It could not be started: there is no such program or user, or it may not be run; in words.
+    NotStarted(String),
 }
 
 /// What the owner of the IPVS table, or of the sync daemons, did with the level `serial`.

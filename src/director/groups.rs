@@ -61,7 +61,7 @@ impl Director {
         self.groups_held = outer;
         if !outer {
             while let Some(group) = self.restless.pop_first() {
-                self.settle_group(&group, now);
+                self.settle_group(&group, None, now);
             }
         }
     }
@@ -77,14 +77,16 @@ impl Director {
         if self.groups_held {
             self.restless.insert(group);
         } else {
-            self.settle_group(&group, now);
+            self.settle_group(&group, Some(name), now);
         }
     }
 
-    /// Brings the members of a group into line, and tells of its change of state, if there is one.
-    pub(super) fn settle_group(&mut self, name: &str, now: Instant) {
+    /// Brings the members of a group into line, and tells of its change of state, if there is one. The member that gave
+    /// the `cause` goes first: the one whose time came last, where that makes all of them master.
+    pub(super) fn settle_group(&mut self, name: &str, cause: Option<&str>, now: Instant) {
         let Some(group) = self.groups.get(name) else { return };
-        let members = group.members.clone();
+        let mut members = group.members.clone();
+        members.sort_by_key(|member| Some(member.as_str()) != cause);
         for _ in 0..STEPS {
             if self.stopping || !self.settle_step(&members, now) {
                 break;
@@ -97,7 +99,8 @@ impl Director {
             }
         }
         let to = vrrp::group::state(&stances);
-        let cause = self.group_cause(&members, to);
+        let Some(group) = self.groups.get(name) else { return };
+        let cause = self.group_cause(&group.members, to);
         let Some(group) = self.groups.get_mut(name) else { return };
         let from = std::mem::replace(&mut group.state, to);
         if from != to && !stances.is_empty() {

@@ -1,11 +1,11 @@
 //! The level of what instances need of the host beside addresses: their interfaces, and the packets that they do not
 //! want. One owner carries it out and reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use vrrp::{Device, DeviceLevel, FilterLevel, State};
+use vrrp::{Device, DeviceKind, DeviceLevel, FilterLevel, State};
 
 use super::devices::Main;
 use super::effect::HostLevel;
@@ -53,15 +53,18 @@ impl Director {
             if let Some(main) = &devices.main {
                 add_device(&mut level.devices, &main.name, self.main_device(instance, main));
             }
-            for (parent, (name, kind)) in &devices.others {
+            for ((parent, ipv6), (name, kind)) in &devices.others {
+                // What speaks IPv6 to its neighbours needs a link-local address: the one of the interface below.
+                let below = self.links.get(parent).filter(|_| *ipv6);
+                let own = below.and_then(|link| link.link_local(&self.guests.virtual_addresses));
                 let device = Device {
                     parent: parent.clone(),
                     kind: *kind,
                     group: None,
                     notify: false,
-                    ipv4: !config.is_ipv6(),
-                    ipv6: config.is_ipv6(),
-                    addresses: BTreeSet::new(),
+                    ipv4: !ipv6,
+                    ipv6: *ipv6,
+                    addresses: own.into_iter().collect(),
                 };
                 add_device(&mut level.devices, name, device);
             }
@@ -79,7 +82,25 @@ impl Director {
                 }
             }
         }
+        self.agree_on_flags(&mut level.devices);
         level
+    }
+
+    /// What ipvlan interfaces on one interface see of each other is one setting for all of them: the last one says it.
+    fn agree_on_flags(&self, level: &mut DeviceLevel) {
+        let mut flags = BTreeMap::new();
+        for name in self.names() {
+            let main = self.instances.get(&name).and_then(|instance| instance.devices.main.as_ref());
+            let device = main.and_then(|main| level.get(&main.name));
+            if let Some(Device { parent, kind: DeviceKind::Ipvlan(flag), .. }) = device {
+                flags.insert(parent.clone(), *flag);
+            }
+        }
+        for device in level.values_mut() {
+            if let (DeviceKind::Ipvlan(flag), Some(last)) = (&mut device.kind, flags.get(&device.parent)) {
+                *flag = *last;
+            }
+        }
     }
 
     fn main_device(&self, instance: &Instance, main: &Main) -> Device {
@@ -97,7 +118,7 @@ impl Director {
         if let Some(below) =
             self.links.get(&config.interface).filter(|_| config.is_ipv6() && !main.adverts_below)
         {
-            let source = instance.own_source(below, &self.virtual_addresses);
+            let source = instance.own_source(below, &self.guests);
             let held = below.addresses.iter().find(|held| Some(held.address) == source);
             addresses.extend(held.map(|held| (held.address, held.prefix)));
         }
@@ -142,10 +163,10 @@ impl Director {
     pub(super) fn begin_waiting(&mut self, now: Instant) {
         let waiting =
             |instance: &Instance| instance.devices.has_main() && instance.router.state() == State::Initialize;
-        let names: Vec<String> =
-            self.instances.iter().filter(|(_, i)| waiting(i)).map(|(name, _)| name.clone()).collect();
-        for name in names {
-            self.evaluate(&name, now);
+        for name in self.names() {
+            if self.instances.get(&name).is_some_and(waiting) {
+                self.evaluate(&name, now);
+            }
         }
     }
 }

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use vrrp::group::Member;
 use vrrp::{
-    AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Link, Links,
-    Proof, Router, State, Wanted,
+    AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Links, Proof,
+    Router, State, Wanted,
 };
 
 use super::devices::{Carrier, Devices};
 use super::effect::{Announcement, Neighbourhood, SocketKey, Transmission};
 use super::meaning;
+use super::source::Guests;
 use super::statics::Paths;
 use crate::config::{self, OldChecksum, Pace, Tracks, Transport};
 
@@ -41,7 +42,7 @@ pub(super) struct Instance {
     /// A peer still makes checksums as keepalived before 1.3.7 did, and expects the same of us.
     old_checksum: bool,
     /// The interface as it is now: its index and the source address of adverts.
-    place: Option<(u32, IpAddr)>,
+    pub(super) place: Option<(u32, IpAddr)>,
     /// The interfaces that it brings along.
     pub(super) devices: Devices,
     /// One of them is all that it lacks.
@@ -58,8 +59,17 @@ pub(super) struct Instance {
     pub(super) shared: Option<Fault>,
     /// What the start waits for, in words.
     pub(super) awaits: Option<String>,
+    /// It had to wait for the first result of a script.
+    pub(super) was_held_back: bool,
+    /// Its place in the file.
+    pub(super) place_in_file: u32,
     /// How long it waits for numbers.
     pub(super) patience: Instant,
+    /// When it became master, as a number that grows from one to the next: its addresses come behind those of the
+    /// instances that were master before.
+    pub(super) precedence: u32,
+    /// The address that adverts came from last.
+    pub(super) last_source: Option<IpAddr>,
     /// Since its group last came to rest: it was master and gave way; it heard a second master.
     pub(super) left_master: bool,
     pub(super) met_rival: bool,
@@ -87,7 +97,11 @@ impl Instance {
             tracked: BTreeSet::new(),
             shared: None,
             awaits: None,
+            was_held_back: false,
+            place_in_file: 0,
             patience: now,
+            precedence: 0,
+            last_source: None,
             left_master: false,
             met_rival: false,
             rested: None,
@@ -131,7 +145,8 @@ impl Instance {
         self.router.handle_faults(&all, now);
     }
 
-    /// Whether there is a fault that the others of the group do not have as well. An interface of its own that is still being made is none: it begins a moment later.
+    /// Whether there is a fault that the others of the group do not have. One of an interface of its own that is being
+    /// made is none: it begins a moment later.
     pub(super) fn has_own_fault(&self) -> bool {
         let begins = self.lacks_device && self.router.state() == State::Initialize;
         (!self.faults.is_empty() && !begins) || !self.tracked.is_empty()
@@ -158,8 +173,8 @@ impl Instance {
 
     /// Looks at the interface: faults, index and source address follow from it.
     ///
-    /// `virtual_addresses` are never a source: they may be on the interface today and gone tomorrow.
-    pub(super) fn observe(&mut self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>, now: Instant) {
+    /// Virtual addresses are never a source: they may be on the interface today and gone tomorrow.
+    pub(super) fn observe(&mut self, links: &Links, guests: &Guests, now: Instant) {
         let missing = |thing: &vrrp::Thing| Fault::Tracked(format!("static {thing}"));
         let mut faults: BTreeSet<Fault> = self.lacks.iter().map(missing).collect();
         self.place = None;
@@ -169,16 +184,17 @@ impl Instance {
                 faults.insert(Fault::InterfaceMissing);
             }
             Some(link) => {
-                if !link.up {
+                if !link.up && !self.config.conduct.ignore_interface {
                     faults.insert(Fault::InterfaceDown);
                 }
-                let source = self.own_source(link, virtual_addresses);
+                let source = self.own_source(link, guests);
                 // Nobody could hear a master that sends from an address which is not here: it would be a second one.
                 let said =
                     self.config.source.filter(|_| matches!(self.config.transport, Transport::Unicast(_)));
                 match source.filter(|_| said.is_none_or(|source| is_here(links, source))) {
                     Some(source) => match self.devices.carrier(links, link, source) {
                         Carrier::Ready(index) => self.place = Some((index, source)),
+                        Carrier::Down if self.config.conduct.ignore_interface => {}
                         Carrier::Down => {
                             self.lacks_device = faults.is_empty() && self.devices.has_main();
                             faults.insert(Fault::InterfaceDown);
@@ -194,23 +210,13 @@ impl Instance {
                 }
             }
         }
+        faults.extend(self.homeless(links));
         if let Some((_, source)) = self.place {
+            self.last_source = Some(source);
             self.router.handle_source(source);
         }
         self.faults = faults;
         self.apply_faults(now);
-    }
-
-    /// The address that adverts come from, given the interface that the instance lives on.
-    pub(super) fn own_source(&self, link: &Link, virtual_addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-        // The owner's addresses are its own, and may be all it has.
-        let nothing = BTreeSet::new();
-        let excluded = if self.config.router.is_owner() { &nothing } else { virtual_addresses };
-        let found = || match self.config.is_ipv6() {
-            false => link.source_v4(excluded).map(IpAddr::V4),
-            true => link.source_v6(excluded).map(IpAddr::V6),
-        };
-        self.config.source.or_else(|| self.devices.own_source(&self.config)).or_else(found)
     }
 
     /// The socket that carries this instance's adverts, while its interface exists.
@@ -338,7 +344,8 @@ impl Instance {
     pub(super) fn addresses(&self) -> impl Iterator<Item = (AddressKey, Wanted)> {
         let master = self.router.is_master();
         let silent = self.config.router.is_owner() || self.router.state() == State::Initialize;
-        let addresses = (0..).zip(self.config.all_addresses());
+        let first = u64::from(self.precedence) << u32::BITS;
+        let addresses = (first..).zip(self.config.all_addresses());
         addresses.filter(move |_| master || !silent).map(move |(turn, virtual_address)| {
             let interface = self.devices.interface_of(&self.config, virtual_address).to_owned();
             let key = AddressKey { interface, address: virtual_address.address };
@@ -374,10 +381,12 @@ impl Instance {
         }
         let places = by_interface.into_iter().filter_map(|(interface, addresses)| {
             let link = links.get(&interface)?;
-            let pace = pace(&interface);
-            Some(Neighbourhood { index: link.index, mac: link.mac?, pace, interface, addresses })
+            let below = self.devices.ground_of(&self.config, &interface);
+            let ground = links.get(below).map_or(link.index, |below| below.index);
+            let pace = pace(below);
+            Some(Neighbourhood { index: link.index, ground, mac: link.mac?, pace, interface, addresses })
         });
-        Announcement { places: places.collect(), repeat }
+        Announcement { places: places.collect(), repeat, turn: self.place_in_file }
     }
 }
 

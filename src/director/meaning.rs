@@ -123,7 +123,7 @@ pub(super) fn route(line: &Route, protocol: u8) -> Result<(RouteKey, RouteSettin
         protocol: other("protocol").map(|words| byte(words)).transpose()?.unwrap_or(protocol),
         ways: ways.collect(),
     };
-    let (metrics, locked) = metrics(line)?;
+    let (metrics, locked) = metrics(line, protocol)?;
     let settings = RouteSettings {
         scope: scope(line, protocol)?,
         source: line.source,
@@ -181,7 +181,7 @@ fn kind(kind: RouteKind) -> u8 {
 }
 
 /// The metrics, and the bits of those that are locked.
-fn metrics(line: &Route) -> Result<(BTreeMap<u16, Metric>, u32), String> {
+fn metrics(line: &Route, mark: u8) -> Result<(BTreeMap<u16, Metric>, u32), String> {
     let (mut metrics, mut locked) = (BTreeMap::new(), 0);
     if let Some((mtu, lock)) = line.mtu {
         metrics.insert(MTU, Metric::Number(mtu));
@@ -196,9 +196,9 @@ fn metrics(line: &Route) -> Result<(BTreeMap<u16, Metric>, u32), String> {
             "congctl" => Metric::Name(last(words)?.to_owned()),
             "features" => Metric::Number(ECN),
             // The kernel counts in eighths and quarters of a millisecond.
-            "rtt" => Metric::Number(milliseconds(words)?.saturating_mul(8)),
-            "rttvar" => Metric::Number(milliseconds(words)?.saturating_mul(4)),
-            "rto_min" => Metric::Number(milliseconds(words)?),
+            "rtt" => Metric::Number(time(words, 8, mark)?),
+            "rttvar" => Metric::Number(time(words, 4, mark)?),
+            "rto_min" => Metric::Number(time(words, 1, mark)?),
             _ => Metric::Number(plain(words)?),
         };
         metrics.insert(number, value);
@@ -340,10 +340,17 @@ fn byte(words: &[String]) -> Result<u8, String> {
     u8::try_from(plain(words)?).map_err(|_| format!("{} is more than 255", words.join(" ")))
 }
 
-fn milliseconds(words: &[String]) -> Result<u32, String> {
+fn time(words: &[String], per_millisecond: u32, mark: u8) -> Result<u32, String> {
+    /// Milliseconds below which keepalived does not go.
+    const LEAST: u32 = 200;
     let text = last(words)?;
-    let found = text.strip_suffix("ms").unwrap_or(text).parse();
-    found.map_err(|_| format!("`{text}` is no time"))
+    let wrong = |_| format!("`{text}` is no time");
+    let found = match text.strip_suffix("ms") {
+        Some(milliseconds) => milliseconds.parse::<u32>().map_err(wrong)?.saturating_mul(per_millisecond),
+        None => text.parse().map_err(wrong)?,
+    };
+    let least = if mark == KEEPALIVED_PROTOCOL { LEAST * per_millisecond } else { 0 };
+    Ok(found.max(least))
 }
 
 /// `FROM/TO`, or the destination's alone.

@@ -30,6 +30,7 @@ mod routers;
 mod script;
 mod services;
 pub mod snapshot;
+mod source;
 mod statics;
 mod survey;
 mod suspend;
@@ -40,7 +41,6 @@ mod trackers;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -60,6 +60,7 @@ use journal::Entry;
 use links::LinkFilter;
 use neighbours::Neighbours;
 use pool::Pool;
+use source::Guests;
 use statics::Statics;
 pub use survey::Survey;
 use taken::Thefts;
@@ -130,8 +131,10 @@ pub struct Director {
     /// ... and as they are reported.
     link_filter: LinkFilter,
     trackers: Trackers,
-    virtual_addresses: BTreeSet<IpAddr>,
+    guests: Guests,
     instances: BTreeMap<String, Instance>,
+    /// How often any of them became master.
+    mastered: u32,
     groups: BTreeMap<String, Group>,
     /// The group of each instance that is in one.
     group_of: BTreeMap<String, String>,
@@ -157,6 +160,8 @@ pub struct Director {
     open_sockets: Arc<BTreeSet<SocketKey>>,
     addresses: Published<NetworkLevel>,
     statics: Statics,
+    /// Static things that have not been there since the configuration was read; `None` until that is known.
+    never_there: Option<BTreeSet<vrrp::Thing>>,
     /// Lines of routes, rules and static addresses that cannot be done, and why.
     left_out: Vec<String>,
     thefts: Thefts,
@@ -188,8 +193,9 @@ impl Director {
             links: Arc::default(),
             link_filter: LinkFilter::default(),
             trackers: Trackers::default(),
-            virtual_addresses: BTreeSet::new(),
+            guests: Guests::default(),
             instances: BTreeMap::new(),
+            mastered: 0,
             groups: BTreeMap::new(),
             group_of: BTreeMap::new(),
             restless: BTreeSet::new(),
@@ -208,6 +214,7 @@ impl Director {
             open_sockets: Arc::default(),
             addresses: Published::default(),
             statics: Statics::default(),
+            never_there: None,
             left_out: Vec::new(),
             thefts: Thefts::default(),
             table: Published::default(),
@@ -240,6 +247,7 @@ impl Director {
             Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
+            Event::ProcessesUnheard(why) => self.processes_unheard(&why, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
             Event::TableApplied(report) => self.table_applied(report, now),
             Event::AddressesApplied(report) => self.addresses_applied(report, now),
@@ -281,12 +289,12 @@ impl Director {
 
     /// When to call [`Director::handle_timeout`] next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        self.agenda.next().map(|(at, owner)| (*at, Reason(owner.clone())))
+        self.agenda.next().map(|(at, owner)| (at, Reason(owner.clone())))
     }
 
     /// The instant alone of [`Director::poll_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.agenda.next().map(|(at, _)| *at)
+        self.agenda.next().map(|(at, _)| at)
     }
 
     /// The instances and their states.

@@ -15,11 +15,16 @@ impl Director {
         let Some(config) = self.config.virtual_server(served).cloned() else { return };
         let mut pool = self.pools.remove(served).unwrap_or_else(|| Pool::new(served.clone(), config.clone()));
         self.forget_neighbour_checks(&pool);
-        let (next_check, seed) = (&mut self.next_check, self.birth.seed);
+        let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
         let Configured { gone, changes, started } = pool.configure(config, now, |_, spec| {
             let id = CheckId(*next_check);
             *next_check += 1;
-            let monitor = Monitor::new(rhythm(spec), spec.steps(), seed.wrapping_add(id.0), now);
+            let mut rhythm = rhythm(spec);
+            if compat {
+                // keepalived asks nobody at once.
+                rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
+            }
+            let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
             CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
         });
         self.forget_checks(gone);

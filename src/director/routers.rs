@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use notify::{Notice, Role};
-use vrrp::{ChecksumForm, Link, Links, NetworkLevel, Note, Output, Proof, Reception, State, Wanted};
+use vrrp::{
+    AddressSettings, ChecksumForm, Link, Links, NetworkLevel, Note, Output, Proof, Reception, State, Wanted,
+};
 
 use super::effect::{Effect, SocketKey};
 use super::event::AddressReport;
@@ -17,6 +19,12 @@ use super::{Director, Owner, Pending};
 const REFUSALS: usize = 5;
 
 impl Director {
+    /// The names of all instances, in the file's order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let there = self.config.in_order().filter(|(name, _)| self.instances.contains_key(*name));
+        there.map(|(name, _)| name.clone()).collect()
+    }
+
     pub(super) fn observe_links(&mut self, links: Arc<Links>, now: Instant) {
         self.link_filter.observe(links, now);
         self.see_links(now);
@@ -33,10 +41,9 @@ impl Director {
         let before = std::mem::replace(&mut self.links, self.link_filter.links());
         self.agenda.set(Owner::Links, self.link_filter.deadline());
         self.together(now, |director| {
-            let names: Vec<String> = director.instances.keys().cloned().collect();
-            for name in names {
+            for name in director.names() {
                 if let Some(instance) = director.instances.get_mut(&name) {
-                    instance.observe(&director.links, &director.virtual_addresses, now);
+                    instance.observe(&director.links, &director.guests, now);
                     director.drain_router(&name, now);
                 }
             }
@@ -168,10 +175,15 @@ impl Director {
                         self.queue_host();
                     }
                     self.queue_addresses();
-                    if (from, to) == (State::Master, State::Backup)
-                        && let Some(instance) = self.instances.get_mut(name)
-                    {
-                        instance.left_master = true;
+                    if to == State::Backup {
+                        self.announce_source(name, from);
+                    }
+                    if let Some(instance) = self.instances.get_mut(name) {
+                        instance.left_master |= (from, to) == (State::Master, State::Backup);
+                        if to == State::Master {
+                            self.mastered = self.mastered.saturating_add(1);
+                            instance.precedence = self.mastered;
+                        }
                     }
                     self.publish_sync();
                     let cause = cause.to_string();
@@ -218,6 +230,17 @@ impl Director {
         }
     }
 
+    /// Tells the peers of an instance that was at fault, or was held back, where it is.
+    fn announce_source(&mut self, name: &str, from: State) {
+        let Some(instance) = self.instances.get(name) else { return };
+        let late = from == State::Initialize && instance.was_held_back;
+        if (late || from == State::Fault)
+            && let Some(announcement) = instance.own_announcement(&self.links)
+        {
+            self.effect(Effect::Announce(announcement));
+        }
+    }
+
     /// Tells the neighbours where the instance's addresses are.
     fn announce(&mut self, name: &str, repeat: u32, among: Among) {
         let Some(instance) = self.instances.get(name) else { return };
@@ -249,8 +272,8 @@ impl Director {
             for (key, state) in instance.addresses() {
                 // The same address in two instances is there while either is master, a static one always.
                 match level.addresses.get(&key) {
-                    // Named twice, it is as it was named first.
-                    Some(Wanted::Present(_)) => {}
+                    // Named twice, it is as who has it first says.
+                    Some(Wanted::Present(there)) if !comes_before(&state, there) => {}
                     Some(Wanted::Absent { .. }) if matches!(state, Wanted::Absent { .. }) => {}
                     _ => {
                         level.addresses.insert(key, state);
@@ -296,7 +319,13 @@ impl Director {
     }
 
     /// Instances fail while a static thing is missing that they are in the `track_group` of.
-    fn miss(&mut self, missing: BTreeSet<vrrp::Thing>, now: Instant) {
+    fn miss(&mut self, mut missing: BTreeSet<vrrp::Thing>, now: Instant) {
+        if self.config.global.compat {
+            // To keepalived only what was there can be lost.
+            let never = self.never_there.get_or_insert_with(|| missing.clone());
+            never.retain(|thing| missing.contains(thing));
+            missing.retain(|thing| !never.contains(thing));
+        }
         let mut lacks = self.statics.lacks(&missing);
         let mut changed = Vec::new();
         for (name, instance) in &mut self.instances {
@@ -312,12 +341,17 @@ impl Director {
         self.together(now, |director| {
             for name in changed {
                 if let Some(instance) = director.instances.get_mut(&name) {
-                    instance.observe(&director.links, &director.virtual_addresses, now);
+                    instance.observe(&director.links, &director.guests, now);
                 }
                 director.drain_router(&name, now);
             }
         });
     }
+}
+
+/// Whether an address that is named twice had this turn earlier.
+fn comes_before(one: &Wanted, other: &AddressSettings) -> bool {
+    matches!(one, Wanted::Present(settings) if settings.details.turn < other.details.turn)
 }
 
 /// What people are told when an instance enters this state, if anything.

@@ -27,6 +27,8 @@ pub(super) struct ScriptWatch {
     next: Instant,
     /// Why the last run failed; `None` if it did not.
     failure: Option<String>,
+    /// It is not run and nobody is held to it.
+    left_out: bool,
 }
 
 impl ScriptWatch {
@@ -35,12 +37,12 @@ impl ScriptWatch {
         if script.init_fail {
             tally.observe(false, 0, 1);
         }
-        ScriptWatch { script, tally, running: None, next: now, failure: None }
+        ScriptWatch { script, tally, running: None, next: now, failure: None, left_out: false }
     }
 
     /// Takes over a new definition. The same command keeps its history, another begins anew.
     pub(super) fn configure(&mut self, script: &Arc<Script>, now: Instant) {
-        if self.script.command != script.command {
+        if self.script.command != script.command || self.left_out {
             *self = ScriptWatch::new(script.clone(), now);
             return;
         }
@@ -63,8 +65,21 @@ impl ScriptWatch {
     }
 
     /// When to call [`ScriptWatch::handle_timeout`].
-    pub(super) fn deadline(&self) -> Instant {
-        self.running.map_or(self.next, |(_, given_up)| given_up.min(self.next))
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let next = self.running.map_or(self.next, |(_, given_up)| given_up.min(self.next));
+        (!self.left_out).then_some(next)
+    }
+
+    /// The first run could not be started: nothing more is asked of it until its definition is read anew. True if it was
+    /// the first.
+    pub(super) fn leave_out(&mut self) -> bool {
+        self.left_out |= self.tally.verdict() == Verdict::Unknown;
+        self.left_out
+    }
+
+    /// Whether it says nothing.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.left_out
     }
 
     /// Does what is due: the script if a run, with this number, is to begin.
@@ -98,7 +113,7 @@ impl ScriptWatch {
         let passed = outcome == ScriptOutcome::Success;
         self.failure = match outcome {
             ScriptOutcome::Success => None,
-            ScriptOutcome::Failure(why) => Some(why),
+            ScriptOutcome::Failure(why) | ScriptOutcome::NotStarted(why) => Some(why),
         };
         let first = self.tally.verdict() == Verdict::Unknown;
         let rise = if first { 1 } else { usize::try_from(self.script.rise).unwrap_or(usize::MAX) };

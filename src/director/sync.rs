@@ -18,7 +18,8 @@ fn configured(config: &Config) -> Option<SyncDaemon> {
     let of_instance = || {
         config.instances.iter().find_map(|(name, instance)| {
             let interface = instance.sync_interface.clone()?;
-            let (id, max_length, port, ttl, group) = (None, None, None, None, None);
+            // Said this way the number is 0, not the VRID: both directors must have the same one.
+            let (id, max_length, port, ttl, group) = (Some(0), None, None, None, None);
             Some(SyncDaemon { interface, instance: Some(name.clone()), id, max_length, port, ttl, group })
         })
     };

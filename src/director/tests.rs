@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 
 mod calls;
 mod changeover;
+mod compat;
 mod devices;
 mod groups;
 mod neighbours;

@@ -29,6 +29,8 @@ pub(super) struct Trackers {
     scripts: BTreeMap<String, ScriptWatch>,
     files: BTreeMap<String, FileWatch>,
     processes: BTreeMap<String, ProcessWatch>,
+    /// As with keepalived, nobody is held to them on this host.
+    processes_left_out: bool,
     /// Counts the runs of all scripts: no number is used twice.
     runs: u64,
     pub(super) watched: Arc<Watched>,
@@ -56,10 +58,15 @@ impl Director {
     /// What an instance's lists come to: its own trackers and its group's.
     pub(super) fn counted_tracks(&self, name: &str) -> Tracks {
         let Some(instance) = self.config.instances.get(name) else { return Tracks::default() };
-        match self.group_of(name).and_then(|group| self.config.groups.get(group)) {
-            Some(group) => group.counting(&instance.tracks),
-            None => instance.tracks.clone(),
+        let Some(group) = self.group_of(name).and_then(|group| self.config.groups.get(group)) else {
+            return instance.tracks.clone();
+        };
+        let mut tracks = group.counting(&instance.tracks);
+        // That is tracked anyway, and without a weight.
+        if !instance.conduct.ignore_interface {
+            tracks.interfaces.remove(&instance.interface);
         }
+        tracks
     }
 
     /// What a tracker says, and why; `None` of one that nothing is done about.
@@ -70,8 +77,12 @@ impl Director {
                 Some(link) if link.up => (Reading::Up, "up".to_owned()),
                 Some(_) => (Reading::Down, "down".to_owned()),
             }),
-            "track_script" => self.trackers.scripts.get(name).map(ScriptWatch::reading),
+            "track_script" => {
+                let watch = self.trackers.scripts.get(name);
+                watch.filter(|watch| !watch.is_left_out()).map(ScriptWatch::reading)
+            }
             "track_file" => self.trackers.files.get(name).map(FileWatch::reading),
+            "track_process" if self.trackers.processes_left_out => None,
             "track_process" => self.trackers.processes.get(name).map(ProcessWatch::reading),
             "track_bfd" => Some(self.neighbour_reading(name)),
             _ => None,
@@ -104,7 +115,7 @@ impl Director {
                 .entry(name.clone())
                 .and_modify(|watch| watch.configure(script, now))
                 .or_insert_with(|| ScriptWatch::new(script.clone(), now));
-            self.agenda.set(Owner::Script(name), Some(watch.deadline()));
+            self.agenda.set(Owner::Script(name), watch.deadline());
         }
         trackers.files.retain(|name, _| files.contains(name));
         for name in files {
@@ -161,6 +172,16 @@ impl Director {
     }
 
     pub(super) fn script_done(&mut self, name: &str, run: u64, outcome: ScriptOutcome, now: Instant) {
+        if let ScriptOutcome::NotStarted(why) = &outcome
+            && self.config.global.compat
+            && self.trackers.scripts.get_mut(name).is_some_and(ScriptWatch::leave_out)
+        {
+            let note =
+                format!("{why}; as with keepalived, nobody tracks it until the configuration is read again");
+            self.log(Entry::TrackerProblem { tracker: format!("track_script {name}"), note });
+            self.agenda.set(Owner::Script(name.to_owned()), None);
+            return self.evaluate_trackers_of("track_script", name, now);
+        }
         self.with_script(name, now, |watch| {
             watch.handle_result(run, outcome);
             None
@@ -177,7 +198,7 @@ impl Director {
         let before = watch.reading().0;
         let wish = fact(watch);
         let (after, why) = watch.reading();
-        self.agenda.set(Owner::Script(name.to_owned()), Some(watch.deadline()));
+        self.agenda.set(Owner::Script(name.to_owned()), watch.deadline());
         if let Some(effect) = wish {
             self.effect(effect);
         }
@@ -198,6 +219,21 @@ impl Director {
 
     pub(super) fn processes_counted(&mut self, name: &str, count: u32, now: Instant) {
         self.with_processes(name, now, |watch| watch.observe(count, now));
+    }
+
+    /// The kernel does not tell of processes. With `net_namespace` keepalived tracks none then, and no more does who reads
+    /// compatibly.
+    pub(super) fn processes_unheard(&mut self, why: &str, now: Instant) {
+        if !self.config.global.compat || self.config.root.namespace.is_none() {
+            return;
+        }
+        self.trackers.processes_left_out = true;
+        let names: Vec<String> = self.trackers.processes.keys().cloned().collect();
+        for name in names {
+            let note = format!("{why}; as with keepalived, nobody tracks it");
+            self.log(Entry::TrackerProblem { tracker: format!("track_process {name}"), note });
+            self.evaluate_trackers_of("track_process", &name, now);
+        }
     }
 
     pub(super) fn process_due(&mut self, name: &str, now: Instant) {
@@ -251,12 +287,10 @@ impl Director {
     /// Evaluates every instance that tracks this.
     pub(super) fn evaluate_trackers_of(&mut self, kind: &'static str, name: &str, now: Instant) {
         let tracks = |tracks: &Tracks| tracks.all().any(|(list, other, _)| list == kind && other == name);
-        let concerned: Vec<String> = self
-            .instances
-            .iter()
-            .filter(|(_, instance)| tracks(&instance.tracks))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let is_concerned =
+            |name: &String| self.instances.get(name).is_some_and(|instance| tracks(&instance.tracks));
+        let mut concerned = self.names();
+        concerned.retain(is_concerned);
         self.together(now, |director| {
             for name in &concerned {
                 director.evaluate(name, now);
@@ -287,6 +321,7 @@ impl Director {
                 awaits.get_or_insert_with(|| format!("waits for the first result of {kind} {tracker}"));
             }
         }
+        let held_back = awaits.is_some();
         if self.waits_for_device(name) {
             awaits.get_or_insert_with(|| "waits for the interface that it brings along".to_owned());
         }
@@ -298,6 +333,7 @@ impl Director {
         instance.tracked = faults;
         instance.apply_faults(now);
         instance.awaits = awaits;
+        instance.was_held_back |= held_back && waiting;
         if waiting && instance.awaits.is_none() && !self.stopping {
             // `vrrp_startup_delay` is for the start of the daemon, not for what a reload brings later.
             let start = self.birth.at + self.config.global.vrrp.startup_delay;

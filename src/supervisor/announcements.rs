@@ -12,7 +12,6 @@ use tracing::{error, warn};
 use vrrp::io::Announcer;
 use vrrp::{AddressKey, AddressLevel, Wanted};
 
-use crate::config::Pace;
 use crate::director::effect::{Announcement, Neighbourhood};
 
 /// Sends announcements.
@@ -31,8 +30,8 @@ struct Queues(BTreeMap<Queue, Waiting>);
 enum Queue {
     /// Those of a `garp_group`, by its number.
     Group { group: usize, v6: bool },
-    /// Those on the interface of this index.
-    Interface { index: u32, v6: bool },
+    /// Those that leave by the interface of this index, whatever lies on it.
+    Interface { ground: u32, v6: bool },
 }
 
 /// What waits, and when the next of it may leave.
@@ -49,6 +48,8 @@ struct Message {
     key: AddressKey,
     index: u32,
     mac: [u8; 6],
+    /// Of those that wait, the lowest comes first: the round of the burst, then the place of the instance in the file.
+    turn: (u32, u32),
     /// IPv6: whether this host is a router to its neighbours.
     router: bool,
 }
@@ -84,7 +85,7 @@ impl Announcements {
             }
         }
         let Some(announcer) = &self.announcer else { return };
-        let Message { key, index, mac, router } = message;
+        let Message { key, index, mac, router, .. } = message;
         let (what, sent) = match key.address {
             IpAddr::V4(address) => ("gratuitous ARP", announcer.gratuitous_arp(*index, *mac, address)),
             IpAddr::V6(address) => (
@@ -110,20 +111,25 @@ impl Queues {
             }
         }
         let each = |place| -> Vec<Message> { messages(place, routers) };
-        let round: Vec<(&Neighbourhood, Vec<Message>)> = burst.places.iter().map(|p| (p, each(p))).collect();
+        let places: Vec<(&Neighbourhood, Vec<Message>)> = burst.places.iter().map(|p| (p, each(p))).collect();
         let mut at_once = Vec::new();
-        for _ in 0..burst.repeat {
-            for (place, messages) in &round {
+        for round in 0..burst.repeat {
+            for (place, messages) in &places {
                 for message in messages {
-                    at_once.extend(self.line_up(message.clone(), place.pace, now));
+                    let message = Message { turn: (round, burst.turn), ..message.clone() };
+                    at_once.extend(self.line_up(message, place, now));
                 }
             }
+        }
+        for waiting in self.0.values_mut() {
+            waiting.messages.make_contiguous().sort_by_key(|message| message.turn);
         }
         at_once
     }
 
     /// The message itself if it may leave at once.
-    fn line_up(&mut self, message: Message, pace: Pace, now: Instant) -> Option<Message> {
+    fn line_up(&mut self, message: Message, place: &Neighbourhood, now: Instant) -> Option<Message> {
+        let pace = place.pace;
         let v6 = message.key.address.is_ipv6();
         let every = if v6 { pace.gna } else { pace.garp };
         if every.is_zero() {
@@ -131,7 +137,7 @@ impl Queues {
         }
         let queue = match pace.group {
             Some(group) => Queue::Group { group, v6 },
-            None => Queue::Interface { index: message.index, v6 },
+            None => Queue::Interface { ground: place.ground, v6 },
         };
         let fresh = || Waiting { next: now, every, messages: VecDeque::new() };
         let waiting = self.0.entry(queue).or_insert_with(fresh);
@@ -172,6 +178,7 @@ fn messages(place: &Neighbourhood, routers: &BTreeSet<u32>) -> Vec<Message> {
         key: AddressKey { interface: place.interface.clone(), address: *address },
         index: place.index,
         mac: place.mac,
+        turn: (0, 0),
         router: routers.contains(&place.index),
     };
     place.addresses.iter().map(of).collect()
@@ -187,13 +194,22 @@ fn forwards(interface: &str) -> bool {
 mod tests {
     use vrrp::AddressSettings;
 
+    use crate::config::Pace;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn place(interface: &str, index: u32, pace: Pace, last: &[u8]) -> Neighbourhood {
         let addresses = last.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect();
-        Neighbourhood { interface: interface.into(), index, mac: [2, 0, 0, 0, 0, 1], pace, addresses }
+        Neighbourhood {
+            interface: interface.into(),
+            index,
+            ground: index,
+            mac: [2, 0, 0, 0, 0, 1],
+            pace,
+            addresses,
+        }
     }
 
     fn level(places: &[&Neighbourhood]) -> AddressLevel {
@@ -224,7 +240,7 @@ mod tests {
     #[test]
     fn without_a_pace_a_burst_leaves_at_once_address_by_address() {
         let place = place("eth0", 2, Pace::default(), &[1, 2]);
-        let burst = Announcement { places: vec![place], repeat: 2 };
+        let burst = Announcement { places: vec![place], repeat: 2, turn: 0 };
         let mut queues = Queues::default();
         let sent = queues.take(&burst, &BTreeSet::new(), Instant::now());
         assert_eq!(last(&sent), [(2, 1), (2, 2), (2, 1), (2, 2)]);
@@ -239,7 +255,7 @@ mod tests {
         let places = [place("a", 1, shared, &[1]), place("b", 2, shared, &[2]), place("c", 3, own, &[3, 4])];
         let wanted = level(&places.iter().collect::<Vec<_>>());
         let mut queues = Queues::default();
-        let burst = Announcement { places: places.to_vec(), repeat: 1 };
+        let burst = Announcement { places: places.to_vec(), repeat: 1, turn: 0 };
         assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start)), [(1, 1), (3, 3)]);
         assert_eq!(later(&mut queues, &wanted, start), [(1, 2, 2), (2, 3, 4)]);
         // The pace holds from one burst to the next.
@@ -248,10 +264,25 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_on_one_interface_shares_its_pace_and_waits_in_the_order_of_the_file() {
+        let start = Instant::now();
+        let pace = Pace { garp: SECOND, ..Pace::default() };
+        let upon =
+            |name: &str, index, last: &[u8]| Neighbourhood { ground: 1, ..place(name, index, pace, last) };
+        let (second, first) = (upon("vrrp.2", 8, &[3, 4]), upon("vrrp.1", 7, &[1, 2]));
+        let wanted = level(&[&first, &second]);
+        let mut queues = Queues::default();
+        let burst = |place, turn| Announcement { places: vec![place], repeat: 1, turn };
+        assert_eq!(last(&queues.take(&burst(second, 1), &BTreeSet::new(), start)), [(8, 3)]);
+        assert_eq!(last(&queues.take(&burst(first, 0), &BTreeSet::new(), start)), []);
+        assert_eq!(later(&mut queues, &wanted, start), [(1, 7, 1), (2, 7, 2), (3, 8, 4)]);
+    }
+
+    #[test]
     fn what_is_no_longer_wanted_is_not_announced() {
         let start = Instant::now();
         let pace = Pace { garp: SECOND, ..Pace::default() };
-        let burst = Announcement { places: vec![place("a", 1, pace, &[1, 2, 3])], repeat: 3 };
+        let burst = Announcement { places: vec![place("a", 1, pace, &[1, 2, 3])], repeat: 3, turn: 0 };
         let mut queues = Queues::default();
         assert_eq!(last(&queues.take(&burst, &BTreeSet::new(), start)), [(1, 1)]);
         let wanted = level(&[&place("a", 1, pace, &[2])]);
@@ -264,7 +295,7 @@ mod tests {
         let pace = Pace { garp: SECOND, ..Pace::default() };
         let place = place("a", 1, pace, &[1, 2]);
         let wanted = level(&[&place]);
-        let burst = |repeat| Announcement { places: vec![place.clone()], repeat };
+        let burst = |repeat| Announcement { places: vec![place.clone()], repeat, turn: 0 };
         let mut queues = Queues::default();
         queues.take(&burst(9), &BTreeSet::new(), start);
         queues.take(&burst(2), &BTreeSet::new(), start);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use tracing::{error, info, warn};
-use vrrp::device::Switch;
+use vrrp::device::{Manner, Switch};
 use vrrp::filter::{TableKey, VirtualMacs, tables};
 use vrrp::io::{DeviceReport, DeviceTable, FilterTable};
 
@@ -101,10 +101,11 @@ impl Gate {
 
 impl Owner {
     /// `compat`: the packet filter's table has keepalived's name where the file gives none, and no more switches are set
-    /// than keepalived sets.
+    /// and put back than keepalived does.
     pub(super) fn new(memory: Memory, gate: Gate, compat: bool) -> std::io::Result<Self> {
+        let manner = if compat { Manner::AsKeepalived } else { Manner::Thorough };
         let predecessors = memory.devices.keys().iter().map(|name| name.0.clone()).collect();
-        let devices = DeviceTable::open(&predecessors, memory.switches.keys(), !compat)?;
+        let devices = DeviceTable::open(&predecessors, memory.switches.keys(), manner)?;
         let filter = FilterTable::new(memory.tables.keys());
         let table = if compat { "keepalived" } else { "directord" };
         Ok(Self { devices, filter, memory, gate, table, filter_told: None, switches_told: BTreeSet::new() })

@@ -35,7 +35,7 @@ async fn once(run: ScriptRun, executor: Executor, inbox: Sender, stuck: Stuck) {
     let order = Order { command: &script.command, arguments: &[], environment: &[] };
     let mut running = match executor.start(order, script.timeout).await {
         Ok(running) => running,
-        Err(sentence) => return answer(failure(sentence)).await,
+        Err(sentence) => return answer(ScriptOutcome::NotStarted(sentence)).await,
     };
     match running.wait(script.timeout).await {
         Some(ending) if ending.is_success() => answer(ScriptOutcome::Success).await,

@@ -226,6 +226,78 @@ fn routes_and_rules_survive_as_with_keepalived() {
     }
 }
 
+/// What becomes of a text that is read compatibly.
+#[track_caller]
+fn survived(text: &str) -> Config {
+    let reading = compatible(text);
+    let shown = shown(&reading);
+    reading.config.unwrap_or_else(|| panic!("{shown}"))
+}
+
+#[test]
+fn rules_are_numbered_as_with_keepalived_without_those_that_are_wrong() {
+    let preferences = |text: &str| -> Vec<Option<u32>> {
+        let config = survived(text);
+        config.in_order().flat_map(|(_, i)| i.rules.iter().map(|rule| rule.preference)).collect()
+    };
+    let lines = "from 10.9.0.1 table 7\nfrom 10.9.0.x table 7\nfrom 10.9.0.3 table 7 preference 9\nfrom 10.9.0.2 table 7";
+    assert_eq!(preferences(&rule(lines)), [Some(16_384), Some(9), Some(16_383)]);
+    // What stands in a definition is another rule with each use.
+    let block = rule("from 10.9.0.1 table 7").replace('\n', " \\\n").replace(" A ", " $N ");
+    let block = block.replace("id 1", "id $I");
+    let used = format!("$B= \\\n{block}\n\n$N=B\n$I=2\n$B\n$N=A\n$I=1\n$B\n");
+    assert_eq!(preferences(&used), [Some(16_384), Some(16_383)]);
+    assert_eq!(survived(&used).order, ["B", "A"], "the file's order is kept");
+}
+
+#[test]
+fn what_is_no_mistake_means_what_it_means_to_keepalived() {
+    // `state MASTER` shortens nothing, except for the owner.
+    let wish = |lines: &str| only_instance(&survived(&instance(lines))).router.wish;
+    assert_eq!(wish("state MASTER"), Role::Backup);
+    assert_eq!(wish("state MASTER\npriority 255"), Role::Master);
+    assert_eq!(instance_of("state MASTER\npriority 150").router.wish, Role::Master);
+    // A prefix length is cut off.
+    let config = survived(&instance("unicast_src_ip 10.0.0.1/24\nunicast_peer {\n10.0.0.2/24\n}"));
+    let one = only_instance(&config);
+    assert_eq!(one.source, Some("10.0.0.1".parse().unwrap()));
+    assert_eq!(one.transport, directord::config::Transport::Unicast(vec!["10.0.0.2".parse().unwrap()]));
+    // Speaking of peers is enough to send by the interface below.
+    let below = |lines: &str| match &only_instance(&survived(&instance(lines))).device {
+        Device::Vmac(vmac) => vmac.adverts_below,
+        other => panic!("{other:?}"),
+    };
+    assert!(!below("use_vmac") && below("use_vmac\nunicast_src_ip 10.0.0.1"));
+    // The default is that of static items.
+    let default = "global_defs {\ndefault_interface eth7\n}\n";
+    let without = format!("{default}{}", instance("").replace("interface eth0\n", ""));
+    assert!(compatible(&without).config.is_none());
+    assert_eq!(only_instance(&accepted(&without)).interface, "eth7");
+    // An instance of IPv6 that lost its addresses.
+    let empty = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\nnative_ipv6\n}\n";
+    assert!(compatible(empty).config.is_none());
+    assert!(compatible(&empty.replace("native_ipv6\n", "")).config.is_some());
+}
+
+#[test]
+fn with_reload_check_config_compatible_reading_survives_nothing() {
+    let check = "global_defs {\nreload_check_config\n}\n";
+    for (lines, good) in
+        [("", true), ("linkbeat_use_polling", true), ("advert_intt 3", false), ("priority 300", false)]
+    {
+        assert!(compatible(&instance(lines)).config.is_some(), "{lines}");
+        assert_eq!(compatible(&format!("{check}{}", instance(lines))).config.is_some(), good, "{lines}");
+    }
+}
+
+#[test]
+fn the_instances_own_interface_is_tracked_without_a_weight() {
+    let reading = read_text("test.conf", &instance("track_interface {\neth0 weight 20\neth1 weight 5\n}"));
+    assert!(reading.complaints.iter().any(|c| c.code == Code::NoEffect), "{}", shown(&reading));
+    let config = reading.config.unwrap();
+    assert_eq!(only_instance(&config).tracks.interfaces.keys().collect::<Vec<_>>(), ["eth1"]);
+}
+
 #[test]
 #[rustfmt::skip]
 fn groups_survive_as_with_keepalived() {

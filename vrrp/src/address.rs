@@ -123,7 +123,7 @@ pub fn plan(current: &HeldAddresses, wanted: &AddressLevel, ours: &OwnAddresses)
 
 impl AddressOperation {
     /// By interface, then as the level says.
-    fn turn(&self) -> (&str, u32, &AddressKey) {
+    fn turn(&self) -> (&str, u64, &AddressKey) {
         let (Self::Add { key, settings } | Self::Remove { key, settings }) = self;
         (&key.interface, settings.details.turn, key)
     }

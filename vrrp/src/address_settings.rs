@@ -33,7 +33,7 @@ pub struct AddressDetails {
     /// Its turn among the additions of one interface, lowest first: the first address of a subnet is its primary one. It
     /// says nothing of the address itself.
     #[serde(default)]
-    pub turn: u32,
+    pub turn: u64,
     /// IPv4 only: the broadcast address (`IFA_BROADCAST`).
     pub broadcast: Option<Ipv4Addr>,
     /// IPv4 only: the scope (`RT_SCOPE_…` of `<linux/rtnetlink.h>`), 0 for global, 253 for link.

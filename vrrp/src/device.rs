@@ -190,9 +190,19 @@ impl DeviceKind {
     fn has_form(self, form: Form) -> bool {
         match self {
             Self::Macvlan(_) => form == Form::PrivateMacvlan,
-            Self::Ipvlan(flag) => form == Form::Ipvlan(flag),
+            // The flag is the kernel's one for all on the same interface: who comes last sets it.
+            Self::Ipvlan(_) => matches!(form, Form::Ipvlan(_)),
         }
     }
+}
+
+/// How far the kernel is set for the interfaces of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Whatever is needed, and all of it is put back.
+    Thorough,
+    /// What keepalived sets, and what it leaves behind.
+    AsKeepalived,
 }
 
 /// One switch of the kernel: a file below `/proc/sys/net`. Written as its path there, with `value` behind it when the
@@ -211,10 +221,10 @@ pub struct Switch {
 /// (`arp_ignore`, on both), the one below only for what it would use itself (`arp_filter`); what comes from an address
 /// of this host, or over the other of the two, is not thrown away (`accept_local`, `rp_filter`).
 ///
-/// `own_sender`: the interface below asks for its neighbours in its own name only (`arp_announce`). Otherwise, when this
-/// host answers from a virtual address and has to ask for the neighbour first, it asks by the interface below in the
-/// name of the virtual address, and the neighbour learns the wrong MAC address. keepalived leaves it at that.
-pub fn settings(name: &str, device: &Device, own_sender: bool) -> BTreeMap<String, String> {
+/// [`Manner::Thorough`]: the interface below asks for its neighbours in its own name only (`arp_announce`). Otherwise,
+/// when this host answers from a virtual address and has to ask for the neighbour first, it asks by the interface below
+/// in the name of the virtual address, and the neighbour learns the wrong MAC address. keepalived leaves it at that.
+pub fn settings(name: &str, device: &Device, manner: Manner) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     let mut set = |family: &str, interface: &str, key: &str, value: u8| {
         settings.insert(format!("{family}/conf/{interface}/{key}"), value.to_string());
@@ -227,11 +237,19 @@ pub fn settings(name: &str, device: &Device, own_sender: bool) -> BTreeMap<Strin
         set("ipv4", name, "promote_secondaries", 1);
         set("ipv4", &device.parent, "arp_ignore", 1);
         set("ipv4", &device.parent, "arp_filter", 1);
-        if own_sender {
+        if manner == Manner::Thorough {
             set("ipv4", &device.parent, "arp_announce", 2);
         }
     }
     settings
+}
+
+impl Manner {
+    /// Whether a switch is left as it was set once nobody needs it any more: keepalived (2.2.7) does not put back how an
+    /// interface answers ARP, only `rp_filter`.
+    pub fn leaves(self, path: &str) -> bool {
+        self == Self::AsKeepalived && (path.ends_with("/arp_ignore") || path.ends_with("/arp_filter"))
+    }
 }
 
 /// What must be written so that `rp_filter` of single interfaces counts: the kernel uses the larger one of an

@@ -59,6 +59,18 @@ impl Link {
         })
     }
 
+    /// Its first link-local IPv6 address that is not in `exclude`, with the length of the prefix.
+    pub fn link_local(&self, exclude: &BTreeSet<IpAddr>) -> Option<(IpAddr, u8)> {
+        let source = IpAddr::V6(self.source_v6(exclude)?);
+        let held = self.addresses.iter().find(|held| held.address == source)?;
+        Some((held.address, held.prefix))
+    }
+
+    /// Whether adverts can go on coming from `address`: it is here and not in `exclude`.
+    pub fn offers(&self, address: IpAddr, exclude: &BTreeSet<IpAddr>) -> bool {
+        self.candidates(exclude).any(|found| found == address)
+    }
+
     /// Whether the interface holds `address`, with whatever prefix.
     pub fn holds(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|held| held.address == address)
@@ -102,6 +114,8 @@ mod tests {
         assert_eq!(eth0.source_v4(&set(&[])), Some(Ipv4Addr::new(192, 0, 2, 100)));
         assert_eq!(eth0.source_v6(&set(&[])), Some("fe80::1".parse().unwrap()));
         assert_eq!(eth0.source_v6(&set(&["fe80::1"])), None);
+        assert!(eth0.offers("198.51.100.1".parse().unwrap(), &set(&[])));
+        assert!(!eth0.offers("198.51.100.1".parse().unwrap(), &set(&["198.51.100.1"])));
         assert!(eth0.holds("192.0.2.9".parse().unwrap()));
         assert!(!eth0.holds("192.0.2.10".parse().unwrap()));
     }

@@ -2,7 +2,7 @@
 
 use super::Form::{Address, Block, Flag, Lines, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{AuthHmac, Authentication, Instance, SyncGroup};
-use super::Status::{Accepted, NotYet, Obsolete, SameAs, Works};
+use super::Status::{Accepted, Obsolete, SameAs, Works};
 use super::{ANY, Keyword, NOT_YET, SECOND, key};
 
 #[rustfmt::skip]
@@ -38,7 +38,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("v3_checksum_as_v2", &[Instance], Switch, Works, "Version 3 checksum without the pseudo-header.").by_default("as in `global_defs`").since("2.2.8"),
     key("mcast_dst_ip", &[Instance], Address, Works, "The group that adverts go to.").by_default("as `vrrp_mcast_group4`"),
     key("vrf", &[Instance], Word("an interface"), Works, "The routing domain that adverts go through."),
-    key("dont_track_primary", &[Instance], Flag, NotYet("a fault of the interface is a fault of the instance"), "A fault of the interface does not matter.").by_default("off"),
+    key("dont_track_primary", &[Instance], Flag, Works, "That the interface is down does not matter.").by_default("off"),
     key("use_vmac", &[Instance], Words("[NAME] [MAC] [OPTIONS]"), Works, "Put the addresses on an interface with the virtual router's MAC address.").by_default("named vrrp. and the VRID"),
     key("use_vmac_addr", &[Instance], Flag, Works, "Do that for addresses on other interfaces too.").by_default("off"),
     key("vmac_xmit_base", &[Instance], Flag, Works, "Send adverts through the interface below.").by_default("off"),

@@ -1,6 +1,6 @@
 //! What the files of lowering share: the list of complaints, and how a block's statements are looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::missing;
 use super::track::Known;
@@ -86,8 +86,9 @@ pub(super) struct Context<'a> {
     pub trackers: Known,
     /// Whether the block being read is one that is not in effect yet, which has been said.
     idle: bool,
-    /// The preference of each rule that names none, by where it stands.
-    pub preferences: BTreeMap<Span, u32>,
+    /// The preference of each rule that names none, by where it is written: what stands in a definition becomes a rule
+    /// with each use of it.
+    pub preferences: BTreeMap<Span, VecDeque<u32>>,
     /// Suggestions cost time; a file full of nonsense gets no more than these.
     suggestions: usize,
 }
@@ -103,6 +104,15 @@ impl<'a> Context<'a> {
             preferences: BTreeMap::new(),
             suggestions: 200,
         }
+    }
+
+    /// Reads something to see whether anything comes of it; nothing is said of it.
+    pub fn tried<T>(&self, read: impl FnOnce(&mut Context<'_>) -> Option<T>) -> bool {
+        let mut unheard = Complaints::default();
+        if self.manner.compat {
+            unheard.be_compatible();
+        }
+        read(&mut Context::new(self.manner, &mut unheard)).is_some()
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -145,10 +155,10 @@ impl<'a> Context<'a> {
         effect: &'static str,
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
-        let around = (self.complaints.take_with_effect(), self.complaints.expect(Some(effect)));
+        let around = (self.complaints.count_with_effect(0), self.complaints.expect(Some(effect)));
         let value = read(self);
-        let errors = self.complaints.take_with_effect();
-        self.complaints.resume_with_effect(around.0);
+        let errors = self.complaints.count_with_effect(0);
+        self.complaints.count_with_effect(around.0);
         self.complaints.expect(around.1);
         value.filter(|_| errors == 0)
     }

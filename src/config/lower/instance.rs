@@ -20,6 +20,7 @@ use crate::config::{
     TtlLimits, VirtualAddress, Wire,
 };
 
+mod endpoint;
 mod strict;
 
 /// An advert has one byte for the number of addresses.
@@ -62,6 +63,7 @@ pub(super) fn lower<'a>(
             continue;
         }
         routers.insert(key, name.clone());
+        out.order.push(name.clone());
         out.instances.insert(name, Arc::new(instance));
     }
 }
@@ -100,6 +102,8 @@ struct Draft {
     notify: Notify,
     device: device::Draft,
     adverts: AdvertOptions,
+    /// An older way to say what the addresses say.
+    native_ipv6: bool,
     /// Where `unicast_ttl` stands.
     ttl: Option<Span>,
     conduct: Conduct,
@@ -113,6 +117,7 @@ impl Draft {
     fn read(context: &mut Context<'_>, block: &Entry<'_>) -> Self {
         let mut draft = Self::default();
         let Some(inside) = &block.statement.block else { return draft };
+        draft.native_ipv6 = inside.statements.iter().any(|line| line.keyword.text == "native_ipv6");
         for entry in context.entries(inside, Place::Instance) {
             draft.given.insert(entry.name());
             if entry.name() == "unicast_ttl" {
@@ -237,22 +242,6 @@ impl Draft {
         false
     }
 
-    fn own_address(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
-        let address = context.address_of(entry)?;
-        self.fits(context, address, value_span(entry), "the line is ignored").then_some(address)
-    }
-
-    fn group_address(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> Option<IpAddr> {
-        let address = context.address_of(entry)?;
-        let span = value_span(entry);
-        if !address.is_multicast() {
-            let message = format!("`{address}` is no multicast address");
-            context.error(Code::InvalidAddress, span, message);
-            return None;
-        }
-        self.fits(context, address, span, "the line is ignored").then_some(address)
-    }
-
     fn take_peers(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) {
         let mut peers = self.peers.take().unwrap_or_default();
         for (peer, span) in peers::lower(context, entry) {
@@ -275,7 +264,9 @@ impl Draft {
         defaults: &Defaults,
     ) -> Option<Instance> {
         let owner = format!("instance `{name}`");
-        let interface = self.interface.take().or_else(|| defaults.interface.clone());
+        // keepalived has the default for static items alone.
+        let usual = || defaults.interface.clone().filter(|_| !context.compat());
+        let interface = self.interface.take().or_else(usual);
         self.lacking(context, &owner, span, interface.is_none());
         let version = self.version(context, defaults);
         let role = self.role.unwrap_or(if self.priority == Some(255) { Role::Master } else { Role::Backup });
@@ -292,7 +283,8 @@ impl Draft {
         let hmac = self.hmac.take().map(|(hmac, _)| hmac);
         let wire = self.wire(context, &transport, version, hmac.is_some(), defaults);
         let Addresses { advertised, all, other } = self.all_addresses(context);
-        self.lacking_addresses(context, &owner, span, version == Version::V3 && advertised.is_empty());
+        let must_have = version == Version::V3 || self.native_ipv6;
+        self.lacking_addresses(context, &owner, span, must_have && advertised.is_empty());
         let (vrid, _) = self.vrid?;
         let mut router = Settings::new(vrid, advertised);
         router.version = version;
@@ -310,14 +302,27 @@ impl Draft {
         let strict_auth = router.auth.clone();
         let unicast = matches!(transport, Transport::Unicast(_));
         self.only_to_peers(context, unicast);
-        let device = self.device.finish(context, unicast);
+        // keepalived (2.2.7) waits for all it is told, whatever `state` says; the owner alone does not.
+        if context.compat() && !router.is_owner() {
+            router.wish = Role::Backup;
+        }
+        // Even peers that are not there make it one of keepalived's unicast instances in this respect.
+        let spoken_of = self.given.contains("unicast_src_ip") || self.given.contains("unicast_peer");
+        let device = self.device.finish(context, unicast || (context.compat() && spoken_of));
+        let interface = interface?;
+        let mut tracks = self.tracks;
+        if tracks.interfaces.remove(&interface).is_some() {
+            let message =
+                format!("{owner} lives on {interface}: that is tracked anyway, and without a weight");
+            context.warning(Code::NoEffect, span, message);
+        }
         let instance = Instance {
-            interface: interface?,
+            interface,
             router,
             transport,
             source: first.or(second),
             addresses: all,
-            tracks: self.tracks,
+            tracks,
             alert: self.alert.unwrap_or(defaults.alert_vrrp()),
             other_addresses: other,
             routes: self.routes,

@@ -171,6 +171,20 @@ pub(super) fn number(text: &str) -> Option<u32> {
 
 /// An address without a prefix length.
 pub(super) fn host(context: &mut Context<'_>, what: &str, word: &Word) -> Option<IpAddr> {
+    cut_host(context, word).or_else(|| whole_host(context, what, word))
+}
+
+/// The address before a prefix length that nobody needs.
+pub(super) fn cut_host(context: &mut Context<'_>, word: &Word) -> Option<IpAddr> {
+    let address = word.text.split_once('/').and_then(|(text, _)| text.parse().ok())?;
+    let message = format!("`{}` has a prefix length", short(&word.text));
+    let suggestion = Some(format!("no prefix length is allowed here: `{address}`"));
+    let effect = "the prefix length is ignored";
+    context.error_mended_with(Code::InvalidAddress, word.span, message, suggestion, effect);
+    Some(address)
+}
+
+fn whole_host(context: &mut Context<'_>, what: &str, word: &Word) -> Option<IpAddr> {
     let address = IpAddr::from_str(&word.text).ok();
     if address.is_none() {
         context.invalid_address(what, &word.text, word.span);

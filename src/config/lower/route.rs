@@ -469,6 +469,10 @@ fn other(context: &mut Context<'_>, word: &Word, line: &mut Line<'_>, form: Form
 fn time(context: &mut Context<'_>, what: &str, word: &Word) -> Option<String> {
     const LONGEST: f64 = 960_000.0;
     let text = word.text.as_str();
+    // As with iproute2 a bare number is the kernel's own: eighths and quarters of a millisecond.
+    if let Ok(raw) = text.parse::<u32>() {
+        return Some(raw.to_string());
+    }
     let (digits, factor) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (None, Some(digits)) => (digits, 1000.0),
         (Some(digits), _) => (digits, 1.0),

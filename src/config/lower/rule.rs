@@ -1,6 +1,6 @@
 //! Lines of `virtual_rules` and `static_rules`, in iproute2's words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use super::context::{Context, Entry, short};
@@ -56,7 +56,7 @@ const WORDS: &[&str] = &[
 const FIRST: u32 = 16_384;
 
 /// Gives each rule that names no preference one: they count down in the order of the file, each family by itself, so
-/// that a later rule is tried first.
+/// that a later rule is tried first. What is no rule, because something is wrong with it, takes none.
 pub(super) fn number_all(context: &mut Context<'_>, entries: &[Entry<'_>]) {
     let mut next = [FIRST; 2];
     let inside = |statement: &'_ Statement| statement.block.clone().map_or_else(Vec::new, |b| b.statements);
@@ -70,13 +70,19 @@ pub(super) fn number_all(context: &mut Context<'_>, entries: &[Entry<'_>]) {
             _ => continue,
         };
         for line in lines {
+            let is_rule = |context: &mut Context<'_>| {
+                context.reacting(LEFT_OUT, |context| self::line(context, &line, None))
+            };
+            if !context.tried(is_rule) {
+                continue;
+            }
             let mut words = std::iter::once(&line.keyword).chain(&line.words).map(|word| word.text.as_str());
             if words.clone().any(|word| matches!(word, "preference" | "order" | "priority")) {
                 continue;
             }
             let ipv6 = words.any(|word| word == "inet6" || word.contains(':'));
             let place = &mut next[usize::from(ipv6)];
-            context.preferences.insert(line.keyword.span, *place);
+            context.preferences.entry(line.keyword.span).or_default().push_back(*place);
             *place = place.saturating_sub(1);
         }
     }
@@ -232,7 +238,8 @@ impl Draft {
         let ends = self.from.or(self.to).map(|network| network.address.is_ipv6());
         let ipv6 = ends.or(self.ipv6).unwrap_or(false);
         let preference = self.preference.unwrap_or_else(|| {
-            let assigned = context.preferences.get(&span).copied().unwrap_or(FIRST);
+            let places = context.preferences.get_mut(&span);
+            let assigned = places.and_then(VecDeque::pop_front).unwrap_or(FIRST);
             let message = format!("this rule has no `preference`: {assigned} is assigned");
             let suggestion = "add `preference` with the place of the rule among the others";
             context.warning_with(Code::DefaultUsed, span, message, suggestion);

@@ -182,7 +182,7 @@ pub struct Conduct {
     pub owner_ignores: Option<bool>,
     /// `timer_expired_backup`, 1..=254: the priority to fall back to.
     pub expired_backup: Option<u8>,
-    /// `dont_track_primary`: a fault of the interface does not matter.
+    /// `dont_track_primary`: that the interface is down is no fault.
     pub ignore_interface: bool,
     /// `use_vmac_addr`: addresses on other interfaces get one with a virtual MAC address too.
     pub vmac_everywhere: bool,

@@ -10,9 +10,9 @@ use crate::config::{
     Thing, Transport, TtlLimits,
 };
 
-/// All instances, by name: those that run, and those that cannot yet.
+/// All instances, in the file's order: those that run, and those that cannot yet.
 pub(super) fn write(config: &Config, out: &mut Lines) {
-    for (name, instance) in &config.instances {
+    for (name, instance) in config.in_order() {
         let thing = Some(Thing::Instance(name.clone()));
         out.block("vrrp_instance", [name.clone()], thing, |lines| {
             lines.value("interface", instance.interface.as_str());

@@ -104,8 +104,10 @@ fn names_stay_through_reloads_and_follow_keepaliveds() {
 #[test]
 fn single_addresses_go_where_they_are_told() {
     let text = instance(51, "use_vmac")
-        .replace("10.0.0.100", "10.0.0.100\n10.1.0.1 dev eth1 use_vmac\n10.1.0.2 dev eth1");
-    let mut desk = Desk::new(&text);
+        .replace("10.0.0.100", "10.0.0.100\n10.1.0.3 dev eth1 use_vmac\n10.1.0.2 dev eth1");
+    let mut desk = Desk::new("");
+    desk.see(&[("eth0", true), ("eth1", true)]);
+    desk.configure(&text);
     desk.with_device("vrrp.51", true);
     let effects = desk.pass(Duration::from_secs(5));
     let level = effects.iter().rev().find_map(|effect| match effect {
@@ -113,7 +115,7 @@ fn single_addresses_go_where_they_are_told() {
         _ => None,
     });
     let keys: Vec<String> = level.unwrap().addresses.keys().map(ToString::to_string).collect();
-    assert_eq!(keys, ["10.1.0.2 dev eth1", "10.0.0.100 dev vrrp.51", "10.1.0.1 dev vrrp1.51"]);
+    assert_eq!(keys, ["10.1.0.2 dev eth1", "10.0.0.100 dev vrrp.51", "10.1.0.3 dev vrrp1.51"]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_reload_changes_them_and_nothing_else_does() {
     let effects = desk.configure(&text("eth2 inst VI_1 id 3"));
     assert_eq!(daemons(&effects), Some(vec![(SyncRole::Master, "eth2".to_owned(), 3)]));
     let effects = desk.configure(&(instance(51, "lvs_sync_daemon_interface eth3") + SERVERS));
-    assert_eq!(daemons(&effects), Some(vec![(SyncRole::Master, "eth3".to_owned(), 51)]));
+    assert_eq!(daemons(&effects), Some(vec![(SyncRole::Master, "eth3".to_owned(), 0)]));
     assert_eq!(daemons(&desk.configure(&(instance(51, "") + SERVERS))), Some(vec![]));
 }
 

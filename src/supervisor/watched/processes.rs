@@ -34,6 +34,8 @@ pub(super) struct Processes {
     source: Source,
     /// When all of `/proc` was read last; `None`: it has to be.
     scanned: Option<Instant>,
+    /// Why there is no connector, until the brain is told.
+    missing: Option<String>,
     /// That there is no connector is told once.
     told_why: bool,
 }
@@ -59,6 +61,7 @@ impl Processes {
             source: Source::None,
             scanned: None,
             told_why: false,
+            missing: None,
         }
     }
 
@@ -120,7 +123,7 @@ impl Processes {
                 *count += 1;
             }
         }
-        let mut events = Vec::new();
+        let mut events: Vec<Event> = self.missing.take().map(Event::ProcessesUnheard).into_iter().collect();
         for (process, count) in counts {
             if self.told.insert(process.clone(), count) != Some(count) {
                 events.push(Event::ProcessesCounted { process: process.clone(), count });
@@ -156,6 +159,7 @@ impl Processes {
     fn do_without(&mut self, why: &str) {
         if !self.told_why {
             self.told_why = true;
+            self.missing = Some(why.to_owned());
             info!("tracked processes are counted once a second, not at once: process connector: {why}");
         }
     }

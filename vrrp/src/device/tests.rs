@@ -32,7 +32,7 @@ fn the_mac_address_is_the_routers() {
 
 #[test]
 fn the_switches_are_keepaliveds() {
-    let found = settings("vrrp.51", &macvlan("eth0", 51), false);
+    let found = settings("vrrp.51", &macvlan("eth0", 51), Manner::AsKeepalived);
     let found: Vec<String> = found.iter().map(|(path, value)| format!("{path}={value}")).collect();
     assert_eq!(
         found,
@@ -46,10 +46,10 @@ fn the_switches_are_keepaliveds() {
             "ipv6/conf/vrrp.51/disable_ipv6=1",
         ]
     );
-    let shy = settings("vrrp.51", &macvlan("eth0", 51), true);
+    let shy = settings("vrrp.51", &macvlan("eth0", 51), Manner::Thorough);
     assert_eq!((shy.len(), shy["ipv4/conf/eth0/arp_announce"].as_str()), (8, "2"));
     let six = Device { ipv4: false, ipv6: true, ..macvlan("eth0", 51) };
-    let found = settings("vrrp.51", &six, true);
+    let found = settings("vrrp.51", &six, Manner::Thorough);
     assert_eq!(found, BTreeMap::from([("ipv6/conf/vrrp.51/disable_ipv6".to_owned(), "0".to_owned())]));
 }
 

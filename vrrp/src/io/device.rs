@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo};
@@ -19,8 +20,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::netlink::{AddressRow, Netlink, Refusal, attributes, text_of};
 use super::switch::Switches;
 use crate::device::{
-    Device, DeviceKind, DeviceLevel, DeviceOperation, Form, HeldDevice, HeldDevices, IpvlanFlag, Switch,
-    plan, settings,
+    Device, DeviceKind, DeviceLevel, DeviceOperation, Form, HeldDevice, HeldDevices, IpvlanFlag, Manner,
+    Switch, plan, settings,
 };
 
 // Message type and attributes of <linux/rtnetlink.h> and <linux/if_link.h>.
@@ -42,6 +43,9 @@ const IPVLAN_MODE_L2: u16 = 0;
 /// The group of interfaces that are about to be removed, for a moment: "gone" in ASCII. Nobody else may be in it.
 const REMOVAL_GROUP: u32 = 0x676f_6e65;
 
+/// How long an ipvlan is left alone before it is taken away.
+const LINGER: Duration = Duration::from_millis(20);
+
 /// Lifetime without end, `INFINITY_LIFE_TIME` of the kernel.
 const FOREVER: u32 = u32::MAX;
 
@@ -55,7 +59,7 @@ pub struct DeviceTable {
     /// Their indexes, as far as they were ever seen.
     made: BTreeMap<String, u32>,
     switches: Switches,
-    own_sender: bool,
+    manner: Manner,
     /// Own addresses that we gave them.
     addresses: BTreeSet<(String, IpAddr, u8)>,
 }
@@ -75,8 +79,7 @@ pub struct DeviceReport {
 
 impl DeviceTable {
     /// Reads the kernel's interfaces. Those of `predecessors` that could be ours are taken over: the first level that
-    /// does not name them takes them away. `left` is what switches were before a predecessor changed them; `own_sender`
-    /// is explained at [`settings`].
+    /// does not name them takes them away. `left` is what switches were before a predecessor changed them.
     ///
     /// # Errors
     /// Whatever the netlink socket says. The missing right to change anything is no error here; each change will
@@ -84,7 +87,7 @@ impl DeviceTable {
     pub fn open(
         predecessors: &BTreeSet<String>,
         left: &BTreeSet<Switch>,
-        own_sender: bool,
+        manner: Manner,
     ) -> io::Result<Self> {
         let mut kernel = Netlink::open()?;
         let held = read(&mut kernel)?;
@@ -96,7 +99,7 @@ impl DeviceTable {
             ours,
             made: BTreeMap::new(),
             switches: Switches::new(left),
-            own_sender,
+            manner,
             addresses: BTreeSet::new(),
         })
     }
@@ -130,6 +133,7 @@ impl DeviceTable {
         }
         self.remove_renamed(&mut report);
         let operations = plan(&self.held, wanted, &self.ours);
+        self.let_go(&operations);
         self.remove_together(&operations, &mut report);
         for operation in operations.iter().filter(|operation| !is_raise(operation)) {
             self.carry_out(operation, wanted, &mut report);
@@ -145,14 +149,14 @@ impl DeviceTable {
             .map(|(name, device)| (name.clone(), device.clone()))
             .collect();
         let mut level: BTreeMap<String, String> =
-            there.iter().flat_map(|(name, device)| settings(name, device, self.own_sender)).collect();
+            there.iter().flat_map(|(name, device)| settings(name, device, self.manner)).collect();
         if there.values().any(|device| device.ipv4 && device.kind.mac().is_some()) {
             let spared = there.keys().cloned().collect();
             let filter = self.switches.reverse_path_filter(&spared);
             level = filter.into_iter().chain(level).collect();
         }
         report.switches = self.switches.set(&level, &self.ours, remember);
-        self.switches.restore(&level);
+        self.switches.restore(&level, self.manner);
         report
     }
 
@@ -194,6 +198,17 @@ impl DeviceTable {
                 self.held.remove(&now);
                 report.removed.push(now);
             }
+        }
+    }
+
+    /// An ipvlan hands multicast on later than its owner sends it: a farewell must not go down with it.
+    fn let_go(&self, operations: &[DeviceOperation]) {
+        let is_ipvlan = |name: &String| {
+            self.held.get(name).is_some_and(|held| held.up && matches!(held.form, Form::Ipvlan(_)))
+        };
+        let ends = |operation: &DeviceOperation| matches!(operation, DeviceOperation::Remove { name } if is_ipvlan(name));
+        if operations.iter().any(ends) {
+            std::thread::sleep(LINGER);
         }
     }
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use crate::device::{Switch, reverse_path_filter};
+use crate::device::{Manner, Switch, reverse_path_filter};
 
 /// Last part of the path of the switch that several interfaces have to share.
 const REVERSE_PATH_FILTER: &str = "rp_filter";
@@ -84,12 +84,14 @@ impl Switches {
         failures
     }
 
-    /// Writes back what is no longer `wanted`.
-    pub(super) fn restore(&mut self, wanted: &BTreeMap<String, String>) {
+    /// Writes back what is no longer `wanted`, except what the manner leaves.
+    pub(super) fn restore(&mut self, wanted: &BTreeMap<String, String>, manner: Manner) {
         let over: Vec<String> =
             self.changed.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
         for path in over {
-            let Some(changed) = self.changed.remove(&path) else { continue };
+            let Some(changed) = self.changed.remove(&path).filter(|_| !manner.leaves(&path)) else {
+                continue;
+            };
             let untouched = |now: &String| changed.written.as_ref().is_none_or(|written| written == now);
             if self.read(&path).is_ok_and(|now| untouched(&now)) {
                 // What cannot be written back was not for us to write, and was told then.
@@ -153,9 +155,22 @@ mod tests {
         assert_eq!(told, [2], "it is told once, and not of what ends with us");
         assert_eq!(switches.read(OWN).unwrap(), "1");
         fs::write(switches.root.join(TWO), "2").unwrap();
-        switches.restore(&BTreeMap::new());
+        switches.restore(&BTreeMap::new(), Manner::Thorough);
         assert_eq!((switches.read(ONE).unwrap(), switches.read(TWO).unwrap()), ("0".into(), "2".into()));
         assert!(switches.remembered().is_empty());
+        fs::remove_dir_all(&switches.root).unwrap();
+    }
+
+    #[test]
+    fn keepalived_leaves_how_an_interface_answers() {
+        let filter = "ipv4/conf/all/rp_filter";
+        let mut switches = switches("switch-compat", &[(ONE, "0"), (TWO, "0"), (filter, "1")]);
+        let level = wanted(&[(ONE, "1"), (TWO, "1"), (filter, "0")]);
+        assert!(switches.set(&level, &BTreeSet::new(), &mut |_| {}).is_empty());
+        switches.restore(&BTreeMap::new(), Manner::AsKeepalived);
+        let now = [ONE, TWO, filter].map(|path| switches.read(path).unwrap());
+        assert_eq!(now, ["1", "1", "1"], "arp_ignore and arp_filter stay, rp_filter comes back");
+        assert!(switches.remembered().is_empty(), "and nobody is told to put them back later");
         fs::remove_dir_all(&switches.root).unwrap();
     }
 
@@ -172,10 +187,10 @@ mod tests {
             wanted(&[("ipv4/conf/all/rp_filter", "0")]),
             "it stays changed while it is needed"
         );
-        switches.restore(&filter);
+        switches.restore(&filter, Manner::Thorough);
         assert_eq!(switches.read(ONE).unwrap(), "0");
         assert_eq!(switches.read("ipv4/conf/all/rp_filter").unwrap(), "0");
-        switches.restore(&BTreeMap::new());
+        switches.restore(&BTreeMap::new(), Manner::Thorough);
         assert_eq!(switches.read("ipv4/conf/all/rp_filter").unwrap(), "1");
         fs::remove_dir_all(&switches.root).unwrap();
     }

@@ -17,6 +17,10 @@ const CAPACITY: usize = 65_536;
 
 /// What a worker can hand to the brain's thread.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events: a box for each would be one more allocation"
+)]
 pub(super) enum Input {
     /// A fact for the brain.
     Event(Event),

@@ -53,7 +53,8 @@ impl World {
             }
             let table = node.kernel.table();
             for service in &snapshot.services {
-                let Some(kernel) = table.services.get(&service.service) else { continue };
+                let directord::config::Served::Key(key) = &service.service else { continue };
+                let Some(kernel) = table.services.get(key) else { continue };
                 for server in service.servers.iter().filter(|s| s.verdict == "down") {
                     let weight = kernel.destinations.get(&server.server).map_or(0, |d| d.weight);
                     assert_eq!(

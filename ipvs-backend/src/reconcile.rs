@@ -48,9 +48,6 @@ impl Spared {
     }
 }
 
-/// What was attempted, what of it was refused, and what is left to do.
-type Attempted = (Vec<Operation>, Vec<Rejection>, Vec<Operation>);
-
 /// What one convergence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -229,7 +226,7 @@ impl<K: Kernel> Reconciler<K> {
         wanted: &Table,
         report: &mut Report,
     ) -> Result<Next, KernelError> {
-        let (operations, rejections, held_back) = self.carry_out(operations, wanted)?;
+        let Attempt { operations, rejections, held_back } = self.carry_out(operations, wanted)?;
         let refused: BTreeSet<usize> = rejections.iter().map(|rejection| rejection.index).collect();
         self.read_back(&operations, wanted)?;
         let mut left: BTreeMap<_, _> =
@@ -253,13 +250,13 @@ impl<K: Kernel> Reconciler<K> {
 
     /// Has the kernel do it: what adds and raises first, and of the rest only what leaves no service empty because
     /// something of that was refused. Returns what was attempted, what was refused of it, and what was held back.
-    fn carry_out(&mut self, operations: Vec<Operation>, wanted: &Table) -> Result<Attempted, KernelError> {
+    fn carry_out(&mut self, operations: Vec<Operation>, wanted: &Table) -> Result<Attempt, KernelError> {
         let known = self.known.get_or_insert_default();
         let (mut attempted, lowering): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| !lowers(operation, known));
         let mut rejections = if attempted.is_empty() { Vec::new() } else { self.kernel.apply(&attempted)? };
         if lowering.is_empty() {
-            return Ok((attempted, rejections, Vec::new()));
+            return Ok(Attempt { operations: attempted, rejections, held_back: Vec::new() });
         }
         let refused: Vec<Operation> =
             rejections.iter().filter_map(|rejection| attempted.get(rejection.index).cloned()).collect();
@@ -271,7 +268,7 @@ impl<K: Kernel> Reconciler<K> {
         let more = self.kernel.apply(&lowering)?;
         rejections.extend(more.into_iter().map(|more| Rejection { index: more.index + offset, ..more }));
         attempted.extend(lowering);
-        Ok((attempted, rejections, held_back))
+        Ok(Attempt { operations: attempted, rejections, held_back })
     }
 
     /// Corrects what we know by what the kernel says about the touched services.
@@ -303,6 +300,16 @@ impl<K: Kernel> Reconciler<K> {
             wanted.services.contains_key(key) || known.is_some_and(|known| known.services.contains_key(key))
         });
     }
+}
+
+/// What came of a plan.
+struct Attempt {
+    /// What was attempted, in order.
+    operations: Vec<Operation>,
+    /// What was refused of it.
+    rejections: Vec<Rejection>,
+    /// What was not attempted.
+    held_back: Vec<Operation>,
 }
 
 /// Whether an operation takes something away.

@@ -17,7 +17,7 @@ use super::daemon::asking;
 use super::{RUNTIME_DIR, reload, say};
 use crate::config::digest::digest;
 use crate::config::plan::{self, BlockChange, Count};
-use crate::config::{self, Colour, Config, Expectation, Manner, Purpose};
+use crate::config::{self, Colour, Config, Expectation, Manner, Purpose, Served};
 use crate::control::{self, Running};
 use crate::supervisor::names;
 use crate::supervisor::reload::ReloadWish;
@@ -120,15 +120,18 @@ fn make(asked: &Asked) -> Result<Plan, ExitCode> {
     let wanted = read(asked, &file)?;
     let (wanted, difference) = config::adopt(&running, wanted);
     let changes = plan::changes(&running, &wanted);
+    let config::Difference { services, group_services, .. } = difference;
+    let touched = services.to_change.into_iter().chain(services.to_remove).map(Served::Key);
+    let of_groups = group_services.to_change.into_iter().chain(group_services.to_remove).map(Served::Group);
     let services: BTreeSet<ServiceKey> =
-        difference.services.to_change.iter().chain(&difference.services.to_remove).copied().collect();
+        touched.chain(of_groups).flat_map(|served| running.kernel_services(&served).to_vec()).collect();
     let services: Vec<ServiceKey> = services.into_iter().collect();
     let kernel = asking(control::kernel(&asked.runtime_dir, &services))?;
     let expected = Expectation { running: digest(&running), wanted: digest(&wanted), kernel: kernel.digest };
     let mut plan = Plan::new(file, expected, changes);
     plan.uncounted = kernel.unavailable;
     for block in &mut plan.changes {
-        block.count(&kernel.connections);
+        block.count(&kernel.connections, &running);
     }
     Ok(plan)
 }

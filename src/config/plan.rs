@@ -11,7 +11,7 @@ use ipvs_backend::{ConnectionCounts, DestinationKey, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::write::{self, Line};
-use super::{Config, Thing};
+use super::{Config, GroupKey, Served, Thing};
 
 /// Values that nobody is to see: only that they change.
 const SECRETS: [&str; 3] = ["auth_pass", "password", "key"];
@@ -40,6 +40,9 @@ pub struct BlockChange {
     /// Of a virtual server: its key in the kernel's table.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub service: Option<ServiceKey>,
+    /// Of a virtual server of a group: which.
+    #[serde(skip)]
+    pub group: Option<GroupKey>,
     /// Of a real server: its key in the kernel's table.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub server: Option<DestinationKey>,
@@ -119,6 +122,9 @@ fn keep_different<K: Ord + Clone, V: PartialEq>(
 /// What makes two blocks the same one. The number tells apart those that have no name: they are counted.
 type Identity = (String, Vec<String>, Option<Thing>, usize);
 
+/// A block and what stands in it.
+type Block = (Identity, Vec<Line>);
+
 fn compare(old: Vec<Line>, new: Vec<Line>) -> (Vec<LineChange>, Vec<BlockChange>) {
     let (old_lines, old_blocks) = sort(old);
     let mut old_blocks: BTreeMap<Identity, Vec<Line>> = old_blocks.into_iter().collect();
@@ -149,6 +155,10 @@ fn block(
         Some(Thing::Service(key)) => Some(key),
         _ => None,
     };
+    let group = match &thing {
+        Some(Thing::GroupService(key)) => Some(key.clone()),
+        _ => None,
+    };
     let server = match thing {
         Some(Thing::Server(_, key) | Thing::GroupServer(_, key)) => Some(key),
         _ => None,
@@ -157,14 +167,14 @@ fn block(
     if let Some(ServiceKey::Address { protocol, .. }) = service {
         name += &format!(" {protocol}");
     }
-    BlockChange { service, server, lines, blocks, ..BlockChange::new(change, keyword, name) }
+    BlockChange { service, group, server, lines, blocks, ..BlockChange::new(change, keyword, name) }
 }
 
 /// A keyword and its words.
 type Said = (String, String);
 
 /// Lines and blocks, each in their order.
-fn sort(all: Vec<Line>) -> (Vec<Said>, Vec<(Identity, Vec<Line>)>) {
+fn sort(all: Vec<Line>) -> (Vec<Said>, Vec<Block>) {
     let (mut lines, mut blocks) = (Vec::new(), Vec::new());
     let mut counted: BTreeMap<(String, Vec<String>, Option<Thing>), usize> = BTreeMap::new();
     for Line { keyword, words, block, thing, .. } in all {
@@ -218,31 +228,43 @@ impl LineChange {
 
 impl BlockChange {
     fn new(change: Kind, keyword: String, name: String) -> Self {
-        let (service, server, connections) = (None, None, None);
         BlockChange {
             change,
             keyword,
             name,
-            service,
-            server,
-            connections,
+            service: None,
+            group: None,
+            server: None,
+            connections: None,
             lines: Vec::new(),
             blocks: Vec::new(),
         }
     }
 
-    /// Notes the connections of what is changed or removed.
-    pub fn count(&mut self, known: &Connections) {
-        let Some(servers) = self.service.and_then(|key| known.get(&key)) else { return };
-        let whole = self.change == Kind::Removed || self.lines.iter().any(|line| line.keyword != "quorum");
-        for block in self.blocks.iter_mut().filter(|block| block.change != Kind::Added) {
-            block.connections = block.server.and_then(|server| servers.get(&server)).copied();
+    /// Notes the connections of what is changed or removed. `running` tells what a group serves.
+    pub fn count(&mut self, known: &Connections, running: &Config) {
+        let served = self.service.map(Served::Key).or_else(|| self.group.clone().map(Served::Group));
+        let Some(served) = served.filter(|_| self.change != Kind::Added) else { return };
+        let services = running.kernel_services(&served);
+        let held = || services.iter().filter_map(|key| known.get(key)).flatten();
+        if held().next().is_none() {
+            return;
         }
+        // Behind direct routing the servers of a group take over the port of the service.
+        let is_group = self.group.is_some();
+        let of = |server: DestinationKey| -> Vec<ConnectionCounts> {
+            let same = |key: &DestinationKey| *key == server || (is_group && key.address == server.address);
+            held().filter(|(key, _)| same(key)).map(|(_, counts)| *counts).collect()
+        };
+        for block in self.blocks.iter_mut().filter(|block| block.change != Kind::Added) {
+            block.connections = block.server.map(|server| sum(&of(server)));
+        }
+        let whole = self.change == Kind::Removed || self.lines.iter().any(|line| line.keyword != "quorum");
         let touched: Vec<ConnectionCounts> = match whole {
-            true => servers.values().copied().collect(),
+            true => held().map(|(_, counts)| *counts).collect(),
             false => self.blocks.iter().filter_map(|block| block.connections).collect(),
         };
-        self.connections = (self.change != Kind::Added).then(|| sum(&touched));
+        self.connections = Some(sum(&touched));
     }
 }
 

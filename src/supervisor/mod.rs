@@ -378,7 +378,7 @@ async fn serve(
     let copy = options.last_good.clone().unwrap_or_else(|| runtime_dir.last_good());
     let mut reloader = Reloader::new(options, ways, followers, LastGood::new(copy, fallen_back));
     reloader.start(reading).await;
-    tokio::spawn(reloader.work(request_queue));
+    let reloader = tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
 
     let (mut left, mut stopping) = (None, false);
@@ -405,6 +405,9 @@ async fn serve(
     let _ = table_jobs.send(table::Job::End);
     drop(host_levels);
     [network, devices, table, kept.thread].into_iter().for_each(join);
+    // It has a way to the mail worker, whose end is waited for.
+    reloader.abort();
+    let _ = reloader.await;
     let departure = left.map(|(departure, _)| departure);
     if departure.is_none() {
         last_words.said().await;

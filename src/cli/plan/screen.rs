@@ -162,7 +162,7 @@ mod tests {
         let (new, _) = adopt(&old, config(new));
         let expected = Expectation { running: digest(&old), wanted: digest(&new), kernel: None };
         let mut plan = Plan::new("new.conf".into(), expected, changes(&old, &new));
-        plan.changes.iter_mut().for_each(|block| block.count(known));
+        plan.changes.iter_mut().for_each(|block| block.count(known, &old));
         plan
     }
 

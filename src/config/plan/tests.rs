@@ -127,7 +127,7 @@ fn connections_are_those_of_what_is_touched() {
     let known = Connections::from([(key, [(server(1), counts(7)), (server(2), counts(30))].into())]);
     let counted = |new: &str| {
         let mut found = plan(PAIR, new);
-        found.iter_mut().for_each(|block| block.count(&known));
+        found.iter_mut().for_each(|block| block.count(&known, &config(PAIR)));
         found
     };
     let found = counted(&PAIR.replacen("weight 1", "weight 5", 1));

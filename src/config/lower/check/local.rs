@@ -72,7 +72,8 @@ pub(super) fn misc(
     Some(Check {
         schedule: timing.schedule(|interval| kind.schedule(interval), alpha),
         kind,
-        target: SocketAddr::new(server.address, server.port),
+        // A program asks whom it likes: the server's port is none of its business, and may change without it.
+        target: SocketAddr::new(server.address, 0),
         source: None,
         device: None,
         mark: 0,

@@ -61,7 +61,9 @@ fn each_kind_has_the_defaults_of_keepalived() {
         let Schedule { interval, retry, delay_before_retry, alpha, warmup, fast_recovery } = check.schedule;
         assert!(!fast_recovery);
         assert_eq!((interval, alpha, warmup), (secs(11), false, None));
-        assert_eq!((check.target.to_string().as_str(), check.source), ("10.0.1.1:80", None));
+        // Programs are not asked at a port.
+        let target = if matches!(check.kind, Kind::Command(_)) { "10.0.1.1:0" } else { "10.0.1.1:80" };
+        assert_eq!((check.target.to_string().as_str(), check.source), (target, None));
         assert_eq!((check.device.as_deref(), check.mark, check.log_all_failures), (None, 0, None));
         assert_eq!(check.connect_timeout, secs(5));
         (check.kind.clone(), retry, delay_before_retry)

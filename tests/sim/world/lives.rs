@@ -89,6 +89,8 @@ impl World {
     /// Unless somebody else was faster.
     pub(super) fn start_again(&mut self, node: usize, life: u64) {
         if self.nodes[node].life == life && self.nodes[node].director.is_none() {
+            // Who comes back late may take its role back, and that takes as long as after any other trouble.
+            self.last_trouble = self.now;
             self.boot(node);
         }
     }

@@ -89,8 +89,11 @@ impl World {
     /// Unless somebody else was faster.
     pub(super) fn start_again(&mut self, node: usize, life: u64) {
         if self.nodes[node].life == life && self.nodes[node].director.is_none() {
-            // Who comes back late may take its role back, and that takes as long as after any other trouble.
-            self.last_trouble = self.now;
+            // Who comes back when somebody else is master may take the role back, and that takes as long as after any
+            // other trouble. Who comes back in time has no such excuse.
+            if !self.masters().is_empty() {
+                self.last_trouble = self.now;
+            }
             self.boot(node);
         }
     }

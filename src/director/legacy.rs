@@ -308,10 +308,8 @@ impl Director {
     /// Writes down how an instance stands now, if that changed.
     pub(super) fn keep_role(&mut self, name: &str, now: Instant) {
         let Some(instance) = self.instances.get(name) else { return };
-        let since = self.wall(instance.router.since().unwrap_or(now));
-        let Some(instance) = self.instances.get_mut(name) else { return };
         let router = &instance.router;
-        let role = Role {
+        let role = |since| Role {
             vrid: instance.config.router.vrid,
             state: router.state(),
             priority: router.effective_priority(),
@@ -319,10 +317,13 @@ impl Director {
             since,
             overridden: instance.overridden(),
         };
-        let same = |kept: &Role| Role { since: kept.since, ..role.clone() } == *kept;
-        if role.state == State::Initialize || instance.kept.as_ref().is_some_and(same) {
+        if router.state() == State::Initialize
+            || instance.kept.as_ref().is_some_and(|kept| role(kept.since) == *kept)
+        {
             return;
         }
+        let role = role(self.wall(router.since().unwrap_or(now)));
+        let Some(instance) = self.instances.get_mut(name) else { return };
         instance.kept = Some(role.clone());
         self.effect(Effect::Keep(Keepsake::Role(name.to_owned(), Some(role))));
     }

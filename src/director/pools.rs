@@ -27,7 +27,7 @@ impl Director {
                 rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
             }
             let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
-            CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
+            CheckRun { id, spec: spec.clone(), monitor, must_pass: false, made: false }
         });
         self.forget_checks(gone);
         // Whoever goes on as before has nothing to tell.

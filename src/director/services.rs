@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use healthcheck::{Check, Kind, Monitor, Outcome};
+use healthcheck::{Check, Failure, FailureKind, Kind, Monitor, Outcome, Verdict};
 use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 use notify::Notice;
 
@@ -37,6 +37,7 @@ impl Director {
         if !awaited || self.sharing.is_listener(id) {
             return;
         }
+        let outcome = self.forgiving(id, outcome);
         for listener in self.sharing.listeners(id) {
             let shared = outcome.clone();
             self.take_outcome(listener, outcome.clone(), now, |monitor| {
@@ -45,6 +46,32 @@ impl Director {
         }
         let own = outcome.clone();
         self.take_outcome(id, outcome, now, |monitor| monitor.handle_result(attempt, own, now));
+    }
+
+    /// To keepalived a check whose command cannot be run at the start is none. Here it counts as passed, in compatible mode,
+    /// until it can.
+    fn forgiving(&mut self, id: CheckId, outcome: Outcome) -> Outcome {
+        let compat = self.config.global.compat;
+        let Some(place) = self.places.get(&id) else { return outcome };
+        let server = self.pools.get_mut(&place.service).and_then(|pool| pool.servers.get_mut(&place.server));
+        let Some(run) = server.and_then(|server| server.checks.get_mut(place.index)) else { return outcome };
+        let absent = |failure: &&Failure| failure.kind == FailureKind::NotStarted;
+        let Some(failure) = outcome.result.as_ref().err().filter(absent) else {
+            run.made = true;
+            return outcome;
+        };
+        if !compat || run.made {
+            return outcome;
+        }
+        if run.monitor.verdict() == Verdict::Unknown {
+            let (service, server) = (&place.service, place.server);
+            let what = format!(
+                "{service}, {server}: {failure}; as with keepalived, the server is not checked by it as long as it cannot \
+                 be run"
+            );
+            self.log(Entry::LeftOut { what });
+        }
+        Outcome::passed(outcome.took)
     }
 
     /// What came of an attempt, for one of the checks that it was made for; its monitor is told by `fact`.

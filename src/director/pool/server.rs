@@ -53,6 +53,8 @@ pub(in crate::director) struct CheckRun {
     /// Whether the server waits for it to pass: with `alpha` from the start, and where it took the place of another
     /// while the server was down. A server that serves is never taken out for a check that has said nothing.
     pub(in crate::director) must_pass: bool,
+    /// Whether an attempt has ever been made: a command may not be there to be run.
+    pub(in crate::director) made: bool,
 }
 
 /// One `BFD_CHECK` of one real server.

@@ -75,16 +75,21 @@ impl Bench {
 
     /// Waits until each check has asked, and answers: servers whose last part of the address is in `up` pass.
     pub(super) fn answer(&mut self, up: &[u8]) {
+        self.answer_with(|last| match up.contains(&last) {
+            true => Outcome::passed(Duration::ZERO),
+            false => Outcome::failed(FailureKind::Refused, "refused", Duration::ZERO),
+        });
+    }
+
+    /// The same with any outcomes, by the last part of the address.
+    pub(super) fn answer_with(&mut self, outcome: impl Fn(u8) -> Outcome) {
         for _ in 0..2 {
             let effects = self.desk.pass(Duration::from_secs(6));
             self.take(effects);
             for (check, attempt) in std::mem::take(&mut self.open) {
                 let Some(place) = self.desk.director.places.get(&check) else { continue };
                 let IpAddr::V4(address) = place.server.address else { continue };
-                let outcome = match up.contains(&address.octets()[3]) {
-                    true => Outcome::passed(Duration::ZERO),
-                    false => Outcome::failed(FailureKind::Refused, "refused", Duration::ZERO),
-                };
+                let outcome = outcome(address.octets()[3]);
                 let effects = self.desk.tell(Event::ProbeDone { check, attempt, outcome });
                 self.take(effects);
             }

@@ -10,7 +10,7 @@ use super::effect::{Attempt, Effect};
 use super::event::CheckId;
 use super::journal::Entry;
 use super::pool::{Change, CheckRun, words};
-use super::{Birth, Director, Owner, Pending, Place};
+use super::{Birth, Director, Pending, Place};
 use crate::config::Served;
 
 /// Checks with such an interval need not begin to the millisecond: those of one slot begin together.
@@ -93,7 +93,7 @@ impl Director {
         let unhurried = run.spec.schedule.interval >= UNHURRIED;
         let deadline = run.monitor.poll_timeout().map(|(at, _)| at);
         let deadline = deadline.map(|at| if unhurried { self.birth.next_slot(at) } else { at });
-        self.agenda.set(Owner::Check(id), deadline);
+        self.checks.set(id, deadline);
         if changed {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };

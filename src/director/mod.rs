@@ -37,6 +37,7 @@ mod routers;
 mod script;
 mod services;
 mod settings;
+mod sharing;
 pub mod snapshot;
 mod source;
 mod statics;
@@ -75,6 +76,7 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
+use sharing::Sharing;
 use source::Guests;
 use statics::Statics;
 use strangers::Strangers;
@@ -108,6 +110,8 @@ enum Owner {
     Steering,
     /// A server that was removed has had its time.
     Leaving,
+    /// A server of this virtual server has been held back for long enough.
+    Pool(Served),
     Calls,
     /// The next piece of a configuration on its way into effect.
     Changeover,
@@ -186,6 +190,7 @@ pub struct Director {
     unsteered: BTreeSet<Served>,
     leaving: Leaving,
     places: BTreeMap<CheckId, Place>,
+    sharing: Sharing,
     agenda: Agenda<Owner>,
     /// The checks' part of it: they are many, and begin in slots.
     checks: Slots<CheckId>,
@@ -256,6 +261,7 @@ impl Director {
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
+            sharing: Sharing::default(),
             agenda: Agenda::new(),
             checks: Slots::new(),
             adverts: VecDeque::new(),
@@ -354,6 +360,7 @@ impl Director {
                 Owner::Overrides => self.overrides_due(now),
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
+                Owner::Pool(service) => self.pool_due(&service, now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);

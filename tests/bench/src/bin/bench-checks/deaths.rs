@@ -93,8 +93,8 @@ fn measure(program: &Program, checks: &Checks, death: Death, longest: Duration) 
     std::thread::sleep(INTERVAL * 2);
     let revived = one_by_one(checks.servers, |number| servers.revive(number));
     let back = wait_for(&checker, &revived, true);
-    let mut row = Row::default();
-    row.too_late = removed.iter().filter(|time| **time > longest + NOISE).count();
+    let too_late = removed.iter().filter(|time| **time > longest + NOISE).count();
+    let mut row = Row { too_late, ..Row::default() };
     row.removed.extend(removed.iter().map(|time| time.as_secs_f64() * 1e3));
     row.back.extend(back.iter().map(|time| time.as_secs_f64() * 1e3));
     row

@@ -15,7 +15,7 @@ use ipvs_backend::DestinationKey;
 use serde::{Deserialize, Serialize};
 use vrrp::State;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Slots};
 use super::effect::Effect;
 use super::instance::Instance;
 use super::journal::Entry;
@@ -358,5 +358,6 @@ impl Director {
         self.effect(Effect::Stopped);
         self.left = true;
         self.agenda = Agenda::new();
+        self.checks = Slots::new();
     }
 }

@@ -60,7 +60,7 @@ use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
 use vrrp::{Links, NetworkLevel, State};
 
-use agenda::Agenda;
+use agenda::{Agenda, Slots};
 use calls::Calls;
 use changeover::Changeover;
 use devices::DeviceId;
@@ -192,6 +192,8 @@ pub struct Director {
     places: BTreeMap<CheckId, Place>,
     sharing: Sharing,
     agenda: Agenda<Owner>,
+    /// The checks' part of it: they are many, and begin in slots.
+    checks: Slots<CheckId>,
     /// Adverts to send: handed out before anything else that waits.
     adverts: VecDeque<Transmission>,
     /// Packets to watched neighbours: handed out right behind the adverts.
@@ -261,6 +263,7 @@ impl Director {
             places: BTreeMap::new(),
             sharing: Sharing::default(),
             agenda: Agenda::new(),
+            checks: Slots::new(),
             adverts: VecDeque::new(),
             packets: VecDeque::new(),
             pending: VecDeque::new(),
@@ -337,7 +340,7 @@ impl Director {
     /// Does the first thing that is due at `now`, and no more: of a thousand instances each sends its advert when its turn
     /// comes, not when the turns of all have been thought through. Call again while [`Director::deadline`] has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Some(owner) = self.agenda.take_due(now) {
+        if let Some(owner) = self.take_due(now) {
             self.haste = (self.haste.0 + 1, now);
             match owner {
                 Owner::Instance(name) => {
@@ -368,12 +371,31 @@ impl Director {
 
     /// When to call [`Director::handle_timeout`] next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        self.agenda.next().map(|(at, owner)| (at, Reason(owner.clone())))
+        match (self.agenda.next(), self.checks.next()) {
+            (Some((at, owner)), check) if check.is_none_or(|(first, _)| at <= first) => {
+                Some((at, Reason(owner.clone())))
+            }
+            (_, check) => check.map(|(at, id)| (at, Reason(Owner::Check(id)))),
+        }
     }
 
     /// The instant alone of [`Director::poll_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.agenda.next().map(|(at, _)| at)
+        let others = self.agenda.next().map(|(at, _)| at);
+        others.into_iter().chain(self.checks.next().map(|(at, _)| at)).min()
+    }
+
+    /// The first of what is due; of the same instant, a check comes last.
+    fn take_due(&mut self, now: Instant) -> Option<Owner> {
+        let other = self.agenda.next().map(|(at, _)| at).filter(|at| *at <= now);
+        let check = self.checks.next().map(|(at, _)| at).filter(|at| *at <= now);
+        match (other, check) {
+            (Some(at), check) if check.is_none_or(|first| at <= first) => self.agenda.take_due(now),
+            (other, _) => {
+                let check = self.checks.take_due(other.unwrap_or(now));
+                check.map(Owner::Check).or_else(|| self.agenda.take_due(now))
+            }
+        }
     }
 
     /// Whether the next deadline is that of an instance that takes over unless it hears from its master.

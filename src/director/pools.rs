@@ -6,7 +6,7 @@ use healthcheck::Monitor;
 
 use super::event::CheckId;
 use super::pool::{CheckRun, Configured, Pool, rhythm};
-use super::{Director, Owner, Place};
+use super::{Director, Place};
 use crate::config::Served;
 
 impl Director {
@@ -67,7 +67,7 @@ impl Director {
         for id in gone {
             self.places.remove(&id);
             self.judged(id);
-            self.agenda.set(Owner::Check(id), None);
+            self.checks.set(id, None);
         }
     }
 }

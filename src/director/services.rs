@@ -133,7 +133,7 @@ impl Director {
         let unhurried = run.spec.schedule.interval >= UNHURRIED;
         let deadline = run.monitor.poll_timeout().map(|(at, _)| at);
         let deadline = deadline.map(|at| if unhurried { self.birth.next_slot(at) } else { at });
-        self.agenda.set(Owner::Check(id), deadline);
+        self.checks.set(id, deadline);
         if changed {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };

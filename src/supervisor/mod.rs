@@ -15,6 +15,7 @@ mod crowd;
 mod culprit;
 mod devices;
 mod fifo;
+mod heap;
 mod herald;
 mod holdings;
 mod host;

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::Options;
+use super::heap;
 use super::host;
 use super::inbox::Sender;
 use super::names;
@@ -108,6 +109,8 @@ impl Reloader {
         if self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty()) {
             self.last_good.keep(&self.running);
         }
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(heap::give_back));
         loop {
             let end = self.probation.as_ref().map(|(_, probation)| probation.until);
             let expiry = async {

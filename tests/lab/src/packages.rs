@@ -30,6 +30,8 @@ const LAB: Set = Set {
 /// Servers that checks are tried on.
 const SERVERS: Set =
     Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
+/// What is compared with.
+const LDIRECTORD: Set = Set { root: "ldirectord", packages: &["ldirectord"], programs: &["ldirectord"] };
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -59,6 +61,14 @@ pub fn ensure() -> Result<Tools> {
 /// As [`ensure`].
 pub fn servers() -> Result<Tools> {
     SERVERS.ensure()
+}
+
+/// ldirectord, in the same way (20 MB with its Perl modules); it needs the host's own Perl of the same version.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn ldirectord() -> Result<Tools> {
+    LDIRECTORD.ensure()
 }
 
 impl Set {

@@ -123,6 +123,10 @@ fn adopt_map<K: Ord + Clone, V: PartialEq>(
 fn adopt_servers(old: &VirtualServer, new: &mut Arc<VirtualServer>) {
     let mut service = VirtualServer::clone(new);
     adopt_map(&old.servers, &mut service.servers, |before, server| {
+        if server.checks.is_empty() && server.planned.is_empty() {
+            // There is nothing to take over; and it may stand for many that say the same.
+            return;
+        }
         let mut copy = super::RealServer::clone(server);
         for check in &mut copy.checks {
             if let Some(same) = before.checks.iter().find(|same| *same == check) {

@@ -53,6 +53,37 @@ pub struct Line {
 
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
+    let mut out = head(config);
+    for (served, service) in config.virtual_servers() {
+        service::write(config, &served, service, &mut out);
+    }
+    inherit::Globals::of(&out.0).mark(&mut out.0);
+    out.0
+}
+
+/// The whole configuration as a text in keepalived's language, without what would hold anyway.
+///
+/// It is the same text as that of all [`lines`], but made of one virtual server after the other: the statements of
+/// tens of thousands of real servers would take a hundred times the memory of the text.
+pub fn said(config: &Config) -> String {
+    let mut lines = head(config);
+    let globals = inherit::Globals::of(&lines.0);
+    globals.mark(&mut lines.0);
+    let mut out = text(&without_defaults(lines.0));
+    for (served, service) in config.virtual_servers() {
+        let mut lines = Lines::default();
+        service::write(config, &served, service, &mut lines);
+        globals.mark(&mut lines.0);
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&text(&without_defaults(lines.0)));
+    }
+    out
+}
+
+/// Everything but virtual servers.
+fn head(config: &Config) -> Lines {
     let mut out = Lines::default();
     global::write(&config.global, &mut out);
     root::write(&config.root, &mut out);
@@ -65,9 +96,7 @@ pub fn lines(config: &Config) -> Vec<Line> {
     instance::write(config, &mut out);
     server_group::write(&config.server_groups, &mut out);
     tls::write(config.tls.as_ref(), &mut out);
-    service::write(config, &mut out);
-    inherit::mark(&mut out.0);
-    out.0
+    out
 }
 
 /// Only what differs from what would hold anyway.

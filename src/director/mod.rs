@@ -10,9 +10,11 @@
 
 mod agenda;
 mod base_priority;
+mod batch;
 mod calls;
 mod changeover;
 mod configure;
+mod deliberation;
 mod devices;
 mod drift;
 pub mod effect;
@@ -60,8 +62,10 @@ use notify::{Heading, Notice};
 use vrrp::{Links, NetworkLevel};
 
 use agenda::Agenda;
+use batch::Batch;
 use calls::Calls;
 use changeover::Changeover;
+pub use deliberation::Deliberation;
 use devices::DeviceId;
 use drift::Drifts;
 use effect::{Effect, HostLevel, IpvsSettings, NeighbourPacket, SocketKey, Transmission};
@@ -108,6 +112,8 @@ enum Owner {
     Steering,
     /// A server that was removed has had its time.
     Leaving,
+    /// Changes of something large that wait to be handed out together.
+    Batch,
     Calls,
     /// The next piece of a configuration on its way into effect.
     Changeover,
@@ -185,6 +191,7 @@ pub struct Director {
     /// Virtual servers that wait for what overrides mean for them.
     unsteered: BTreeSet<Served>,
     leaving: Leaving,
+    batch: Batch,
     places: BTreeMap<CheckId, Place>,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
@@ -251,6 +258,7 @@ impl Director {
             kept: Arc::default(),
             unsteered: BTreeSet::new(),
             leaving: Leaving::default(),
+            batch: Batch::default(),
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -351,6 +359,7 @@ impl Director {
                 Owner::Overrides => self.overrides_due(now),
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
+                Owner::Batch => self.renew_waiting(now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);
@@ -436,6 +445,7 @@ impl Director {
         self.forget_checks(checks);
         self.pools.clear();
         self.unsteered.clear();
+        self.forget_batch();
         self.leaving = Leaving::default();
         self.of_groups.clear();
         self.table.value = Arc::default();

@@ -35,12 +35,36 @@ pub(super) struct Pool {
     /// What operators want of servers; those that are as configured are not here.
     pub(super) steered: BTreeMap<DestinationKey, Steer>,
     pub(super) quorum: Quorum,
+    /// What all servers weigh by the file.
+    total: u64,
     /// Whether checks rest because the service's address is not on this host (`ha_suspend`).
     pub(super) suspended: bool,
     /// The services in the kernel: one, or those of a group.
     pub(super) serves: Arc<[ServiceKey]>,
     /// What should be in them, by the port that servers take over; services that agree share it.
     levels: BTreeMap<u16, Arc<Service>>,
+}
+
+/// What real servers of a virtual server come to together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// The weight of those that are up.
+    live: u64,
+    /// What all of them weigh by the file.
+    all: u64,
+}
+
+impl Share {
+    /// One more server, as it is or steered otherwise.
+    pub(super) fn add(&mut self, server: &Server, wish: Option<Steer>) {
+        self.all += u64::from(server.config.weight);
+        self.live += match wish {
+            _ if !server.up => 0,
+            Some(Steer::Weight(weight)) => u64::from(weight),
+            Some(_) => 0,
+            None => Pool::live_weight(server),
+        };
+    }
 }
 
 /// What a verdict changed.
@@ -61,6 +85,8 @@ pub(super) struct Configured {
     pub(super) changes: Vec<Change>,
     /// Servers that are new and serve from now on.
     pub(super) started: Vec<DestinationKey>,
+    /// Servers that are new, or configured otherwise than before.
+    pub(super) touched: Vec<DestinationKey>,
 }
 
 impl Pool {
@@ -71,6 +97,7 @@ impl Pool {
             servers: BTreeMap::new(),
             steered: BTreeMap::new(),
             quorum: Quorum::new(),
+            total: 0,
             suspended: false,
             serves: Arc::default(),
             levels: BTreeMap::new(),
@@ -89,13 +116,28 @@ impl Pool {
     ) -> Configured {
         let mut done = Configured::default();
         let is_new = self.serves.is_empty();
-        let mut old = std::mem::take(&mut self.servers);
+        let mut old = std::mem::take(&mut self.servers).into_iter().peekable();
+        // Put into the map together: one after the other they would leave it half empty.
+        let mut new = Vec::with_capacity(config.servers.len());
         for (key, server_config) in &config.servers {
-            let before = old.remove(key);
+            while let Some((_, left)) = old.next_if(|(before, _)| before < key) {
+                done.gone.extend(left.checks.iter().map(|run| run.id));
+            }
+            let before = old.next_if(|(before, _)| before == key).map(|(_, server)| server);
+            let steer = self.steered.get(key).copied().unwrap_or_default();
             let was_up = before.as_ref().map(|server| server.up);
-            let mut server = before.unwrap_or_else(|| Server::new(server_config.clone(), now));
+            let mut server = match before {
+                // Nearly all, where ten thousand are reloaded for the sake of one.
+                Some(same) if same.is_as_before(server_config) => {
+                    new.push((*key, Server { steer, ..same }));
+                    continue;
+                }
+                Some(server) => server,
+                None => Server::new(server_config.clone(), now),
+            };
+            done.touched.push(*key);
             server.config = server_config.clone();
-            server.steer = self.steered.get(key).copied().unwrap_or_default();
+            server.steer = steer;
             let mut runs = std::mem::take(&mut server.checks);
             for spec in &server_config.checks {
                 let run = match runs.iter().position(|run| same_question(&run.spec, spec)) {
@@ -129,9 +171,11 @@ impl Pool {
                 }
                 _ => {}
             }
-            self.servers.insert(*key, server);
+            new.push((*key, server));
         }
-        done.gone.extend(old.values().flat_map(|s| s.checks.iter().map(|run| run.id)));
+        self.servers = new.into_iter().collect();
+        done.gone.extend(old.flat_map(|(_, left)| left.checks.into_iter().map(|run| run.id)));
+        self.total = config.total_weight();
         self.config = config;
         let changed = self.count();
         // As keepalived, which tells at the start of a quorum, and of none if the sorry server stands in.
@@ -177,7 +221,7 @@ impl Pool {
     pub(super) fn count(&mut self) -> bool {
         let live = self.servers.values().filter(|server| server.up).map(Self::live_weight);
         let live = live.sum();
-        self.quorum.follow(&self.config.quorum, live, self.config.total_weight())
+        self.quorum.follow(&self.config.quorum, live, self.total)
     }
 
     /// What a server counts for while it is up.
@@ -214,17 +258,10 @@ impl Pool {
         self.count()
     }
 
-    /// Whether the service has a quorum now, and would have none if these servers were steered so.
-    pub(super) fn would_lose_quorum(&self, hit: impl Fn(&DestinationKey) -> bool, steer: Steer) -> bool {
-        let share = |key: &DestinationKey, server: &Server| match (hit(key), steer) {
-            (true, Steer::Weight(weight)) => u64::from(weight),
-            (true, _) => 0,
-            (false, _) => Self::live_weight(server),
-        };
-        let live =
-            self.servers.iter().filter(|(_, server)| server.up).map(|(key, server)| share(key, server));
+    /// Whether the service has a quorum now, and would have none if its servers came to this.
+    pub(super) fn would_lose_quorum(&self, share: Share) -> bool {
         let mut quorum = self.quorum;
-        quorum.follow(&self.config.quorum, live.sum(), self.config.total_weight()) && !quorum.up
+        quorum.follow(&self.config.quorum, share.live, share.all) && !quorum.up
     }
 
     /// The real servers in the kernel that one of the configuration stands for.
@@ -232,6 +269,7 @@ impl Pool {
         let in_kernel = |service: &ServiceKey| {
             let level = self.level(service).filter(|_| self.is_group());
             let like = |key: &&DestinationKey| key.address == server.address;
+            let level = level.filter(|level| !level.destinations.contains_key(server));
             level.and_then(|level| level.destinations.keys().find(like)).copied().unwrap_or(*server)
         };
         self.serves.iter().map(|service| (*service, in_kernel(service))).collect()
@@ -282,16 +320,18 @@ impl Pool {
     /// Works out anew what should be in the kernel; true if that changed.
     pub(super) fn refresh(&mut self) -> bool {
         let wanted = self.wanted();
+        let kept = |port: u16, level: Service| match self.levels.get(&port) {
+            Some(before) if **before == level => before.clone(),
+            _ => Arc::new(level),
+        };
         let mut levels = BTreeMap::new();
-        for key in self.serves.iter() {
-            let port = self.taken_over(key);
-            levels.entry(port).or_insert_with(|| {
-                let level = if self.is_group() { with_port(&wanted, port) } else { wanted.clone() };
-                match self.levels.get(&port) {
-                    Some(before) if **before == level => before.clone(),
-                    _ => Arc::new(level),
-                }
-            });
+        if self.is_group() {
+            for key in self.serves.iter() {
+                let port = self.taken_over(key);
+                levels.entry(port).or_insert_with(|| kept(port, with_port(&wanted, port)));
+            }
+        } else if !self.serves.is_empty() {
+            levels.insert(0, kept(0, wanted));
         }
         let changed = levels != self.levels;
         self.levels = levels;

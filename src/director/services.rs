@@ -123,7 +123,7 @@ impl Director {
         self.keep_health(&service, &server);
         if !changes.is_empty() {
             self.tell_changes(&service, changes, now);
-            self.renew_service(&service);
+            self.renew_service(&service, now);
         }
     }
 

@@ -26,6 +26,7 @@ mod leftovers;
 mod lent;
 mod links;
 mod mail;
+mod memory;
 pub(crate) mod names;
 mod namespace;
 mod neighbours;
@@ -46,6 +47,7 @@ mod sockets;
 pub(crate) mod succession;
 mod sync;
 pub(crate) mod table;
+pub(crate) mod tally;
 mod watched;
 mod workers;
 

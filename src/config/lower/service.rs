@@ -259,6 +259,8 @@ impl<'a> Draft<'a> {
         for entry in &self.servers {
             server::lower(context, entry, endpoint, &self.inherited, &mut servers);
         }
+        // Filled one after the other a map is half empty; made at once it is full.
+        let servers: Servers = servers.into_iter().collect();
         if servers.is_empty() && !self.without_servers(context, &served) {
             return None;
         }

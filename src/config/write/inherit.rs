@@ -9,11 +9,21 @@ use crate::config::keywords::{self, Found, Place};
 /// Chains of defaults are two or three keywords long.
 const LONGEST: usize = 8;
 
-/// Finds out of each such line of the whole configuration whether it need be said.
-pub(super) fn mark(lines: &mut [Line]) {
-    let globals = lines.iter().find(|line| line.keyword == Place::Global.name());
-    let globals = globals.and_then(|line| line.block.clone()).unwrap_or_default();
-    block(lines, Place::Root, &globals);
+/// What `global_defs` says.
+#[derive(Debug)]
+pub(super) struct Globals(Vec<Line>);
+
+impl Globals {
+    /// Among these statements.
+    pub(super) fn of(lines: &[Line]) -> Self {
+        let globals = lines.iter().find(|line| line.keyword == Place::Global.name());
+        Self(globals.and_then(|line| line.block.clone()).unwrap_or_default())
+    }
+
+    /// Finds out of each such line of the top level, and within, whether it need be said.
+    pub(super) fn mark(&self, lines: &mut [Line]) {
+        block(lines, Place::Root, &self.0);
+    }
 }
 
 fn block(lines: &mut [Line], place: Place, globals: &[Line]) {
@@ -84,7 +94,7 @@ mod tests {
     fn defaults(globals: &[&str], instance: &[&str]) -> Vec<bool> {
         let lines = |words: &[&str]| Some(words.iter().map(|words| line(words, None)).collect());
         let mut all = vec![line("vrrp_instance A", lines(instance)), line("global_defs", lines(globals))];
-        mark(&mut all);
+        Globals::of(&all).mark(&mut all);
         let instance = all.swap_remove(0).block.expect("a block");
         instance.iter().map(|line| line.default).collect()
     }

@@ -6,13 +6,11 @@ use super::Lines;
 use super::server::{self, Around, method};
 use crate::config::{Config, GroupEntry, Quorum, Served, SorryServer, VirtualServer};
 
-/// All virtual servers.
-pub(super) fn write(config: &Config, out: &mut Lines) {
-    for (served, service) in config.virtual_servers() {
-        out.block("virtual_server", target(&served), Some(served.thing()), |lines| {
-            one(&served, service, [is_marked(config, &served), is_mixed(config, &served)], lines);
-        });
-    }
+/// One virtual server.
+pub(super) fn write(config: &Config, served: &Served, service: &VirtualServer, out: &mut Lines) {
+    out.block("virtual_server", target(served), Some(served.thing()), |lines| {
+        one(served, service, [is_marked(config, served), is_mixed(config, served)], lines);
+    });
 }
 
 /// `inet` or `inet6`.

@@ -91,6 +91,11 @@ impl Server {
         }
     }
 
+    /// Whether this configuration says the same of it as the one before, and nothing else has a say.
+    pub(super) fn is_as_before(&self, config: &Arc<RealServer>) -> bool {
+        Arc::ptr_eq(&self.config, config) && config.planned.is_empty()
+    }
+
     /// Decides anew whether this server serves; true if that changed. One failing check takes it out, and only all
     /// together bring it back.
     pub(in crate::director) fn decide(&mut self, now: Instant) -> bool {

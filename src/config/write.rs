@@ -53,39 +53,30 @@ pub struct Line {
 
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
-    let mut out = head(config);
-    for (served, service) in config.virtual_servers() {
-        service::write(config, &served, service, &mut out);
-    }
-    inherit::Globals::of(&out.0).mark(&mut out.0);
-    out.0
+    let mut all = Vec::new();
+    in_pieces(config, |piece| all.extend(piece));
+    all
 }
 
-/// The whole configuration as a text in keepalived's language, without what would hold anyway.
-///
-/// It is the same text as that of all [`lines`], but made of one virtual server after the other: the statements of
-/// tens of thousands of real servers would take a hundred times the memory of the text.
+/// The same with what need not be said left out, as a file. Of ten thousand servers no more than those of one service are
+/// in memory as statements at a time.
 pub fn said(config: &Config) -> String {
-    let mut lines = head(config);
-    let globals = inherit::Globals::of(&lines.0);
-    globals.mark(&mut lines.0);
-    let mut out = text(&without_defaults(lines.0));
-    for (served, service) in config.virtual_servers() {
-        let mut lines = Lines::default();
-        service::write(config, &served, service, &mut lines);
-        globals.mark(&mut lines.0);
-        if !out.is_empty() {
+    let mut out = String::new();
+    in_pieces(config, |piece| {
+        let said = without_defaults(piece);
+        if !out.is_empty() && !said.is_empty() {
             out.push('\n');
         }
-        out.push_str(&text(&without_defaults(lines.0)));
-    }
+        out.push_str(&text(&said));
+    });
     out
 }
 
-/// Everything but virtual servers.
-fn head(config: &Config) -> Lines {
+/// Hands over the configuration piece by piece: what stands before the virtual servers, and each of these.
+fn in_pieces(config: &Config, mut take: impl FnMut(Vec<Line>)) {
     let mut out = Lines::default();
     global::write(&config.global, &mut out);
+    let globals = out.0.iter().find_map(|line| line.block.clone()).unwrap_or_default();
     root::write(&config.root, &mut out);
     group::write_static(config, &mut out);
     script::write(config, &mut out);
@@ -96,7 +87,16 @@ fn head(config: &Config) -> Lines {
     instance::write(config, &mut out);
     server_group::write(&config.server_groups, &mut out);
     tls::write(config.tls.as_ref(), &mut out);
-    out
+    let mut complete = |mut out: Lines| {
+        inherit::mark(&mut out.0, &globals);
+        take(out.0);
+    };
+    complete(out);
+    for (served, service) in config.virtual_servers() {
+        let mut out = Lines::default();
+        service::write(config, &served, service, &mut out);
+        complete(out);
+    }
 }
 
 /// Only what differs from what would hold anyway.

@@ -59,7 +59,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
-use vrrp::{Links, NetworkLevel};
+use vrrp::{Links, NetworkLevel, State};
 
 use agenda::Agenda;
 use batch::Batch;
@@ -376,6 +376,12 @@ impl Director {
     /// The instant alone of [`Director::poll_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
         self.agenda.next().map(|(at, _)| at)
+    }
+
+    /// Whether the next deadline is that of an instance that takes over unless it hears from its master.
+    pub fn awaits_silence(&self) -> bool {
+        let Some((_, Owner::Instance(name))) = self.agenda.next() else { return false };
+        self.instances.get(name).is_some_and(|instance| instance.router.state() == State::Backup)
     }
 
     /// The instances and their states.

@@ -8,8 +8,9 @@ use super::{Detail, Paint, duration, table};
 use crate::director::snapshot::{ServerStatus, ServiceStatus};
 use crate::director::target::plain;
 
+/// Headings of numbers stand right, as the numbers do.
 const STATE: [&str; 11] =
-    ["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "ACTIVE", "INACT", "CONN/S", "IN/S", "OUT/S", "WHY"];
+    ["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "ACTIVE", "INACT", "CONN/S", "  IN/S", " OUT/S", "WHY"];
 
 const TRAFFIC: [&str; 14] = [
     "  SERVER",
@@ -19,12 +20,12 @@ const TRAFFIC: [&str; 14] = [
     "CONNS",
     "PKT-IN",
     "PKT-OUT",
-    "IN",
-    "OUT",
+    "   IN",
+    "  OUT",
     "CONN/S",
     "PKT-IN/S",
     "PKT-OUT/S",
-    "IN/S",
+    " IN/S",
     "OUT/S",
 ];
 

@@ -140,6 +140,11 @@ impl Lines {
         self.push(keyword, vec![value.word()], true, None, None);
     }
 
+    /// The same with several words.
+    pub fn inherited_words(&mut self, keyword: &str, words: Vec<String>) {
+        self.push(keyword, words, true, None, None);
+    }
+
     /// A keyword that stands alone, if it is meant.
     pub fn flag(&mut self, keyword: &str, on: bool) {
         if on {

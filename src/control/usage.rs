@@ -176,6 +176,7 @@ mod tests {
         let one = status("[10.0.0.1]:tcp:80", &["[10.0.0.1]:tcp:80"], &["[10.1.0.1]:80"]);
         let mut snapshot = Snapshot { services: vec![one], ..Snapshot::default() };
         snapshot.services[0].sorry_server = Some(server("[10.1.0.2]:80"));
+        snapshot.services[0].panic = Some("words".to_owned());
         fill(&mut snapshot, Ok(tally(true)));
         let status = Status {
             version: String::new(),

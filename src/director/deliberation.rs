@@ -13,7 +13,7 @@ use super::Director;
 use super::overrides::{Kind, Steer};
 use super::pool::{Pool, Share};
 use super::snapshot::{Consideration, Endangered};
-use super::target::{Target, plain, word};
+use super::target::{Target, word};
 use crate::config::{Config, Served};
 
 /// Real servers in one piece.
@@ -114,8 +114,9 @@ impl Deliberation {
             Some(last) => Place::Within(served.clone(), last, share),
             None => {
                 if pool.would_lose_quorum(share) {
-                    let sorry = pool.sorry().map(|sorry| plain(&sorry.key));
-                    self.so_far.endangered.push(Endangered { service: word(served), sorry });
+                    let target = &self.so_far.target;
+                    let stands_in = pool.would_stand_in(|server| target.covers(served, server));
+                    self.so_far.endangered.push(Endangered { service: word(served), stands_in });
                 }
                 Place::Behind(served.clone())
             }

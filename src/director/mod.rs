@@ -39,6 +39,7 @@ mod routers;
 mod script;
 mod services;
 mod settings;
+mod sharing;
 pub mod snapshot;
 mod source;
 mod statics;
@@ -79,6 +80,7 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
+use sharing::Sharing;
 use source::Guests;
 use statics::Statics;
 use strangers::Strangers;
@@ -114,6 +116,8 @@ enum Owner {
     Leaving,
     /// Changes of something large that wait to be handed out together.
     Batch,
+    /// A server of this virtual server has been held back for long enough.
+    Pool(Served),
     Calls,
     /// The next piece of a configuration on its way into effect.
     Changeover,
@@ -193,6 +197,7 @@ pub struct Director {
     leaving: Leaving,
     batch: Batch,
     places: BTreeMap<CheckId, Place>,
+    sharing: Sharing,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
     adverts: VecDeque<Transmission>,
@@ -262,6 +267,7 @@ impl Director {
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
+            sharing: Sharing::default(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
             packets: VecDeque::new(),
@@ -360,6 +366,7 @@ impl Director {
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
                 Owner::Batch => self.renew_waiting(now),
+                Owner::Pool(service) => self.pool_due(&service, now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);

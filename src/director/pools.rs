@@ -18,18 +18,17 @@ impl Director {
         self.forget_neighbour_checks(&pool);
         let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
         let all = self.config.clone();
-        let Configured { gone, mut changes, mut started, touched } =
-            pool.configure(config, &all, now, |_, spec| {
-                let id = CheckId(*next_check);
-                *next_check += 1;
-                let mut rhythm = rhythm(spec);
-                if compat {
-                    // keepalived asks nobody at once.
-                    rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
-                }
-                let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
-                CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
-            });
+        let Configured { gone, mut changes, mut started } = pool.configure(config, &all, now, |_, spec| {
+            let id = CheckId(*next_check);
+            *next_check += 1;
+            let mut rhythm = rhythm(spec);
+            if compat {
+                // keepalived asks nobody at once.
+                rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
+            }
+            let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
+            CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
+        });
         self.forget_checks(gone);
         // Whoever goes on as before has nothing to tell.
         if self.recall_health(&mut pool, now) {
@@ -37,10 +36,9 @@ impl Director {
             started.clear();
         }
         let mut ids = Vec::new();
-        for server in touched {
-            let checks = pool.servers.get(&server).map(|state| state.checks.as_slice());
-            for (index, run) in checks.unwrap_or_default().iter().enumerate() {
-                let place = Place { service: served.clone(), server, index };
+        for (server, state) in &pool.servers {
+            for (index, run) in state.checks.iter().enumerate() {
+                let place = Place { service: served.clone(), server: *server, index };
                 self.places.insert(run.id, place);
                 ids.push(run.id);
             }
@@ -55,14 +53,17 @@ impl Director {
         self.tell_changes(served, changes, now);
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
+        self.share_checks_of(served, now);
         for id in ids {
             self.with_monitor(id, now, |_| {});
         }
         self.note_neighbour_checks(served, now);
         self.note_files(served, now);
+        self.time_pool(served);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
+        self.unshare(&gone);
         for id in gone {
             self.places.remove(&id);
             self.judged(id);

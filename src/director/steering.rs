@@ -12,7 +12,7 @@ use notify::Notice;
 use super::effect::Effect;
 use super::journal::Entry;
 use super::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Overrides, Removal, Steer};
-use super::pool::{Change, Pool};
+use super::pool::Pool;
 use super::snapshot::OverrideStatus;
 use super::target::Target;
 use super::{Director, Owner};
@@ -156,12 +156,10 @@ impl Director {
             looked_at += pool.servers.len() + 1;
             let steers = self.steers(&served, &pool.config, now);
             let Some(pool) = self.pools.get_mut(&served) else { continue };
-            let changed = pool.steer(steers);
-            let up = pool.has_quorum();
+            let changes = pool.steer(steers, now);
             self.renew_service(&served, now);
-            if changed {
-                self.tell_changes(&served, vec![Change::Quorum { up }], now);
-            }
+            self.tell_changes(&served, changes, now);
+            self.time_pool(&served);
         }
         let more = (!self.unsteered.is_empty()).then_some(now);
         self.agenda.set(Owner::Steering, more);
@@ -183,7 +181,7 @@ impl Director {
         let wall = self.since_1970(now);
         let concerning = self.overrides.of_service(served);
         let steer = |server: &DestinationKey| self.overrides.steer(&concerning, served, server, wall).0;
-        let steers = config.servers.keys().map(|server| (*server, steer(server)));
+        let steers = config.all_servers().map(|(server, _)| (*server, steer(server)));
         steers.filter(|(_, steer)| *steer != Steer::AsConfigured).collect()
     }
 

@@ -46,11 +46,12 @@ impl Target {
     /// Whether a configuration has any real server that is meant.
     pub fn is_in(&self, config: &Config) -> bool {
         let has = |service: &Arc<VirtualServer>| match self {
-            Self::Director | Self::Service(_) => !service.servers.is_empty(),
+            Self::Director | Self::Service(_) => service.all_servers().next().is_some(),
             Self::Server { address, port, .. } => {
                 let (first, last) = (port.unwrap_or(0), port.unwrap_or(u16::MAX));
                 let ports = DestinationKey::new(*address, first)..=DestinationKey::new(*address, last);
-                service.servers.range(ports).next().is_some()
+                let mut maps = [&service.servers, &service.backups].into_iter();
+                maps.any(|servers| servers.range(ports.clone()).next().is_some())
             }
         };
         match (self, self.service()) {
@@ -67,7 +68,9 @@ impl Target {
     pub fn find_in(config: &Config, what: &str) -> Result<Self, String> {
         let known: Vec<(Served, &DestinationKey)> = config
             .virtual_servers()
-            .flat_map(|(served, service)| service.servers.keys().map(move |server| (served.clone(), server)))
+            .flat_map(|(served, service)| {
+                service.all_servers().map(move |(server, _)| (served.clone(), server))
+            })
             .collect();
         Self::find(what, &known)
     }
@@ -202,8 +205,8 @@ fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
 /// What an override can be for in a configuration, in the shortest words: everything, virtual servers, machines.
 pub fn names_in(config: &Config) -> Vec<String> {
     let services = config.virtual_servers().map(|(served, _)| word(&served));
-    let machines = config.virtual_servers().flat_map(|(_, service)| service.servers.keys());
-    let machines = unique(machines.map(|server| server.address.to_string()));
+    let machines = config.virtual_servers().flat_map(|(_, service)| service.all_servers());
+    let machines = unique(machines.map(|(server, _)| server.address.to_string()));
     std::iter::once("director".to_owned()).chain(services).chain(machines).collect()
 }
 

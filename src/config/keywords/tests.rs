@@ -73,7 +73,7 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "compat drain_on_remove lvs_sysctl notify_timeout reconcile verify";
+const OWN: &str = "backup_server compat drain_on_remove flap_hold lvs_sysctl notify_timeout panic_threshold reconcile share_checks verify";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

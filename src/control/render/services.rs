@@ -35,10 +35,7 @@ pub(super) fn show(out: &mut String, service: &ServiceStatus, detail: Detail, pa
     match detail {
         Detail::State => table(out, &STATE, service.servers.iter().map(state).collect(), paint),
         Detail::Traffic => {
-            let of = |server: &ServerStatus| {
-                let name = format!("  {}", server.server);
-                traffic_row(name, server.connections, server.traffic)
-            };
+            let of = |server: &ServerStatus| traffic_row(name(server), server.connections, server.traffic);
             let mut rows: Vec<_> = service.servers.iter().map(of).collect();
             if let (Some(sorry), Some(ServerUsage { connections, traffic })) =
                 (&service.sorry_server, service.sorry_usage)
@@ -64,8 +61,14 @@ fn all(service: &ServiceStatus) -> Option<ConnectionCounts> {
 
 fn line(service: &ServiceStatus, paint: &Paint) -> String {
     let mut line = format!("virtual_server {} {}", service.service, service.scheduler);
+    if let Some(panic) = &service.panic {
+        line.push_str(&paint.bad(&format!(", PANIC: {panic}")));
+    }
     match (service.quorum, &service.sorry_server) {
         (true, _) => {}
+        (false, _) if service.backup_active => {
+            line.push_str(&paint.bad(", too few usable servers: backup servers stand in"));
+        }
         (false, Some(sorry)) => line.push_str(&paint.bad(&format!(", no usable server: {sorry} stands in"))),
         (false, None) => line.push_str(&paint.bad(", no usable server")),
     }
@@ -75,6 +78,10 @@ fn line(service: &ServiceStatus, paint: &Paint) -> String {
         let _ = write!(line, ", {active} active and {inactive} inactive connections of {}", plain(sorry));
     }
     line
+}
+
+fn name(server: &ServerStatus) -> String {
+    format!("  {}{}", server.server, if server.backup { " (backup)" } else { "" })
 }
 
 fn state(server: &ServerStatus) -> Vec<String> {
@@ -91,7 +98,7 @@ fn state(server: &ServerStatus) -> Vec<String> {
         server.weight_reason.as_ref().map(|why| format!("weight: {why}")),
     ];
     vec![
-        format!("  {}", server.server),
+        name(server),
         server.verdict.clone(),
         duration(server.for_seconds),
         weight,

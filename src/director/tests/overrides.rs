@@ -29,7 +29,12 @@ fn key(text: &str) -> DestinationKey {
 
 impl Desk {
     /// What an operator's words would come to.
-    fn consider(&self, what: &str, kind: Kind, weight: Option<u32>) -> Result<Consideration, String> {
+    pub(super) fn consider(
+        &self,
+        what: &str,
+        kind: Kind,
+        weight: Option<u32>,
+    ) -> Result<Consideration, String> {
         let target = Target::find_in(&self.director.configuration(), what)?;
         let mut unfinished = self.director.deliberate(target, kind, weight)?;
         loop {
@@ -40,7 +45,7 @@ impl Desk {
         }
     }
 
-    fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
+    pub(super) fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
         let found = Target::find_in(&self.director.configuration(), what);
         self.director.find_override(what, found, kind)
     }

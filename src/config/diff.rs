@@ -128,6 +128,10 @@ fn adopt_servers(old: &VirtualServer, new: &mut Arc<VirtualServer>) {
 }
 
 fn adopt_checks(old: &RealServer, server: &mut Arc<RealServer>) {
+    if server.checks.is_empty() && server.planned.is_empty() {
+        // There is nothing to take over; and it may stand for many that say the same.
+        return;
+    }
     let mut copy = RealServer::clone(server);
     for check in &mut copy.checks {
         if let Some(same) = old.checks.iter().find(|same| *same == check) {

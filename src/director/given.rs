@@ -202,7 +202,7 @@ impl Director {
             let changes = pool.recount(now);
             self.log(Entry::Weight { service: service.clone(), server: key, from, to, why });
             self.tell_changes(&service, changes, now);
-            self.renew_service(&service);
+            self.renew_service(&service, now);
         }
         if let Some((check, up, words)) = verdict {
             self.check_flipped(service, key, check, up, &words, now);

@@ -10,9 +10,11 @@
 
 mod agenda;
 mod base_priority;
+mod batch;
 mod calls;
 mod changeover;
 mod configure;
+mod deliberation;
 mod devices;
 mod drift;
 pub mod effect;
@@ -61,8 +63,10 @@ use notify::{Heading, Notice};
 use vrrp::{Links, NetworkLevel, State};
 
 use agenda::{Agenda, Slots};
+use batch::Batch;
 use calls::Calls;
 use changeover::Changeover;
+pub use deliberation::Deliberation;
 use devices::DeviceId;
 use drift::Drifts;
 use effect::{Effect, HostLevel, IpvsSettings, NeighbourPacket, SocketKey, Transmission};
@@ -110,6 +114,8 @@ enum Owner {
     Steering,
     /// A server that was removed has had its time.
     Leaving,
+    /// Changes of something large that wait to be handed out together.
+    Batch,
     /// A server of this virtual server has been held back for long enough.
     Pool(Served),
     Calls,
@@ -189,6 +195,7 @@ pub struct Director {
     /// Virtual servers that wait for what overrides mean for them.
     unsteered: BTreeSet<Served>,
     leaving: Leaving,
+    batch: Batch,
     places: BTreeMap<CheckId, Place>,
     sharing: Sharing,
     agenda: Agenda<Owner>,
@@ -258,6 +265,7 @@ impl Director {
             kept: Arc::default(),
             unsteered: BTreeSet::new(),
             leaving: Leaving::default(),
+            batch: Batch::default(),
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -360,6 +368,7 @@ impl Director {
                 Owner::Overrides => self.overrides_due(now),
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
+                Owner::Batch => self.renew_waiting(now),
                 Owner::Pool(service) => self.pool_due(&service, now),
                 Owner::Stop => {
                     self.release_all_calls();
@@ -471,6 +480,7 @@ impl Director {
         self.forget_checks(checks);
         self.pools.clear();
         self.unsteered.clear();
+        self.forget_batch();
         self.leaving = Leaving::default();
         self.of_groups.clear();
         self.table.value = Arc::default();

@@ -55,6 +55,31 @@ pub(super) struct Pool {
     levels: BTreeMap<u16, Arc<Service>>,
 }
 
+/// What real servers of a virtual server come to together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// The weight of those that are up.
+    live: u64,
+    /// What all of them weigh by the file.
+    all: u64,
+}
+
+impl Share {
+    /// One more server, as it is or steered otherwise. Backup servers count for nothing.
+    pub(super) fn add(&mut self, server: &Server, wish: Option<Steer>) {
+        if server.backup {
+            return;
+        }
+        self.all += u64::from(server.config.weight);
+        self.live += match wish {
+            _ if !server.up => 0,
+            Some(Steer::Weight(weight)) => u64::from(weight),
+            Some(_) => 0,
+            None => Pool::live_weight(server),
+        };
+    }
+}
+
 /// What a verdict changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
@@ -294,17 +319,10 @@ impl Pool {
         self.work_out(now, |_| None)
     }
 
-    /// Whether the service has a quorum now, and would have none if these servers were steered so.
-    pub(super) fn would_lose_quorum(&self, hit: impl Fn(&DestinationKey) -> bool, steer: Steer) -> bool {
-        let share = |key: &DestinationKey, server: &Server| match (hit(key), steer) {
-            (true, Steer::Weight(weight)) => u64::from(weight),
-            (true, _) => 0,
-            (false, _) => Self::live_weight(server),
-        };
-        let live =
-            self.servers.iter().filter(|(_, s)| s.up && !s.backup).map(|(key, server)| share(key, server));
+    /// Whether the service has a quorum now, and would have none if its servers came to this.
+    pub(super) fn would_lose_quorum(&self, share: Share) -> bool {
         let mut quorum = self.quorum;
-        quorum.follow(&self.config.quorum, live.sum(), self.config.total_weight()) && !quorum.up
+        quorum.follow(&self.config.quorum, share.live, share.all) && !quorum.up
     }
 
     /// What is left to serve clients.

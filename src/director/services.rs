@@ -177,7 +177,7 @@ impl Director {
     fn follow_pool(&mut self, service: &Served, changes: Vec<Change>, now: Instant) {
         if !changes.is_empty() {
             self.tell_changes(service, changes, now);
-            self.renew_service(service);
+            self.renew_service(service, now);
         }
         self.time_pool(service);
     }

@@ -11,12 +11,12 @@ use notify::Notice;
 
 use super::effect::Effect;
 use super::journal::Entry;
-use super::overrides::{Act, DORMANT_FOR, Kind, Member, Order, Override, Overrides, Removal, Steer};
+use super::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Overrides, Removal, Steer};
 use super::pool::Pool;
-use super::snapshot::{Consideration, Endangered, OverrideStatus};
+use super::snapshot::OverrideStatus;
 use super::target::Target;
 use super::{Director, Owner};
-use crate::config::{Config, Served, VirtualServer};
+use crate::config::{Served, VirtualServer};
 
 /// Real servers that are looked at in one piece.
 const PIECE: usize = 1000;
@@ -100,11 +100,7 @@ impl Director {
         }
         let wall = self.since_1970(now);
         let config = self.config.clone();
-        let all = servers(&config);
-        let covered = |target: &Target| {
-            *target == Target::Director || all.iter().any(|(served, server)| target.covers(served, server))
-        };
-        for one in self.overrides.note_dormant(wall, covered) {
+        for one in self.overrides.note_dormant(wall, |target| target.is_in(&config)) {
             let state = match one.dormant {
                 Some(_) => "is not in the configuration any more; the override is kept for a day",
                 None => "is in the configuration again",
@@ -161,7 +157,7 @@ impl Director {
             let steers = self.steers(&served, &pool.config, now);
             let Some(pool) = self.pools.get_mut(&served) else { continue };
             let changes = pool.steer(steers, now);
-            self.renew_service(&served);
+            self.renew_service(&served, now);
             self.tell_changes(&served, changes, now);
             self.time_pool(&served);
         }
@@ -219,46 +215,17 @@ impl Director {
         self.overrides.all().map(status).collect()
     }
 
-    /// What an operator's words would mean: nothing is changed yet.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    pub fn consider(&self, what: &str, kind: Kind, weight: Option<u32>) -> Result<Consideration, String> {
-        let target = Target::find(what, &servers(&self.config))?;
-        if !self.overrides.has_room(&target, kind) {
-            return Err(format!(
-                "there are {} overrides already; take some back first",
-                super::overrides::MOST
-            ));
-        }
-        let (mut members, mut covered) = (Vec::new(), Vec::new());
-        let (mut endangered, mut persistent) = (Vec::new(), false);
-        for pool in self.pools.values().filter(|pool| target.concerns(&pool.served)) {
-            let hit = |server: &DestinationKey| target.covers(&pool.served, server);
-            for key in pool.servers.keys().filter(|key| hit(key)) {
-                members.push((pool.served.clone(), *key));
-                covered.extend(pool.places(key));
-            }
-            persistent |= pool.config.settings.persistence.is_some() && pool.servers.keys().any(hit);
-            let after = match weight {
-                Some(weight) => Steer::Weight(weight),
-                None => Steer::Out,
-            };
-            if pool.would_lose_quorum(hit, after) {
-                let service = super::target::word(&pool.served);
-                let stands_in = pool.would_stand_in(hit);
-                endangered.push(Endangered { service, stands_in });
-            }
-        }
-        Ok(Consideration { target, members, covered, endangered, persistent })
-    }
-
-    /// The override that an operator's words mean, to take it back: it may be for what is no longer configured.
+    /// The override that an operator's words mean, to take it back: it may be for what is no longer configured. `found` is
+    /// what they mean in the configuration.
     ///
     /// # Errors
     /// A sentence that says which there are.
-    pub fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
-        let found = Target::find(what, &servers(&self.config));
+    pub fn find_override(
+        &self,
+        what: &str,
+        found: Result<Target, String>,
+        kind: Kind,
+    ) -> Result<Target, String> {
         let set = self.overrides.all().filter(|one| one.kind() == kind);
         let exact =
             set.clone().find(|one| found.as_ref() == Ok(&one.target) || one.target.to_string() == what);
@@ -280,12 +247,6 @@ impl Director {
         }
     }
 
-    /// The overrides that any of these servers are subject to, in words.
-    pub fn overriding(&self, members: &[Member]) -> Vec<String> {
-        let of = |one: &&Override| members.iter().any(|(served, server)| one.target.covers(served, server));
-        self.overrides.all().filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
-    }
-
     /// The overrides.
     pub fn overrides(&self) -> &Overrides {
         &self.overrides
@@ -295,14 +256,6 @@ impl Director {
     pub fn wall_clock(&self, now: Instant) -> Duration {
         self.since_1970(now)
     }
-}
-
-/// All real servers of a configuration.
-fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
-    config
-        .virtual_servers()
-        .flat_map(|(served, service)| service.all_servers().map(move |(server, _)| (served.clone(), server)))
-        .collect()
 }
 
 fn ends_in_removal(one: &Override) -> bool {

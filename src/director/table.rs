@@ -16,16 +16,6 @@ use super::{Director, Pending};
 use crate::config::Served;
 
 impl Director {
-    /// A pool has changed: what should be in the kernel for it.
-    pub(super) fn renew_service(&mut self, served: &Served) {
-        let Some(pool) = self.pools.get_mut(served) else { return };
-        if pool.refresh() {
-            let keys = pool.serves.clone();
-            self.write_services(&keys, Spare::Goes);
-            self.publish_table();
-        }
-    }
-
     /// A pool has another configuration, and other services in the kernel perhaps.
     pub(super) fn place_pool(&mut self, served: &Served) {
         let (serves, spare) = (self.config.kernel_services(served), self.spare());

@@ -91,14 +91,17 @@ struct Written {
 
 /// Where and when a state means anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+pub(super) struct Place {
     host: String,
-    boot: String,
-    namespace: u64,
+    /// Another at each start of a kernel.
+    pub(super) boot: String,
+    /// The network namespace.
+    pub(super) namespace: u64,
 }
 
 impl Place {
-    fn here() -> Self {
+    /// This host, now.
+    pub(super) fn here() -> Self {
         use std::os::linux::fs::MetadataExt;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let namespace = fs::metadata("/proc/self/ns/net").map_or(0, |file| file.st_ino());

@@ -15,6 +15,7 @@ const COMPATIBLE: Manner = Manner { purpose: Purpose::Check, compat: true };
 fn losses(config: &Config, compatible: bool) -> Vec<String> {
     let all = write::lines(config);
     let said = write::without_defaults(all.clone());
+    assert_eq!(write::said(config), write::text(&said), "made of one virtual server after the other");
     let forms = [
         ("with defaults", "test.conf", write::text(&all)),
         ("as text", "test.conf", write::text(&said)),

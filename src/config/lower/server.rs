@@ -73,24 +73,27 @@ pub(super) fn lower(
     let thing = |number: usize| endpoint.served.check(key, number);
     // A check asks the port that is written, even where the service's own counts.
     let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
-    let Some(mut server) = draft.finish(context, checks) else { return };
+    let Some(server) = draft.finish(context, checks) else { return };
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
         let message = format!("{what} {key} is there already; this one is left out");
         context.warning(Code::DuplicateServer, span, message);
         return;
     }
-    share_extras(&mut server, out);
-    out.insert(key, Arc::new(server));
+    let server = shared(server, out);
+    out.insert(key, server);
 }
 
 /// Of thousands of servers most say the same: what the one before has is kept once.
-fn share_extras(server: &mut RealServer, others: &Servers) {
-    if let Some((_, before)) = others.last_key_value()
-        && before.extras == server.extras
-    {
+fn shared(mut server: RealServer, others: &Servers) -> Arc<RealServer> {
+    let Some((_, before)) = others.last_key_value() else { return Arc::new(server) };
+    if **before == server {
+        return Arc::clone(before);
+    }
+    if before.extras == server.extras {
         server.extras.clone_from(&before.extras);
     }
+    Arc::new(server)
 }
 
 /// What has been said in the block.

@@ -282,6 +282,8 @@ impl<'a> Draft<'a> {
         for entry in &self.backups {
             server::lower(context, entry, endpoint, &self.inherited, &servers, &mut backups);
         }
+        // Filled one after the other a map is half empty; made at once it is full.
+        let servers: Servers = servers.into_iter().collect();
         if servers.is_empty() && !self.without_servers(context, &served) {
             return None;
         }

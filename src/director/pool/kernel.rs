@@ -16,6 +16,7 @@ impl Pool {
         let in_kernel = |service: &ServiceKey| {
             let level = self.level(service).filter(|_| self.is_group());
             let like = |key: &&DestinationKey| key.address == server.address;
+            let level = level.filter(|level| !level.destinations.contains_key(server));
             level.and_then(|level| level.destinations.keys().find(like)).copied().unwrap_or(*server)
         };
         self.serves.iter().map(|service| (*service, in_kernel(service))).collect()
@@ -61,16 +62,18 @@ impl Pool {
     /// Works out anew what should be in the kernel; true if that changed.
     pub(in crate::director) fn refresh(&mut self) -> bool {
         let wanted = self.wanted();
+        let kept = |port: u16, level: Service| match self.levels.get(&port) {
+            Some(before) if **before == level => before.clone(),
+            _ => Arc::new(level),
+        };
         let mut levels = BTreeMap::new();
-        for key in self.serves.iter() {
-            let port = self.taken_over(key);
-            levels.entry(port).or_insert_with(|| {
-                let level = if self.is_group() { with_port(&wanted, port) } else { wanted.clone() };
-                match self.levels.get(&port) {
-                    Some(before) if **before == level => before.clone(),
-                    _ => Arc::new(level),
-                }
-            });
+        if self.is_group() {
+            for key in self.serves.iter() {
+                let port = self.taken_over(key);
+                levels.entry(port).or_insert_with(|| kept(port, with_port(&wanted, port)));
+            }
+        } else if !self.serves.is_empty() {
+            levels.insert(0, kept(0, wanted));
         }
         let changed = levels != self.levels;
         self.levels = levels;

@@ -50,7 +50,7 @@ impl Bench {
     }
 
     pub(super) fn steer(&mut self, what: &str, act: Act) {
-        let target = self.desk.director.consider(what, Kind::Weight, Some(1)).unwrap().target;
+        let target = self.desk.consider(what, Kind::Weight, Some(1)).unwrap().target;
         let set = self.desk.director.wall_clock(self.desk.now);
         let new = Override {
             target,
@@ -66,7 +66,7 @@ impl Bench {
     }
 
     fn take_back(&mut self, what: &str, kind: Kind) {
-        let target = self.desk.director.find_override(what, kind).unwrap();
+        let target = self.desk.find_override(what, kind).unwrap();
         let effects = self.desk.tell(Event::Override(Order::TakeBack { target, kind, by: "bob".to_owned() }));
         self.take(effects);
     }
@@ -296,7 +296,7 @@ proptest! {
                 Step::Disable(server) => bench.steer(&format!("10.0.1.{server}"), Act::Disable),
                 Step::Enable(server) => {
                     let what = format!("10.0.1.{server}");
-                    if bench.desk.director.find_override(&what, Kind::Disable).is_ok() {
+                    if bench.desk.find_override(&what, Kind::Disable).is_ok() {
                         bench.take_back(&what, Kind::Disable);
                     }
                 }

@@ -284,6 +284,9 @@ fn server_row(server: &ServerStatus) -> Vec<String> {
         ]
         .into_iter()
         .flatten()
+        .chain(
+            server.checks.iter().flat_map(|check| &check.warnings).map(|words| format!("warning: {words}")),
+        )
         .collect::<Vec<_>>()
         .join("; "),
     ]

@@ -12,6 +12,7 @@ mod agenda;
 mod base_priority;
 mod calls;
 mod changeover;
+mod concerns;
 mod configure;
 mod devices;
 mod drift;

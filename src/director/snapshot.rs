@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use healthcheck::dialogue::certificate::Moment;
 use ipvs_backend::{DestinationKey, ServiceKey, SyncRole, SyncSettings};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
-use super::pool::{Pool, words};
+use super::pool::{CheckRun, Pool, words};
 pub use super::{drift::DriftStatus, taken::TakenStatus};
 use crate::config::Served;
 
@@ -232,6 +233,29 @@ pub struct CheckStatus {
     pub verdict: String,
     /// What the last attempt said.
     pub last: Option<String>,
+    /// When the certificate that the server showed then ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<String>,
+    /// What is odd, though the check passes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl CheckStatus {
+    fn new(check: String, verdict: healthcheck::Verdict, last: Option<String>) -> Self {
+        let verdict = verdict_word(verdict).to_owned();
+        CheckStatus { check, verdict, last, certificate_ends: None, warnings: Vec::new() }
+    }
+
+    fn of(run: &CheckRun) -> Self {
+        let (monitor, last) = (&run.monitor, run.monitor.last());
+        let ends = last.and_then(|last| last.aside.as_ref()?.expires);
+        CheckStatus {
+            certificate_ends: ends.map(|ends| Moment(ends).to_string()),
+            warnings: monitor.warnings().map(|warning| warning.words.clone()).collect(),
+            ..CheckStatus::new(run.spec.kind.to_string(), monitor.verdict(), last.map(words))
+        }
+    }
 }
 
 /// One owner of a kernel table.
@@ -388,20 +412,13 @@ impl Director {
                 checks: server
                     .checks
                     .iter()
-                    .map(|run| CheckStatus {
-                        check: run.spec.kind.to_string(),
-                        verdict: verdict_word(run.monitor.verdict()).to_owned(),
-                        last: run.monitor.last().map(words),
-                    })
-                    .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
-                        check: format!("BFD_CHECK {name}"),
-                        verdict: verdict_word(check.verdict()).to_owned(),
-                        last: Some(check.words.clone()),
+                    .map(CheckStatus::of)
+                    .chain(server.neighbours.iter().map(|(name, check)| {
+                        let words = Some(check.words.clone());
+                        CheckStatus::new(format!("BFD_CHECK {name}"), check.verdict(), words)
                     }))
-                    .chain(server.given.files().map(|(name, verdict, words)| CheckStatus {
-                        check: format!("FILE_CHECK {name}"),
-                        verdict: verdict_word(verdict).to_owned(),
-                        last: Some(words.to_owned()),
+                    .chain(server.given.files().map(|(name, verdict, words)| {
+                        CheckStatus::new(format!("FILE_CHECK {name}"), verdict, Some(words.to_owned()))
                     }))
                     .collect(),
             })

@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 mod calls;
 mod changeover;
 mod compat;
+mod concerns;
 mod devices;
 mod given;
 mod ground;

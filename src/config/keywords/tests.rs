@@ -73,7 +73,10 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "compat drain_on_remove lvs_sysctl notify_timeout reconcile verify";
+const OWN: &str = "
+    GRPC_CHECK body checker_fall checker_rise compat drain_on_remove expiry_days fall header json login lvs_sysctl
+    max_latency method notify_timeout password reconcile rise service tls verify virtualhost warn_latency
+";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

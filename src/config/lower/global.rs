@@ -14,6 +14,7 @@ mod vrrp;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::check::Timing;
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::{Form, Place};
@@ -39,12 +40,14 @@ pub(super) struct Defaults {
     pub strict: bool,
     pub owner_ignores: Option<bool>,
     pub drain_on_remove: Duration,
+    /// Of checks.
+    pub timing: Timing,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
 }
 
 impl Defaults {
-    fn of(global: &Global) -> Self {
+    fn of(global: &Global, timing: Timing) -> Self {
         let (vrrp, alerts) = (&global.vrrp, global.alerts);
         Self {
             interface: global.default_interface.clone(),
@@ -60,6 +63,7 @@ impl Defaults {
             check_unicast_src: vrrp.check_unicast_src,
             strict: vrrp.strict,
             owner_ignores: vrrp.owner_ignore_adverts,
+            timing,
             drain_on_remove: global.lvs.drain_on_remove.unwrap_or_default(),
             alert_vrrp: alerts.vrrp.or(alerts.all),
             alert_checker: alerts.checker.or(alerts.all),
@@ -84,12 +88,14 @@ pub(super) fn lower<'a>(
 ) -> (Global, Defaults) {
     let mut global = Global::default();
     let mut mail = MailDraft::default();
+    let mut timing = Timing::default();
     for block in blocks {
         context.at_most(block, 0);
         context.note(Thing::Global, block);
         let Some(inside) = &block.statement.block else { continue };
         for entry in context.entries(inside, Place::Global) {
             let taken = mail.take(context, &entry)
+                || timing.take_default(context, &entry)
                 || global.take(context, &entry)
                 || global.vrrp.take(context, &entry)
                 || global.filter.take(context, &entry)
@@ -109,7 +115,7 @@ pub(super) fn lower<'a>(
         }
     }
     global.email = mail.finish(context);
-    let defaults = Defaults::of(&global);
+    let defaults = Defaults::of(&global, timing);
     (global, defaults)
 }
 

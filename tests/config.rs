@@ -12,6 +12,8 @@ mod global;
 mod instances;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/requests.rs"]
+mod requests;
 #[path = "config/round_trip.rs"]
 mod round_trip;
 #[path = "config/samples.rs"]

@@ -33,6 +33,41 @@ pub enum Error {
     /// No option of a regular expression.
     #[error("found option '{0}'; expected one of PCRE2 in lower case, such as caseless or multiline")]
     PatternOption(String),
+    /// A header without a colon.
+    #[error("this is no header; expected `\"Name: value\"`")]
+    HeaderColon,
+    /// The name of a header that no request can hold (RFC 9110 section 5.1).
+    #[error("found '{0}' as the name of a header; expected letters, digits and `-`")]
+    HeaderName(String),
+    /// The value of this header, which no request can hold (RFC 9110 section 5.5). It may be a secret.
+    #[error("the value of the header {0} is longer than 4 KiB or holds other than visible ASCII")]
+    HeaderValue(String),
+    /// A header that follows from something else, and what to say instead.
+    #[error("the header {0} cannot be said: {1}")]
+    HeaderOwn(String, &'static str),
+    /// A name for basic authentication that cannot be sent (RFC 7617 section 2).
+    #[error("found '{0}' as the name of a user; expected one without colon and control characters")]
+    Login(String),
+    /// An assertion with too few or too many words.
+    #[error(
+        "expected `POINTER`, `POINTER VALUE` or `POINTER RELATION VALUE`; put in quotes what has blanks in it"
+    )]
+    Assertion,
+    /// No JSON pointer (RFC 6901).
+    #[error("found '{0}' as the place in a page; expected a JSON pointer such as /status or /checks/0/state")]
+    Pointer(String),
+    /// No relation of an assertion.
+    #[error("found '{0}'; expected is, is_not, below, at_most, above, at_least, matches or matches_not")]
+    Relation(String),
+    /// A relation with nothing behind it.
+    #[error("found nothing behind '{0}'; for a page that has this word there, write `is {0}`")]
+    AssertionValue(String),
+    /// A relation of numbers to something else.
+    #[error("found '{0}'; expected a number to compare with")]
+    AssertionNumber(String),
+    /// No name of a gRPC service.
+    #[error("found the service '{0}'; expected visible ASCII without blanks, such as shop.v1.Cart")]
+    Service(String),
     /// No type of DNS record that can be asked for.
     #[error("found record type '{0}'; expected A, NS, CNAME, SOA, MX, TXT, AAAA, RRSIG or DNSKEY")]
     RecordType(String),

@@ -10,6 +10,7 @@
 
 pub mod dialogue;
 mod error;
+pub mod json;
 pub mod monitor;
 pub mod outcome;
 #[cfg(feature = "io")]
@@ -17,13 +18,16 @@ pub mod probe;
 mod search;
 pub mod spec;
 pub mod verdict;
+pub mod warning;
 
 pub use error::Error;
 pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
 pub use spec::{
-    Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, Program, RecordType, Schedule,
-    Smtp, Sni, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
+    Assertion, Check, Dns, Expect, Grpc, Header, Http, HttpVersion, Kind, Latency, Login, MaskedByte, Method,
+    Pattern, PatternOption, Program, RecordType, Relation, Schedule, Secret, Smtp, Sni, StatusRange,
+    StatusRanges, Tls, TlsFiles, Udp, Url,
 };
 pub use verdict::Verdict;
+pub use warning::{Aside, Concern, Warning};

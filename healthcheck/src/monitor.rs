@@ -7,7 +7,9 @@
 //! The first attempt starts at once (or within the warm-up time). All regular ones lie on a grid: one per
 //! interval, with a phase drawn from the seed. So servers that began together do not stay in step, a slow
 //! answer does not move the grid, and no two attempts of a check lie further apart than one interval plus
-//! the time the first of them took. A failed attempt of a live server is repeated off the grid.
+//! the time the first of them took. A failed attempt of a live server is repeated off the grid, after
+//! `delay_before_retry`; the passes of a server that comes up (`rise`) lie on the grid. The phase is all the chance
+//! there is: jitter on top of it would only make that bound, and so the time until a death is seen, a vague one.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{FailureKind, Outcome};
 use crate::spec::Schedule;
 use crate::verdict::{Tally, Verdict};
+use crate::warning::{Concern, Standing, Warning};
 
 /// What a monitor wants done, or wants known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,13 @@ pub enum Output {
     Flipped {
         /// Whether it counts as up now.
         up: bool,
+    },
+    /// Something is odd about attempts that pass, or is no more. [`Monitor::warnings`] has the words.
+    Warned {
+        /// What it is about.
+        about: Concern,
+        /// Whether it begins with this attempt; else it is over.
+        begins: bool,
     },
 }
 
@@ -78,6 +88,7 @@ pub struct Monitor {
     tally: Tally,
     attempts: u64,
     last: Option<Outcome>,
+    warnings: Standing,
     outputs: VecDeque<Output>,
 }
 
@@ -110,6 +121,7 @@ impl Monitor {
             tally: Tally::default(),
             attempts: 0,
             last: None,
+            warnings: Standing::default(),
             outputs: VecDeque::new(),
         };
         monitor.handle_timeout(now);
@@ -233,6 +245,16 @@ impl Monitor {
         self.last.as_ref()
     }
 
+    /// What is odd about the attempts that pass.
+    pub fn warnings(&self) -> impl Iterator<Item = &Warning> {
+        self.warnings.all()
+    }
+
+    /// Passes in a row of a server that comes up, and how many of them it needs; `None` while it is up or fails.
+    pub fn row(&self) -> Option<(usize, usize)> {
+        self.tally.coming_up().then(|| (self.tally.passes(), self.needed()))
+    }
+
     /// How many attempts have been started.
     pub fn attempts(&self) -> u64 {
         self.attempts
@@ -251,12 +273,20 @@ impl Monitor {
             Err(_) => false,
         };
         let counted_as_up = self.counts_as_up();
-        self.tally.observe(passed, self.schedule.retry, self.steps);
+        self.tally.observe(passed, self.schedule.retry, self.needed());
         self.tell_flip(counted_as_up);
         if passed {
+            let changes = self.warnings.observe(outcome, self.steps);
+            self.outputs.extend(changes.into_iter().map(|(about, begins)| Output::Warned { about, begins }));
             // A failed step is asked again until it passes, so that trouble is followed, not passed by.
             self.step = (self.step + 1) % self.steps;
         }
+    }
+
+    /// The passes in a row that bring the server up.
+    fn needed(&self) -> usize {
+        let rounds = usize::try_from(self.schedule.rise.max(1)).unwrap_or(usize::MAX);
+        self.steps.saturating_mul(rounds)
     }
 
     fn tell_flip(&mut self, counted_as_up: bool) {
@@ -271,7 +301,9 @@ impl Monitor {
             return (now + self.schedule.delay_before_retry.min(LONGEST), Reason::Retry);
         }
         let passed = self.last.as_ref().is_some_and(|outcome| outcome.result.is_ok());
-        if self.schedule.fast_recovery && passed && self.tally.coming_up() {
+        // Between the steps there is no pause, between the rounds (`rise`) there is.
+        let amid_a_round = self.tally.coming_up() && !self.tally.passes().is_multiple_of(self.steps);
+        if self.schedule.fast_recovery && passed && amid_a_round {
             return (now, Reason::Step);
         }
         (self.next_on_grid(now), Reason::Regular)

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::warning::Aside;
+
 /// What came of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -15,18 +17,22 @@ pub struct Outcome {
     /// What the server should weigh by this check, where it has a say in that (`misc_dynamic`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
+    /// What was found out besides; most attempts find nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Box<Aside>>,
 }
 
 impl Outcome {
     /// An attempt that passed.
     pub fn passed(took: Duration) -> Outcome {
-        Outcome { result: Ok(()), took, weight: None }
+        Outcome { result: Ok(()), took, weight: None, aside: None }
     }
 
     /// An attempt that failed. For an attempt that could not be made at all (its worker panicked, its
     /// queue was full) use [`FailureKind::Local`]: every attempt asked for must be answered.
     pub fn failed(kind: FailureKind, reason: impl Into<String>, took: Duration) -> Outcome {
-        Outcome { result: Err(Failure { kind, reason: reason.into() }), took, weight: None }
+        let result = Err(Failure { kind, reason: reason.into() });
+        Outcome { result, took, weight: None, aside: None }
     }
 }
 
@@ -62,6 +68,8 @@ pub enum FailureKind {
     Protocol,
     /// The answer is longer than we are willing to read.
     TooLong,
+    /// The answer was complete, and came later than it may (`max_latency`).
+    TooSlow,
     /// The answer has a status that does not pass.
     BadStatus,
     /// The answer has another body than expected.

@@ -3,9 +3,13 @@
 //! A [`Check`] names one question to one address. [`Kind`] is the question, [`Schedule`] the rhythm.
 //! Everything here is plain data: it is compared on reload, recorded and replayed.
 
+mod assertion;
+mod grpc;
 mod http;
 mod pattern;
 mod question;
+mod request;
+mod secret;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,9 +17,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use assertion::number;
+pub use assertion::{Assertion, Expect, Relation};
+pub use grpc::*;
 pub use http::*;
 pub use pattern::{Pattern, PatternOption};
 pub use question::*;
+pub use request::*;
+pub use secret::Secret;
 
 /// One check of one real server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,7 +52,13 @@ impl Check {
     pub fn steps(&self) -> usize {
         match &self.kind {
             Kind::Http(http) => http.urls.len().max(1),
-            Kind::Tcp | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Command(_) => 1,
+            Kind::Tcp
+            | Kind::Smtp(_)
+            | Kind::Dns(_)
+            | Kind::Udp(_)
+            | Kind::Ping
+            | Kind::Command(_)
+            | Kind::Grpc(_) => 1,
         }
     }
 
@@ -53,7 +68,7 @@ impl Check {
         match &self.kind {
             Kind::Command(program) => program.timeout.unwrap_or(self.schedule.interval),
             Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => self.connect_timeout,
-            Kind::Http(_) | Kind::Smtp(_) => self.connect_timeout.saturating_mul(2),
+            Kind::Http(_) | Kind::Smtp(_) | Kind::Grpc(_) => self.connect_timeout.saturating_mul(2),
         }
     }
 }
@@ -75,6 +90,8 @@ pub enum Kind {
     Ping,
     /// Does a command succeed? (`MISC_CHECK`)
     Command(Program),
+    /// Does a server say that its service is serving? (`GRPC_CHECK`)
+    Grpc(Grpc),
 }
 
 impl Kind {
@@ -85,7 +102,7 @@ impl Kind {
             Kind::Http(_) => Schedule { delay_before_retry: Duration::from_secs(3), ..usual },
             Kind::Command(_) => Schedule { retry: 0, ..usual },
             Kind::Dns(_) => Schedule { retry: 3, delay_before_retry: interval, ..usual },
-            Kind::Tcp | Kind::Smtp(_) | Kind::Udp(_) | Kind::Ping => usual,
+            Kind::Tcp | Kind::Smtp(_) | Kind::Udp(_) | Kind::Ping | Kind::Grpc(_) => usual,
         }
     }
 }
@@ -101,6 +118,7 @@ impl fmt::Display for Kind {
             Kind::Udp(_) => "UDP_CHECK",
             Kind::Ping => "PING_CHECK",
             Kind::Command(_) => "MISC_CHECK",
+            Kind::Grpc(_) => "GRPC_CHECK",
         })
     }
 }
@@ -121,6 +139,26 @@ pub struct Schedule {
     pub warmup: Option<Duration>,
     /// No pause between the steps of a check while the server comes up (`fast_recovery`).
     pub fast_recovery: bool,
+    /// How many passes in a row of the whole check, with all its steps, bring a server up (`rise`); 0 counts as 1. They
+    /// come at the interval: what is to show that a server stays well must not be over in a moment.
+    #[serde(default = "once")]
+    pub rise: u32,
+    /// How slow an answer may be.
+    #[serde(default)]
+    pub latency: Latency,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// How slow an answer may be, from the first packet to the last word of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Latency {
+    /// Slower than this has failed (`max_latency`).
+    pub most: Option<Duration>,
+    /// Slower than this has passed, and is worth a warning (`warn_latency`).
+    pub warn: Option<Duration>,
 }
 
 impl Default for Schedule {
@@ -133,6 +171,8 @@ impl Default for Schedule {
             alpha: false,
             warmup: None,
             fast_recovery: false,
+            rise: 1,
+            latency: Latency::default(),
         }
     }
 }

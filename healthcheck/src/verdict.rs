@@ -1,8 +1,9 @@
 //! Counting outcomes: when do passes and failures make a server up or down?
 //!
 //! A live server is failed only after `retry` further attempts have failed in a row. A dead one comes back
-//! when every step of its check (every URL) has passed in a row. Before the first verdict there is no
-//! patience: one failure makes the server down. There is no clock here, and no weight.
+//! when every step of its check (every URL) has passed in a row, as often as it is told to (`rise`); so does one
+//! without a verdict. Before the first verdict there is no patience: one failure makes the server down. There is no
+//! clock here, and no weight.
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,11 @@ impl Tally {
     /// Whether passes have come in a row, and more are needed before the server is up.
     pub fn coming_up(&self) -> bool {
         self.verdict != Verdict::Up && self.passes > 0
+    }
+
+    /// The passes in a row that have not made a server up yet.
+    pub fn passes(&self) -> usize {
+        if self.verdict == Verdict::Up { 0 } else { self.passes }
     }
 
     /// Forgets the passes of a row that has not been completed, because the steps themselves changed.

@@ -1,8 +1,8 @@
 //! Readers of what servers say, fed with anything: none panics, and each needs memory and time in proportion.
 
 use healthcheck::dialogue::echo::{COOKIE, Echo};
-use healthcheck::dialogue::{datagram, dns, quote, smtp};
-use healthcheck::{Dns, MaskedByte, Pattern, Search, Udp};
+use healthcheck::dialogue::{certificate, datagram, dns, grpc, quote, smtp};
+use healthcheck::{Assertion, Dns, MaskedByte, Pattern, Search, Udp, json};
 use proptest::prelude::*;
 
 /// Bytes that look more or less like an answer: some of a good one, changed, cut and lengthened.
@@ -91,6 +91,48 @@ proptest! {
         let pattern = Pattern { text, ..Pattern::default() };
         if let Ok(search) = Search::new(&pattern) {
             let _ = search.passes(&page);
+        }
+    }
+
+    #[test]
+    fn grpc_servers_may_say_anything(
+        answer in nearly(vec![0, 0, 0, 0, 4, 0x12, 0, 8, 1]),
+        status in any::<Vec<u8>>(),
+        message in any::<Vec<u8>>(),
+    ) {
+        let _ = grpc::judge(&answer);
+        let _ = grpc::judge(&status);
+        let words = grpc::status_words(&status, Some(&message));
+        prop_assert!(words.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    }
+
+    #[test]
+    fn any_service_makes_a_call(service in ".{0,300}") {
+        let request = grpc::request(&service);
+        prop_assert!(request.len() <= 5 + 1 + 5 + service.len());
+    }
+
+    #[test]
+    fn certificates_may_hold_anything(
+        certificate in nearly(b"\x30\x1e\x30\x1c\x02\x00\x30\x00\x30\x00\x30\x14\x17\x01\x30\x17\x0d301231235959Z".to_vec()),
+        other in any::<Vec<u8>>(),
+    ) {
+        let shown = certificate::not_after(&certificate).map(|moment| moment.to_string());
+        prop_assert!(shown.is_none_or(|shown| shown.ends_with(" GMT")));
+        let _ = certificate::not_after(&other);
+    }
+
+    #[test]
+    fn pages_of_json_may_be_anything(
+        page in nearly(b"{\"a\": [1, {\"b\": \"c\"}], \"a\": null}".to_vec()),
+        brackets in "[\\[\\]{}\":,a0-9]{0,60}",
+        pointer in "(/([ab01-]|~0|~1)){0,4}",
+    ) {
+        let assertions = [Assertion::read(&[&pointer, "c"]).unwrap(), Assertion::read(&[&pointer, "above", "0"]).unwrap()];
+        for page in [&page[..], brackets.as_bytes()] {
+            if let Err(told) = json::judge(&assertions, page) {
+                prop_assert!(!told.is_empty() && told.len() < 1000);
+            }
         }
     }
 }

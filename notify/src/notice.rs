@@ -114,6 +114,33 @@ impl Notice {
         }
     }
 
+    /// Something is odd about a real server that passes its checks, or is no more. keepalived has no such mail.
+    pub fn concern(
+        heading: Heading<'_>,
+        service: impl Display,
+        server: impl Display,
+        begins: bool,
+        reason: &str,
+    ) -> Notice {
+        let (word, happened) = if begins {
+            ("WARNING", "passes its checks, and something about it wants looking at")
+        } else {
+            ("WARNING OVER", "passes its checks without a warning again")
+        };
+        Notice {
+            subject: subject(
+                heading,
+                format_args!("Realserver {server} of virtual server {service} - {word}"),
+            ),
+            body: body(
+                heading,
+                format_args!("Real server {server} of virtual server {service} {happened}."),
+                reason,
+            ),
+            about: About::Server { service: service.to_string(), server: server.to_string() },
+        }
+    }
+
     /// A virtual server lost or gained its quorum: the weight of its live servers fell below or rose to
     /// what is needed.
     pub fn quorum(

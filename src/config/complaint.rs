@@ -226,6 +226,10 @@ codes! {
     SniWithoutName = "sni-without-name",
     /// Authorities are named that nothing is verified with.
     UnverifiedCertificate = "unverified-certificate",
+    /// A certificate is verified that keepalived would not look at.
+    VerifiedCertificate = "verified-certificate",
+    /// Two words for how many failures take a server out.
+    RetryAndFall = "retry-and-fall",
     /// Something is defined below the place where it is named.
     DefinedLater = "defined-later",
     /// An older name of a keyword.

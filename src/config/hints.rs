@@ -87,6 +87,12 @@ pub const TRAPS: &[Trap] = &[
         "`ca` in `SSL`, and an `SSL_GET` that takes any certificate.",
         check::unverified_certificate,
     ),
+    trap(
+        Code::VerifiedCertificate,
+        "An `SSL_GET`, and neither `verify` nor `ca`: here the certificate must be valid, for keepalived any will do.",
+        check::verified_certificate,
+    ),
+    trap(Code::RetryAndFall, "`retry` and `fall` in one block.", check::retry_and_fall),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
     trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),

@@ -125,6 +125,19 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// Something is odd about a real server whose checks pass, or is no more.
+    Concern {
+        /// The virtual server.
+        service: Served,
+        /// The real server.
+        server: DestinationKey,
+        /// The check, by keepalived's name.
+        check: String,
+        /// Whether it begins; else it is over.
+        begins: bool,
+        /// What it is.
+        words: String,
+    },
     /// Checks gave a real server another weight.
     Weight {
         /// The virtual server.
@@ -265,6 +278,7 @@ impl Entry {
             | Entry::Adopted { .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::StandIn { .. }
+            | Entry::Concern { begins: true, .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
@@ -288,6 +302,10 @@ impl Entry {
                     f,
                     "real_server {server} of virtual_server {service}: an attempt of {check} failed: {reason}"
                 )
+            }
+            Entry::Concern { service, server, check, begins, words } => {
+                let word = if *begins { "warning" } else { "no warning any more" };
+                write!(f, "real_server {server} of virtual_server {service}: {check}: {word}: {words}")
             }
             Entry::Weight { service, server, from, to, why } => {
                 write!(f, "real_server {server} of virtual_server {service}: weight {from} -> {to} ({why})")
@@ -361,6 +379,7 @@ impl fmt::Display for Entry {
             Entry::Neighbour { name, words, .. } => write!(f, "bfd_instance {name}: {words}"),
             Entry::CheckFlipped { .. }
             | Entry::AttemptFailed { .. }
+            | Entry::Concern { .. }
             | Entry::Weight { .. }
             | Entry::ServerFlipped { .. }
             | Entry::Panic { .. }

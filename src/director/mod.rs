@@ -13,6 +13,7 @@ mod base_priority;
 mod batch;
 mod calls;
 mod changeover;
+mod concerns;
 mod configure;
 mod deliberation;
 mod devices;

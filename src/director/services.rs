@@ -6,6 +6,7 @@ use healthcheck::{Check, Failure, FailureKind, Kind, Monitor, Outcome, Verdict};
 use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 use notify::Notice;
 
+use super::concerns;
 use super::effect::{Attempt, Effect};
 use super::event::CheckId;
 use super::journal::Entry;
@@ -118,6 +119,7 @@ impl Director {
         };
         let (verdict, counted_as_up) = (run.monitor.verdict(), run.counts_as_up());
         fact(&mut run.monitor);
+        let mut concerned = Vec::new();
         while let Some(output) = run.monitor.poll_output() {
             match output {
                 healthcheck::Output::Attempt { number, step } => {
@@ -127,6 +129,9 @@ impl Director {
                 }
                 // What a verdict means is the pool's to say.
                 healthcheck::Output::Flipped { .. } => {}
+                healthcheck::Output::Warned { about, begins } => {
+                    concerned.push(concerns::Change::of(&run.monitor, about, begins));
+                }
             }
         }
         let (up, changed) = (run.counts_as_up(), run.monitor.verdict() != verdict);
@@ -134,10 +139,14 @@ impl Director {
         let deadline = run.monitor.poll_timeout().map(|(at, _)| at);
         let deadline = deadline.map(|at| if unhurried { self.birth.next_slot(at) } else { at });
         self.checks.set(id, deadline);
-        if changed {
+        if changed || !concerned.is_empty() {
             let check = run.spec.kind.to_string();
-            let Some(reason) = run.monitor.last().map(words) else { return };
+            let reason = run.monitor.last().map(words);
             let place = place.clone();
+            if !concerned.is_empty() {
+                self.tell_concerns(&place.service, place.server, &check, concerned, now);
+            }
+            let Some(reason) = reason.filter(|_| changed) else { return };
             if up != counted_as_up || !up {
                 self.check_flipped(place.service, place.server, check, up, &reason, now);
             } else {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Instant;
 
+use healthcheck::dialogue::certificate::Moment;
 use ipvs_backend::{
     ConnectionCounts, DestinationKey, ServerUsage, ServiceKey, SyncRole, SyncSettings, Traffic,
 };
@@ -15,7 +16,7 @@ use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
-use super::pool::{Pool, Server, StandIn, words};
+use super::pool::{CheckRun, Pool, Server, StandIn, words};
 pub use super::{drift::DriftStatus, taken::TakenStatus};
 use crate::config::Served;
 
@@ -263,9 +264,32 @@ pub struct CheckStatus {
     pub verdict: String,
     /// What the last attempt said.
     pub last: Option<String>,
+    /// When the certificate that the server showed then ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<String>,
+    /// What is odd, though the check passes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How many checks of other servers count the outcomes of the same attempts.
     #[serde(default, skip_serializing_if = "is_none_shared")]
     pub shared: usize,
+}
+
+impl CheckStatus {
+    fn new(check: String, verdict: healthcheck::Verdict, last: Option<String>) -> Self {
+        let verdict = verdict_word(verdict).to_owned();
+        CheckStatus { check, verdict, last, certificate_ends: None, warnings: Vec::new(), shared: 0 }
+    }
+
+    fn of(run: &CheckRun) -> Self {
+        let (monitor, last) = (&run.monitor, run.monitor.last());
+        let ends = last.and_then(|last| last.aside.as_ref()?.expires);
+        CheckStatus {
+            certificate_ends: ends.map(|ends| Moment(ends).to_string()),
+            warnings: monitor.warnings().map(|warning| warning.words.clone()).collect(),
+            ..CheckStatus::new(run.spec.kind.to_string(), monitor.verdict(), last.map(words))
+        }
+    }
 }
 
 /// One owner of a kernel table.
@@ -458,23 +482,15 @@ impl Director {
 
 impl Director {
     fn check_statuses(&self, server: &Server) -> Vec<CheckStatus> {
-        let made = server.checks.iter().map(|run| CheckStatus {
-            check: run.spec.kind.to_string(),
-            verdict: verdict_word(run.monitor.verdict()).to_owned(),
-            last: run.monitor.last().map(words),
-            shared: self.sharing.fellows(run.id),
+        let made = server
+            .checks
+            .iter()
+            .map(|run| CheckStatus { shared: self.sharing.fellows(run.id), ..CheckStatus::of(run) });
+        let neighbours = server.neighbours.iter().map(|(name, check)| {
+            CheckStatus::new(format!("BFD_CHECK {name}"), check.verdict(), Some(check.words.clone()))
         });
-        let neighbours = server.neighbours.iter().map(|(name, check)| CheckStatus {
-            check: format!("BFD_CHECK {name}"),
-            verdict: verdict_word(check.verdict()).to_owned(),
-            last: Some(check.words.clone()),
-            shared: 0,
-        });
-        let files = server.given.files().map(|(name, verdict, words)| CheckStatus {
-            check: format!("FILE_CHECK {name}"),
-            verdict: verdict_word(verdict).to_owned(),
-            last: Some(words.to_owned()),
-            shared: 0,
+        let files = server.given.files().map(|(name, verdict, words)| {
+            CheckStatus::new(format!("FILE_CHECK {name}"), verdict, Some(words.to_owned()))
         });
         made.chain(neighbours).chain(files).collect()
     }

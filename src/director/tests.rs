@@ -16,6 +16,7 @@ mod batch;
 mod calls;
 mod changeover;
 mod compat;
+mod concerns;
 mod devices;
 mod given;
 mod ground;

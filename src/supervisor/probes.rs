@@ -118,6 +118,7 @@ impl Probes {
                 return;
             }
             Kind::Http(http) => http.tls.is_some(),
+            Kind::Grpc(grpc) => grpc.tls.is_some(),
             _ => false,
         };
         let probe = async move {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
+use healthcheck::Secret;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
@@ -57,7 +58,7 @@ impl Recorder {
         let (lines, queue) = sync_channel::<Line>(QUEUE);
         std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
             for line in queue {
-                let written = serde_json::to_writer(&mut file, &line)
+                let written = Secret::hiding(|| serde_json::to_writer(&mut file, &line))
                     .map_err(io::Error::other)
                     .and_then(|()| file.write_all(b"\n"))
                     .and_then(|()| file.flush());

@@ -3,7 +3,8 @@
 use directord::config::write;
 use directord::config::{BfdCheck, Complaint, FileCheck, FileWeight, PlannedCheck, RealServer};
 use healthcheck::{
-    Check, Dns, Http, Pattern, PatternOption, Program, RecordType, Schedule, Smtp, Sni, Tls, TlsFiles, Udp,
+    Check, Dns, Http, Latency, Pattern, PatternOption, Program, RecordType, Schedule, Smtp, Sni, Tls,
+    TlsFiles, Udp,
 };
 
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A service whose only server says this; its first line is the seventh of the text.
-fn server(lines: &str) -> String {
+pub(super) fn server(lines: &str) -> String {
     service(&format!("delay_loop 11\nreal_server 10.0.1.1 80 {{\n{lines}\n}}")) + TRACKED
 }
 
@@ -20,12 +21,12 @@ const TRACKED: &str =
     "track_file f {\nfile \"/f\"\n}\nbfd_instance b {\nneighbor_ip 10.0.3.1\nsource_ip 10.0.3.2\n}\n";
 
 /// A check with these lines, the first of which is the eighth of the text.
-fn block(name: &str, lines: &str) -> String {
+pub(super) fn block(name: &str, lines: &str) -> String {
     server(&format!("{name} {{\n{lines}\n}}"))
 }
 
 /// A page with these lines, the first of which is the tenth of the text.
-fn page(lines: &str) -> String {
+pub(super) fn page(lines: &str) -> String {
     block("HTTP_GET", &format!("url {{\npath /\n{lines}\n}}"))
 }
 
@@ -44,7 +45,7 @@ fn planned(text: &str) -> PlannedCheck {
 }
 
 #[track_caller]
-fn asked(text: &str) -> Check {
+pub(super) fn asked(text: &str) -> Check {
     only_check(&good(text)).clone()
 }
 
@@ -58,8 +59,10 @@ fn survived(text: &str) -> Config {
 #[test]
 fn each_kind_has_the_defaults_of_keepalived() {
     let rhythm = |check: &Check| {
-        let Schedule { interval, retry, delay_before_retry, alpha, warmup, fast_recovery } = check.schedule;
+        let Schedule { interval, retry, delay_before_retry, alpha, warmup, fast_recovery, rise, latency } =
+            check.schedule;
         assert!(!fast_recovery);
+        assert_eq!((rise, latency), (1, Latency::default()));
         assert_eq!((interval, alpha, warmup), (secs(11), false, None));
         // Programs are not asked at a port.
         let target = if matches!(check.kind, Kind::Command(_)) { "10.0.1.1:0" } else { "10.0.1.1:80" };
@@ -78,7 +81,7 @@ fn each_kind_has_the_defaults_of_keepalived() {
     let tls = rhythm(&asked(&block("SSL_GET", "url {\npath /\n}")));
     let http = Http {
         urls: vec![healthcheck::Url::new("/").unwrap()],
-        tls: Some(Tls { sni: Sni::Off, verify: true, files: None }),
+        tls: Some(Tls { sni: Sni::Off, verify: true, files: None, expiry_days: None }),
         ..Http::default()
     };
     assert_eq!(tls, (Kind::Http(http), 1, secs(3)));
@@ -142,7 +145,7 @@ fn everything_that_is_said_is_kept() {
     assert_eq!((check.schedule.alpha, check.schedule.warmup), (true, Some(secs(2))));
     let Kind::Http(http) = &check.kind else { panic!("{:?}", check.kind) };
     let sni = Sni::Name("a.example".into());
-    assert_eq!(http.tls, Some(Tls { sni, verify: true, files: None }));
+    assert_eq!(http.tls, Some(Tls { sni, verify: true, files: None, expiry_days: None }));
     assert!(check.schedule.fast_recovery && http.urls[0].close_notify);
     let options = [PatternOption::Caseless, PatternOption::Multiline].into();
     let (min_offset, max_offset, stack) = (3, Some(9), Some((10, 20)));
@@ -184,9 +187,11 @@ fn kinds_say_what_is_their_own() {
         alpha: true,
         warmup: Some(secs(0)),
         fast_recovery: false,
+        rise: 4,
+        latency: Latency::default(),
     };
     let misc = "user nobody nogroup\nmisc_path \"/bin/x 'a b'\"\nmisc_timeout 7\nmisc_dynamic\nretry 2\n\
-                delay_before_retry 3\ndelay_loop 4\nwarmup 0\nalpha\nlog_all_failures";
+                delay_before_retry 3\nrise 4\ndelay_loop 4\nwarmup 0\nalpha\nlog_all_failures";
     let check = asked(&block("MISC_CHECK", misc));
     assert_eq!((check.kind, check.schedule), (Kind::Command(program), schedule));
     assert_eq!(check.log_all_failures, Some(true));
@@ -412,11 +417,45 @@ const LINES: &[(&str, &[&str])] = &[
     ("TCP_CHECK", &[]),
     (
         "HTTP_GET",
-        &["virtualhost a.example", "http_protocol 1.1", "http_protocol 1.0c", "fast_recovery", "enable_sni"],
+        &[
+            "virtualhost a.example",
+            "http_protocol 1.1",
+            "http_protocol 1.0c",
+            "http_protocol 2",
+            "fast_recovery",
+            "enable_sni",
+            "login 'a b'",
+            "password \"it's # {secret}\"",
+            "header \"X-Key: x=y\"",
+            "header A:",
+        ],
     ),
     (
         "SSL_GET",
-        &["enable_sni", "sni_name b.example", "tls_compliant", "fast_recovery off", "verify off", "verify"],
+        &[
+            "enable_sni",
+            "sni_name b.example",
+            "tls_compliant",
+            "fast_recovery off",
+            "verify off",
+            "verify",
+            "expiry_days 14",
+            "expiry_days 0",
+            "login x",
+        ],
+    ),
+    (
+        "GRPC_CHECK",
+        &[
+            "service a.B",
+            "service ''",
+            "virtualhost a.example",
+            "tls",
+            "tls off",
+            "verify off",
+            "sni_name x",
+            "expiry_days 3",
+        ],
     ),
     (
         "SMTP_CHECK",
@@ -461,6 +500,8 @@ const ROUTE: &[&str] = &[
 ];
 const RHYTHM: &[&str] = &[
     "retry 0",
+    "fall 3",
+    "rise 2",
     "delay_before_retry 0",
     "delay_before_retry 2.5",
     "delay_loop 0.001",
@@ -485,8 +526,20 @@ const PAGE: &[&str] = &[
     "regex_max_offset 5",
     "regex_stack 3 4",
     "tls_compliant",
+    "method PUT",
+    "header \"X-A: b  c\"",
+    "header \"x-a: d\"",
+    "method POST\nbody \"{\\\"a\\\": 'b'}\\n\"",
+    "json /a",
+    "json \"/b c\" absent",
+    "json /a is_not \"is not\"",
+    "json '' at_least -3.5",
 ];
 const INHERITED: &[&str] = &[
+    "rise 6",
+    "fall 5",
+    "max_latency 900",
+    "warn_latency 90",
     "retry 9",
     "delay_loop 8",
     "delay_before_retry 7",

@@ -74,6 +74,12 @@ const WITHOUT_TRACE: &[(&str, Place)] = &[
     // Of addresses; without any it changes nothing, and is said so of them.
     ("no_virtual_ipaddress", Place::Instance),
     ("ip_family", Place::VirtualServer),
+    // Checks have it, wherever they stand; here is none.
+    ("checker_fall", Place::Global),
+    ("checker_rise", Place::Global),
+    // Without `require_reply` no answer is waited for.
+    ("max_latency", Place::UdpCheck),
+    ("warn_latency", Place::UdpCheck),
 ];
 
 #[test]

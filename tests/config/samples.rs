@@ -70,13 +70,16 @@ pub fn around(place: Place, lines: &str) -> String {
         Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => {
             servers(&block(place.name(), lines))
         }
-        Place::HttpGet | Place::SslGet => servers(&block(place.name(), &with(&["url {\npath /\n}"]))),
+        Place::HttpGet | Place::SslGet => {
+            servers(&block(place.name(), &with(&["login probe", "url {\npath /\n}"])))
+        }
         Place::Url => servers(&block("SSL_GET", &block("url", &with(&["path /"])))),
         Place::SmtpHost => servers(&block("SMTP_CHECK", &block("host", lines))),
         Place::DnsCheck => servers(&block(place.name(), &with(&["name example.org"]))),
         Place::MiscCheck => servers(&block(place.name(), &with(&["misc_path /bin/true"]))),
         Place::BfdCheck => servers(&block(place.name(), &with(&["name b1"]))),
         Place::FileCheck => servers(&block(place.name(), &with(&["track_file f1"]))),
+        Place::GrpcCheck => servers(&block(place.name(), &with(&["tls"]))),
     };
     format!("{WORLD}{text}")
 }
@@ -84,6 +87,7 @@ pub fn around(place: Place, lines: &str) -> String {
 /// Keywords that mean nothing without another.
 const COMPANIONS: &[(&str, &str)] = &[
     ("bind_port", "bindto 10.0.0.250"),
+    ("body", "method POST"),
     ("mh-fallback", "lvs_sched mh"),
     ("mh-port", "lvs_sched mh"),
     ("ops", "protocol UDP"),
@@ -140,6 +144,7 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
         ("snmp_socket", _) => &["udp:localhost:705"],
         ("password" | "auth_pass", _) => &["secret", "\"a b#c\"", "a$b"],
         ("digest", _) => &["0123456789abcdef0123456789ABCDEF"],
+        (_, "a gRPC service") => &["shop.v1.Cart"],
         ("regex", _) => &["^ok", "\"a b\\\\d+ #\""],
         ("name", "a bfd_instance") => &["b1", "b4"],
         ("track_file", _) => &["f1", "f4"],
@@ -232,6 +237,9 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("panic_threshold", _) => &["50", "0", "33%", "100"],
         ("flap_hold", _) => &["10", "10 900", "0.5 60", "0"],
         ("sorry_server", _) => &["10.0.1.90 80", "10.0.1.90"],
+        ("header", _) => &["\"X-Probe: one two\"", "X-Key: 1"],
+        ("json", _) => &["/a", "/a ok", "\"/b c\" at_least 3", "'' matches \"^{ #\""],
+        ("GRPC_CHECK", _) => &["{\n}", "{\nservice a.B\ntls\n}"],
         ("status_code", _) => &["200", "200 301-302 404"],
         ("regex_options", _) => &["caseless", "multiline dotall"],
         ("regex_stack", _) => &["1024 65536"],

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::process::{Child, Stdio};
+use std::time::SystemTime;
 
+use healthcheck::dialogue::certificate::Moment;
 use lab::in_namespaces;
 use lab::netns::{Daemon, Host, Net, tool, wait_until};
 use lab::packages::{self, Tools};
@@ -58,11 +60,16 @@ fn expect(daemon: &Daemon, expected: &[(bool, &str)]) {
     }
 }
 
-/// A certificate for a name and an address, signed by itself, and its key: two files.
-fn certificate(host: &Host) -> (String, String) {
+/// A certificate for a name and an address, signed by itself, and its key: two files. It ends in so many days.
+fn certificate(host: &Host, days: i64) -> (String, String) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let names = vec!["www.example.org".to_owned(), host.address().to_string()];
-    let certificate = rcgen::CertificateParams::new(names).expect("names").self_signed(&key).expect("signed");
+    let mut params = rcgen::CertificateParams::new(names).expect("names");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later than 1970");
+    let date = Moment(i64::try_from(now.as_secs()).expect("not yet") + days * 86_400).to_string();
+    let part = |range: std::ops::Range<usize>| date[range].parse::<u8>().expect("a date");
+    params.not_after = rcgen::date_time_ymd(date[..4].parse().expect("a year"), part(5..7), part(8..10));
+    let certificate = params.self_signed(&key).expect("signed");
     let file = |name: &str, text: String| {
         let path = host.dir().join(name);
         fs::write(&path, text).expect("a folder of ours");
@@ -71,10 +78,30 @@ fn certificate(host: &Host) -> (String, String) {
     (file("cert.pem", certificate.pem()), file("key.pem", key.serialize_pem()))
 }
 
-fn nginx(tools: &Tools, host: &Host) -> (Server, String) {
-    let (certificate, key) = certificate(host);
+/// Pages that want to be asked for in a special way, and a health service for gRPC that somebody has written down.
+const SPECIAL: &str = "\
+    location /status { default_type application/json; return 200 '{\"status\": \"ok\", \"queue\": 3}'; }
+    location /order { if ($http_x_probe != \"one\") { return 403; } return 200 \"$request_method $content_length\"; }
+    location /private { auth_basic p; auth_basic_user_file users; alias hello; }
+    location /grpc.health.v1.Health/ {
+        default_type application/grpc;
+        error_page 405 =200 $uri;
+        add_trailer grpc-status 0;
+    }
+    location /grpc.health.v1.Health/Watch { return 404; }
+";
+
+fn nginx(tools: &Tools, host: &Host, days: i64) -> (Server, String) {
+    let (certificate, key) = certificate(host, days);
     let dir = host.dir().display().to_string();
-    fs::write(host.dir().join("hello"), "hello\n").expect("a folder of ours");
+    let write = |name: &str, bytes: &[u8]| fs::write(host.dir().join(name), bytes).expect("a folder of ours");
+    write("hello", b"hello\n");
+    write("users", b"probe:{PLAIN}open sesame\n");
+    fs::create_dir_all(host.dir().join("grpc.health.v1.Health")).expect("a folder of ours");
+    write("grpc.health.v1.Health/Check", &[0, 0, 0, 0, 2, 8, 1]);
+    let special = SPECIAL
+        .replace("users", &format!("{dir}/users"))
+        .replace("alias hello", &format!("alias {dir}/hello"));
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {dir}/{name};\n"))
         .concat();
@@ -82,6 +109,7 @@ fn nginx(tools: &Tools, host: &Host) -> (Server, String) {
     let config = format!(
         "daemon off;\nmaster_process off;\npid {dir}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n\
          access_log off;\n{temporary}server {{\nlisten {address}:8080;\nlisten {address}:8443 ssl;\n\
+         listen {address}:8081 http2;\nlisten {address}:8444 ssl http2;\n{special}\
          server_name www.example.org;\nssl_certificate {certificate};\nssl_certificate_key {key};\nroot {dir};\n\
          location /gone {{ return 503; }}\n}}\n}}\n"
     );
@@ -98,7 +126,7 @@ fn pages_of_nginx_are_judged_with_and_without_tls() {
     in_namespaces!();
     let net = Net::new(&["director", "server"]);
     let (director, host) = (net.host("director"), net.host("server"));
-    let (_nginx, certificate) = nginx(&tools, host);
+    let (_nginx, certificate) = nginx(&tools, host, 400);
     let url = |path: &str, more: &str| format!("url {{\npath {path}\n{more}\n}}\n");
     let hello = url(
         "/hello",
@@ -133,6 +161,76 @@ fn pages_of_nginx_are_judged_with_and_without_tls() {
             (false, "HTTP status 400"),
         ],
     );
+}
+
+#[test]
+fn nginx_is_asked_in_every_way_that_http_knows() {
+    let Some(tools) = tools() else { return };
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    let (_nginx, certificate) = nginx(&tools, host, 5);
+    let url = |path: &str, more: &str| format!("url {{\npath {path}\n{more}\n}}\n");
+    let web = |name: &str, more: &str, url: String| format!("{name} {{\n{more}\n{url}}}");
+    let order = "method POST\nheader \"X-Probe: one\"\nbody \"a pizza\"\nregex \"^POST 7$\"";
+    let login = "login probe\npassword \"open sesame\"";
+    let hello = "digest b1946ac92492d2347c6235b4d2611184";
+    let two = "http_protocol 2";
+    let checks = [
+        (8080, web("HTTP_GET", "", url("/status", "json /status ok\njson /queue below 10"))),
+        (8080, web("HTTP_GET", "", url("/status", "json /queue above 3"))),
+        (8080, web("HTTP_GET", "", url("/order", order))),
+        (8080, web("HTTP_GET", "", url("/order", "method POST"))),
+        (8080, web("HTTP_GET", login, url("/private", hello))),
+        (8080, web("HTTP_GET", "", url("/private", hello))),
+        (8080, web("HTTP_GET", "", url("/hello", "method HEAD"))),
+        (8081, web("HTTP_GET", two, url("/hello", hello))),
+        (8081, web("HTTP_GET", &format!("{two}\n{login}"), url("/private", "") + &url("/order", order))),
+        (8080, web("HTTP_GET", two, url("/hello", ""))),
+        (8444, web("SSL_GET", &format!("{two}\nexpiry_days 4"), url("/hello", hello))),
+        (8443, web("SSL_GET", two, url("/hello", ""))),
+        (8444, web("SSL_GET", "expiry_days 6", url("/hello", hello))),
+        (8081, "GRPC_CHECK {\nservice shop.v1.Cart\n}".to_owned()),
+        (8444, "GRPC_CHECK {\ntls\n}".to_owned()),
+        (8443, "GRPC_CHECK {\ntls\n}".to_owned()),
+        (8080, "GRPC_CHECK {\n}".to_owned()),
+    ];
+    let services = checks.iter().zip(1..).map(|((port, check), number)| service(number, host, *port, check));
+    let text = format!("SSL {{\nca {certificate}\n}}\n{}", services.collect::<String>());
+    let daemon = start(director, &text);
+    expect(
+        &daemon,
+        &[
+            (true, "passed"),
+            (false, "the page has 3 at /queue, expected one that is above '3'"),
+            (true, "passed"),
+            (false, "HTTP status 403"),
+            (true, "passed"),
+            (false, "HTTP status 401"),
+            (true, "passed"),
+            (true, "passed"),
+            (true, "passed"),
+            (false, "not HTTP/2"),
+            (true, "passed"),
+            (false, "does not offer HTTP/2"),
+            (true, "passed"),
+            (true, "passed"),
+            (true, "passed"),
+            (false, "does not offer HTTP/2"),
+            (false, "not HTTP/2"),
+        ],
+    );
+    // Expiry is told once, in the log and for as long as it lasts in `status`.
+    let check = |number: usize| {
+        daemon.status().expect("it runs")["services"][number]["servers"][0]["checks"][0].clone()
+    };
+    assert_eq!(check(10)["warnings"], serde_json::Value::Null);
+    assert!(check(10)["certificate_ends"].as_str().is_some_and(|text| text.ends_with("GMT")));
+    let warning = check(12)["warnings"][0].as_str().unwrap_or_default().to_owned();
+    assert!(warning.starts_with("the certificate ends in "), "{warning}");
+    let log = daemon.log();
+    assert_eq!(log.matches("warning: the certificate ends in").count(), 1, "{log}");
+    assert!(!log.contains("sesame"), "{log}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is said in checks without a library of their own: DNS, SMTP, ICMP echo and plain datagrams, as bytes.
+//! What is said in checks without a library of their own: DNS, SMTP, ICMP echo, gRPC's messages and plain datagrams.
 //!
 //! Here questions are written and answers are read; nothing is sent. Every reader takes any bytes whatever, needs
 //! memory and time in proportion to them, and tells in words what is wrong.
@@ -6,9 +6,11 @@
 //! These dialogues are our own because a check needs so little of them: a library that reads a whole DNS message
 //! refuses answers over a record that the check does not look at, and one that sends mail hides the server's words.
 
+pub mod certificate;
 pub mod datagram;
 pub mod dns;
 pub mod echo;
+pub mod grpc;
 pub mod smtp;
 
 /// Characters of a server's words that are repeated to people.

@@ -345,3 +345,79 @@ fn the_steps_of_a_server_that_comes_up_follow_each_other_at_once_if_asked_to() {
     );
     assert_eq!(desk.monitor.poll_timeout().unwrap().1, Reason::Regular);
 }
+
+#[test]
+fn a_server_comes_up_after_as_many_rounds_of_passes_as_it_is_told_to() {
+    let slowly = Schedule { rise: 3, ..schedule(10, 0, 1) };
+    let mut desk = Desk::new(slowly.clone(), 1, 7);
+    let (number, _) = desk.attempt();
+    assert_eq!(desk.answer(number, false, Duration::ZERO), [Output::Flipped { up: false }]);
+    // A failure in between begins the row anew; passes come at the interval.
+    for (passed, row) in [
+        (true, Some((1, 3))),
+        (true, Some((2, 3))),
+        (false, None),
+        (true, Some((1, 3))),
+        (true, Some((2, 3))),
+    ] {
+        let (waited, reason) = desk.jump();
+        assert_eq!(reason, Reason::Regular);
+        assert!(waited <= 10 * SECOND);
+        let (number, _) = desk.attempt();
+        assert_eq!(desk.answer(number, passed, Duration::ZERO), []);
+        assert_eq!(desk.monitor.row(), row);
+    }
+    desk.jump();
+    let (number, _) = desk.attempt();
+    assert_eq!(desk.answer(number, true, Duration::ZERO), [Output::Flipped { up: true }]);
+    assert_eq!(desk.monitor.row(), None);
+
+    // One that is new is in no doubt until its row is complete; one failure takes it out.
+    let mut desk = Desk::new(slowly, 1, 7);
+    let (number, _) = desk.attempt();
+    assert_eq!(desk.answer(number, true, Duration::ZERO), []);
+    assert_eq!((desk.monitor.verdict(), desk.monitor.counts_as_up()), (Verdict::Unknown, true));
+    desk.jump();
+    let (number, _) = desk.attempt();
+    assert_eq!(desk.answer(number, false, Duration::ZERO), [Output::Flipped { up: false }]);
+}
+
+#[test]
+fn between_rounds_there_is_a_pause_and_between_their_steps_none() {
+    let quick = Schedule { fast_recovery: true, rise: 2, ..schedule(60, 0, 1) };
+    let mut desk = Desk::new(quick, 2, 7);
+    for (number, reason) in (1..).zip([Reason::Step, Reason::Regular, Reason::Step, Reason::Regular]) {
+        desk.attempt();
+        desk.answer(number, true, Duration::ZERO);
+        assert_eq!(desk.monitor.verdict() == Verdict::Up, number == 4);
+        assert_eq!(desk.jump().1, reason);
+    }
+}
+
+#[test]
+fn warnings_of_passes_are_told_once() {
+    use crate::warning::{Aside, Concern, Warning};
+    let mut desk = Desk::new(schedule(10, 1, 1), 1, 7);
+    let mut answer = |odd: bool, passed: bool| {
+        let (number, _) = desk.attempt();
+        let warning = Warning { about: Concern::Expiry, words: "the certificate ends".to_owned() };
+        let aside = Aside { expires: None, warnings: vec![warning] };
+        let mut outcome = Outcome::passed(SECOND);
+        if !passed {
+            outcome = Outcome::failed(FailureKind::Refused, "refused", SECOND);
+        }
+        outcome.aside = odd.then(|| Box::new(aside));
+        desk.monitor.handle_result(number, outcome, desk.now);
+        let outputs = desk.outputs();
+        desk.jump();
+        outputs
+    };
+    let begins = |begins| [Output::Warned { about: Concern::Expiry, begins }];
+    assert_eq!(answer(true, false), [Output::Flipped { up: false }], "only passes count");
+    assert_eq!(answer(true, true), [&[Output::Flipped { up: true }][..], &begins(true)].concat());
+    assert_eq!(answer(true, true), []);
+    assert_eq!(answer(false, false), []);
+    assert_eq!(answer(false, true), []);
+    assert_eq!(answer(false, true), []);
+    assert_eq!(answer(false, true), begins(false));
+}

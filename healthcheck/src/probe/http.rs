@@ -1,7 +1,7 @@
-//! The HTTP check, with and without TLS: one GET, judged by its status and, where more is said of it, by its body.
+//! The HTTP check, with and without TLS: one request, judged by its status and, where more is said of it, by its body.
 //!
-//! The body is read only for a digest or an expression: a server that answers well but does not end its answer passes
-//! a check that asks for the status alone. Redirects are not followed: 301 is a status like any other.
+//! The body is read only where more is said of it: a server that answers well but does not end its answer passes a
+//! check that asks for the status alone. Redirects are not followed: 301 is a status like any other.
 
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
@@ -10,30 +10,30 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use hyper::{Request, Version};
-use md5::{Digest as _, Md5};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use hyper::http::request::Builder as Draft;
+use hyper::{Method, Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::ask_first::AskFirst;
-use super::{failure, network_failure, socket, tls, words};
+use super::page::{Page, judge_status};
+use super::{failure, http2, network_failure, socket, tls, words};
 use crate::outcome::{Failure, FailureKind};
-use crate::search::Search;
-use crate::spec::{Check, Http, HttpVersion, Pattern, Url};
+use crate::spec::{self, Check, Http, HttpVersion, Login, Url};
+use crate::warning::Aside;
 
-/// The longest body read for a digest, in bytes.
-const LONGEST_BODY: u64 = 16 * 1024 * 1024;
-/// The longest body that is searched, in bytes: it is kept until it is complete.
-const LONGEST_SEARCHED: u64 = 4 * 1024 * 1024;
 /// The longest head of an answer (status line and headers), in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// One GET of one URL.
-pub(super) async fn get(check: &Check, http: &Http, step: usize) -> Result<(), Failure> {
+/// One request for one URL.
+pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Aside) -> Result<(), Failure> {
     let Some(url) = http.urls.get(step) else {
         return Err(failure(
             FailureKind::Local,
@@ -43,14 +43,23 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize) -> Result<(), F
     let request = request(check, http, url)?;
     let stream = socket::connect(check).await?;
     let greeting = AtomicBool::new(http.tls.is_some());
+    let host = url.virtualhost.as_deref().or(http.virtualhost.as_deref());
     let answered = async {
-        match &http.tls {
-            None => ask(stream, request, url).await,
-            Some(settings) => {
-                let host = url.virtualhost.as_ref().or(http.virtualhost.as_ref());
-                let stream = tls::greet(check, settings, host.map(String::as_str), stream).await?;
+        // What few checks need must not make every attempt a large one.
+        match (&http.tls, http.protocol) {
+            (None, HttpVersion::Http2) => Box::pin(http2::ask(stream, request, url)).await,
+            (None, _) => ask(stream, request.map(Full::new), url).await,
+            (Some(settings), HttpVersion::Http2) => {
+                let stream = Box::pin(tls::greet_http2(check, settings, host, stream)).await?;
+                tls::note_expiry(&stream, settings, aside);
                 greeting.store(false, Ordering::Relaxed);
-                ask(stream, request, url).await
+                Box::pin(http2::ask(stream, request, url)).await
+            }
+            (Some(settings), _) => {
+                let stream = tls::greet(check, settings, host, stream).await?;
+                tls::note_expiry(&stream, settings, aside);
+                greeting.store(false, Ordering::Relaxed);
+                ask(stream, request.map(Full::new), url).await
             }
         }
     };
@@ -65,28 +74,73 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize) -> Result<(), F
     }
 }
 
-fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Empty<Bytes>>, Failure> {
+fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Bytes>, Failure> {
     let virtualhost = url.virtualhost.as_ref().or(http.virtualhost.as_ref());
     let host = virtualhost.cloned().unwrap_or_else(|| own_host(check, http.tls.is_some()));
-    let (version, close) = match http.protocol {
-        HttpVersion::Http10 => (Version::HTTP_10, false),
-        HttpVersion::Http10Close => (Version::HTTP_10, true),
-        HttpVersion::Http11 => (Version::HTTP_11, true),
+    let mut request = Request::builder().method(method(url.method));
+    request = match http.protocol {
+        HttpVersion::Http10 | HttpVersion::Http10Close => {
+            request.uri(url.path.as_str()).version(Version::HTTP_10).header(HOST, host)
+        }
+        HttpVersion::Http11 => request.uri(url.path.as_str()).version(Version::HTTP_11).header(HOST, host),
+        // Here the host stands in the address (RFC 9113 section 8.3.1).
+        HttpVersion::Http2 => {
+            let scheme = if http.tls.is_some() { "https" } else { "http" };
+            request.uri(format!("{scheme}://{host}{}", url.path)).version(Version::HTTP_2)
+        }
     };
-    let mut request = Request::get(url.path.as_str())
-        .version(version)
-        .header(HOST, host)
-        .header(USER_AGENT, HeaderValue::from_static("directord"));
-    if close {
+    let own = || http.headers.iter().chain(&url.headers);
+    if !own().any(|header| header.name.eq_ignore_ascii_case("user-agent")) {
+        request = request.header(USER_AGENT, HeaderValue::from_static("directord"));
+    }
+    if matches!(http.protocol, HttpVersion::Http10Close | HttpVersion::Http11) {
         request = request.header(CONNECTION, HeaderValue::from_static("close"));
     }
+    if let Some(login) = &http.login {
+        request = basic(request, login);
+    }
+    for header in own() {
+        request = request.header(header.name.as_str(), header.value.reveal());
+    }
+    let body =
+        url.body.as_ref().map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.reveal().as_bytes()));
+    // A server may refuse such a request without a length (RFC 9110 section 8.6).
+    if body.is_empty() && matches!(url.method, spec::Method::Post | spec::Method::Put | spec::Method::Patch) {
+        request = request.header(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     let unusable = |error| format!("could not ask for path '{}': {error}", url.path);
-    request.body(Empty::new()).map_err(|error| failure(FailureKind::Local, unusable(error)))
+    request.body(body).map_err(|error| failure(FailureKind::Local, unusable(error)))
+}
+
+fn method(method: spec::Method) -> Method {
+    match method {
+        spec::Method::Get => Method::GET,
+        spec::Method::Head => Method::HEAD,
+        spec::Method::Post => Method::POST,
+        spec::Method::Put => Method::PUT,
+        spec::Method::Patch => Method::PATCH,
+        spec::Method::Delete => Method::DELETE,
+        spec::Method::Options => Method::OPTIONS,
+    }
+}
+
+/// Says who we are (RFC 7617 section 2).
+fn basic(request: Draft, login: &Login) -> Draft {
+    let both = Zeroizing::new(format!("{}:{}", login.name, login.password.reveal()));
+    let said = Zeroizing::new(format!("Basic {}", BASE64.encode(both.as_bytes())));
+    match HeaderValue::from_str(&said) {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            request.header(AUTHORIZATION, value)
+        }
+        // Base64 fits into any header.
+        Err(_) => request,
+    }
 }
 
 /// The Host header of a server without a virtual host (RFC 9110 section 7.2): its address, and its port
 /// unless that is HTTP's own.
-fn own_host(check: &Check, tls: bool) -> String {
+pub(super) fn own_host(check: &Check, tls: bool) -> String {
     let (ip, port) = (check.target.ip(), check.target.port());
     let usual = if tls { 443 } else { 80 };
     match (ip.is_ipv6(), port == usual) {
@@ -101,7 +155,7 @@ fn own_host(check: &Check, tls: bool) -> String {
 /// asks whether the server serves, not whether it is tidy.
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
     url: &Url,
 ) -> Result<(), Failure> {
     let mut builder = Builder::new();
@@ -122,86 +176,31 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn exchange(
-    mut sender: SendRequest<Empty<Bytes>>,
-    request: Request<Empty<Bytes>>,
+    mut sender: SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
     url: &Url,
 ) -> Result<(), Failure> {
     let response = sender.send_request(request).await.map_err(|error| answer_failure(&error))?;
-    let status = response.status().as_u16();
-    if !url.status.contains(status) {
-        let reason = format!("HTTP status {status}, expected {}", url.status);
-        return Err(failure(FailureKind::BadStatus, reason));
-    }
-    if url.digest.is_none() && url.pattern.is_none() {
+    judge_status(url, response.status().as_u16())?;
+    if url.wants_status_only() {
         return Ok(());
     }
-    let (found, page) = read_body(response.into_body(), url.pattern.is_some()).await?;
-    match url.digest {
-        Some(expected) if found != expected => {
-            let reason = format!("body has MD5 sum {}, expected {}", hex(found), hex(expected));
-            return Err(failure(FailureKind::BadDigest, reason));
-        }
-        _ => {}
-    }
-    match &url.pattern {
-        Some(pattern) => search(pattern, page).await,
-        None => Ok(()),
-    }
-}
-
-/// The MD5 sum of a body; and the body itself, if it is to be kept.
-async fn read_body(mut body: Incoming, keep: bool) -> Result<([u8; 16], Vec<u8>), Failure> {
-    let longest = if keep { LONGEST_SEARCHED } else { LONGEST_BODY };
-    let (mut md5, mut page, mut length) = (Md5::new(), Vec::new(), 0u64);
+    let (mut body, mut page) = (response.into_body(), Page::new(url));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| answer_failure(&error))?;
-        let Some(data) = frame.data_ref() else { continue };
-        length += data.len() as u64;
-        if length > longest {
-            let reason = format!("body longer than {} MiB", longest / 1024 / 1024);
-            return Err(failure(FailureKind::TooLong, reason));
-        }
-        md5.update(data);
-        if keep {
-            page.extend_from_slice(data);
+        if let Some(data) = frame.data_ref() {
+            page.take(data)?;
         }
     }
-    Ok((md5.finalize().into(), page))
-}
-
-/// Searches a page, which may take a while, apart from the attempts that wait for their servers.
-async fn search(pattern: &Pattern, page: Vec<u8>) -> Result<(), Failure> {
-    let owned = pattern.clone();
-    let searched = tokio::task::spawn_blocking(move || {
-        let search = Search::new(&owned).map_err(|error| error.to_string())?;
-        search.passes(&page)
-    });
-    let (kind, reason) = match searched.await {
-        Ok(Ok(true)) => return Ok(()),
-        Ok(Ok(false)) if pattern.absent => {
-            (FailureKind::BadAnswer, format!("the page has something in it that matches '{}'", pattern.text))
-        }
-        Ok(Ok(false)) => {
-            (FailureKind::BadAnswer, format!("the page has nothing in it that matches '{}'", pattern.text))
-        }
-        Ok(Err(error)) => {
-            (FailureKind::BadAnswer, format!("the search for '{}' was given up: {error}", pattern.text))
-        }
-        Err(panic) => (FailureKind::Local, format!("could not search the page: {panic}")),
-    };
-    Err(failure(kind, reason))
-}
-
-fn hex(digest: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(digest))
+    page.judge().await
 }
 
 /// Runs a connection for as long as the work done over it needs, and gives it back if it is still there. It may end
 /// first, since the server closes it after the answer: what it has handed over by then is still to be worked on.
 async fn drive<S, W>(
-    connection: Connection<AskFirst<S>, Empty<Bytes>>,
+    connection: Connection<AskFirst<S>, Full<Bytes>>,
     work: W,
-) -> (W::Output, Option<Connection<AskFirst<S>, Empty<Bytes>>>)
+) -> (W::Output, Option<Connection<AskFirst<S>, Full<Bytes>>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     W: Future,

@@ -7,7 +7,10 @@
 
 mod ask_first;
 mod datagram;
+mod grpc;
 mod http;
+mod http2;
+mod page;
 mod smtp;
 mod socket;
 #[cfg(test)]
@@ -20,7 +23,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::spec::{Check, Kind};
+use crate::spec::{Check, Kind, Latency};
+use crate::warning::{Aside, Concern, Warning};
 
 /// Asks the server once. `step` chooses the URL of an HTTP check, from 0. Needs a tokio runtime with its
 /// network and time drivers on; does not panic on anything a server sends.
@@ -28,17 +32,40 @@ use crate::spec::{Check, Kind};
 /// Commands are not run here: whoever owns the checks knows as whom they may run.
 pub async fn attempt(check: &Check, step: usize) -> Outcome {
     let begun = Instant::now();
+    let mut aside = Aside::default();
     let result = match &check.kind {
         Kind::Tcp => socket::connect(check).await.map(drop),
         // What few checks need must not make every attempt a large one.
-        Kind::Http(settings) => Box::pin(http::get(check, settings, step)).await,
+        Kind::Http(settings) => Box::pin(http::get(check, settings, step, &mut aside)).await,
         Kind::Smtp(settings) => Box::pin(smtp::greet(check, settings)).await,
         Kind::Dns(settings) => Box::pin(datagram::ask_name(check, settings)).await,
         Kind::Udp(settings) => Box::pin(datagram::udp(check, settings)).await,
         Kind::Ping => Box::pin(datagram::ping(check)).await,
+        Kind::Grpc(settings) => Box::pin(grpc::ask(check, settings, &mut aside)).await,
         Kind::Command(_) => Err(failure(FailureKind::Local, "could not ask: no command is run here")),
     };
-    Outcome { result, took: begun.elapsed(), weight: None }
+    let took = begun.elapsed();
+    let result = result.and_then(|()| judge_latency(check.schedule.latency, took, &mut aside));
+    let aside = (aside != Aside::default()).then(|| Box::new(aside));
+    Outcome { result, took, weight: None, aside }
+}
+
+/// Whether an answer came soon enough.
+fn judge_latency(latency: Latency, took: Duration, aside: &mut Aside) -> Result<(), Failure> {
+    let said = |limit: Duration, keyword: &str| {
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        format!("the answer took {:.1} ms, and `{keyword}` is {}", millis(took), millis(limit))
+    };
+    match latency {
+        Latency { most: Some(most), .. } if took > most => {
+            Err(failure(FailureKind::TooSlow, said(most, "max_latency")))
+        }
+        Latency { warn: Some(warn), .. } if took > warn => {
+            aside.warnings.push(Warning { about: Concern::Latency, words: said(warn, "warn_latency") });
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn failure(kind: FailureKind, reason: impl Into<String>) -> Failure {

@@ -1,6 +1,8 @@
 //! Probes against small servers on the loopback interface, each misbehaving in its own way.
 
 mod datagram;
+mod http2;
+mod request;
 mod smtp;
 mod tls;
 
@@ -406,7 +408,7 @@ fn an_answer_that_comes_before_the_request_passes() {
         let (mut server, _) = listener.accept().await.unwrap();
         server.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello\n").await.unwrap();
         stream.readable().await.unwrap();
-        let request = hyper::Request::get("/").body(http_body_util::Empty::new()).unwrap();
+        let request = hyper::Request::get("/").body(http_body_util::Full::default()).unwrap();
         assert_eq!(super::http::ask(stream, request, &page("/")).await, Ok(()));
     });
 }

@@ -24,8 +24,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{failure, network_failure};
+use crate::dialogue::certificate::{self, Moment};
 use crate::outcome::{Failure, FailureKind};
 use crate::spec::{Check, Sni, Tls, TlsFiles};
+use crate::warning::{Aside, Concern, Warning};
 
 /// How often files are looked at for changes.
 const LOOK: Duration = Duration::from_secs(10);
@@ -39,6 +41,58 @@ pub(super) async fn greet(
     host: Option<&str>,
     stream: TcpStream,
 ) -> Result<Box<TlsStream<TcpStream>>, Failure> {
+    greet_with(check, tls, host, stream, false).await
+}
+
+/// The same where only HTTP/2 will do, which the server must choose (RFC 9113 section 3.2).
+pub(super) async fn greet_http2(
+    check: &Check,
+    tls: &Tls,
+    host: Option<&str>,
+    stream: TcpStream,
+) -> Result<Box<TlsStream<TcpStream>>, Failure> {
+    let stream = greet_with(check, tls, host, stream, true).await?;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(chosen) if chosen == HTTP2 => Ok(stream),
+        _ => Err(failure(FailureKind::Protocol, NO_HTTP2)),
+    }
+}
+
+/// The name of HTTP/2 in greetings (ALPN).
+const HTTP2: &[u8] = b"h2";
+const NO_HTTP2: &str = "the server does not offer HTTP/2 (ALPN)";
+
+/// Looks at when the server's certificate ends, be it believed or not.
+pub(super) fn note_expiry(stream: &TlsStream<TcpStream>, tls: &Tls, aside: &mut Aside) {
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let Some(expires) = shown.and_then(|shown| certificate::not_after(shown)) else { return };
+    aside.expires = Some(expires.0);
+    let now = present();
+    let days = expires.days_after(now);
+    if days >= i64::from(tls.expiry_days.unwrap_or(0)) {
+        return;
+    }
+    let words = match days {
+        ..0 => format!("the certificate ended at {expires}"),
+        0 => format!("the certificate ends within a day, at {expires}"),
+        1 => format!("the certificate ends in a day, at {expires}"),
+        _ => format!("the certificate ends in {days} days, at {expires}"),
+    };
+    aside.warnings.push(Warning { about: Concern::Expiry, words });
+}
+
+fn present() -> Moment {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+async fn greet_with(
+    check: &Check,
+    tls: &Tls,
+    host: Option<&str>,
+    stream: TcpStream,
+    http2: bool,
+) -> Result<Box<TlsStream<TcpStream>>, Failure> {
     let host = host.map(without_port);
     let (sent, name) = match &tls.sni {
         Sni::Off => (false, host),
@@ -47,7 +101,7 @@ pub(super) async fn greet(
     };
     let address = ServerName::from(check.target.ip());
     let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok()).unwrap_or(address);
-    let way = Way { verify: tls.verify, sent, files: tls.files.clone() };
+    let way = Way { verify: tls.verify, sent, files: tls.files.clone(), http2 };
     // Disks and certificates are slow, and an attempt must not hold up others.
     let prepared = tokio::task::spawn_blocking(move || way.config(Instant::now()));
     let config = match prepared.await {
@@ -88,8 +142,10 @@ fn fault(error: &io::Error, name: &ServerName<'_>) -> Option<Failure> {
     match error {
         E::InvalidCertificate(why) => {
             let why = match why {
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                    "it has expired".to_owned()
+                CertificateError::Expired => "it has expired".to_owned(),
+                CertificateError::ExpiredContext { not_after, .. } => {
+                    let ended = Moment(i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX));
+                    format!("it ended at {ended}, {} days ago", present().days_after(ended).max(0))
                 }
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                     "it is not valid yet".to_owned()
@@ -103,6 +159,9 @@ fn fault(error: &io::Error, name: &ServerName<'_>) -> Option<Failure> {
                 other => format!("{other:?}").to_lowercase(),
             };
             failed(FailureKind::BadCertificate, format!("the certificate is not to be trusted: {why}"))
+        }
+        E::AlertReceived(AlertDescription::NoApplicationProtocol) | E::NoApplicationProtocol => {
+            failed(FailureKind::Protocol, NO_HTTP2.to_owned())
         }
         E::AlertReceived(alert) => {
             let wants_ours = *alert == AlertDescription::CertificateRequired;
@@ -128,6 +187,8 @@ struct Way {
     verify: bool,
     sent: bool,
     files: Option<Arc<TlsFiles>>,
+    /// Whether only HTTP/2 will do.
+    http2: bool,
 }
 
 /// What is known of one way.
@@ -201,6 +262,9 @@ impl Way {
             }
         };
         config.enable_sni = self.sent;
+        if self.http2 {
+            config.alpn_protocols = vec![HTTP2.to_vec()];
+        }
         config.resumption = Resumption::disabled();
         Ok(config)
     }

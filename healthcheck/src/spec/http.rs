@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Pattern;
+use super::{Assertion, Header, Login, Method, Pattern, Secret};
 use crate::error::Error;
 
 /// An HTTP check: one URL per attempt, all in turn.
@@ -20,6 +20,12 @@ pub struct Http {
     pub protocol: HttpVersion,
     /// How to speak TLS; `None` for plain HTTP.
     pub tls: Option<Tls>,
+    /// Headers of each request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// Who we say we are (`login`, `password`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Box<Login>>,
 }
 
 /// How a check speaks TLS.
@@ -32,6 +38,10 @@ pub struct Tls {
     pub verify: bool,
     /// What is shown of us and who is trusted, where files say so.
     pub files: Option<Arc<TlsFiles>>,
+    /// How many days before the end of the server's certificate a warning is due (`expiry_days`); `None` and 0 mean
+    /// never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_days: Option<u32>,
 }
 
 /// Files of keys and certificates, in PEM.
@@ -67,6 +77,9 @@ pub enum HttpVersion {
     Http10Close,
     /// `1.1`, with `Connection: close`.
     Http11,
+    /// `2`: over TLS the server must have chosen it (ALPN), without TLS it is taken for granted ("prior knowledge",
+    /// RFC 9113 section 3.3).
+    Http2,
 }
 
 /// One URL of an HTTP check and what its answer must look like.
@@ -76,7 +89,7 @@ pub struct Url {
     pub path: String,
     /// The statuses that pass.
     pub status: StatusRanges,
-    /// The MD5 sum the body must have. The body is read only for this and for a pattern.
+    /// The MD5 sum the body must have. The body is read only for this, a pattern and JSON.
     pub digest: Option<[u8; 16]>,
     /// What must, or must not, be in the body.
     pub pattern: Option<Box<Pattern>>,
@@ -85,20 +98,46 @@ pub struct Url {
     pub close_notify: bool,
     /// The Host header, before the check's.
     pub virtualhost: Option<String>,
+    /// What is done with the page.
+    #[serde(default)]
+    pub method: Method,
+    /// Headers of this request, behind the check's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// What is sent along. It may be a key to something, and is treated like one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Secret>,
+    /// What must hold of the body of the answer, which then is JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub json: Vec<Assertion>,
 }
 
 impl Url {
     /// The URL of a path, with any status from 200 to 299 and any body.
     pub fn new(path: &str) -> Result<Url, Error> {
         check_path(path)?;
-        Ok(Url {
-            path: path.to_owned(),
+        Ok(Url { path: path.to_owned(), ..Url::unread() })
+    }
+
+    /// A URL of which nothing has been said, not even a path.
+    pub fn unread() -> Url {
+        Url {
+            path: String::new(),
             status: StatusRanges::default(),
             digest: None,
             pattern: None,
             close_notify: false,
             virtualhost: None,
-        })
+            method: Method::Get,
+            headers: Vec::new(),
+            body: None,
+            json: Vec::new(),
+        }
+    }
+
+    /// Whether the status of the answer is all that counts.
+    pub fn wants_status_only(&self) -> bool {
+        self.digest.is_none() && self.pattern.is_none() && self.json.is_empty()
     }
 }
 

@@ -116,8 +116,7 @@ pub(super) fn check_cannot_fail(look: &mut Look<'_>) {
     let anything = |status: &StatusRanges| (200..=599).all(|number| status.contains(number));
     each(look, "name what a good server answers: `status_code 200`", |check, _| {
         let urls = &check.http()?.urls;
-        let open =
-            |url: &healthcheck::Url| url.digest.is_none() && url.pattern.is_none() && anything(&url.status);
+        let open = |url: &healthcheck::Url| url.wants_status_only() && anything(&url.status);
         let message = || "every status passes, that of a broken server too".to_owned();
         urls.iter().any(open).then(|| ("url", message()))
     });
@@ -170,6 +169,43 @@ pub(super) fn unverified_certificate(look: &mut Look<'_>) {
                        certificate of a server";
         look.hint(&Thing::Tls, "ca", message.to_owned(), "say `verify` in `SSL`");
     }
+}
+
+pub(super) fn verified_certificate(look: &mut Look<'_>) {
+    let said = look.config.tls.as_ref().is_some_and(|tls| tls.ca.is_some() || tls.verify.is_some());
+    let verifies =
+        |check: Any<'_>| check.http().is_some_and(|http| http.tls.as_ref().is_some_and(|tls| tls.verify));
+    if said {
+        return;
+    }
+    let spans = look.spans;
+    let checks =
+        everywhere(look.config).filter(|(thing, check)| verifies(*check) && !spans.says(thing, &["verify"]));
+    let message =
+        "the server's certificate must be signed by an authority that this host trusts; keepalived takes any";
+    let found: Vec<_> = checks.map(|(thing, _)| (thing, "", message.to_owned())).collect();
+    let suggestion = "say in `SSL` whom to trust (`ca`), or `verify off`; `verify` says that it is meant";
+    look.hint_at_first(&found, suggestion);
+}
+
+pub(super) fn retry_and_fall(look: &mut Look<'_>) {
+    let mut things: Vec<Thing> = Vec::new();
+    for (served, service) in look.config.virtual_servers() {
+        things.push(served.thing());
+        for (key, server) in &service.servers {
+            things.push(served.server(*key));
+            things.extend((0..server.checks.len()).map(|number| served.check(*key, number)));
+        }
+    }
+    let spans = look.spans;
+    let both = |thing: &Thing| spans.says(thing, &["fall"]) && spans.says(thing, &["retry"]);
+    let message = "`fall` counts, and `retry` does not: both say how many failures take a server out";
+    let found: Vec<_> =
+        things.into_iter().filter(both).map(|thing| (thing, "retry", message.to_owned())).collect();
+    look.hint_at_first(
+        &found,
+        "leave out `retry`; `fall` is one more, since it counts the first failure too",
+    );
 }
 
 pub(super) fn unchecked_server(look: &mut Look<'_>) {

@@ -2,15 +2,18 @@
 
 use super::Form::{Address, Block, Flag, OneOf, Port, Switch, Whole, Word, Words};
 use super::Place::{
-    self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet,
-    TcpCheck, UdpCheck, Url,
+    self, BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost,
+    SslGet, TcpCheck, UdpCheck, Url,
 };
 use super::Status::{Accepted, Works};
 use super::{ANY, DIRECTORD, Keyword, key};
 
 /// Checks that open a connection.
-const NETWORK: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+const NETWORK: &[Place] =
+    &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, GrpcCheck];
 const WEB: &[Place] = &[HttpGet, SslGet];
+/// Checks that speak TLS.
+const SECURE: &[Place] = &[SslGet, GrpcCheck];
 const NO_TLS: &str = "`HTTP_GET` speaks no TLS";
 
 #[rustfmt::skip]
@@ -21,18 +24,25 @@ pub(super) const TABLE: &[Keyword] = &[
     key("bind_port", NETWORK, Port, Works, "The port to ask from, together with `bindto`.").by_default("what the kernel chooses"),
     key("bind_if", NETWORK, Word("an interface"), Works, "The interface to ask through.").by_default("what the kernel chooses"),
     key("fwmark", NETWORK, Whole(0, u32::MAX as i64), Works, "The mark on packets of the check.").by_default("none"),
-    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
+    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck, GrpcCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
 
-    key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1"]), Works, "The version of HTTP.").by_default("1.0"),
+    key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1", "2"]), Works, "The version of HTTP; 2 is for directord only, and over TLS the server must choose it.").by_default("1.0"),
     key("url", WEB, Block("", Url), Works, "A page to ask for; several are asked for in turn."),
     key("enable_sni", &[HttpGet], Flag, Accepted(NO_TLS), "Send the virtual host in the TLS greeting.").by_default("off"),
     key("sni_name", &[HttpGet], Word("a host name"), Accepted(NO_TLS), "The name to send in the TLS greeting.").since("after 2.4.3"),
     key("tls_compliant", &[HttpGet], Flag, Accepted(NO_TLS), "Close TLS connections properly.").by_default("off").since("2.2.8"),
-    key("enable_sni", &[SslGet], Flag, Works, "Send the virtual host in the TLS greeting.").by_default("off"),
-    key("sni_name", &[SslGet], Word("a host name"), Works, "The name to send in the TLS greeting.").since("after 2.4.3"),
-    key("verify", &[SslGet], Switch, Works, "The server's certificate must be valid, and for the name that is asked for.").by_default("as in `SSL`, else on; with `compat` off").since(DIRECTORD),
+    key("enable_sni", SECURE, Flag, Works, "Send the virtual host in the TLS greeting.").by_default("off"),
+    key("sni_name", SECURE, Word("a host name"), Works, "The name to send in the TLS greeting.").since("after 2.4.3"),
+    key("expiry_days", SECURE, Whole(0, 36_500), Works, "Warn when the server's certificate ends within so many days; 0 never.").by_default("as in `SSL`, else 0").since(DIRECTORD),
+    key("verify", SECURE, Switch, Works, "The server's certificate must be valid, and for the name that is asked for.").by_default("as in `SSL`, else on; with `compat` off").since(DIRECTORD),
     key("fast_recovery", WEB, Switch, Works, "No delay between pages while the server comes up.").by_default("off"),
     key("tls_compliant", &[SslGet, Url], Flag, Works, "Close TLS connections properly.").by_default("off").since("2.2.8"),
+    key("login", WEB, Word("a user's name"), Works, "Who we say we are (basic authentication).").since(DIRECTORD),
+    key("password", WEB, Word("a password"), Works, "The password that goes with `login`; nobody is shown it.").by_default("an empty one").since(DIRECTORD),
+    key("header", &[HttpGet, SslGet, Url], Words("\"NAME: VALUE\""), Works, "A header that is sent; several add up, and values are shown to nobody.").since(DIRECTORD),
+    key("method", &[Url], OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), Works, "What is done with the page.").by_default("GET").since(DIRECTORD),
+    key("body", &[Url], Word("a text, in quotes"), Works, "What is sent along, up to 64 KiB; a `header` says of which type it is.").since(DIRECTORD),
+    key("json", &[Url], Words("POINTER [[RELATION] VALUE]"), Works, "What the page, which is JSON, must have at a place such as /status; several must all hold.").since(DIRECTORD),
     key("path", &[Url], Word("a path"), Works, "The path to ask for, beginning with a slash."),
     key("status_code", &[Url], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
     key("digest", &[Url], Word("32 hexadecimal digits"), Works, "The MD5 sum of the page."),
@@ -44,6 +54,9 @@ pub(super) const TABLE: &[Keyword] = &[
     key("regex_max_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match must have begun.").by_default("no limit"),
     key("regex_stack", &[Url], Words("START MAXIMUM"), Accepted("the expression is interpreted, within bounds of its own"), "Memory for the match."),
 
+    key("service", &[GrpcCheck], Word("a gRPC service"), Works, "The service that must be serving.").by_default("the server as a whole").since(DIRECTORD),
+    key("virtualhost", &[GrpcCheck], Word("a host name"), Works, "The name that the server is asked by.").by_default("the server's, else the service's, else the address").since(DIRECTORD),
+    key("tls", &[GrpcCheck], Switch, Works, "Ask over TLS.").by_default("off").since(DIRECTORD),
     key("helo_name", &[SmtpCheck], Word("a host name"), Works, "How we introduce ourselves.").by_default("the host name"),
     key("host", &[SmtpCheck], Block("", SmtpHost), Works, "Older way to say where to connect to."),
     key("type", &[DnsCheck], OneOf(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), Works, "The type of record to ask for.").by_default("SOA"),

@@ -52,6 +52,8 @@ pub(super) const TABLE: &[Keyword] = &[
     key("smtp_alert_checker", &[Global], Switch, Works, "Whether events of virtual and real servers are mailed.").by_default("as `smtp_alert`"),
     key("no_email_faults", &[Global], Flag, Works, "No mail when an instance goes to fault.").by_default("off"),
     key("no_checker_emails", &[Global], Switch, Accepted("a mail is sent only when the verdict on a server changes"), "No mail for each single check.").by_default("off"),
+    key("checker_rise", &[Global], Whole(1, u32::MAX as i64), Works, "What `rise` is where nothing closer to a check says it.").by_default("1").since(DIRECTORD),
+    key("checker_fall", &[Global], Whole(1, u32::MAX as i64), Works, "What `fall` is where nothing closer to a check says it; without it each kind has a `retry` of its own.").since(DIRECTORD),
     key("checker_log_all_failures", &[Global], Switch, Works, "Log each failed attempt.").by_default("off"),
 
     key("vrrp_version", &[Global], Whole(2, 3), Works, "Version of the protocol for instances that name none.").by_default("2"),

@@ -2,8 +2,8 @@
 
 use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
-    TcpCheck, UdpCheck, VirtualServer,
+    BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost,
+    SslGet, TcpCheck, UdpCheck, VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
 use super::global::MONTH;
@@ -20,9 +20,10 @@ pub(super) const SHARE: &str = "Checks that ask the same of the same target in t
 const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
 const LONG: u64 = 315_360_000 * SECOND;
-const IN_CHECKS: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+const IN_CHECKS: &[Place] =
+    &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, GrpcCheck];
 const CHECKED: &[Place] =
-    &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+    &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, GrpcCheck];
 const DEFAULTS: &[Place] = &[
     VirtualServer,
     RealServer,
@@ -34,7 +35,25 @@ const DEFAULTS: &[Place] = &[
     DnsCheck,
     UdpCheck,
     PingCheck,
+    GrpcCheck,
 ];
+/// The same with checks that are commands.
+const ATTEMPTED: &[Place] = &[
+    VirtualServer,
+    RealServer,
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+    GrpcCheck,
+    MiscCheck,
+];
+/// The longest time that anybody waits for an answer, in milliseconds: an hour.
+const HOUR: i64 = 3_600_000;
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
@@ -64,6 +83,10 @@ pub(super) const TABLE: &[Keyword] = &[
     key("retry", &[VirtualServer, RealServer], Whole(1, U32), Works, "Attempts that checks repeat before a server is given up.").by_default("1; in a DNS_CHECK 3"),
     key("retry", IN_CHECKS, Whole(0, U32), Works, "Attempts that are repeated before a server is given up.").by_default("1; in a DNS_CHECK 3"),
     key("retry", &[MiscCheck], Whole(0, U32), Works, "Attempts that are repeated before a server is given up.").by_default("0"),
+    key("rise", ATTEMPTED, Whole(1, U32), Works, "Passes in a row, `delay_loop` apart, that bring a server up; of a check with several pages, rounds of all of them.").by_default("1, or what `checker_rise` says").since(DIRECTORD),
+    key("fall", ATTEMPTED, Whole(1, U32), Works, "Failures in a row, `delay_before_retry` apart, that take a server out; the same as a `retry` of one less, and counts before it.").by_default("what `retry` says").since(DIRECTORD),
+    key("max_latency", DEFAULTS, Whole(1, HOUR), Works, "Milliseconds from the first packet to the last word of the answer; what takes longer has failed.").by_default("no limit").since(DIRECTORD),
+    key("warn_latency", DEFAULTS, Whole(1, HOUR), Works, "Milliseconds after which an answer that passes is told to be slow.").by_default("no limit").since(DIRECTORD),
     key("nb_get_retry", &[HttpGet, SslGet], Whole(0, U32), SameAs("retry"), "Older name of `retry`.").by_default("1"),
     key("delay_before_retry", DEFAULTS, Seconds(0, LONG), Works, "Time before an attempt is repeated; 1 s, for HTTP 3 s by default.").by_default("1; in HTTP_GET and SSL_GET 3; in a DNS_CHECK as `delay_loop`"),
     key("delay_before_retry", &[MiscCheck], Seconds(0, LONG), Works, "Time before an attempt is repeated.").by_default("1"),
@@ -107,6 +130,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("MISC_CHECK", &[RealServer], Block("", MiscCheck), Works, "A command must succeed."),
     key("UDP_CHECK", &[RealServer], Block("", UdpCheck), Works, "A datagram must not be refused, or be answered."),
     key("PING_CHECK", &[RealServer], Block("", PingCheck), Works, "An echo request must be answered."),
+    key("GRPC_CHECK", &[RealServer], Block("", GrpcCheck), Works, "A gRPC server must say that its service is serving.").since(DIRECTORD),
     key("BFD_CHECK", &[RealServer], Block("", BfdCheck), Works, "A BFD neighbour must be up."),
     key("FILE_CHECK", &[RealServer], Block("", FileCheck), Works, "A file's number changes the weight."),
 

@@ -84,6 +84,7 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("verify", &[Tls], Switch, Works, "Whether certificates of servers must be valid.").by_default("on; with `compat` off").since(DIRECTORD),
     key("password", &[Tls], Word("a password"), NotYet("a key with a password cannot be used"), "Password of the key."),
+    key("expiry_days", &[Tls], Whole(0, 36_500), Works, "Warn when the certificate of a server ends within so many days; 0 never.").by_default("0").since(DIRECTORD),
     key("ca", &[Tls], Word("a file"), Works, "Certificates of the authorities that are trusted."),
     key("certificate", &[Tls], Word("a file"), Works, "Our own certificate."),
     key("key", &[Tls], Word("a file"), Works, "Our own key."),

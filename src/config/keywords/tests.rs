@@ -73,7 +73,11 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "backup_server compat drain_on_remove flap_hold lvs_sysctl notify_timeout panic_threshold reconcile share_checks verify";
+const OWN: &str = "
+    GRPC_CHECK backup_server body checker_fall checker_rise compat drain_on_remove expiry_days fall flap_hold header json
+    login lvs_sysctl max_latency method notify_timeout panic_threshold password reconcile rise service share_checks tls
+    verify virtualhost warn_latency
+";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

@@ -2,15 +2,18 @@
 //!
 //! Those that are attempts and those that look at what is known anyway stand in two lists.
 
+mod grpc;
 mod http;
 mod local;
 mod question;
+mod request;
 mod route;
+mod secure;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthcheck::{Check, Kind, Schedule};
+use healthcheck::{Check, Kind, Latency, Schedule, Udp};
 use ipvs_backend::DestinationKey;
 
 pub(super) use http::virtualhost;
@@ -44,6 +47,7 @@ pub(super) fn is_check(name: &str) -> bool {
             | "DNS_CHECK"
             | "UDP_CHECK"
             | "PING_CHECK"
+            | "GRPC_CHECK"
             | "MISC_CHECK"
             | "FILE_CHECK"
             | "BFD_CHECK"
@@ -97,12 +101,20 @@ fn network(
         "SMTP_CHECK" => Some(question::smtp(context, block, &mut route, &mut hosts)),
         "DNS_CHECK" => Some(question::dns(context, block, &mut route)),
         "UDP_CHECK" => Some(question::udp(context, block, &mut route)),
+        "GRPC_CHECK" => Some(grpc::lower(context, block, inherited, &mut route)),
         name => {
             route.read(context, block, |_, _| false);
             Some(if name == "PING_CHECK" { Kind::Ping } else { Kind::Tcp })
         }
     };
     let Some(kind) = kind else { return };
+    // Silence passes after all the time there is.
+    if let Kind::Udp(Udp { reply: None, .. }) = &kind
+        && route.forget_latency()
+    {
+        let message = "how soon the answer must come has no effect without `require_reply`";
+        context.warning(Code::NoEffect, block.span(), message);
+    }
     // Hosts are checks of their own; the block itself is one more if it says whom to ask.
     if hosts.is_empty() || route.is_said() {
         checks.made.push(Arc::new(route.finish(context, block, kind.clone(), server)));
@@ -123,15 +135,65 @@ pub(super) struct Timing {
     retry: Option<u32>,
     delay_before_retry: Option<Duration>,
     warmup: Option<Duration>,
+    rise: Option<u32>,
+    latency: Latency,
+    /// Whether the block that is being read says `fall`, beside which its `retry` does not count.
+    falls: bool,
+    /// Whether it says how slow an answer may be.
+    hurries: bool,
 }
 
 impl Timing {
+    /// What holds at the beginning of a block inside the one that said this.
+    pub fn inside(self) -> Timing {
+        Timing { falls: false, hurries: false, ..self }
+    }
+
+    /// Answers may come as late as they like; returns whether this very block says something else.
+    pub fn forget_latency(&mut self) -> bool {
+        self.latency = Latency::default();
+        self.hurries
+    }
+
+    /// Takes in a statement of `global_defs`, if it is one of these. It is kept in the checks that it holds for.
+    pub fn take_default(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+        match entry.name() {
+            "checker_rise" => self.rise = context.whole(entry).or(self.rise),
+            "checker_fall" => {
+                let failures = context.whole::<u32>(entry);
+                self.retry = failures.map(|failures| failures.saturating_sub(1)).or(self.retry);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// Takes in a statement, if it is one of these.
     pub fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         match entry.name() {
             "delay_loop" => self.delay_loop = interval(context, entry).or(self.delay_loop),
             "connect_timeout" => self.connect_timeout = context.seconds(entry).or(self.connect_timeout),
-            "retry" => self.retry = context.whole(entry).or(self.retry),
+            "retry" => {
+                let said = context.whole(entry);
+                if !self.falls {
+                    self.retry = said.or(self.retry);
+                }
+            }
+            "fall" => {
+                if let Some(failures) = context.whole::<u32>(entry) {
+                    self.retry = Some(failures.saturating_sub(1));
+                    self.falls = true;
+                }
+            }
+            "rise" => self.rise = context.whole(entry).or(self.rise),
+            "max_latency" => {
+                self.hurries = true;
+                self.latency.most = milliseconds(context, entry).or(self.latency.most);
+            }
+            "warn_latency" => {
+                self.hurries = true;
+                self.latency.warn = milliseconds(context, entry).or(self.latency.warn);
+            }
             "delay_before_retry" => {
                 self.delay_before_retry = context.seconds(entry).or(self.delay_before_retry)
             }
@@ -151,8 +213,14 @@ impl Timing {
             alpha,
             warmup: self.warmup.or(usual.warmup),
             fast_recovery: false,
+            rise: self.rise.unwrap_or(usual.rise),
+            latency: self.latency,
         }
     }
+}
+
+fn milliseconds(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Duration> {
+    context.whole(entry).map(Duration::from_millis)
 }
 
 /// No check comes more than a thousand times a second, whatever keepalived tries.

@@ -38,7 +38,8 @@ const FIRST_COUNTS: &[(&str, Place)] = &[
 ];
 
 /// Keywords of which each adds to those before.
-const ADDING: &[&str] = &["bfd_cpu_affinity", "checker_cpu_affinity", "lvs_timeouts", "vrrp_cpu_affinity"];
+const ADDING: &[&str] =
+    &["bfd_cpu_affinity", "checker_cpu_affinity", "header", "json", "lvs_timeouts", "vrrp_cpu_affinity"];
 
 /// A statement whose keyword is known and works.
 #[derive(Debug, Clone, Copy)]

@@ -14,6 +14,7 @@ mod vrrp;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::check::Timing;
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::{Form, Place};
@@ -42,12 +43,14 @@ pub(super) struct Defaults {
     pub panic_threshold: Option<u8>,
     pub flap_hold: Option<FlapHold>,
     pub share_checks: bool,
+    /// Of checks.
+    pub timing: Timing,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
 }
 
 impl Defaults {
-    fn of(global: &Global) -> Self {
+    fn of(global: &Global, timing: Timing) -> Self {
         let (vrrp, alerts) = (&global.vrrp, global.alerts);
         Self {
             interface: global.default_interface.clone(),
@@ -63,6 +66,7 @@ impl Defaults {
             check_unicast_src: vrrp.check_unicast_src,
             strict: vrrp.strict,
             owner_ignores: vrrp.owner_ignore_adverts,
+            timing,
             drain_on_remove: global.lvs.drain_on_remove.unwrap_or_default(),
             panic_threshold: global.lvs.panic_threshold,
             flap_hold: global.lvs.flap_hold,
@@ -90,12 +94,14 @@ pub(super) fn lower<'a>(
 ) -> (Global, Defaults) {
     let mut global = Global::default();
     let mut mail = MailDraft::default();
+    let mut timing = Timing::default();
     for block in blocks {
         context.at_most(block, 0);
         context.note(Thing::Global, block);
         let Some(inside) = &block.statement.block else { continue };
         for entry in context.entries(inside, Place::Global) {
             let taken = mail.take(context, &entry)
+                || timing.take_default(context, &entry)
                 || global.take(context, &entry)
                 || global.vrrp.take(context, &entry)
                 || global.filter.take(context, &entry)
@@ -115,7 +121,7 @@ pub(super) fn lower<'a>(
         }
     }
     global.email = mail.finish(context);
-    let defaults = Defaults::of(&global);
+    let defaults = Defaults::of(&global, timing);
     (global, defaults)
 }
 

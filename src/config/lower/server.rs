@@ -46,8 +46,8 @@ pub(super) fn lower(
 ) {
     let what = if block.name() == "backup_server" { "the backup server" } else { "the real server" };
     context.at_most(block, 2);
-    let mut draft =
-        Draft { own: inherited.clone(), extras: Extras::default(), limits: None, checks: Vec::new() };
+    let own = Inherited { timing: inherited.timing.inside(), ..inherited.clone() };
+    let mut draft = Draft { own, extras: Extras::default(), limits: None, checks: Vec::new() };
     for entry in context.entries_of(block, Place::RealServer) {
         let taken = draft.own.timing.take(context, &entry) || draft.take(context, &entry);
         if !taken {

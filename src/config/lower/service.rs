@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use ipvs_backend::{Family, Protocol, Scheduler, ServiceSettings, flag};
 
-use super::check::Timing;
 use super::context::{Context, Entry};
 use super::global::Defaults;
 use super::method::{self, Method};
@@ -124,7 +123,7 @@ impl<'a> Draft<'a> {
                 alpha: false,
                 weight: 1,
                 virtualhost: None,
-                timing: Timing::default(),
+                timing: defaults.timing.inside(),
                 alert: defaults.alert_checker(),
                 drain_on_remove: defaults.drain_on_remove,
                 flap_hold: defaults.flap_hold,

@@ -10,12 +10,13 @@ use crate::config::{Thing, TlsFiles};
 #[derive(Debug, Clone, Default)]
 pub(super) struct TlsDefaults {
     pub verify: Option<bool>,
+    pub expiry_days: Option<u32>,
     pub files: Option<Arc<healthcheck::TlsFiles>>,
 }
 
 impl From<&TlsFiles> for TlsDefaults {
     fn from(said: &TlsFiles) -> Self {
-        Self { verify: said.verify, files: said.of_checks().map(Arc::new) }
+        Self { verify: said.verify, expiry_days: said.expiry_days, files: said.of_checks().map(Arc::new) }
     }
 }
 
@@ -32,6 +33,10 @@ pub(super) fn lower<'a>(
         for entry in context.entries_of(block, Place::Tls) {
             if entry.name() == "verify" {
                 files.verify = context.switch(&entry).or(files.verify);
+                continue;
+            }
+            if entry.name() == "expiry_days" {
+                files.expiry_days = context.whole(&entry).or(files.expiry_days);
                 continue;
             }
             let value = context.text(&entry);

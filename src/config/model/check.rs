@@ -57,6 +57,9 @@ pub struct BfdCheck {
 pub struct TlsFiles {
     /// `verify`: whether certificates of servers must be valid; `None`: as checks do by default.
     pub verify: Option<bool>,
+    /// `expiry_days`: how many days before the end of a certificate a warning is due; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_days: Option<u32>,
     /// `password` of the key. Not in effect yet.
     pub password: Option<String>,
     /// `ca`: a file with the authorities that are trusted.

@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use healthcheck::spec::MaskedByte;
-use healthcheck::{Check, Http, HttpVersion, Kind, Pattern, Program, Schedule, Sni, StatusRanges, Url};
+use healthcheck::{
+    Check, Grpc, Header, Http, HttpVersion, Kind, Latency, Method, Pattern, Program, Schedule, Sni,
+    StatusRanges, Tls, Url,
+};
 use ipvs_backend::DestinationKey;
 
 use super::Lines;
@@ -57,6 +60,7 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
             rhythm(check, alpha_around, lines);
             return;
         }
+        Kind::Grpc(settings) => grpc(settings, lines),
         Kind::Tcp | Kind::Ping => {}
     }
     lines.unless("connect_ip", check.target.ip(), key.address);
@@ -75,13 +79,17 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
 }
 
 fn rhythm(check: &Check, alpha_around: bool, lines: &mut Lines) {
-    let Schedule { interval, retry, delay_before_retry, alpha, warmup, .. } = check.schedule;
+    let Schedule { interval, retry, delay_before_retry, alpha, warmup, rise, latency, .. } = check.schedule;
     let usual = check.kind.schedule(interval);
     lines.unless("delay_loop", interval, Schedule::default().interval);
     lines.unless("retry", retry, usual.retry);
+    lines.unless("rise", rise.max(1), usual.rise);
     lines.unless("delay_before_retry", delay_before_retry, usual.delay_before_retry);
     lines.some("warmup", warmup);
     lines.unless("alpha", alpha, alpha_around);
+    let Latency { most, warn } = latency;
+    lines.some("max_latency", most.map(|time| time.as_millis().to_string()));
+    lines.some("warn_latency", warn.map(|time| time.as_millis().to_string()));
     lines.some("log_all_failures", check.log_all_failures);
 }
 
@@ -91,22 +99,54 @@ fn web(http: &Http, lines: &mut Lines) {
         HttpVersion::Http10 => "1.0",
         HttpVersion::Http10Close => "1.0C",
         HttpVersion::Http11 => "1.1",
+        HttpVersion::Http2 => "2",
     };
     lines.unless("http_protocol", version, "1.0");
-    if let Some(tls) = &http.tls {
-        lines.say("verify", (!tls.verify).then(|| "off".to_owned()));
+    if let Some(login) = &http.login {
+        lines.value("login", login.name.as_str());
+        lines.value("password", login.password.reveal());
     }
-    match http.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) => lines.value("sni_name", name.as_str()),
-        sni => lines.flag("enable_sni", sni == Some(&Sni::VirtualHost)),
+    headers(&http.headers, lines);
+    if let Some(tls) = &http.tls {
+        secure(tls, lines);
     }
     for page in &http.urls {
         lines.block("url", [], None, |lines| url(page, lines));
     }
 }
 
+fn headers(headers: &[Header], lines: &mut Lines) {
+    for header in headers {
+        lines.value("header", format!("{}: {}", header.name, header.value.reveal()));
+    }
+}
+
+fn secure(tls: &Tls, lines: &mut Lines) {
+    lines.say("verify", (!tls.verify).then(|| "off".to_owned()));
+    match &tls.sni {
+        Sni::Name(name) => lines.value("sni_name", name.as_str()),
+        sni => lines.flag("enable_sni", *sni == Sni::VirtualHost),
+    }
+    lines.some("expiry_days", tls.expiry_days);
+}
+
+fn grpc(grpc: &Grpc, lines: &mut Lines) {
+    lines.some("service", Some(grpc.service.as_str()).filter(|service| !service.is_empty()));
+    lines.some("virtualhost", grpc.virtualhost.as_deref());
+    if let Some(tls) = &grpc.tls {
+        lines.flag("tls", true);
+        secure(tls, lines);
+    }
+}
+
 fn url(url: &Url, lines: &mut Lines) {
     lines.value("path", url.path.as_str());
+    lines.unless("method", url.method.as_str(), Method::Get.as_str());
+    headers(&url.headers, lines);
+    lines.some("body", url.body.as_ref().map(|body| body.reveal()));
+    for assertion in &url.json {
+        lines.say("json", assertion.words());
+    }
     if url.status != StatusRanges::default() {
         lines.say("status_code", url.status.ranges().iter().map(ToString::to_string));
     }

@@ -97,6 +97,8 @@ fn state(server: &ServerStatus) -> Vec<String> {
         Some(server.reason.clone()),
         server.weight_reason.as_ref().map(|why| format!("weight: {why}")),
     ];
+    let warnings = server.checks.iter().flat_map(|check| &check.warnings);
+    let warnings = warnings.map(|words| format!("warning: {words}"));
     vec![
         name(server),
         server.verdict.clone(),
@@ -108,7 +110,7 @@ fn state(server: &ServerStatus) -> Vec<String> {
         rate(|rates| rates.connections),
         rate(|rates| rates.bytes_in),
         rate(|rates| rates.bytes_out),
-        why.into_iter().flatten().collect::<Vec<_>>().join("; "),
+        why.into_iter().flatten().chain(warnings).collect::<Vec<_>>().join("; "),
     ]
 }
 

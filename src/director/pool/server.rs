@@ -207,7 +207,14 @@ impl Server {
 
     /// Why it is as it is, in words: the last outcome of a check that fails, else of any check.
     pub(in crate::director) fn reason(&self) -> String {
-        let said = |run: &CheckRun| run.monitor.last().map(words);
+        let said = |run: &CheckRun| {
+            let words = run.monitor.last().map(words)?;
+            // A server that comes up says how far it is, if one pass is not enough.
+            Some(match run.monitor.row().filter(|(_, needed)| *needed > 1) {
+                Some((passes, needed)) => format!("{words}, {passes} of {needed} in a row"),
+                None => words,
+            })
+        };
         let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
         let facts = || {
             let neighbours = self.neighbours.values().map(|check| (check.verdict(), check.words.as_str()));

@@ -8,7 +8,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::*;
+use crate::dialogue::certificate::Moment;
 use crate::spec::{Sni, Tls, TlsFiles};
+use crate::warning::Concern;
 
 /// An authority of the tests, and what it has signed.
 struct Authority {
@@ -63,7 +65,7 @@ fn server(identity: &Identity) -> ServerConfig {
 
 fn believing(ca: Option<&str>) -> Tls {
     let files = ca.map(|ca| Arc::new(TlsFiles { ca: Some(ca.to_owned()), ..TlsFiles::default() }));
-    Tls { sni: Sni::Off, verify: ca.is_some(), files }
+    Tls { sni: Sni::Off, verify: ca.is_some(), files, expiry_days: None }
 }
 
 fn secure(target: SocketAddr, url: Url, tls: Tls, patience: Duration) -> Check {
@@ -118,13 +120,14 @@ fn a_certificate_must_be_valid_unless_it_need_not() {
     };
     let cases = [
         (ours.sign(&["127.0.0.2"], |_| {}), "it is not for 127.0.0.1"),
-        (ours.sign(&["127.0.0.1"], long_ago), "it has expired"),
+        (ours.sign(&["127.0.0.1"], long_ago), "it ended at 2002-01-01 00:00 GMT, "),
         (other.sign(&["127.0.0.1"], |_| {}), "its authority is not trusted"),
     ];
     for (identity, expected) in cases {
         let outcome = asked_with(server(&identity), page("/"), believing(Some(&ours.path)), hello);
         assert_eq!(kind(&outcome), FailureKind::BadCertificate, "{outcome:?}");
-        assert_eq!(reason(&outcome), format!("the certificate is not to be trusted: {expected}"));
+        let expected = format!("the certificate is not to be trusted: {expected}");
+        assert!(reason(&outcome).starts_with(&expected), "{outcome:?}");
         assert_eq!(asked_with(server(&identity), page("/"), believing(None), hello).result, Ok(()));
     }
 }
@@ -205,6 +208,104 @@ fn an_end_without_a_word_matters_only_where_the_standard_is_asked_for() {
     assert_eq!(asked(with_digest(HELLO), true).result, Ok(()));
     assert_eq!(asked(compliant(), false).result, Ok(()));
     assert_eq!(kind(&asked(compliant(), true)), FailureKind::Closed);
+}
+
+#[test]
+fn the_end_of_a_certificate_is_seen_and_told_in_time() {
+    let authority = Authority::new("ending.pem");
+    let now = time();
+    let ending = |days: i64| {
+        let half_a_day = 43_200;
+        let end = now + days * 86_400 + half_a_day;
+        let date = Moment(end).to_string();
+        let number = |range: std::ops::Range<usize>| date[range].parse::<u8>().unwrap();
+        let year = date[..4].parse().unwrap();
+        let identity = authority.sign(&["127.0.0.1"], |params| {
+            params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+            params.not_after = rcgen::date_time_ymd(year, number(5..7), number(8..10));
+        });
+        // Its certificate ends at the midnight before that.
+        (identity, end - end.rem_euclid(86_400))
+    };
+    let asked = |identity: &Identity, expiry_days, verify| {
+        let tls = Tls { verify, expiry_days, ..believing(Some(&authority.path)) };
+        asked_with(server(identity), page("/"), tls, hello)
+    };
+    for verify in [true, false] {
+        let (identity, end) = ending(5);
+        let outcome = asked(&identity, Some(4), verify);
+        assert_eq!(outcome.result, Ok(()));
+        let aside = outcome.aside.unwrap();
+        assert_eq!((aside.expires, aside.warnings.len()), (Some(end), 0), "{aside:?}");
+        assert!(asked(&identity, None, verify).aside.unwrap().warnings.is_empty());
+        let aside = asked(&identity, Some(6), verify).aside.unwrap();
+        let [warning] = aside.warnings.as_slice() else { panic!("{aside:?}") };
+        assert_eq!(warning.about, Concern::Expiry);
+        let told = warning.words.starts_with("the certificate ends in ");
+        assert!(told && warning.words.ends_with(&format!("at {}", Moment(end))), "{warning:?}");
+    }
+    // Where nobody verifies, it is told all the same that it is too late.
+    let (identity, end) = ending(-3);
+    let outcome = asked(&identity, Some(1), false);
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(outcome.aside.unwrap().warnings[0].words, format!("the certificate ended at {}", Moment(end)));
+    let outcome = asked(&identity, Some(1), true);
+    assert_eq!(kind(&outcome), FailureKind::BadCertificate);
+    assert!(reason(&outcome).contains(&format!("it ended at {}", Moment(end))), "{outcome:?}");
+}
+
+fn time() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+#[test]
+fn over_tls_a_server_must_choose_http2() {
+    let authority = Authority::new("alpn.pem");
+    let identity = authority.sign(&["127.0.0.1"], |_| {});
+    let asked = |offered: &[&[u8]], kind: fn(Tls) -> Kind| {
+        let mut config = server(&identity);
+        config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
+        run(async {
+            let (listener, address) = listen().await;
+            let server = async {
+                let (stream, _) = listener.accept().await.unwrap();
+                if let Ok(stream) = TlsAcceptor::from(Arc::new(config)).accept(stream).await
+                    && let Ok(mut connection) = h2::server::handshake(stream).await
+                {
+                    while let Some(Ok((_, mut respond))) = connection.accept().await {
+                        let head = hyper::Response::builder()
+                            .header("content-type", "application/grpc")
+                            .header("grpc-status", "14")
+                            .body(())
+                            .unwrap();
+                        let _ = respond.send_response(head, true);
+                    }
+                }
+                std::future::pending().await
+            };
+            let check = check(address, kind(believing(Some(&authority.path))), AMPLE);
+            tokio::select! { outcome = attempt(&check, 0) => outcome, () = server => unreachable!() }
+        })
+    };
+    let web = |tls: Tls| {
+        let (urls, protocol) = (vec![page("/")], crate::spec::HttpVersion::Http2);
+        Kind::Http(Http { urls, protocol, tls: Some(tls), ..Http::default() })
+    };
+    let call = |tls: Tls| Kind::Grpc(crate::spec::Grpc { tls: Some(tls), ..Default::default() });
+    let outcome = asked(&[b"http/1.1", b"h2"], web);
+    assert_eq!(outcome.result, Ok(()));
+    assert!(outcome.aside.unwrap().expires.is_some());
+    assert_eq!(reason(&asked(&[b"h2"], call)), "gRPC status 14 UNAVAILABLE");
+    for offered in [&[][..], &[&b"http/1.1"[..]]] {
+        for kind_of in [web, call] {
+            let outcome = asked(offered, kind_of);
+            assert_eq!(
+                (kind(&outcome), reason(&outcome)),
+                (FailureKind::Protocol, "the server does not offer HTTP/2 (ALPN)")
+            );
+        }
+    }
 }
 
 type Serve = dyn Fn(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;

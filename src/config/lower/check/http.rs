@@ -1,11 +1,11 @@
 //! `HTTP_GET` and `SSL_GET`.
 
 use healthcheck::spec::{check_path, check_virtualhost, parse_digest};
-use healthcheck::{
-    Http, HttpVersion, Kind, Pattern, Search as Compiled, Sni, StatusRange, StatusRanges, Tls, Url,
-};
+use healthcheck::{Http, HttpVersion, Kind, Pattern, Search as Compiled, StatusRange, StatusRanges, Url};
 
+use super::request::{self, Account};
 use super::route::Route;
+use super::secure::Secure;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::lower::context::{Context, Entry, short};
@@ -22,8 +22,8 @@ pub(super) fn lower(
     let tls = block.name() == "SSL_GET";
     let mut http = Http { virtualhost: inherited.virtualhost.clone(), ..Http::default() };
     let mut any_url = false;
-    let (mut sni, mut close_notify, mut fast_recovery) = (Sni::Off, false, false);
-    let mut verify = context.tls.verify.unwrap_or(!context.compat());
+    let (mut secure, mut account) = (Secure::new(context), Account::default());
+    let (mut close_notify, mut fast_recovery) = (false, false);
     route.read(context, block, |context, entry| {
         match entry.name() {
             "virtualhost" => http.virtualhost = virtualhost(context, entry).or(http.virtualhost.take()),
@@ -31,20 +31,13 @@ pub(super) fn lower(
                 http.protocol = match context.choice_in_any_case(entry) {
                     Some("1.0") => HttpVersion::Http10,
                     Some("1.0C") => HttpVersion::Http10Close,
+                    Some("2") => HttpVersion::Http2,
                     Some(_) => HttpVersion::Http11,
                     None => http.protocol,
                 }
             }
             "fast_recovery" => fast_recovery = context.switch(entry).unwrap_or(fast_recovery),
-            "verify" => verify = context.switch(entry).unwrap_or(verify),
-            // The name that is said counts before the one that is found.
-            "enable_sni" => {
-                context.flag(entry);
-                if sni == Sni::Off {
-                    sni = Sni::VirtualHost;
-                }
-            }
-            "sni_name" => sni = virtualhost(context, entry).map_or(sni.clone(), Sni::Name),
+            "header" => request::header(context, entry, &mut http.headers),
             "tls_compliant" => {
                 context.flag(entry);
                 close_notify = true;
@@ -53,7 +46,7 @@ pub(super) fn lower(
                 any_url = true;
                 http.urls.extend(url(context, entry));
             }
-            _ => return false,
+            _ => return account.take(context, entry) || secure.take(context, entry),
         }
         true
     });
@@ -70,7 +63,9 @@ pub(super) fn lower(
         url.close_notify = tls && (url.close_notify || close_notify);
     }
     route.fast_recovery = fast_recovery;
-    http.tls = tls.then(|| Tls { sni, verify, files: context.tls.files.clone() });
+    let headers = http.headers.iter().chain(http.urls.iter().flat_map(|url| &url.headers));
+    http.login = account.finish(context, block, headers);
+    http.tls = tls.then(|| secure.finish(context));
     Some(Kind::Http(http))
 }
 
@@ -86,14 +81,7 @@ pub(in crate::config::lower) fn virtualhost(context: &mut Context<'_>, entry: &E
 
 fn url(context: &mut Context<'_>, block: &Entry<'_>) -> Option<Url> {
     context.at_most(block, 0);
-    let mut url = Url {
-        path: String::new(),
-        status: StatusRanges::default(),
-        digest: None,
-        pattern: None,
-        close_notify: false,
-        virtualhost: None,
-    };
+    let mut url = Url::unread();
     let mut has_path = false;
     let mut ranges = Vec::new();
     let mut search = Search::default();
@@ -110,12 +98,13 @@ fn url(context: &mut Context<'_>, block: &Entry<'_>) -> Option<Url> {
                 context.flag(&entry);
                 url.close_notify = true;
             }
-            _ if search.take(context, &entry) => {}
+            _ if search.take(context, &entry) || request::take(context, &entry, &mut url) => {}
             _ => context.forgotten(&entry),
         }
     }
     url.status = StatusRanges::new(ranges).unwrap_or_default();
     url.pattern = search.finish(context, block);
+    request::finish(context, block, &mut url);
     if !has_path {
         let keepalived = Reaction::goes_on("the page is left out");
         context.error_but(Code::MissingKeyword, block.span(), "`url` has no `path`", None, keepalived);

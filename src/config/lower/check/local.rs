@@ -40,7 +40,8 @@ pub(super) fn misc(
     server: DestinationKey,
     inherited: &Inherited,
 ) -> Option<Check> {
-    let mut timing = inherited.timing;
+    let mut timing = inherited.timing.inside();
+    timing.forget_latency();
     let (mut command, mut account) = (None, (None, None));
     let (mut timeout, mut dynamic, mut log_all_failures) = (None, false, None);
     let mut alpha = inherited.alpha;

@@ -42,7 +42,7 @@ impl Route {
             log_all_failures: None,
             alpha: inherited.alpha,
             fast_recovery: false,
-            timing: inherited.timing,
+            timing: inherited.timing.inside(),
             patient: false,
         }
     }
@@ -51,7 +51,13 @@ impl Route {
     pub fn of_host(&self) -> Self {
         let (address, port, from_address, from_port) = (None, None, None, None);
         let (device, mark, patient) = (None, None, false);
-        Self { address, port, from_address, from_port, device, mark, patient, ..self.clone() }
+        let timing = self.timing.inside();
+        Self { address, port, from_address, from_port, device, mark, patient, timing, ..self.clone() }
+    }
+
+    /// Answers may come as late as they like; returns whether the check itself says something else.
+    pub fn forget_latency(&mut self) -> bool {
+        self.timing.forget_latency()
     }
 
     /// Whether anything was said of whom to ask and how.

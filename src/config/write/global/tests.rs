@@ -175,7 +175,10 @@ iproute_etc_dir /etc/iproute2
 "#;
 
 /// Keywords that need others beside them, and one that is gone once the file is read.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 9] = [
+    // The checks have it.
+    "checker_fall",
+    "checker_rise",
     "lvs_sysctl",
     "notification_email",
     "notification_email_from",

@@ -1,0 +1,111 @@
+//! What is odd about a server that passes: told when it begins and when it is over, not at every attempt.
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Outcome;
+
+/// Passes without a warning after which it is over, so that one that comes and goes is told of once.
+const CALM: usize = 3;
+
+/// What an attempt found out beside whether it passed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// When the certificate that the server showed ends, in seconds since 1970; `None` if it showed none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// What is odd, each kind once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something odd, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The sort of it.
+    pub about: Concern,
+    /// For people: "the certificate ends in 3 days, at 2026-11-24 12:00 GMT".
+    pub words: String,
+}
+
+/// The sorts of warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Concern {
+    /// The server's certificate ends soon (`expiry_days`).
+    Expiry,
+    /// The server is slow (`warn_latency`).
+    Latency,
+}
+
+/// The warnings that stand at present.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing(Vec<(Warning, usize)>);
+
+impl Standing {
+    /// Takes in an attempt that passed: the warnings that began with it (true) or are over (false). `steps` is how
+    /// many different attempts the check goes through.
+    pub fn observe(&mut self, outcome: &Outcome, steps: usize) -> Vec<(Concern, bool)> {
+        let said = outcome.aside.as_deref().map_or(&[][..], |aside| &aside.warnings);
+        if said.is_empty() && self.0.is_empty() {
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        for warning in said {
+            match self.0.iter_mut().find(|(standing, _)| standing.about == warning.about) {
+                Some(known) => *known = (warning.clone(), 0),
+                None => {
+                    changes.push((warning.about, true));
+                    self.0.push((warning.clone(), 0));
+                }
+            }
+        }
+        self.0.retain_mut(|(standing, calm)| {
+            if said.iter().any(|warning| warning.about == standing.about) {
+                return true;
+            }
+            *calm += 1;
+            let over = *calm >= CALM.max(steps);
+            if over {
+                changes.push((standing.about, false));
+            }
+            !over
+        });
+        changes
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Warning> {
+        self.0.iter().map(|(warning, _)| warning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn outcome(concerns: &[Concern]) -> Outcome {
+        let warning = |about: &Concern| Warning { about: *about, words: "odd".to_owned() };
+        let aside = Aside { expires: None, warnings: concerns.iter().map(warning).collect() };
+        Outcome { aside: Some(Box::new(aside)), ..Outcome::passed(Duration::ZERO) }
+    }
+
+    #[test]
+    fn a_warning_is_told_when_it_begins_and_when_it_has_been_calm_for_a_while() {
+        let mut standing = Standing::default();
+        let slow = outcome(&[Concern::Latency]);
+        let fine = Outcome::passed(Duration::ZERO);
+        assert_eq!(standing.observe(&fine, 1), []);
+        assert_eq!(standing.observe(&slow, 1), [(Concern::Latency, true)]);
+        // It comes and goes: nothing is told.
+        for outcome in [&slow, &fine, &fine, &slow, &fine, &fine] {
+            assert_eq!(standing.observe(outcome, 1), []);
+            assert_eq!(standing.all().count(), 1);
+        }
+        let both = outcome(&[Concern::Expiry]);
+        assert_eq!(standing.observe(&both, 1), [(Concern::Expiry, true), (Concern::Latency, false)]);
+        assert_eq!(standing.all().count(), 1);
+        // Each of many steps is asked before a warning is over.
+        assert_eq!((0..6).map(|_| standing.observe(&fine, 7).len()).sum::<usize>(), 0);
+        assert_eq!(standing.observe(&fine, 7), [(Concern::Expiry, false)]);
+    }
+}

@@ -23,7 +23,8 @@ pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
 pub use spec::{
-    Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, Program, RecordType, Schedule,
-    Smtp, Sni, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
+    Check, Dns, Http, HttpVersion, Kind, Ldap, Login, MaskedByte, Oracle, Password, Pattern, PatternOption,
+    Program, Radius, RecordType, Schedule, Secret, Smtp, Sni, Sql, StatusRange, StatusRanges, Tls, TlsFiles,
+    Udp, Url,
 };
 pub use verdict::Verdict;

@@ -14,7 +14,9 @@ use super::write::{self, Line};
 use super::{Config, GroupKey, Served, Thing};
 
 /// Values that nobody is to see: only that they change.
-const SECRETS: [&str; 3] = ["auth_pass", "password", "key"];
+const SECRETS: [&str; 4] = ["auth_pass", "key", "password", "secret"];
+/// Those of them that begin with a name, which may be told.
+const NAMED: [&str; 1] = ["key"];
 
 /// What happens to a block or a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -216,8 +218,9 @@ impl LineChange {
     fn new(keyword: String, before: Option<String>, after: Option<String>) -> Self {
         if SECRETS.contains(&keyword.as_str()) {
             // Which of several keys it is may be told.
+            let named = NAMED.contains(&keyword.as_str());
             let hide = |words: String| {
-                let name = words.split_once(' ').map_or("", |(name, _)| name);
+                let name = words.split_once(' ').filter(|_| named).map_or("", |(name, _)| name);
                 format!("{name} (not shown)").trim_start().to_owned()
             };
             return LineChange { keyword, before: before.map(hide), after: after.map(hide) };

@@ -3,6 +3,9 @@
 //!
 //! The brain's thread only puts copies into a queue; a thread of its own writes. A disk that cannot keep up loses
 //! the end of the recording, never an advert: when the queue is full, recording stops and says so.
+//!
+//! Passwords and secrets of checks are not written down: a replay makes no attempt, and needs them only to tell one from
+//! another. Keys of routers are, since the brain itself signs with them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -11,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
+use healthcheck::Secret;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
@@ -57,7 +61,7 @@ impl Recorder {
         let (lines, queue) = sync_channel::<Line>(QUEUE);
         std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
             for line in queue {
-                let written = serde_json::to_writer(&mut file, &line)
+                let written = Secret::hiding(|| serde_json::to_writer(&mut file, &line))
                     .map_err(io::Error::other)
                     .and_then(|()| file.write_all(b"\n"))
                     .and_then(|()| file.flush());

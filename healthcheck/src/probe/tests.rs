@@ -1,7 +1,9 @@
 //! Probes against small servers on the loopback interface, each misbehaving in its own way.
 
 mod datagram;
+mod radius;
 mod smtp;
+mod talk;
 mod tls;
 
 use std::future::Future;

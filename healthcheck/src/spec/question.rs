@@ -203,7 +203,7 @@ mod tests {
     fn bytes_are_read_as_written() {
         assert_eq!(parse_payload("0aFF 7").unwrap(), [0x0a, 0xff, 0x07]);
         assert_eq!(parse_payload(" abc ").unwrap(), [0xab, 0x0c]);
-        assert_eq!(parse_payload("").unwrap(), []);
+        assert_eq!(parse_payload("").unwrap(), [0u8; 0]);
         assert_eq!(parse_payload("0xab"), Err(Error::Hexadecimal("0xab".into(), 'x')));
         assert_eq!(parse_payload("zz"), Err(Error::Hexadecimal("zz".into(), 'z')));
     }

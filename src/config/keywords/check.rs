@@ -2,14 +2,28 @@
 
 use super::Form::{Address, Block, Flag, OneOf, Port, Switch, Whole, Word, Words};
 use super::Place::{
-    self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet,
-    TcpCheck, UdpCheck, Url,
+    self, BfdCheck, DnsCheck, FileCheck, HttpGet, LdapCheck, MiscCheck, MysqlCheck, OracleCheck, PgsqlCheck,
+    PingCheck, RadiusCheck, SmtpCheck, SmtpHost, SslGet, TcpCheck, UdpCheck, Url,
 };
 use super::Status::{Accepted, Works};
 use super::{ANY, DIRECTORD, Keyword, key};
 
 /// Checks that open a connection.
-const NETWORK: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+const NETWORK: &[Place] = &[
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
+];
 const WEB: &[Place] = &[HttpGet, SslGet];
 const NO_TLS: &str = "`HTTP_GET` speaks no TLS";
 
@@ -21,7 +35,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("bind_port", NETWORK, Port, Works, "The port to ask from, together with `bindto`.").by_default("what the kernel chooses"),
     key("bind_if", NETWORK, Word("an interface"), Works, "The interface to ask through.").by_default("what the kernel chooses"),
     key("fwmark", NETWORK, Whole(0, u32::MAX as i64), Works, "The mark on packets of the check.").by_default("none"),
-    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
+    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck, LdapCheck, MysqlCheck, PgsqlCheck, RadiusCheck, OracleCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
 
     key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1"]), Works, "The version of HTTP.").by_default("1.0"),
     key("url", WEB, Block("", Url), Works, "A page to ask for; several are asked for in turn."),

@@ -73,7 +73,11 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "compat drain_on_remove lvs_sysctl notify_timeout reconcile verify";
+const OWN: &str = "
+    LDAP_CHECK MYSQL_CHECK ORACLE_CHECK PGSQL_CHECK RADIUS_CHECK accept_reject allow_cleartext base compat database
+    drain_on_remove login lvs_sysctl notify_timeout password password_file query reconcile
+    require_message_authenticator secret secret_file service_name sid sni_name status_server tls verify
+";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

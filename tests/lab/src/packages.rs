@@ -30,6 +30,20 @@ const LAB: Set = Set {
 /// Servers that checks are tried on.
 const SERVERS: Set =
     Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
+/// Servers that handshakes are tried on.
+const DATABASES: Set = Set {
+    root: "databases",
+    packages: &[
+        "slapd",
+        "mariadb-server-core",
+        "postgresql",
+        "postgresql-15",
+        "freeradius",
+        "freeradius-common",
+        "freeradius-config",
+    ],
+    programs: &["slapd", "mariadbd", "freeradius"],
+};
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -59,6 +73,15 @@ pub fn ensure() -> Result<Tools> {
 /// As [`ensure`].
 pub fn servers() -> Result<Tools> {
     SERVERS.ensure()
+}
+
+/// Servers that handshakes are tried on: slapd, MariaDB, PostgreSQL and FreeRADIUS (110 MB). Only the tests that need
+/// them fetch them.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn databases() -> Result<Tools> {
+    DATABASES.ensure()
 }
 
 impl Set {

@@ -184,7 +184,7 @@ proptest! {
     #[test]
     fn databases_may_say_anything(
         mysql in nearly(
-            b"\x49\0\0\0\x0a5.5.5\0\x07\0\0\001234567\0\0\x82\x21\x02\0\x08\0\x15\0\0\0\0\0\0\0\0\0\0890123456789\0mysql_native_password\0\
+            b"\x49\0\0\0\x0a5.5.5\0\x07\0\0\x0001234567\0\0\x82\x21\x02\0\x08\0\x15\0\0\0\0\0\0\0\0\0\0890123456789\0mysql_native_password\0\
               \x07\0\0\x02\0\0\0\x02\0\0\0\x01\0\0\x01\x01\x04\0\0\x02\x03def\x05\0\0\x03\xfe\0\0\x02\0\x02\0\0\x04\x011\x05\0\0\x05\xfe\0\0\x02\0".to_vec()
         ),
         postgres in nearly(

@@ -213,11 +213,9 @@ fn kernel_says(act: Act, persistent: bool) -> Option<String> {
     }
 }
 
-fn endangered(Endangered { service, sorry }: &Endangered) -> String {
-    match sorry {
-        Some(sorry) => {
-            format!("{service} is left without usable servers: the sorry server {sorry} stands in")
-        }
+fn endangered(Endangered { service, stands_in }: &Endangered) -> String {
+    match stands_in {
+        Some(stands_in) => format!("{service} is left without usable servers: {stands_in}"),
         None => format!("{service} is left without usable servers: new connections to it fail"),
     }
 }

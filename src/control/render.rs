@@ -257,8 +257,14 @@ fn neighbour_row(neighbour: &NeighbourStatus) -> Vec<String> {
 
 fn service_line(service: &ServiceStatus, paint: &Paint) -> String {
     let mut line = format!("virtual_server {} {}", service.service, service.scheduler);
+    if let Some(panic) = &service.panic {
+        line.push_str(&paint.bad(&format!(", PANIC: {panic}")));
+    }
     match (service.quorum, &service.sorry_server) {
         (true, _) => {}
+        (false, _) if service.backup_active => {
+            line.push_str(&paint.bad(", too few usable servers: backup servers stand in"));
+        }
         (false, Some(sorry)) => line.push_str(&paint.bad(&format!(", no usable server: {sorry} stands in"))),
         (false, None) => line.push_str(&paint.bad(", no usable server")),
     }
@@ -272,7 +278,7 @@ fn server_row(server: &ServerStatus) -> Vec<String> {
         None => format!("- of {}", server.weight),
     };
     vec![
-        format!("  {}", server.server),
+        format!("  {}{}", server.server, if server.backup { " (backup)" } else { "" }),
         server.verdict.clone(),
         duration(server.for_seconds),
         weight,

@@ -160,7 +160,7 @@ impl Director {
         if self.config.virtual_server(served).is_some() {
             self.configure_pool(served, now);
         } else {
-            self.displace_pool(served);
+            self.displace_pool(served, now);
         }
         let pool = self.pools.get(served);
         let after = pool.map_or(0, |pool| pool.servers.len());

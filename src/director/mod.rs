@@ -37,6 +37,7 @@ mod routers;
 mod script;
 mod services;
 mod settings;
+mod sharing;
 pub mod snapshot;
 mod source;
 mod statics;
@@ -57,7 +58,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
-use vrrp::{Links, NetworkLevel};
+use vrrp::{Links, NetworkLevel, State};
 
 use agenda::Agenda;
 use calls::Calls;
@@ -75,6 +76,7 @@ use links::LinkFilter;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
+use sharing::Sharing;
 use source::Guests;
 use statics::Statics;
 use strangers::Strangers;
@@ -108,6 +110,8 @@ enum Owner {
     Steering,
     /// A server that was removed has had its time.
     Leaving,
+    /// A server of this virtual server has been held back for long enough.
+    Pool(Served),
     Calls,
     /// The next piece of a configuration on its way into effect.
     Changeover,
@@ -186,6 +190,7 @@ pub struct Director {
     unsteered: BTreeSet<Served>,
     leaving: Leaving,
     places: BTreeMap<CheckId, Place>,
+    sharing: Sharing,
     agenda: Agenda<Owner>,
     /// Adverts to send: handed out before anything else that waits.
     adverts: VecDeque<Transmission>,
@@ -254,6 +259,7 @@ impl Director {
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
+            sharing: Sharing::default(),
             agenda: Agenda::new(),
             adverts: VecDeque::new(),
             packets: VecDeque::new(),
@@ -351,6 +357,7 @@ impl Director {
                 Owner::Overrides => self.overrides_due(now),
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
+                Owner::Pool(service) => self.pool_due(&service, now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);
@@ -367,6 +374,12 @@ impl Director {
     /// The instant alone of [`Director::poll_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
         self.agenda.next().map(|(at, _)| at)
+    }
+
+    /// Whether the next deadline is that of an instance that takes over unless it hears from its master.
+    pub fn awaits_silence(&self) -> bool {
+        let Some((_, Owner::Instance(name))) = self.agenda.next() else { return false };
+        self.instances.get(name).is_some_and(|instance| instance.router.state() == State::Backup)
     }
 
     /// The instances and their states.

@@ -62,6 +62,6 @@ pub struct Consideration {
 pub struct Endangered {
     /// As it is said on the command line.
     pub service: String,
-    /// What would stand in.
-    pub sorry: Option<String>,
+    /// What would stand in, in words.
+    pub stands_in: Option<String>,
 }

@@ -53,14 +53,17 @@ impl Director {
         self.tell_changes(served, changes, now);
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
+        self.share_checks_of(served, now);
         for id in ids {
             self.with_monitor(id, now, |_| {});
         }
         self.note_neighbour_checks(served, now);
         self.note_files(served, now);
+        self.time_pool(served);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
+        self.unshare(&gone);
         for id in gone {
             self.places.remove(&id);
             self.judged(id);

@@ -12,7 +12,7 @@ use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
-use super::pool::{Pool, words};
+use super::pool::{Pool, StandIn, words};
 pub use super::{drift::DriftStatus, taken::TakenStatus};
 use crate::config::Served;
 
@@ -35,6 +35,9 @@ pub struct Snapshot {
     pub stray_packets: BTreeMap<String, u64>,
     /// `virtual_server`s.
     pub services: Vec<ServiceStatus>,
+    /// Checks that need no attempts of their own, because another one asks the same.
+    #[serde(default)]
+    pub shared_checks: usize,
     /// What operators want of real servers, whatever the file says.
     #[serde(default)]
     pub overrides: Vec<OverrideStatus>,
@@ -192,6 +195,12 @@ pub struct ServiceStatus {
     pub sorry_server: Option<DestinationKey>,
     /// Whether it stands in.
     pub sorry_active: bool,
+    /// Whether backup servers stand in.
+    #[serde(default)]
+    pub backup_active: bool,
+    /// Set while more servers fail than checks may take out (`panic_threshold`): how many, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<String>,
     /// The real servers.
     pub servers: Vec<ServerStatus>,
 }
@@ -201,6 +210,9 @@ pub struct ServiceStatus {
 pub struct ServerStatus {
     /// Address and port.
     pub server: DestinationKey,
+    /// Whether it is a `backup_server`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backup: bool,
     /// NAT, DR or TUN.
     pub forwarding: String,
     /// Configured weight.
@@ -215,6 +227,9 @@ pub struct ServerStatus {
     pub weight_reason: Option<String>,
     /// `up`, `down`, or `unknown` before the first verdict (it serves meanwhile).
     pub verdict: String,
+    /// Whether it fails and stays in service all the same (`panic_threshold`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spared: bool,
     /// Why.
     pub reason: String,
     /// Seconds since it last went up or down.
@@ -232,6 +247,9 @@ pub struct CheckStatus {
     pub verdict: String,
     /// What the last attempt said.
     pub last: Option<String>,
+    /// How many checks of other servers count the outcomes of the same attempts.
+    #[serde(default, skip_serializing_if = "is_none_shared")]
+    pub shared: usize,
 }
 
 /// One owner of a kernel table.
@@ -263,6 +281,7 @@ impl Director {
             neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
             stray_packets: self.neighbours.strays().clone(),
             services: Vec::new(),
+            shared_checks: self.sharing.saved(),
             overrides: self.override_status(now),
             leaving: self.leaving_status(now),
             ipvs: self.table.status(),
@@ -377,13 +396,15 @@ impl Director {
             .iter()
             .map(|(key, server)| ServerStatus {
                 server: *key,
+                backup: server.backup,
+                spared: server.spared,
                 forwarding: server.config.forwarding.to_string(),
                 weight: server.config.weight,
                 effective_weight: pool.weight(server),
                 weight_reason: server.given.words(server.config.weight),
                 overridden: self.overridden(&concerning, pool, key, now),
                 verdict: verdict_word(server.verdict()).to_owned(),
-                reason: server.reason(),
+                reason: server.explained(now),
                 for_seconds: seconds(server.since, now),
                 checks: server
                     .checks
@@ -392,16 +413,19 @@ impl Director {
                         check: run.spec.kind.to_string(),
                         verdict: verdict_word(run.monitor.verdict()).to_owned(),
                         last: run.monitor.last().map(words),
+                        shared: self.sharing.fellows(run.id),
                     })
                     .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
                         check: format!("BFD_CHECK {name}"),
                         verdict: verdict_word(check.verdict()).to_owned(),
                         last: Some(check.words.clone()),
+                        shared: 0,
                     }))
                     .chain(server.given.files().map(|(name, verdict, words)| CheckStatus {
                         check: format!("FILE_CHECK {name}"),
                         verdict: verdict_word(verdict).to_owned(),
                         last: Some(words.to_owned()),
+                        shared: 0,
                     }))
                     .collect(),
             })
@@ -416,9 +440,15 @@ impl Director {
             suspended: pool.suspended,
             sorry_server: pool.sorry().map(|s| s.key),
             sorry_active: pool.sorry_stands_in(),
+            backup_active: pool.stand_in() == StandIn::Backups,
+            panic: pool.panic.map(|panic| panic.words()),
             servers,
         }
     }
+}
+
+fn is_none_shared(shared: &usize) -> bool {
+    *shared == 0
 }
 
 fn verdict_word(verdict: healthcheck::Verdict) -> &'static str {

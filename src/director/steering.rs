@@ -12,7 +12,7 @@ use notify::Notice;
 use super::effect::Effect;
 use super::journal::Entry;
 use super::overrides::{Act, DORMANT_FOR, Kind, Member, Order, Override, Overrides, Removal, Steer};
-use super::pool::{Change, Pool};
+use super::pool::Pool;
 use super::snapshot::{Consideration, Endangered, OverrideStatus};
 use super::target::Target;
 use super::{Director, Owner};
@@ -160,12 +160,10 @@ impl Director {
             looked_at += pool.servers.len() + 1;
             let steers = self.steers(&served, &pool.config, now);
             let Some(pool) = self.pools.get_mut(&served) else { continue };
-            let changed = pool.steer(steers);
-            let up = pool.has_quorum();
+            let changes = pool.steer(steers, now);
             self.renew_service(&served);
-            if changed {
-                self.tell_changes(&served, vec![Change::Quorum { up }], now);
-            }
+            self.tell_changes(&served, changes, now);
+            self.time_pool(&served);
         }
         let more = (!self.unsteered.is_empty()).then_some(now);
         self.agenda.set(Owner::Steering, more);
@@ -187,7 +185,7 @@ impl Director {
         let wall = self.since_1970(now);
         let concerning = self.overrides.of_service(served);
         let steer = |server: &DestinationKey| self.overrides.steer(&concerning, served, server, wall).0;
-        let steers = config.servers.keys().map(|server| (*server, steer(server)));
+        let steers = config.all_servers().map(|(server, _)| (*server, steer(server)));
         steers.filter(|(_, steer)| *steer != Steer::AsConfigured).collect()
     }
 
@@ -248,10 +246,8 @@ impl Director {
             };
             if pool.would_lose_quorum(hit, after) {
                 let service = super::target::word(&pool.served);
-                endangered.push(Endangered {
-                    service,
-                    sorry: pool.sorry().map(|sorry| super::target::plain(&sorry.key)),
-                });
+                let stands_in = pool.would_stand_in(hit);
+                endangered.push(Endangered { service, stands_in });
             }
         }
         Ok(Consideration { target, members, covered, endangered, persistent })
@@ -305,7 +301,7 @@ impl Director {
 fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
     config
         .virtual_servers()
-        .flat_map(|(served, service)| service.servers.keys().map(move |server| (served.clone(), server)))
+        .flat_map(|(served, service)| service.all_servers().map(move |(server, _)| (served.clone(), server)))
         .collect()
 }
 

@@ -46,8 +46,9 @@ impl Director {
     }
 
     /// A pool is no more, and neither is what it had in the kernel.
-    pub(super) fn displace_pool(&mut self, served: &Served) {
+    pub(super) fn displace_pool(&mut self, served: &Served, now: Instant) {
         let Some(pool) = self.pools.remove(served) else { return };
+        self.time_pool(served);
         for key in pool.serves.iter() {
             self.leave(key, served);
         }
@@ -55,6 +56,7 @@ impl Director {
         self.forget_neighbour_checks(&pool);
         let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
         self.forget_checks(gone);
+        self.lead_orphans(now);
     }
 
     fn leave(&mut self, key: &ServiceKey, served: &Served) {

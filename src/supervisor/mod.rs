@@ -11,6 +11,7 @@ mod clock;
 mod command;
 pub(crate) mod connections;
 mod counting;
+mod crowd;
 mod culprit;
 mod devices;
 mod fifo;

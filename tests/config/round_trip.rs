@@ -18,6 +18,7 @@ fn losses(config: &Config, compatible: bool) -> Vec<String> {
     let forms = [
         ("with defaults", "test.conf", write::text(&all)),
         ("as text", "test.conf", write::text(&said)),
+        ("as text, in pieces", "test.conf", write::said(config)),
         ("as TOML", "test.toml", write::toml(&said)),
         ("as TOML with defaults", "test.toml", write::toml(&all)),
     ];

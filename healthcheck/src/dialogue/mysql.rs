@@ -5,6 +5,7 @@
 //! no password, asks to be let in, and a server that says no to that has shown that it works. Whoever is let in says
 //! goodbye (COM_QUIT).
 
+mod answer;
 mod password;
 
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use super::quote;
 use super::talk::{Step, Talk, Work, protocol, refused, unexpected};
 use crate::outcome::Failure;
 use crate::spec::Sql;
+use answer::{Greeting, Trouble};
 
 /// Bytes before the content of a message: its length and its number.
 const HEAD: usize = 4;
@@ -387,65 +389,6 @@ fn untold(why: &str) -> Failure {
 
 fn query_failed(content: &[u8]) -> Failure {
     refused(format!("the query fails: {}", Trouble::read(content)))
-}
-
-/// What a server greets with.
-struct Greeting {
-    version: String,
-    able: u32,
-    nonce: Vec<u8>,
-    plugin: String,
-}
-
-impl Greeting {
-    fn read(content: &[u8]) -> Option<Greeting> {
-        let zero = content.iter().position(|byte| *byte == 0)?;
-        let version = quote(content.get(1..zero)?);
-        let rest = content.get(zero + 1..)?;
-        // The number of the connection, eight bytes of nonce, a zero.
-        let first = rest.get(4..12)?;
-        let low = rest.get(13..15)?;
-        let rest = rest.get(15..)?;
-        let mut able = u32::from(u16::from_le_bytes([low[0], low[1]]));
-        let mut greeting = Greeting { version, able, nonce: first.to_vec(), plugin: String::new() };
-        // Character set, status, more of what it can do, the length of the nonce, ten bytes of nothing.
-        let Some([_, _, _, a, b, length]) = rest.first_chunk() else { return Some(greeting) };
-        able |= u32::from(u16::from_le_bytes([*a, *b])) << 16;
-        greeting.able = able;
-        let second = usize::from(*length).saturating_sub(8).max(13);
-        let rest = rest.get(16..)?;
-        let nonce = rest.get(..second.min(rest.len()))?;
-        greeting.nonce.extend(nonce.strip_suffix(&[0]).unwrap_or(nonce));
-        let plugin = rest.get(nonce.len()..)?;
-        let zero = plugin.iter().position(|byte| *byte == 0).unwrap_or(plugin.len());
-        greeting.plugin = quote(plugin.get(..zero)?);
-        Some(greeting)
-    }
-}
-
-/// What a server says is wrong.
-struct Trouble {
-    code: u16,
-    text: String,
-}
-
-impl Trouble {
-    fn read(content: &[u8]) -> Trouble {
-        let code = match content {
-            [_, a, b, ..] => u16::from_le_bytes([*a, *b]),
-            _ => 0,
-        };
-        let text = content.get(3..).unwrap_or_default();
-        // The state of SQL, in five characters, stands before the text once the client is known.
-        let text = if text.first() == Some(&b'#') { text.get(6..).unwrap_or_default() } else { text };
-        Trouble { code, text: quote(text) }
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "'{}' ({})", self.text, self.code)
-    }
 }
 
 #[cfg(test)]

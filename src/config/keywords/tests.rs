@@ -74,9 +74,10 @@ const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
 const OWN: &str = "
-    LDAP_CHECK MYSQL_CHECK ORACLE_CHECK PGSQL_CHECK RADIUS_CHECK accept_reject allow_cleartext base compat database
-    drain_on_remove login lvs_sysctl notify_timeout password password_file query reconcile
-    require_message_authenticator secret secret_file service_name sid sni_name status_server tls verify
+    LDAP_CHECK MYSQL_CHECK ORACLE_CHECK PGSQL_CHECK RADIUS_CHECK accept_reject allow_cleartext backup_server base compat
+    database drain_on_remove flap_hold login lvs_sysctl notify_timeout panic_threshold password password_file query
+    reconcile require_message_authenticator secret secret_file service_name share_checks sid sni_name status_server tls
+    verify
 ";
 
 #[test]

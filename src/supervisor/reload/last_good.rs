@@ -37,7 +37,7 @@ impl LastGood {
 }
 
 fn store(path: &Path, config: &Config) -> io::Result<()> {
-    let said = write::text(&write::without_defaults(write::lines(config)));
+    let said = write::said(config);
     let text = format!(
         "# The configuration that directord {} last had in effect without anything being refused.\n{said}",
         env!("CARGO_PKG_VERSION")

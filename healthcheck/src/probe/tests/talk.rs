@@ -173,7 +173,7 @@ fn what_never_ends_is_given_up() {
 /// What a server says that lets anybody in and has as many rows as there may be.
 fn rows() -> [(Kind, &'static [u8], &'static [u8]); 2] {
     let sql = || Sql { login: login(), query: Some("select 1".into()), ..Sql::default() };
-    let greeting = b"\x0a5.5.5\0\x07\0\0\001234567\0\0\x82\x21\x02\0\x08\0\x15\0\0\0\0\0\0\0\0\0\0890123456789\0mysql_native_password\0";
+    let greeting = b"\x0a5.5.5\0\x07\0\0\x0001234567\0\0\x82\x21\x02\0\x08\0\x15\0\0\0\0\0\0\0\0\0\0890123456789\0mysql_native_password\0";
     let length = [greeting.len() as u8, 0, 0, 0];
     let let_in = b"\x07\0\0\x02\0\0\0\x02\0\0\0";
     let columns = b"\x01\0\0\x01\x01\x04\0\0\x02\x03def\x05\0\0\x03\xfe\0\0\x02\0";

@@ -1,5 +1,6 @@
 //! What concerns IPVS as a whole, as statements.
 
+use super::super::server::hold;
 use super::Lines;
 use crate::config::{FlushOnStop, LvsGlobal, Reconcile, SyncDaemon};
 
@@ -35,6 +36,11 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
     lines.some("drain_on_remove", lvs.drain_on_remove);
+    lines.some("panic_threshold", lvs.panic_threshold);
+    lines.some("share_checks", lvs.share_checks);
+    if lvs.flap_hold.is_some() {
+        lines.say("flap_hold", hold(lvs.flap_hold));
+    }
 }
 
 fn sync_daemon(daemon: &SyncDaemon) -> Vec<String> {

@@ -8,6 +8,8 @@ mod checks;
 mod complaints;
 #[path = "config/global.rs"]
 mod global;
+#[path = "config/handshakes.rs"]
+mod handshakes;
 #[path = "config/instances.rs"]
 mod instances;
 #[path = "config/language.rs"]

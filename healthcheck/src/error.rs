@@ -77,4 +77,7 @@ pub enum Error {
     /// A text that is not hexadecimal, and the first character that is not.
     #[error("found '{0}': '{1}' is no hexadecimal digit; expected bytes such as 0aff")]
     Hexadecimal(String, char),
+    /// A name that no service of Oracle can have.
+    #[error("found the name '{0}'; expected letters, digits and _ . - $ #, 128 at most")]
+    OracleName(String),
 }

@@ -25,9 +25,9 @@ pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
 pub use spec::{
-    Assertion, Check, Dns, Expect, Grpc, Header, Http, HttpVersion, Kind, Latency, Login, MaskedByte, Method,
-    Pattern, PatternOption, Program, RecordType, Relation, Schedule, Secret, Smtp, Sni, StatusRange,
-    StatusRanges, Tls, TlsFiles, Udp, Url,
+    Assertion, BasicLogin, Check, Dns, Expect, Grpc, Header, Http, HttpVersion, Kind, Latency, Ldap, Login,
+    MaskedByte, Method, Oracle, Password, Pattern, PatternOption, Program, Radius, RecordType, Relation,
+    Schedule, Secret, Smtp, Sni, Sql, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
 };
 pub use verdict::Verdict;
 pub use warning::{Aside, Concern, Warning};

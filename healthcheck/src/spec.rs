@@ -5,6 +5,7 @@
 
 mod assertion;
 mod grpc;
+mod handshake;
 mod http;
 mod pattern;
 mod question;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use assertion::number;
 pub use assertion::{Assertion, Expect, Relation};
 pub use grpc::*;
+pub use handshake::*;
 pub use http::*;
 pub use pattern::{Pattern, PatternOption};
 pub use question::*;
@@ -52,13 +54,7 @@ impl Check {
     pub fn steps(&self) -> usize {
         match &self.kind {
             Kind::Http(http) => http.urls.len().max(1),
-            Kind::Tcp
-            | Kind::Smtp(_)
-            | Kind::Dns(_)
-            | Kind::Udp(_)
-            | Kind::Ping
-            | Kind::Command(_)
-            | Kind::Grpc(_) => 1,
+            _ => 1,
         }
     }
 
@@ -68,7 +64,28 @@ impl Check {
         match &self.kind {
             Kind::Command(program) => program.timeout.unwrap_or(self.schedule.interval),
             Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => self.connect_timeout,
+            Kind::Radius(_) => self.connect_timeout,
             Kind::Http(_) | Kind::Smtp(_) | Kind::Grpc(_) => self.connect_timeout.saturating_mul(2),
+            Kind::Ldap(_) | Kind::Mysql(_) | Kind::Pgsql(_) | Kind::Oracle(_) => {
+                self.connect_timeout.saturating_mul(2)
+            }
+        }
+    }
+
+    /// The files that hold a password or a shared secret of it.
+    pub fn secret_files(&self) -> impl Iterator<Item = &str> {
+        self.kind.passwords().filter_map(|password| match password {
+            Password::File(path, _) => Some(path.as_str()),
+            Password::Said(_) => None,
+        })
+    }
+
+    /// Puts in place what these files hold; nothing for one that could not be read.
+    pub fn fill(&mut self, mut read: impl FnMut(&str) -> Option<Secret>) {
+        for password in self.kind.passwords_mut() {
+            if let Password::File(path, secret) = password {
+                *secret = read(path);
+            }
         }
     }
 }
@@ -92,6 +109,16 @@ pub enum Kind {
     Command(Program),
     /// Does a server say that its service is serving? (`GRPC_CHECK`)
     Grpc(Grpc),
+    /// Does a directory let us in, and have an entry? (`LDAP_CHECK`)
+    Ldap(Ldap),
+    /// Does MySQL or MariaDB let us in, and answer? (`MYSQL_CHECK`)
+    Mysql(Sql),
+    /// Does PostgreSQL let us in, and answer? (`PGSQL_CHECK`)
+    Pgsql(Sql),
+    /// Does a RADIUS server answer? (`RADIUS_CHECK`)
+    Radius(Radius),
+    /// Does Oracle's listener know a service? (`ORACLE_CHECK`)
+    Oracle(Oracle),
 }
 
 impl Kind {
@@ -102,7 +129,7 @@ impl Kind {
             Kind::Http(_) => Schedule { delay_before_retry: Duration::from_secs(3), ..usual },
             Kind::Command(_) => Schedule { retry: 0, ..usual },
             Kind::Dns(_) => Schedule { retry: 3, delay_before_retry: interval, ..usual },
-            Kind::Tcp | Kind::Smtp(_) | Kind::Udp(_) | Kind::Ping | Kind::Grpc(_) => usual,
+            _ => usual,
         }
     }
 }
@@ -119,6 +146,11 @@ impl fmt::Display for Kind {
             Kind::Ping => "PING_CHECK",
             Kind::Command(_) => "MISC_CHECK",
             Kind::Grpc(_) => "GRPC_CHECK",
+            Kind::Ldap(_) => "LDAP_CHECK",
+            Kind::Mysql(_) => "MYSQL_CHECK",
+            Kind::Pgsql(_) => "PGSQL_CHECK",
+            Kind::Radius(_) => "RADIUS_CHECK",
+            Kind::Oracle(_) => "ORACLE_CHECK",
         })
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn show(
 ) -> ExitCode {
     match read(file, config_id, Manner { purpose: Purpose::Show, compat }) {
         Ok((reading, config)) => {
-            let lines = write::lines(&config);
+            // What people are shown ends up in tickets.
+            let lines = write::without_secrets(write::lines(&config));
             let lines: Vec<Line> = if defaults { lines } else { write::without_defaults(lines) };
             say(&if origin { write::annotated(&lines, &reading) } else { write::text(&lines) })
         }

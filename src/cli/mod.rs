@@ -318,7 +318,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Show {
-    /// The effective configuration in keepalived's language: names, repetitions and includes replaced
+    /// The effective configuration in keepalived's language: names, repetitions and includes replaced, passwords left out
     #[command(after_help = "Exit status: 0 shown; 2 the file is refused; 66 it cannot be read")]
     Config {
         /// The file

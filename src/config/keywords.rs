@@ -5,6 +5,7 @@
 
 mod check;
 mod global;
+mod handshake;
 mod lvs;
 mod root;
 #[cfg(test)]
@@ -50,6 +51,11 @@ pub enum Place {
     BfdCheck,
     FileCheck,
     GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
 }
 
 impl Place {
@@ -84,6 +90,11 @@ impl Place {
             Self::BfdCheck => "BFD_CHECK",
             Self::FileCheck => "FILE_CHECK",
             Self::GrpcCheck => "GRPC_CHECK",
+            Self::LdapCheck => "LDAP_CHECK",
+            Self::MysqlCheck => "MYSQL_CHECK",
+            Self::PgsqlCheck => "PGSQL_CHECK",
+            Self::RadiusCheck => "RADIUS_CHECK",
+            Self::OracleCheck => "ORACLE_CHECK",
         }
     }
 }
@@ -214,7 +225,9 @@ pub enum Found {
 
 /// Every keyword; one that means different things in different places stands here several times.
 pub fn all() -> impl Iterator<Item = &'static Keyword> {
-    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE].into_iter().flatten()
+    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE, handshake::TABLE]
+        .into_iter()
+        .flatten()
 }
 
 /// What a word is at a place.

@@ -18,6 +18,7 @@ pub mod plan;
 mod relink;
 pub mod render;
 pub mod resolve;
+mod secrets;
 pub mod source;
 pub mod spans;
 pub mod syntax;

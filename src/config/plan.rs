@@ -14,7 +14,7 @@ use super::write::{self, Line};
 use super::{Config, GroupKey, Served, Thing};
 
 /// Values that nobody is to see: only that they change.
-const SECRETS: [&str; 5] = ["auth_pass", "body", "header", "key", "password"];
+const SECRETS: [&str; 6] = ["auth_pass", "body", "header", "key", "password", "secret"];
 /// Those of them that begin with a name, which may be told.
 const NAMED: [&str; 2] = ["header", "key"];
 

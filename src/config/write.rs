@@ -15,6 +15,7 @@ mod inherit;
 mod instance;
 mod root;
 mod script;
+mod secret;
 mod server;
 mod server_group;
 mod service;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub use annotated::annotated;
 #[cfg(test)]
 pub(super) use command::command_line;
+pub use secret::without_secrets;
 pub use text::text;
 pub use toml::toml;
 

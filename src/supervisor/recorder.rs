@@ -3,6 +3,9 @@
 //!
 //! The brain's thread only puts copies into a queue; a thread of its own writes. A disk that cannot keep up loses
 //! the end of the recording, never an advert: when the queue is full, recording stops and says so.
+//!
+//! Passwords and secrets of checks are not written down: a replay makes no attempt, and needs them only to tell one from
+//! another. Keys of routers are, since the brain itself signs with them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};

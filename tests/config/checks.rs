@@ -485,6 +485,36 @@ const LINES: &[(&str, &[&str])] = &[
             "misc_dynamic",
         ],
     ),
+    (
+        "LDAP_CHECK",
+        &[
+            "login cn=a,dc=b",
+            "password \"x $y #z\"",
+            "base dc=b",
+            "tls on",
+            "tls starttls",
+            "verify off",
+            "sni_name a.example",
+        ],
+    ),
+    (
+        "MYSQL_CHECK",
+        &[
+            "login a",
+            "password_file /a",
+            "database d",
+            "query \"select '1' # {}\"",
+            "tls",
+            "verify",
+            "allow_cleartext",
+        ],
+    ),
+    (
+        "PGSQL_CHECK",
+        &["login a", "password x", "query \"select 1\"", "tls", "sni_name a.example", "verify off"],
+    ),
+    ("RADIUS_CHECK", &["login a", "password 'x y'", "accept_reject", "require_message_authenticator off"]),
+    ("ORACLE_CHECK", &["service_name orcl.example"]),
     ("FILE_CHECK", &["weight 3", "weight -3 reverse"]),
     ("BFD_CHECK", &["alpha", "alpha off"]),
 ];
@@ -563,6 +593,8 @@ fn any_check() -> impl Strategy<Value = String> {
         let (route, rhythm, object) = match name {
             "HTTP_GET" | "SSL_GET" => (route, rhythm, pages.as_str()),
             "MISC_CHECK" => (String::new(), rhythm, "misc_path /bin/x"),
+            "LDAP_CHECK" => (route, rhythm, "password p"),
+            "RADIUS_CHECK" => (route, rhythm, "secret \"s t\"\nstatus_server"),
             "FILE_CHECK" => (String::new(), String::new(), "track_file f"),
             "BFD_CHECK" => (String::new(), String::new(), "name b"),
             _ => (route, rhythm, ""),

@@ -70,6 +70,16 @@ pub fn around(place: Place, lines: &str) -> String {
         Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => {
             servers(&block(place.name(), lines))
         }
+        Place::LdapCheck => servers(&block(place.name(), &with(&["login cn=a", "password x", "tls on"]))),
+        Place::MysqlCheck | Place::PgsqlCheck => {
+            servers(&block(place.name(), &with(&["login a", "password x", "tls"])))
+        }
+        // Who asks how the server is does not log in.
+        Place::RadiusCheck if lines.contains("status_server") => {
+            servers(&block(place.name(), &with(&["secret s"])))
+        }
+        Place::RadiusCheck => servers(&block(place.name(), &with(&["login a", "password x", "secret s"]))),
+        Place::OracleCheck => servers(&block(place.name(), lines)),
         Place::HttpGet | Place::SslGet => {
             servers(&block(place.name(), &with(&["login probe", "url {\npath /\n}"])))
         }
@@ -142,6 +152,7 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
         ("nat_mask", _) => &["255.255.255.0"],
         ("persistence_engine", _) => &["sip"],
         ("snmp_socket", _) => &["udp:localhost:705"],
+        ("service_name" | "sid", _) => &["ORCL", "orcl.example.org"],
         ("password" | "auth_pass", _) => &["secret", "\"a b#c\"", "a$b"],
         ("digest", _) => &["0123456789abcdef0123456789ABCDEF"],
         (_, "a gRPC service") => &["shop.v1.Cart"],
@@ -192,6 +203,13 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("MISC_CHECK", _) => &["{\nmisc_path \"/bin/x a\"\n}"],
         ("BFD_CHECK", _) => &["{\nname b1\n}"],
         ("FILE_CHECK", _) => &["{\ntrack_file f1\n}"],
+        ("RADIUS_CHECK", _) => {
+            &["{\nlogin a\npassword \"b c\"\nsecret d\n}", "{\nstatus_server\nsecret_file /d\n}"]
+        }
+        ("LDAP_CHECK" | "MYSQL_CHECK" | "PGSQL_CHECK", _) => {
+            &["{\n}", "{\nlogin a\npassword_file /b\ntls\n}"]
+        }
+        ("ORACLE_CHECK", _) => &["{\n}", "{\nsid ORCL\n}"],
         ("TCP_CHECK" | "SMTP_CHECK" | "UDP_CHECK" | "PING_CHECK", _) => &["{\n}", "{\nconnect_timeout 3\n}"],
         ("url", _) => &["{\npath /x\n}"],
         ("host", _) => &["{\nconnect_ip 10.0.1.9\n}", "{\n}"],

@@ -16,6 +16,7 @@ mod cut;
 mod frames;
 mod frr;
 mod guest;
+mod handshakes;
 mod kernel;
 mod matrix;
 mod pair;

@@ -69,7 +69,13 @@ fn around(place: Place, line: &str) -> Option<String> {
         Place::Authentication => {
             instance("A", 3, &format!("authentication {{\nauth_type PASS\nauth_pass x\n{line}\n}}"))
         }
-        Place::AuthHmac | Place::GrpcCheck => return None,
+        Place::AuthHmac
+        | Place::GrpcCheck
+        | Place::LdapCheck
+        | Place::MysqlCheck
+        | Place::PgsqlCheck
+        | Place::RadiusCheck
+        | Place::OracleCheck => return None,
         Place::SyncGroup => {
             format!("{}{}", instance("B", 4, ""), block("vrrp_sync_group G", "group {\nA\nB\n}"))
         }

@@ -1,17 +1,27 @@
-//! What is said in checks without a library of their own: DNS, SMTP, ICMP echo, gRPC's messages and plain datagrams.
+//! What is said in checks without a library of their own: DNS, SMTP, ICMP echo, gRPC's messages, plain datagrams, LDAP,
+//! RADIUS and the handshakes of databases, as bytes.
 //!
 //! Here questions are written and answers are read; nothing is sent. Every reader takes any bytes whatever, needs
 //! memory and time in proportion to them, and tells in words what is wrong.
 //!
 //! These dialogues are our own because a check needs so little of them: a library that reads a whole DNS message
-//! refuses answers over a record that the check does not look at, and one that sends mail hides the server's words.
+//! refuses answers over a record that the check does not look at, one that sends mail hides the server's words, and the
+//! clients of databases bring pools, types and whole languages for what is here a handshake and one question.
 
+mod ber;
 pub mod certificate;
 pub mod datagram;
 pub mod dns;
 pub mod echo;
 pub mod grpc;
+pub mod ldap;
+pub mod mysql;
+pub mod pgsql;
+pub mod radius;
+mod scram;
 pub mod smtp;
+pub mod talk;
+pub mod tns;
 
 /// Characters of a server's words that are repeated to people.
 const LONGEST_QUOTE: usize = 80;

@@ -85,7 +85,7 @@ pub(super) async fn ping(check: &Check) -> Result<(), Failure> {
     in_time(check, answered).await
 }
 
-async fn send(socket: &UdpSocket, payload: &[u8]) -> Result<(), Failure> {
+pub(super) async fn send(socket: &UdpSocket, payload: &[u8]) -> Result<(), Failure> {
     socket.send(payload).await.map(drop).map_err(|error| unreachable(&error))
 }
 
@@ -101,7 +101,7 @@ fn silence(check: &Check) -> Failure {
 }
 
 /// What the network says of a datagram.
-fn unreachable(error: &io::Error) -> Failure {
+pub(super) fn unreachable(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             failure(FailureKind::Refused, "port unreachable: nothing listens there")

@@ -26,7 +26,7 @@ use super::ask_first::AskFirst;
 use super::page::{Page, judge_status};
 use super::{failure, http2, network_failure, socket, tls, words};
 use crate::outcome::{Failure, FailureKind};
-use crate::spec::{self, Check, Http, HttpVersion, Login, Url};
+use crate::spec::{self, BasicLogin, Check, Http, HttpVersion, Url};
 use crate::warning::Aside;
 
 /// The longest head of an answer (status line and headers), in bytes.
@@ -125,7 +125,7 @@ fn method(method: spec::Method) -> Method {
 }
 
 /// Says who we are (RFC 7617 section 2).
-fn basic(request: Draft, login: &Login) -> Draft {
+fn basic(request: Draft, login: &BasicLogin) -> Draft {
     let both = Zeroizing::new(format!("{}:{}", login.name, login.password.reveal()));
     let said = Zeroizing::new(format!("Basic {}", BASE64.encode(both.as_bytes())));
     match HeaderValue::from_str(&said) {

@@ -11,8 +11,10 @@ mod grpc;
 mod http;
 mod http2;
 mod page;
+mod radius;
 mod smtp;
 mod socket;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -22,9 +24,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use crate::dialogue::{ldap::Ldap, mysql::Mysql, pgsql::Pgsql, tns::Tns};
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::spec::{Check, Kind, Latency};
+use crate::spec::{self, Check, Kind, Latency};
 use crate::warning::{Aside, Concern, Warning};
+use talk::Secured;
 
 /// Asks the server once. `step` chooses the URL of an HTTP check, from 0. Needs a tokio runtime with its
 /// network and time drivers on; does not panic on anything a server sends.
@@ -42,6 +46,14 @@ pub async fn attempt(check: &Check, step: usize) -> Outcome {
         Kind::Udp(settings) => Box::pin(datagram::udp(check, settings)).await,
         Kind::Ping => Box::pin(datagram::ping(check)).await,
         Kind::Grpc(settings) => Box::pin(grpc::ask(check, settings, &mut aside)).await,
+        Kind::Ldap(settings) => Box::pin(ldap(check, settings)).await,
+        Kind::Mysql(settings) => Box::pin(mysql(check, settings)).await,
+        Kind::Pgsql(settings) => Box::pin(pgsql(check, settings)).await,
+        Kind::Radius(settings) => Box::pin(radius::ask(check, settings)).await,
+        Kind::Oracle(settings) => {
+            let mut tns = Tns::new(settings);
+            Box::pin(talk::talk(check, None, Secured::InTime, &mut tns)).await
+        }
         Kind::Command(_) => Err(failure(FailureKind::Local, "could not ask: no command is run here")),
     };
     let took = begun.elapsed();
@@ -66,6 +78,36 @@ fn judge_latency(latency: Latency, took: Duration, aside: &mut Aside) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+async fn ldap(check: &Check, settings: &spec::Ldap) -> Result<(), Failure> {
+    known(settings.login.as_ref())?;
+    let secured =
+        if settings.tls.is_some() && !settings.starttls { Secured::AtOnce } else { Secured::InTime };
+    talk::talk(check, settings.tls.as_ref(), secured, &mut Ldap::new(settings)).await
+}
+
+async fn mysql(check: &Check, settings: &spec::Sql) -> Result<(), Failure> {
+    known(settings.login.as_ref())?;
+    talk::talk(check, settings.tls.as_ref(), Secured::InTime, &mut Mysql::new(settings)).await
+}
+
+async fn pgsql(check: &Check, settings: &spec::Sql) -> Result<(), Failure> {
+    known(settings.login.as_ref())?;
+    let mut pgsql = Pgsql::new(settings, random()?);
+    talk::talk(check, settings.tls.as_ref(), Secured::InTime, &mut pgsql).await
+}
+
+fn known(login: Option<&spec::Login>) -> Result<(), Failure> {
+    login.map_or(Ok(()), |login| talk::known(&login.password))
+}
+
+/// Bytes that nobody can foresee.
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    let no_random = |_| failure(FailureKind::Local, "could not ask: this system gives no random numbers");
+    aws_lc_rs::rand::fill(&mut bytes).map_err(no_random)?;
+    Ok(bytes)
 }
 
 fn failure(kind: FailureKind, reason: impl Into<String>) -> Failure {

@@ -2,8 +2,10 @@
 
 mod datagram;
 mod http2;
+mod radius;
 mod request;
 mod smtp;
+mod talk;
 mod tls;
 
 use std::future::Future;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assertion, Header, Login, Method, Pattern, Secret};
+use super::{Assertion, BasicLogin, Header, Method, Pattern, Secret};
 use crate::error::Error;
 
 /// An HTTP check: one URL per attempt, all in turn.
@@ -25,7 +25,7 @@ pub struct Http {
     pub headers: Vec<Header>,
     /// Who we say we are (`login`, `password`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<Box<Login>>,
+    pub login: Option<Box<BasicLogin>>,
 }
 
 /// How a check speaks TLS.

@@ -96,14 +96,14 @@ impl FromStr for Header {
 
 /// Who the check says it is (RFC 7617, basic authentication).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Login {
+pub struct BasicLogin {
     /// The user's name, without a colon.
     pub name: String,
     /// The password; may be empty.
     pub password: Secret,
 }
 
-/// Whether a text can be the name in [`Login`]: no colon, no control characters.
+/// Whether a text can be the name in [`BasicLogin`]: no colon, no control characters.
 pub fn check_login(name: &str) -> Result<(), Error> {
     if name.is_empty() || name.contains(|c: char| c == ':' || c.is_control()) {
         return Err(Error::Login(name.to_owned()));

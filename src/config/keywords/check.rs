@@ -2,15 +2,47 @@
 
 use super::Form::{Address, Block, Flag, OneOf, Port, Switch, Whole, Word, Words};
 use super::Place::{
-    self, BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost,
-    SslGet, TcpCheck, UdpCheck, Url,
+    self, BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, LdapCheck, MiscCheck, MysqlCheck, OracleCheck,
+    PgsqlCheck, PingCheck, RadiusCheck, SmtpCheck, SmtpHost, SslGet, TcpCheck, UdpCheck, Url,
 };
 use super::Status::{Accepted, Works};
 use super::{ANY, DIRECTORD, Keyword, key};
 
 /// Checks that open a connection.
-const NETWORK: &[Place] =
-    &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, GrpcCheck];
+pub(super) const NETWORK: &[Place] = &[
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+    GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
+];
+/// The same, and commands.
+const LOGGING: &[Place] = &[
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+    GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
+    MiscCheck,
+];
 const WEB: &[Place] = &[HttpGet, SslGet];
 /// Checks that speak TLS.
 const SECURE: &[Place] = &[SslGet, GrpcCheck];
@@ -24,7 +56,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("bind_port", NETWORK, Port, Works, "The port to ask from, together with `bindto`.").by_default("what the kernel chooses"),
     key("bind_if", NETWORK, Word("an interface"), Works, "The interface to ask through.").by_default("what the kernel chooses"),
     key("fwmark", NETWORK, Whole(0, u32::MAX as i64), Works, "The mark on packets of the check.").by_default("none"),
-    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck, GrpcCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
+    key("log_all_failures", LOGGING, Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
 
     key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1", "2"]), Works, "The version of HTTP; 2 is for directord only, and over TLS the server must choose it.").by_default("1.0"),
     key("url", WEB, Block("", Url), Works, "A page to ask for; several are asked for in turn."),

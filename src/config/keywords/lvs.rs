@@ -2,8 +2,9 @@
 
 use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost,
-    SslGet, TcpCheck, UdpCheck, VirtualServer,
+    BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, LdapCheck, MiscCheck, MysqlCheck, OracleCheck,
+    PgsqlCheck, PingCheck, RadiusCheck, RealServer, SmtpCheck, SmtpHost, SslGet, TcpCheck, UdpCheck,
+    VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
 use super::global::MONTH;
@@ -20,10 +21,24 @@ pub(super) const SHARE: &str = "Checks that ask the same of the same target in t
 const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
 const LONG: u64 = 315_360_000 * SECOND;
-const IN_CHECKS: &[Place] =
-    &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, GrpcCheck];
-const CHECKED: &[Place] =
-    &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, GrpcCheck];
+const IN_CHECKS: &[Place] = super::check::NETWORK;
+const CHECKED: &[Place] = &[
+    RealServer,
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    DnsCheck,
+    UdpCheck,
+    PingCheck,
+    GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
+];
 const DEFAULTS: &[Place] = &[
     VirtualServer,
     RealServer,
@@ -36,6 +51,11 @@ const DEFAULTS: &[Place] = &[
     UdpCheck,
     PingCheck,
     GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
 ];
 /// The same with checks that are commands.
 const ATTEMPTED: &[Place] = &[

@@ -74,9 +74,11 @@ const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
 const OWN: &str = "
-    GRPC_CHECK backup_server body checker_fall checker_rise compat drain_on_remove expiry_days fall flap_hold header json
-    login lvs_sysctl max_latency method notify_timeout panic_threshold password reconcile rise service share_checks tls
-    verify virtualhost warn_latency
+    GRPC_CHECK LDAP_CHECK MYSQL_CHECK ORACLE_CHECK PGSQL_CHECK RADIUS_CHECK accept_reject allow_cleartext backup_server
+    base body checker_fall checker_rise compat database drain_on_remove expiry_days fall flap_hold header json login
+    lvs_sysctl max_latency method notify_timeout panic_threshold password password_file query reconcile
+    require_message_authenticator rise secret secret_file service service_name share_checks sid sni_name status_server
+    tls verify virtualhost warn_latency
 ";
 
 #[test]

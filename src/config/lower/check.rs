@@ -3,6 +3,7 @@
 //! Those that are attempts and those that look at what is known anyway stand in two lists.
 
 mod grpc;
+mod handshake;
 mod http;
 mod local;
 mod question;
@@ -51,6 +52,11 @@ pub(super) fn is_check(name: &str) -> bool {
             | "MISC_CHECK"
             | "FILE_CHECK"
             | "BFD_CHECK"
+            | "LDAP_CHECK"
+            | "MYSQL_CHECK"
+            | "PGSQL_CHECK"
+            | "RADIUS_CHECK"
+            | "ORACLE_CHECK"
     )
 }
 
@@ -100,6 +106,10 @@ fn network(
         "HTTP_GET" | "SSL_GET" => http::lower(context, block, inherited, &mut route),
         "SMTP_CHECK" => Some(question::smtp(context, block, &mut route, &mut hosts)),
         "DNS_CHECK" => Some(question::dns(context, block, &mut route)),
+        "LDAP_CHECK" => handshake::ldap(context, block, &mut route),
+        "MYSQL_CHECK" | "PGSQL_CHECK" => handshake::sql(context, block, &mut route),
+        "RADIUS_CHECK" => handshake::radius(context, block, &mut route),
+        "ORACLE_CHECK" => handshake::oracle(context, block, &mut route),
         "UDP_CHECK" => Some(question::udp(context, block, &mut route)),
         "GRPC_CHECK" => Some(grpc::lower(context, block, inherited, &mut route)),
         name => {

@@ -2,6 +2,8 @@
 //!
 //! Each says itself what it inherits in most files, so that it reads the same wherever it stands.
 
+mod handshake;
+
 use std::time::Duration;
 
 use healthcheck::spec::MaskedByte;
@@ -62,6 +64,7 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
         }
         Kind::Grpc(settings) => grpc(settings, lines),
         Kind::Tcp | Kind::Ping => {}
+        kind => handshake::write(kind, lines),
     }
     lines.unless("connect_ip", check.target.ip(), key.address);
     // Port 0 cannot be said: neither the server nor the check has one.

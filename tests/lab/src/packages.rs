@@ -32,6 +32,20 @@ const SERVERS: Set =
     Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
 /// What is compared with.
 const LDIRECTORD: Set = Set { root: "ldirectord", packages: &["ldirectord"], programs: &["ldirectord"] };
+/// Servers that handshakes are tried on.
+const DATABASES: Set = Set {
+    root: "databases",
+    packages: &[
+        "slapd",
+        "mariadb-server-core",
+        "postgresql",
+        "postgresql-15",
+        "freeradius",
+        "freeradius-common",
+        "freeradius-config",
+    ],
+    programs: &["slapd", "mariadbd", "freeradius"],
+};
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -69,6 +83,15 @@ pub fn servers() -> Result<Tools> {
 /// As [`ensure`].
 pub fn ldirectord() -> Result<Tools> {
     LDIRECTORD.ensure()
+}
+
+/// Servers that handshakes are tried on: slapd, MariaDB, PostgreSQL and FreeRADIUS (110 MB). Only the tests that need
+/// them fetch them.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn databases() -> Result<Tools> {
+    DATABASES.ensure()
 }
 
 impl Set {

@@ -1,7 +1,7 @@
 //! What web checks send besides the path, what they make of JSON, and how slow an answer may be.
 
 use super::*;
-use crate::spec::{Assertion, Latency, Login, Method, Secret};
+use crate::spec::{Assertion, BasicLogin, Latency, Method, Secret};
 
 fn asserting(words: &[&str]) -> Url {
     Url { json: vec![Assertion::read(words).unwrap()], ..page("/") }
@@ -15,7 +15,7 @@ fn methods_headers_and_logins_are_sent_as_they_are_said() {
         http.headers = vec!["X-Probe: one".parse().unwrap(), "Accept: text/plain".parse().unwrap()];
         // RFC 7617 section 2.
         let password = Secret::new("open sesame".to_owned());
-        http.login = Some(Box::new(Login { name: "Aladdin".to_owned(), password }));
+        http.login = Some(Box::new(BasicLogin { name: "Aladdin".to_owned(), password }));
         http.urls[0].headers = vec!["x-probe: two".parse().unwrap(), "user-agent: me".parse().unwrap()];
         http.urls[0].method = Method::Options;
     });

@@ -4,7 +4,7 @@
 //! a complaint.
 
 use healthcheck::spec::{LONGEST_BODY, check_login};
-use healthcheck::{Assertion, Header, Login, Method, Secret, Url};
+use healthcheck::{Assertion, BasicLogin, Header, Method, Secret, Url};
 
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry};
@@ -87,7 +87,7 @@ impl Account {
         context: &mut Context<'_>,
         block: &Entry<'_>,
         mut headers: impl Iterator<Item = &'h Header>,
-    ) -> Option<Box<Login>> {
+    ) -> Option<Box<BasicLogin>> {
         let Some(name) = self.name else {
             if let Some((_, span)) = self.password {
                 context.warning(Code::NoEffect, span, "`password` has no effect without `login`");
@@ -99,7 +99,7 @@ impl Account {
             context.error_but(Code::Conflict, block.span(), message, None, ignored());
         }
         let password = self.password.map_or_else(|| Secret::new(String::new()), |(password, _)| password);
-        Some(Box::new(Login { name, password }))
+        Some(Box::new(BasicLogin { name, password }))
     }
 }
 

@@ -108,6 +108,10 @@ fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Bytes>, Fail
     if body.is_empty() && matches!(url.method, spec::Method::Post | spec::Method::Put | spec::Method::Patch) {
         request = request.header(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
+    // HTTP/2 needs none, and who reads the request behind it often does.
+    if !body.is_empty() && http.protocol == HttpVersion::Http2 {
+        request = request.header(CONTENT_LENGTH, body.len());
+    }
     let unusable = |error| format!("could not ask for path '{}': {error}", url.path);
     request.body(body).map_err(|error| failure(FailureKind::Local, unusable(error)))
 }

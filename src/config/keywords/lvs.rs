@@ -70,6 +70,11 @@ const ATTEMPTED: &[Place] = &[
     UdpCheck,
     PingCheck,
     GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
     MiscCheck,
 ];
 /// The longest time that anybody waits for an answer, in milliseconds: an hour.

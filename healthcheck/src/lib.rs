@@ -23,7 +23,8 @@ pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
 pub use spec::{
-    Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, Program, RecordType, Schedule,
-    Smtp, Sni, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
+    Check, Dialogue, Dns, Encryption, Ftp, Http, HttpVersion, Kind, Login, MaskedByte, Password, Pattern,
+    PatternOption, Program, Protocol, RecordType, Schedule, Secret, Sip, Smtp, Sni, StatusRange,
+    StatusRanges, Text, Tls, TlsFiles, Transport, Udp, Url,
 };
 pub use verdict::Verdict;

@@ -3,9 +3,11 @@
 //! A [`Check`] names one question to one address. [`Kind`] is the question, [`Schedule`] the rhythm.
 //! Everything here is plain data: it is compared on reload, recorded and replayed.
 
+mod dialogue;
 mod http;
 mod pattern;
 mod question;
+mod secret;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,9 +15,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use dialogue::*;
 pub use http::*;
 pub use pattern::{Pattern, PatternOption};
 pub use question::*;
+pub use secret::Secret;
 
 /// One check of one real server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +48,7 @@ impl Check {
         match &self.kind {
             Kind::Http(http) => http.urls.len().max(1),
             Kind::Tcp | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Command(_) => 1,
+            Kind::Dialogue(_) => 1,
         }
     }
 
@@ -54,6 +59,8 @@ impl Check {
             Kind::Command(program) => program.timeout.unwrap_or(self.schedule.interval),
             Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => self.connect_timeout,
             Kind::Http(_) | Kind::Smtp(_) => self.connect_timeout.saturating_mul(2),
+            Kind::Dialogue(dialogue) if dialogue.by_datagram() => self.connect_timeout,
+            Kind::Dialogue(_) => self.connect_timeout.saturating_mul(2),
         }
     }
 }
@@ -75,6 +82,9 @@ pub enum Kind {
     Ping,
     /// Does a command succeed? (`MISC_CHECK`)
     Command(Program),
+    /// Does a conversation in text go well? (`FTP_CHECK`, `IMAP_CHECK`, `POP3_CHECK`, `NNTP_CHECK`, `SIP_CHECK`,
+    /// `TEXT_CHECK`)
+    Dialogue(Box<Dialogue>),
 }
 
 impl Kind {
@@ -86,6 +96,17 @@ impl Kind {
             Kind::Command(_) => Schedule { retry: 0, ..usual },
             Kind::Dns(_) => Schedule { retry: 3, delay_before_retry: interval, ..usual },
             Kind::Tcp | Kind::Smtp(_) | Kind::Udp(_) | Kind::Ping => usual,
+            Kind::Dialogue(_) => usual,
+        }
+    }
+
+    /// Whether an attempt speaks TLS, which takes the processor a while.
+    pub fn speaks_tls(&self) -> bool {
+        match self {
+            Kind::Http(http) => http.tls.is_some(),
+            Kind::Smtp(smtp) => smtp.encryption.tls().is_some(),
+            Kind::Dialogue(dialogue) => dialogue.encryption.tls().is_some(),
+            Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Command(_) => false,
         }
     }
 }
@@ -93,6 +114,7 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Kind::Dialogue(dialogue) => return dialogue.protocol.fmt(f),
             Kind::Tcp => "TCP_CHECK",
             Kind::Http(http) if http.tls.is_some() => "SSL_GET",
             Kind::Http(_) => "HTTP_GET",

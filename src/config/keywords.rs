@@ -4,6 +4,7 @@
 //! keyword that is here and does nothing yet is said to do nothing. What the working ones do stands in `lower`.
 
 mod check;
+mod dialogue;
 mod global;
 mod lvs;
 mod root;
@@ -49,6 +50,12 @@ pub enum Place {
     PingCheck,
     BfdCheck,
     FileCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
 }
 
 impl Place {
@@ -82,6 +89,12 @@ impl Place {
             Self::PingCheck => "PING_CHECK",
             Self::BfdCheck => "BFD_CHECK",
             Self::FileCheck => "FILE_CHECK",
+            Self::FtpCheck => "FTP_CHECK",
+            Self::ImapCheck => "IMAP_CHECK",
+            Self::Pop3Check => "POP3_CHECK",
+            Self::NntpCheck => "NNTP_CHECK",
+            Self::SipCheck => "SIP_CHECK",
+            Self::TextCheck => "TEXT_CHECK",
         }
     }
 }
@@ -212,7 +225,7 @@ pub enum Found {
 
 /// Every keyword; one that means different things in different places stands here several times.
 pub fn all() -> impl Iterator<Item = &'static Keyword> {
-    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE].into_iter().flatten()
+    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE, dialogue::TABLE].into_iter().flatten()
 }
 
 /// What a word is at a place.

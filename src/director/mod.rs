@@ -26,6 +26,7 @@ pub mod journal;
 mod leaving;
 pub mod legacy;
 mod links;
+pub mod maintenance;
 mod meaning;
 mod neighbours;
 mod override_status;
@@ -72,6 +73,7 @@ use journal::Entry;
 use leaving::Leaving;
 use legacy::Inherited;
 use links::LinkFilter;
+use maintenance::Maintenance;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
@@ -162,6 +164,7 @@ pub struct Director {
     /// ... and as they are reported.
     link_filter: LinkFilter,
     trackers: Trackers,
+    maintenance: Maintenance,
     guests: Guests,
     instances: BTreeMap<String, Instance>,
     /// How often any of them became master.
@@ -237,6 +240,7 @@ impl Director {
             links: Arc::default(),
             link_filter: LinkFilter::default(),
             trackers: Trackers::default(),
+            maintenance: Maintenance::default(),
             guests: Guests::default(),
             instances: BTreeMap::new(),
             mastered: 0,
@@ -305,6 +309,7 @@ impl Director {
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
             Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
+            Event::MaintenanceRead { names, problem } => self.maintenance_read(&names, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::ProcessesUnheard(why) => self.processes_unheard(&why, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),

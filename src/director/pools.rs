@@ -58,6 +58,7 @@ impl Director {
         }
         self.note_neighbour_checks(served, now);
         self.note_files(served, now);
+        self.note_maintenance(served, now);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {

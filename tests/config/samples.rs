@@ -67,9 +67,8 @@ pub fn around(place: Place, lines: &str) -> String {
             "real_server 10.0.1.1 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}",
         ])),
         Place::RealServer => servers(&with(&["HTTP_GET {\nurl {\npath /\n}\n}"])),
-        Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => {
-            servers(&block(place.name(), lines))
-        }
+        Place::TcpCheck | Place::UdpCheck | Place::PingCheck => servers(&block(place.name(), lines)),
+        Place::SmtpCheck => servers(&block(place.name(), &with(&["tls on", "login probe"]))),
         Place::HttpGet | Place::SslGet => servers(&block(place.name(), &with(&["url {\npath /\n}"]))),
         Place::Url => servers(&block("SSL_GET", &block("url", &with(&["path /"])))),
         Place::SmtpHost => servers(&block("SMTP_CHECK", &block("host", lines))),
@@ -77,6 +76,18 @@ pub fn around(place: Place, lines: &str) -> String {
         Place::MiscCheck => servers(&block(place.name(), &with(&["misc_path /bin/true"]))),
         Place::BfdCheck => servers(&block(place.name(), &with(&["name b1"]))),
         Place::FileCheck => servers(&block(place.name(), &with(&["track_file f1"]))),
+        Place::ImapCheck | Place::Pop3Check | Place::NntpCheck => {
+            servers(&block(place.name(), &with(&["tls starttls", "login probe"])))
+        }
+        // A file is fetched without TLS only.
+        Place::FtpCheck
+            if lines.contains("tls") || lines.contains("verify") || lines.contains("sni_name") =>
+        {
+            servers(&block(place.name(), &with(&["tls on"])))
+        }
+        Place::FtpCheck => servers(&block(place.name(), &with(&["login probe", "path /motd"]))),
+        Place::SipCheck | Place::TextCheck if lines.contains("UDP") => servers(&block(place.name(), lines)),
+        Place::SipCheck | Place::TextCheck => servers(&block(place.name(), &with(&["tls"]))),
     };
     format!("{WORLD}{text}")
 }
@@ -141,6 +152,8 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
         ("password" | "auth_pass", _) => &["secret", "\"a b#c\"", "a$b"],
         ("digest", _) => &["0123456789abcdef0123456789ABCDEF"],
         ("regex", _) => &["^ok", "\"a b\\\\d+ #\""],
+        ("uri", _) => &["sip:probe@example.org", "sips:example.org:5061;transport=tcp"],
+        ("send", _) => &["hello", "\"hello\\r\\n\"", "\"\""],
         ("name", "a bfd_instance") => &["b1", "b4"],
         ("track_file", _) => &["f1", "f4"],
         (_, "an interface") => &["eth5"],
@@ -188,6 +201,12 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("BFD_CHECK", _) => &["{\nname b1\n}"],
         ("FILE_CHECK", _) => &["{\ntrack_file f1\n}"],
         ("TCP_CHECK" | "SMTP_CHECK" | "UDP_CHECK" | "PING_CHECK", _) => &["{\n}", "{\nconnect_timeout 3\n}"],
+        ("FTP_CHECK", _) => &["{\n}", "{\nlogin a\npassword \"b c\"\npath /motd\nregex ok\n}"],
+        ("IMAP_CHECK" | "POP3_CHECK" | "NNTP_CHECK", _) => {
+            &["{\n}", "{\ntls starttls\nverify off\nlogin a\npassword_file /run/b\n}"]
+        }
+        ("SIP_CHECK", _) => &["{\n}", "{\ntransport TCP\nuri sip:a@example.org\nstatus_code 200 404\n}"],
+        ("TEXT_CHECK", _) => &["{\n}", "{\nsend \"hello\\r\\n\"\nregex hello\nhalf_close\n}"],
         ("url", _) => &["{\npath /x\n}"],
         ("host", _) => &["{\nconnect_ip 10.0.1.9\n}", "{\n}"],
         // Lists.

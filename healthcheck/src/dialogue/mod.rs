@@ -1,15 +1,25 @@
-//! What is said in checks without a library of their own: DNS, SMTP, ICMP echo and plain datagrams, as bytes.
+//! What is said in checks without a library of their own: DNS, mail, files, news, telephones, ICMP echo and plain
+//! datagrams, as bytes.
 //!
 //! Here questions are written and answers are read; nothing is sent. Every reader takes any bytes whatever, needs
 //! memory and time in proportion to them, and tells in words what is wrong.
 //!
 //! These dialogues are our own because a check needs so little of them: a library that reads a whole DNS message
 //! refuses answers over a record that the check does not look at, and one that sends mail hides the server's words.
+//! Languages of lines are held by [`conversation::Conversation`]; each has a file of its own that says what comes after what.
 
+pub mod answer;
+pub mod conversation;
 pub mod datagram;
 pub mod dns;
 pub mod echo;
-pub mod smtp;
+mod ftp;
+mod imap;
+mod nntp;
+mod pop3;
+pub mod reply;
+pub mod sip;
+mod smtp;
 
 /// Characters of a server's words that are repeated to people.
 const LONGEST_QUOTE: usize = 80;

@@ -101,7 +101,7 @@ fn silence(check: &Check) -> Failure {
 }
 
 /// What the network says of a datagram.
-fn unreachable(error: &io::Error) -> Failure {
+pub(super) fn unreachable(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             failure(FailureKind::Refused, "port unreachable: nothing listens there")

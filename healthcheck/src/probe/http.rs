@@ -23,7 +23,7 @@ use super::ask_first::AskFirst;
 use super::{failure, network_failure, socket, tls, words};
 use crate::outcome::{Failure, FailureKind};
 use crate::search::Search;
-use crate::spec::{Check, Http, HttpVersion, Pattern, Url};
+use crate::spec::{Check, Http, HttpVersion, Pattern, Url, authority};
 
 /// The longest body read for a digest, in bytes.
 const LONGEST_BODY: u64 = 16 * 1024 * 1024;
@@ -67,7 +67,9 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize) -> Result<(), F
 
 fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Empty<Bytes>>, Failure> {
     let virtualhost = url.virtualhost.as_ref().or(http.virtualhost.as_ref());
-    let host = virtualhost.cloned().unwrap_or_else(|| own_host(check, http.tls.is_some()));
+    // A page that is asked for by way of the server has a host of its own.
+    let host = virtualhost.cloned().or_else(|| authority(&url.path).map(str::to_owned));
+    let host = host.unwrap_or_else(|| own_host(check, http.tls.is_some()));
     let (version, close) = match http.protocol {
         HttpVersion::Http10 => (Version::HTTP_10, false),
         HttpVersion::Http10Close => (Version::HTTP_10, true),

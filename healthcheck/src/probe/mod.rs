@@ -6,12 +6,16 @@
 //! Dropping the future abandons the attempt and closes its socket.
 
 mod ask_first;
+mod connection;
+mod conversation;
 mod datagram;
+mod find;
 mod http;
-mod smtp;
+mod sip;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tls;
 
 use std::io;
@@ -20,7 +24,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::spec::{Check, Kind};
+use crate::spec::{Check, Kind, Protocol};
 
 /// Asks the server once. `step` chooses the URL of an HTTP check, from 0. Needs a tokio runtime with its
 /// network and time drivers on; does not panic on anything a server sends.
@@ -32,10 +36,15 @@ pub async fn attempt(check: &Check, step: usize) -> Outcome {
         Kind::Tcp => socket::connect(check).await.map(drop),
         // What few checks need must not make every attempt a large one.
         Kind::Http(settings) => Box::pin(http::get(check, settings, step)).await,
-        Kind::Smtp(settings) => Box::pin(smtp::greet(check, settings)).await,
+        Kind::Smtp(settings) => Box::pin(conversation::smtp(check, settings)).await,
         Kind::Dns(settings) => Box::pin(datagram::ask_name(check, settings)).await,
         Kind::Udp(settings) => Box::pin(datagram::udp(check, settings)).await,
         Kind::Ping => Box::pin(datagram::ping(check)).await,
+        Kind::Dialogue(dialogue) => match &dialogue.protocol {
+            Protocol::Sip(sip) => Box::pin(sip::options(check, &dialogue.encryption, sip)).await,
+            Protocol::Text(text) => Box::pin(text::ask(check, &dialogue.encryption, text)).await,
+            _ => Box::pin(conversation::dialogue(check, dialogue)).await,
+        },
         Kind::Command(_) => Err(failure(FailureKind::Local, "could not ask: no command is run here")),
     };
     Outcome { result, took: begun.elapsed(), weight: None }

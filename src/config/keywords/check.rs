@@ -2,14 +2,24 @@
 
 use super::Form::{Address, Block, Flag, OneOf, Port, Switch, Whole, Word, Words};
 use super::Place::{
-    self, BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, SmtpHost, SslGet,
-    TcpCheck, UdpCheck, Url,
+    self, BfdCheck, DnsCheck, FileCheck, FtpCheck, HttpGet, ImapCheck, MiscCheck, NntpCheck, PingCheck,
+    Pop3Check, SipCheck, SmtpCheck, SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, Url,
 };
 use super::Status::{Accepted, Works};
 use super::{ANY, DIRECTORD, Keyword, key};
 
 /// Checks that open a connection.
-const NETWORK: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+pub(super) const NETWORK: &[Place] = &[
+    TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, FtpCheck, ImapCheck,
+    Pop3Check, NntpCheck, SipCheck, TextCheck,
+];
+/// The same, and commands.
+const LOGGING: &[Place] = &[
+    TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, FtpCheck, ImapCheck,
+    Pop3Check, NntpCheck, SipCheck, TextCheck, MiscCheck,
+];
+/// Where an expression is looked for in what a server delivers.
+const SEARCHED: &[Place] = &[Url, FtpCheck, TextCheck];
 const WEB: &[Place] = &[HttpGet, SslGet];
 const NO_TLS: &str = "`HTTP_GET` speaks no TLS";
 
@@ -21,7 +31,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("bind_port", NETWORK, Port, Works, "The port to ask from, together with `bindto`.").by_default("what the kernel chooses"),
     key("bind_if", NETWORK, Word("an interface"), Works, "The interface to ask through.").by_default("what the kernel chooses"),
     key("fwmark", NETWORK, Whole(0, u32::MAX as i64), Works, "The mark on packets of the check.").by_default("none"),
-    key("log_all_failures", &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, MiscCheck], Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
+    key("log_all_failures", LOGGING, Switch, Works, "Log each failed attempt.").by_default("as `checker_log_all_failures`"),
 
     key("http_protocol", WEB, OneOf(&["1.0", "1.0C", "1.1"]), Works, "The version of HTTP.").by_default("1.0"),
     key("url", WEB, Block("", Url), Works, "A page to ask for; several are asked for in turn."),
@@ -34,15 +44,15 @@ pub(super) const TABLE: &[Keyword] = &[
     key("fast_recovery", WEB, Switch, Works, "No delay between pages while the server comes up.").by_default("off"),
     key("tls_compliant", &[SslGet, Url], Flag, Works, "Close TLS connections properly.").by_default("off").since("2.2.8"),
     key("path", &[Url], Word("a path"), Works, "The path to ask for, beginning with a slash."),
-    key("status_code", &[Url], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
+    key("status_code", &[Url, SipCheck], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
     key("digest", &[Url], Word("32 hexadecimal digits"), Works, "The MD5 sum of the page."),
     key("virtualhost", &[Url], Word("a host name"), Works, "The Host header of this page.").by_default("the check's"),
-    key("regex", &[Url], Word("a regular expression"), Works, "What must be in the page."),
-    key("regex_no_match", &[Url], Flag, Works, "It must not be in the page.").by_default("off"),
-    key("regex_options", &[Url], Words("OPTION…"), Works, "How the expression is read."),
-    key("regex_min_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match may begin.").by_default("0"),
-    key("regex_max_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match must have begun.").by_default("no limit"),
-    key("regex_stack", &[Url], Words("START MAXIMUM"), Accepted("the expression is interpreted, within bounds of its own"), "Memory for the match."),
+    key("regex", SEARCHED, Word("a regular expression"), Works, "What must be in the page, the file or the answer."),
+    key("regex_no_match", SEARCHED, Flag, Works, "It must not be in the page.").by_default("off"),
+    key("regex_options", SEARCHED, Words("OPTION…"), Works, "How the expression is read."),
+    key("regex_min_offset", SEARCHED, Whole(0, ANY), Works, "Where in it the match may begin.").by_default("0"),
+    key("regex_max_offset", SEARCHED, Whole(0, ANY), Works, "Where in it the match must have begun.").by_default("no limit"),
+    key("regex_stack", SEARCHED, Words("START MAXIMUM"), Accepted("the expression is interpreted, within bounds of its own"), "Memory for the match."),
 
     key("helo_name", &[SmtpCheck], Word("a host name"), Works, "How we introduce ourselves.").by_default("the host name"),
     key("host", &[SmtpCheck], Block("", SmtpHost), Works, "Older way to say where to connect to."),

@@ -2,8 +2,8 @@
 
 use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SmtpHost, SslGet,
-    TcpCheck, UdpCheck, VirtualServer,
+    BfdCheck, DnsCheck, FileCheck, FtpCheck, HttpGet, ImapCheck, MiscCheck, NntpCheck, PingCheck, Pop3Check,
+    RealServer, SipCheck, SmtpCheck, SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
 use super::global::MONTH;
@@ -15,9 +15,11 @@ const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|
 const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
 const LONG: u64 = 315_360_000 * SECOND;
-const IN_CHECKS: &[Place] = &[TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
-const CHECKED: &[Place] =
-    &[RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck];
+const IN_CHECKS: &[Place] = super::check::NETWORK;
+const CHECKED: &[Place] = &[
+    RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, SmtpHost, DnsCheck, UdpCheck, PingCheck, FtpCheck,
+    ImapCheck, Pop3Check, NntpCheck, SipCheck, TextCheck,
+];
 const DEFAULTS: &[Place] = &[
     VirtualServer,
     RealServer,
@@ -29,6 +31,12 @@ const DEFAULTS: &[Place] = &[
     DnsCheck,
     UdpCheck,
     PingCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
 ];
 
 #[rustfmt::skip]

@@ -73,7 +73,9 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "compat drain_on_remove lvs_sysctl notify_timeout reconcile verify";
+const OWN: &str = "compat drain_on_remove lvs_sysctl maintenance_dir notify_timeout reconcile verify
+    FTP_CHECK IMAP_CHECK NNTP_CHECK POP3_CHECK SIP_CHECK TEXT_CHECK half_close login password password_file path send
+    sni_name tls transport uri";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

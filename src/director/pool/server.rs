@@ -31,6 +31,8 @@ pub(in crate::director) struct Server {
     pub(in crate::director) held: Option<String>,
     /// Set from the start with `alpha` until a check has said something: nobody has heard of it yet.
     pub(in crate::director) untold: bool,
+    /// Set while it is in maintenance: by which file.
+    pub(in crate::director) maintenance: Option<String>,
 }
 
 /// One check of one real server.
@@ -88,6 +90,7 @@ impl Server {
             steer: Steer::AsConfigured,
             held: None,
             untold: false,
+            maintenance: None,
         }
     }
 
@@ -96,8 +99,8 @@ impl Server {
     pub(in crate::director) fn decide(&mut self, now: Instant) -> bool {
         let by_checks = self.checks.iter().all(CheckRun::counts_as_up);
         let by_neighbours = self.neighbours.values().all(|check| check.verdict() != Verdict::Down);
-        let up =
-            by_checks && by_neighbours && self.given.files().all(|(_, verdict, _)| verdict != Verdict::Down);
+        let by_files = self.given.files().all(|(_, verdict, _)| verdict != Verdict::Down);
+        let up = by_checks && by_neighbours && by_files && self.maintenance.is_none();
         if up == self.up {
             return false;
         }
@@ -129,6 +132,9 @@ impl Server {
 
     /// Why it is as it is, in words: the last outcome of a check that fails, else of any check.
     pub(in crate::director) fn reason(&self) -> String {
+        if let Some(file) = &self.maintenance {
+            return format!("in maintenance: {file} is there");
+        }
         let said = |run: &CheckRun| run.monitor.last().map(words);
         let failing = self.checks.iter().find(|c| c.monitor.verdict() == Verdict::Down);
         let facts = || {

@@ -30,6 +30,22 @@ const LAB: Set = Set {
 /// Servers that checks are tried on.
 const SERVERS: Set =
     Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
+/// Servers that conversations are held with. Some insist on users and places of their own: see
+/// [`netns::overlay`](crate::netns::overlay).
+const TALKERS: Set = Set {
+    root: "talkers",
+    packages: &[
+        "dovecot-core",
+        "dovecot-imapd",
+        "dovecot-pop3d",
+        "vsftpd",
+        "opensmtpd",
+        "sip-tester",
+        "leafnode",
+        "tinyproxy-bin",
+    ],
+    programs: &["dovecot", "vsftpd", "smtpd", "sipp", "leafnode", "tinyproxy"],
+};
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -59,6 +75,15 @@ pub fn ensure() -> Result<Tools> {
 /// As [`ensure`].
 pub fn servers() -> Result<Tools> {
     SERVERS.ensure()
+}
+
+/// Servers that conversations are held with: dovecot, vsftpd, OpenSMTPD, SIPp, leafnode and tinyproxy (20 MB). Only the
+/// tests that need them fetch them.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn talkers() -> Result<Tools> {
+    TALKERS.ensure()
 }
 
 impl Set {

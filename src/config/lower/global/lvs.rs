@@ -24,12 +24,28 @@ impl LvsGlobal {
             "lvs_flush_on_stop" => set(&mut self.flush_on_stop, flush_on_stop(context, entry)),
             "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
             "drain_on_remove" => keep(&mut self.drain_on_remove, context.seconds(entry)),
+            "maintenance_dir" => keep(&mut self.maintenance_dir, directory(context, entry)),
             "reconcile" => set(&mut self.reconcile, reconcile(context, entry)),
             "rs_init_notifies" => set(&mut self.notify_at_start, context.switch(entry)),
             _ => return false,
         }
         true
     }
+}
+
+/// A path that means the same wherever the daemon was started.
+fn directory(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
+    let path = context.text(entry)?;
+    if !path.starts_with('/') {
+        let message = format!(
+            "`{}` is `{}`; expected a path that begins with a slash",
+            entry.keyword.name,
+            short(&path)
+        );
+        context.error(Code::InvalidText, entry.span(), message);
+        return None;
+    }
+    Some(path)
 }
 
 /// `INTERFACE [INSTANCE] [OPTIONS]`. Of a wrong option keepalived takes the default.

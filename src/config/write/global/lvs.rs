@@ -35,6 +35,7 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     }
     lines.flag("rs_init_notifies", lvs.notify_at_start);
     lines.some("drain_on_remove", lvs.drain_on_remove);
+    lines.some("maintenance_dir", lvs.maintenance_dir.as_deref());
 }
 
 fn sync_daemon(daemon: &SyncDaemon) -> Vec<String> {

@@ -40,6 +40,7 @@ no_checker_emails
 checker_log_all_failures
 drain_on_remove 600
 drain_on_remove 1.5
+maintenance_dir /run/some/where
 vrrp_version 3
 vrrp_version 2
 vrrp_mcast_group4 224.0.0.18

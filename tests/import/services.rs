@@ -65,7 +65,7 @@ fn each_service_is_asked_in_its_own_language() {
         ),
         (
             53,
-            "checktype=1\nreceive=\".\"",
+            "checktype=1",
             "DNS_CHECK {\n    type A\n    name .\n    delay_loop 20\n    retry 0\n}\nPING_CHECK {\n    retry 0\n}\n",
         ),
     ] {

@@ -251,6 +251,23 @@ fn tls_begins_in_the_middle_of_a_conversation() {
 }
 
 #[test]
+fn tls_may_begin_with_the_first_byte() {
+    let authority = Authority::new("dialogue-first.pem");
+    let config = Arc::new(server(&authority.sign(&["127.0.0.1"], |_| {})));
+    let encryption = Encryption::On(believing(Some(&authority.path)));
+    let dialogue = Dialogue { encryption, login: login(), ..Dialogue::new(Protocol::Pop3) };
+    let outcome = asked(Kind::Dialogue(Box::new(dialogue)), AMPLE, move |stream: TcpStream| {
+        let config = config.clone();
+        async move {
+            let Ok(mut stream) = TlsAcceptor::from(config).accept(stream).await else { return };
+            let script = [("+OK\r\n", "USER me"), ("+OK\r\n", "PASS sesame"), ("+OK\r\n", "QUIT")];
+            play(&mut stream, &script).await;
+        }
+    });
+    assert_eq!(outcome.result, Ok(()));
+}
+
+#[test]
 fn what_a_server_did_not_say_in_time_is_named() {
     let silent = |said: &'static [u8], asked_kind: Kind| {
         let outcome = asked(asked_kind, SHORT, async move |mut stream: TcpStream| {

@@ -21,6 +21,8 @@
 //! assert!(monitor.poll_timeout().is_some());
 //! ```
 
+mod shared;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -87,6 +89,8 @@ enum Phase {
     /// The attempt with the latest number runs. It has a deadline of its own. If the question has changed
     /// since it started, its outcome says nothing.
     Asking { outdated: bool },
+    /// Another monitor asks for this one too.
+    Following,
 }
 
 impl Monitor {
@@ -143,7 +147,7 @@ impl Monitor {
                 self.phase = Phase::Asking { outdated: false };
                 self.outputs.push_back(Output::Attempt { number: self.attempts, step: self.step });
             }
-            Phase::Waiting { .. } | Phase::Asking { .. } => {}
+            Phase::Waiting { .. } | Phase::Asking { .. } | Phase::Following => {}
         }
     }
 
@@ -162,7 +166,7 @@ impl Monitor {
         match &mut self.phase {
             Phase::Asking { outdated } => *outdated |= suspended,
             Phase::Waiting { until, .. } if !suspended => *until = now,
-            Phase::Waiting { .. } => {}
+            Phase::Waiting { .. } | Phase::Following => {}
         }
         self.handle_timeout(now);
     }
@@ -206,7 +210,7 @@ impl Monitor {
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         match self.phase {
             Phase::Waiting { until, reason } => Some((until, reason)),
-            Phase::Asking { .. } => None,
+            Phase::Asking { .. } | Phase::Following => None,
         }
     }
 

@@ -72,6 +72,8 @@ pub enum FailureKind {
     BadCertificate,
     /// The command says that the server does not work, or cannot say anything.
     Command,
+    /// The command cannot be started: it is not there, or may not be run.
+    NotStarted,
     /// We could not ask: no free port or descriptor, a source address that is not ours, a local filter.
     /// This says nothing about the server and counts neither for nor against it.
     Local,

@@ -14,8 +14,8 @@ mod tests;
 mod wire;
 
 pub use decode::{
-    Answer, Body, Info, Malformed, Messages, decode_counts, decode_daemon, decode_destination, decode_family,
-    decode_info, decode_service, decode_timeouts, knows_tunnels,
+    Answer, Body, Info, Malformed, Messages, decode_daemon, decode_destination, decode_family, decode_info,
+    decode_service, decode_timeouts, decode_traffic, decode_usage, knows_tunnels,
 };
 pub use encode::{Request, request};
 pub use wire::ServiceWire;
@@ -91,7 +91,9 @@ pub(crate) mod number {
     pub const IPVS_SVC_ATTR_FLAGS: u16 = 7;
     pub const IPVS_SVC_ATTR_TIMEOUT: u16 = 8;
     pub const IPVS_SVC_ATTR_NETMASK: u16 = 9;
+    pub const IPVS_SVC_ATTR_STATS: u16 = 10;
     pub const IPVS_SVC_ATTR_PE_NAME: u16 = 11;
+    pub const IPVS_SVC_ATTR_STATS64: u16 = 12;
 
     pub const IPVS_DEST_ATTR_ADDR: u16 = 1;
     pub const IPVS_DEST_ATTR_PORT: u16 = 2;
@@ -102,10 +104,23 @@ pub(crate) mod number {
     pub const IPVS_DEST_ATTR_ACTIVE_CONNS: u16 = 7;
     pub const IPVS_DEST_ATTR_INACT_CONNS: u16 = 8;
     pub const IPVS_DEST_ATTR_PERSIST_CONNS: u16 = 9;
+    pub const IPVS_DEST_ATTR_STATS: u16 = 10;
     pub const IPVS_DEST_ATTR_ADDR_FAMILY: u16 = 11;
+    pub const IPVS_DEST_ATTR_STATS64: u16 = 12;
     pub const IPVS_DEST_ATTR_TUN_TYPE: u16 = 13;
     pub const IPVS_DEST_ATTR_TUN_PORT: u16 = 14;
     pub const IPVS_DEST_ATTR_TUN_FLAGS: u16 = 15;
+
+    pub const IPVS_STATS_ATTR_CONNS: u16 = 1;
+    pub const IPVS_STATS_ATTR_INPKTS: u16 = 2;
+    pub const IPVS_STATS_ATTR_OUTPKTS: u16 = 3;
+    pub const IPVS_STATS_ATTR_INBYTES: u16 = 4;
+    pub const IPVS_STATS_ATTR_OUTBYTES: u16 = 5;
+    pub const IPVS_STATS_ATTR_CPS: u16 = 6;
+    pub const IPVS_STATS_ATTR_INPPS: u16 = 7;
+    pub const IPVS_STATS_ATTR_OUTPPS: u16 = 8;
+    pub const IPVS_STATS_ATTR_INBPS: u16 = 9;
+    pub const IPVS_STATS_ATTR_OUTBPS: u16 = 10;
 
     pub const IPVS_DAEMON_ATTR_STATE: u16 = 1;
     pub const IPVS_DAEMON_ATTR_MCAST_IFN: u16 = 2;

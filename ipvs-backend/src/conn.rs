@@ -5,6 +5,7 @@
 //! at a time, and only when somebody asks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,14 @@ pub struct ConnectionCounts {
     pub inactive: u32,
     /// Persistence templates: clients that are bound to this server, with a connection or without.
     pub persistent: u32,
+}
+
+impl AddAssign for ConnectionCounts {
+    fn add_assign(&mut self, Self { active, inactive, persistent }: Self) {
+        self.active = self.active.saturating_add(active);
+        self.inactive = self.inactive.saturating_add(inactive);
+        self.persistent = self.persistent.saturating_add(persistent);
+    }
 }
 
 /// One line of `/proc/net/ip_vs_conn` (`ip_vs_conn_seq_show` in `net/netfilter/ipvs/ip_vs_conn.c`).

@@ -6,12 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::KernelError;
-use crate::conn::ConnectionCounts;
 use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::operation::Operation;
 use crate::settings::Timeouts;
 use crate::sync::{SyncChange, SyncDaemons};
+use crate::traffic::{ServerUsage, Traffic};
 
 /// The holder of an IPVS table. The one trait of the project that exists for test doubles.
 pub trait Kernel {
@@ -21,11 +21,11 @@ pub trait Kernel {
     /// One service, or `None` when the kernel has no such service.
     fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<Service>, KernelError>;
 
-    /// How many connections each real server of a service has; nothing when there is no such service.
-    fn connections(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError>;
+    /// What has been counted of each service.
+    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError>;
+
+    /// What each real server of a service does; nothing when there is no such service.
+    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError>;
 
     /// Carries out the operations one after another. One that the kernel refuses does not hold up the others.
     ///
@@ -55,11 +55,12 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
         (**self).dump_service(key)
     }
 
-    fn connections(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
-        (**self).connections(key)
+    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        (**self).traffic()
+    }
+
+    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
+        (**self).usage(key)
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
@@ -92,11 +93,12 @@ impl<K: Kernel + ?Sized> Kernel for Box<K> {
         (**self).dump_service(key)
     }
 
-    fn connections(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
-        (**self).connections(key)
+    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        (**self).traffic()
+    }
+
+    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
+        (**self).usage(key)
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {

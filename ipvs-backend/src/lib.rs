@@ -25,6 +25,7 @@ mod reconcile;
 mod sample;
 mod settings;
 mod sync;
+mod traffic;
 mod tunnel;
 
 pub use conn::{Connection, ConnectionCounts};
@@ -43,4 +44,5 @@ pub use plan::plan;
 pub use reconcile::{Drift, Reconciler, Refusal, Report};
 pub use settings::{Setting, Settings, SettingsKeeper, SettingsReport, Switches, Timeouts};
 pub use sync::{SyncChange, SyncDaemons, SyncKeeper, SyncReport, SyncRole, SyncSettings, plan_sync};
+pub use traffic::{Rates, ServerUsage, ServiceUsage, Traffic};
 pub use tunnel::{Checksum, Tunnel};

@@ -18,6 +18,7 @@ use crate::key::{DestinationKey, Family, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, Scheduler, Service, ServiceSettings, Table};
 use crate::settings::Timeouts;
 use crate::sync::{SyncChange, SyncDaemons, SyncRole, SyncSettings};
+use crate::traffic::{ServerUsage, Traffic};
 use crate::{KernelError, Operation};
 
 /// How many operations the log remembers.
@@ -34,7 +35,8 @@ struct State {
     services: BTreeMap<ServiceKey, Service>,
     daemons: SyncDaemons,
     timeouts: Option<Timeouts>,
-    connections: BTreeMap<(ServiceKey, DestinationKey), ConnectionCounts>,
+    traffic: BTreeMap<ServiceKey, Traffic>,
+    usage: BTreeMap<(ServiceKey, DestinationKey), ServerUsage>,
     missing: BTreeSet<Scheduler>,
     plain_tunnels: bool,
     refuse: Option<(usize, Errno)>,
@@ -80,7 +82,18 @@ impl MemoryKernel {
 
     /// A real server has these connections from now on, wherever they come from.
     pub fn set_connections(&self, service: ServiceKey, server: DestinationKey, counts: ConnectionCounts) {
-        self.state().connections.insert((service, server), counts);
+        self.state().usage.entry((service, server)).or_default().connections = counts;
+    }
+
+    /// This has been counted of a service, or of a real server of it, wherever it comes from.
+    pub fn set_traffic(&self, service: ServiceKey, server: Option<DestinationKey>, traffic: Traffic) {
+        let mut state = self.state();
+        match server {
+            Some(server) => state.usage.entry((service, server)).or_default().traffic = traffic,
+            None => {
+                state.traffic.insert(service, traffic);
+            }
+        }
     }
 
     /// The connection synchronisation daemons that run now.
@@ -149,15 +162,19 @@ impl Kernel for MemoryKernel {
         Ok(state.services.get(key).cloned())
     }
 
-    fn connections(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        let mut state = self.state();
+        state.error()?;
+        let counted = |key| state.traffic.get(key).copied().unwrap_or_default();
+        Ok(state.services.keys().map(|key| (*key, counted(key))).collect())
+    }
+
+    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
         let mut state = self.state();
         state.error()?;
         let Some(service) = state.services.get(key) else { return Ok(BTreeMap::new()) };
-        let counts = |server| state.connections.get(&(*key, server)).copied().unwrap_or_default();
-        Ok(service.destinations.keys().map(|server| (*server, counts(*server))).collect())
+        let usage = |server| state.usage.get(&(*key, server)).copied().unwrap_or_default();
+        Ok(service.destinations.keys().map(|server| (*server, usage(*server))).collect())
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {

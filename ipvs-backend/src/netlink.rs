@@ -22,12 +22,12 @@ use nix::{setsockopt_impl, sockopt_impl};
 mod tunnels;
 
 use crate::codec::{self, Body, Info, Malformed, Messages, Request};
-use crate::conn::ConnectionCounts;
 use crate::kernel::{Errno, Kernel, Rejection};
 use crate::key::{DestinationKey, ServiceKey};
 use crate::model::{Service, Table};
 use crate::settings::Timeouts;
 use crate::sync::{SyncChange, SyncDaemons};
+use crate::traffic::{ServerUsage, Traffic};
 use crate::{KernelError, Operation};
 
 /// Changes per send: at most 54 KiB of them (a change takes at most 212 bytes), below the 64 KiB that any
@@ -273,18 +273,32 @@ impl Kernel for NetlinkKernel {
         Ok(service)
     }
 
-    fn connections(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
+    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
         for _ in 0..DUMPS {
-            let mut counts = BTreeMap::new();
-            let outcome = self.exchange(Request::Destinations(*key), |item| {
-                counts.extend(codec::decode_counts(item, key.family())?);
+            let mut counted = BTreeMap::new();
+            let outcome = self.exchange(Request::Services, |item| {
+                counted.extend(codec::decode_traffic(item)?);
                 Ok(())
             })?;
             match outcome {
-                Outcome::Complete => return Ok(counts),
+                Outcome::Complete => return Ok(counted),
+                Outcome::Interrupted => {}
+                Outcome::Refused(Errno::ENOENT) => self.family = self.resolve()?,
+                Outcome::Refused(errno) => return Err(unexpected("counting the services' traffic", errno)),
+            }
+        }
+        Err(KernelError::Unsettled)
+    }
+
+    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
+        for _ in 0..DUMPS {
+            let mut usage = BTreeMap::new();
+            let outcome = self.exchange(Request::Destinations(*key), |item| {
+                usage.extend(codec::decode_usage(item, key.family())?);
+                Ok(())
+            })?;
+            match outcome {
+                Outcome::Complete => return Ok(usage),
                 Outcome::Interrupted => {}
                 Outcome::Refused(errno) => return Err(unexpected("counting connections", errno)),
             }

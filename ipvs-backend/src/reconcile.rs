@@ -17,6 +17,7 @@ use crate::key::{DestinationKey, ServiceKey};
 use crate::model::Table;
 use crate::operation::Operation;
 use crate::plan::plan;
+use crate::traffic::{ServerUsage, Traffic};
 use crate::{KernelError, Rejection};
 
 /// How often a change is attempted before what is left of it is reported.
@@ -201,7 +202,24 @@ impl<K: Kernel> Reconciler<K> {
         &mut self,
         key: &ServiceKey,
     ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
-        self.kernel.connections(key)
+        let usage = self.kernel.usage(key)?;
+        Ok(usage.into_iter().map(|(server, usage)| (server, usage.connections)).collect())
+    }
+
+    /// What has been counted of each service, foreign ones included.
+    ///
+    /// # Errors
+    /// When the kernel cannot be talked to.
+    pub fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.kernel.traffic()
+    }
+
+    /// What each real server of a service does.
+    ///
+    /// # Errors
+    /// When the kernel cannot be talked to.
+    pub fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
+        self.kernel.usage(key)
     }
 
     /// Gives the kernel back.

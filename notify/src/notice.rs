@@ -67,6 +67,8 @@ pub struct Serving {
     pub configured: usize,
     /// Whether the sorry server stands in.
     pub sorry: bool,
+    /// How many backup servers stand in.
+    pub backups: usize,
 }
 
 /// What a VRRP instance has become.
@@ -133,6 +135,27 @@ impl Notice {
         }
     }
 
+    /// More servers of a virtual server fail than checks may take out of service, or that is over. `words` says how
+    /// many.
+    pub fn panic(
+        heading: Heading<'_>,
+        service: impl Display,
+        on: bool,
+        words: &str,
+        left: Serving,
+    ) -> Notice {
+        let (word, happened) = match on {
+            true => ("PANIC", "keeps servers that fail in service, because too many fail at once"),
+            false => ("PANIC OVER", "keeps no server in service that fails"),
+        };
+        Notice {
+            subject: subject(heading, format_args!("Virtualserver {service} - {word}")),
+            body: body(heading, format_args!("Virtual server {service} {happened}."), words)
+                + &format!("{left}\n"),
+            about: About::Service { service: service.to_string() },
+        }
+    }
+
     /// A VRRP instance changed its role. `reason` says why: "no advert for 3.6 s", "eth0 is down".
     pub fn instance(heading: Heading<'_>, name: &str, role: Role, reason: &str) -> Notice {
         let (word, happened) = match role {
@@ -190,6 +213,17 @@ pub fn fwmark(mark: u32) -> String {
 
 impl Display for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.backups {
+            0 => {}
+            1 => {
+                let configured = self.configured;
+                return write!(f, "Left: none of {configured} real servers; one backup server stands in.");
+            }
+            up => {
+                let configured = self.configured;
+                return write!(f, "Left: none of {configured} real servers; {up} backup servers stand in.");
+            }
+        }
         match (self.serving, self.sorry) {
             (0, true) => {
                 write!(f, "Left: none of {} real servers; the sorry server stands in.", self.configured)
@@ -237,7 +271,7 @@ mod tests {
     }
 
     fn left(serving: usize, sorry: bool) -> Serving {
-        Serving { serving, configured: 3, sorry }
+        Serving { serving, configured: 3, sorry, backups: 0 }
     }
 
     #[test]
@@ -297,6 +331,8 @@ mod tests {
     #[test]
     fn nobody_left_is_said_plainly() {
         assert_eq!(left(0, true).to_string(), "Left: none of 3 real servers; the sorry server stands in.");
+        let backups = Serving { backups: 2, ..left(0, false) };
+        assert_eq!(backups.to_string(), "Left: none of 3 real servers; 2 backup servers stand in.");
         assert_eq!(left(0, false).to_string(), "Left: none of 3 real servers; clients are not served.");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::say;
-use crate::control;
+use crate::control::{self, Detail};
 use crate::supervisor::{self, Replay};
 
 /// The answer; without one, says why.
@@ -30,8 +30,20 @@ fn answer<T>(question: impl Future<Output = Result<T, control::ControlError>>) -
         .and_then(|runtime| runtime.block_on(question).map_err(|error| error.to_string()))
 }
 
+pub(super) const STATUS_HELP: &str = "\
+Of real servers: WEIGHT is the weight in the kernel, and the file's if that is another; ACTIVE are established TCP and \
+SCTP connections, INACT all others; CONN/S new connections, IN/S bytes from clients and OUT/S bytes to clients, each per \
+second, averaged by the kernel over some eight seconds.
+
+With --traffic, also: BOUND clients that persistence_timeout sends there; CONNS connections, PKT-IN and PKT-OUT packets, \
+IN and OUT bytes since the server was added to the table; PKT-IN/S and PKT-OUT/S packets per second. k, M, G, T are \
+thousands; --json has every digit. What goes back to clients passes the director with NAT only. The kernel brings these \
+numbers up to date every two seconds.
+
+Exit status: 0 shown; 1 nobody answers";
+
 /// `directord status`.
-pub(super) fn status(runtime_dir: &Path, json: bool) -> ExitCode {
+pub(super) fn status(runtime_dir: &Path, json: bool, detail: Detail) -> ExitCode {
     match asking(control::status(runtime_dir)) {
         Err(code) => code,
         Ok(status) if json => match serde_json::to_string_pretty(&status) {
@@ -41,7 +53,7 @@ pub(super) fn status(runtime_dir: &Path, json: bool) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(status) => say(&control::render(&status, std::io::stdout().is_terminal())),
+        Ok(status) => say(&control::render(&status, detail, std::io::stdout().is_terminal())),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Command;
 use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
-use super::say;
+use super::{names, say};
 use crate::config::keywords::{self, Keyword};
 
 /// `directord help [WORD]`: the commands, one of them, or a keyword of the configuration.
@@ -49,7 +49,8 @@ fn explain(keyword: &Keyword) -> String {
 pub(super) fn completions(cli: Command, shell: Shell) -> String {
     let names: BTreeSet<&'static str> = keywords::all().map(|keyword| keyword.name).collect();
     let words = PossibleValuesParser::new(names.iter().copied());
-    let mut cli = cli.mut_subcommand("help", |help| help.mut_arg("word", |word| word.value_parser(words)));
+    let cli = cli.mut_subcommand("help", |help| help.mut_arg("word", |word| word.value_parser(words)));
+    let mut cli = names::mark(cli);
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli, "directord", &mut script);
     let mut script = String::from_utf8_lossy(&script).into_owned();
@@ -59,7 +60,7 @@ pub(super) fn completions(cli: Command, shell: Shell) -> String {
         let condition = "__fish_directord_using_subcommand help";
         script.push_str(&format!("complete -c directord -n \"{condition}\" -f -a \"{}\"\n", names.join(" ")));
     }
-    script
+    names::ask(shell, script)
 }
 
 #[cfg(test)]

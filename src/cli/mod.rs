@@ -11,6 +11,7 @@ mod host;
 mod import;
 mod keyword;
 mod manual;
+mod names;
 mod overrides;
 mod pace;
 mod plan;
@@ -82,10 +83,14 @@ enum Command {
         last_good: Option<PathBuf>,
     },
     /// Show instances, services and servers of a running daemon
+    #[command(after_help = daemon::STATUS_HELP)]
     Status {
-        /// As one JSON object
+        /// As one JSON object, with all counters: see etc/status.schema.json
         #[arg(long)]
         json: bool,
+        /// Of real servers, everything that the kernel counts, instead of how they are
+        #[arg(long, conflicts_with = "json")]
+        traffic: bool,
         /// The daemon's runtime directory
         #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
         runtime_dir: PathBuf,
@@ -297,7 +302,14 @@ enum Command {
         /// The editor, or a family of them
         editor: Editor,
     },
-    /// Print what makes a shell complete commands, options and keywords
+    /// Print what overrides can be for in a running daemon, for shells that complete
+    #[command(hide = true)]
+    Names {
+        /// The daemon's runtime directory
+        #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+        runtime_dir: PathBuf,
+    },
+    /// Print what makes a shell complete commands, options, keywords, and the servers of a running daemon
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -335,7 +347,10 @@ pub fn main() -> ExitCode {
                 Options { config, config_id, compat, runtime_dir, ipvs, record, take_over, last_good };
             run(options)
         }
-        Command::Status { json, runtime_dir } => daemon::status(&runtime_dir, json),
+        Command::Status { json, traffic, runtime_dir } => {
+            let detail = if traffic { control::Detail::Traffic } else { control::Detail::State };
+            daemon::status(&runtime_dir, json, detail)
+        }
         Command::Reload(asked) => reload::reload(&asked),
         Command::Plan(asked) => plan::plan(&asked),
         Command::Apply(asked) => plan::apply(&asked),
@@ -379,6 +394,7 @@ pub fn main() -> ExitCode {
         Command::Help { word } => keyword::help(Cli::command(), word.as_deref()),
         Command::Man { page } => say(&manual::page(Cli::command(), page)),
         Command::Grammar { editor } => say(&grammar::grammar(editor)),
+        Command::Names { runtime_dir } => names::names(&runtime_dir),
         Command::Completions { shell } => say(&keyword::completions(Cli::command(), shell)),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ipvs_backend::ServiceKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, GroupKey, VirtualServer};
+use super::{Config, GroupKey, RealServer, VirtualServer};
 
 /// Keys of one kind of block, by what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,21 +122,28 @@ fn adopt_map<K: Ord + Clone, V: PartialEq>(
 
 fn adopt_servers(old: &VirtualServer, new: &mut Arc<VirtualServer>) {
     let mut service = VirtualServer::clone(new);
-    adopt_map(&old.servers, &mut service.servers, |before, server| {
-        let mut copy = super::RealServer::clone(server);
-        for check in &mut copy.checks {
-            if let Some(same) = before.checks.iter().find(|same| *same == check) {
-                *check = Arc::clone(same);
-            }
-        }
-        for check in &mut copy.planned {
-            if let Some(same) = before.planned.iter().find(|same| *same == check) {
-                *check = Arc::clone(same);
-            }
-        }
-        *server = Arc::new(copy);
-    });
+    adopt_map(&old.servers, &mut service.servers, adopt_checks);
+    adopt_map(&old.backups, &mut service.backups, adopt_checks);
     *new = Arc::new(service);
+}
+
+fn adopt_checks(old: &RealServer, server: &mut Arc<RealServer>) {
+    if server.checks.is_empty() && server.planned.is_empty() {
+        // There is nothing to take over; and it may stand for many that say the same.
+        return;
+    }
+    let mut copy = RealServer::clone(server);
+    for check in &mut copy.checks {
+        if let Some(same) = old.checks.iter().find(|same| *same == check) {
+            *check = Arc::clone(same);
+        }
+    }
+    for check in &mut copy.planned {
+        if let Some(same) = old.planned.iter().find(|same| *same == check) {
+            *check = Arc::clone(same);
+        }
+    }
+    *server = Arc::new(copy);
 }
 
 #[cfg(test)]

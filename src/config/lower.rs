@@ -23,6 +23,7 @@ mod notify;
 mod peers;
 mod persistence;
 mod place;
+mod pool;
 mod quorum;
 mod root;
 mod route;

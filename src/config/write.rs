@@ -54,8 +54,30 @@ pub struct Line {
 
 /// The whole configuration, in the order in which people write it.
 pub fn lines(config: &Config) -> Vec<Line> {
+    let mut all = Vec::new();
+    in_pieces(config, |piece| all.extend(piece));
+    all
+}
+
+/// The same with what need not be said left out, as a file. Of ten thousand servers no more than those of one service are
+/// in memory as statements at a time.
+pub fn said(config: &Config) -> String {
+    let mut out = String::new();
+    in_pieces(config, |piece| {
+        let said = without_defaults(piece);
+        if !out.is_empty() && !said.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&text(&said));
+    });
+    out
+}
+
+/// Hands over the configuration piece by piece: what stands before the virtual servers, and each of these.
+fn in_pieces(config: &Config, mut take: impl FnMut(Vec<Line>)) {
     let mut out = Lines::default();
     global::write(&config.global, &mut out);
+    let globals = out.0.iter().find_map(|line| line.block.clone()).unwrap_or_default();
     root::write(&config.root, &mut out);
     group::write_static(config, &mut out);
     script::write(config, &mut out);
@@ -66,9 +88,16 @@ pub fn lines(config: &Config) -> Vec<Line> {
     instance::write(config, &mut out);
     server_group::write(&config.server_groups, &mut out);
     tls::write(config.tls.as_ref(), &mut out);
-    service::write(config, &mut out);
-    inherit::mark(&mut out.0);
-    out.0
+    let mut complete = |mut out: Lines| {
+        inherit::mark(&mut out.0, &globals);
+        take(out.0);
+    };
+    complete(out);
+    for (served, service) in config.virtual_servers() {
+        let mut out = Lines::default();
+        service::write(config, &served, service, &mut out);
+        complete(out);
+    }
 }
 
 /// Only what differs from what would hold anyway.
@@ -110,6 +139,11 @@ impl Lines {
     /// A statement with one value, of which `global_defs` tells what holds if it is not said.
     pub fn inherited(&mut self, keyword: &str, value: impl Value) {
         self.push(keyword, vec![value.word()], true, None, None);
+    }
+
+    /// The same with several words.
+    pub fn inherited_words(&mut self, keyword: &str, words: Vec<String>) {
+        self.push(keyword, words, true, None, None);
     }
 
     /// A keyword that stands alone, if it is meant.

@@ -92,6 +92,11 @@ pub async fn priority(runtime_dir: &Path, wish: &PriorityWish) -> Result<Priorit
     ask(runtime_dir, Method::POST, "/v1/priority", body(wish)?).await
 }
 
+/// What overrides can be for.
+pub async fn names(runtime_dir: &Path) -> Result<Vec<String>, ControlError> {
+    ask(runtime_dir, Method::GET, "/v1/names", Bytes::new()).await
+}
+
 /// What operators want of real servers at present.
 pub async fn overrides(runtime_dir: &Path) -> Result<Vec<OverrideStatus>, ControlError> {
     ask(runtime_dir, Method::GET, "/v1/overrides", Bytes::new()).await

@@ -9,13 +9,14 @@ mod overrides;
 mod render;
 mod requests;
 mod server;
+mod usage;
 
 pub use crate::director::target::plain;
 pub use client::{
-    ControlError, confirm, connections, kernel, override_servers, overrides, priority, reload, roll_back,
-    running, status, succeed,
+    ControlError, confirm, connections, kernel, names, override_servers, overrides, priority, reload,
+    roll_back, running, status, succeed,
 };
-pub use render::{render, render_overrides};
+pub use render::{Detail, render, render_overrides};
 pub use requests::*;
 pub(crate) use server::{Desk, serve};
 
@@ -28,7 +29,7 @@ use crate::config::{Complaint, Config};
 use crate::director::snapshot::{InstanceStatus, Snapshot};
 use crate::supervisor::reload::ReloadOutcome;
 
-/// What `directord status --json` prints.
+/// What `directord status --json` prints; etc/status.schema.json describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the daemon.
@@ -46,6 +47,9 @@ pub struct Status {
     /// Seconds until the running configuration is rolled back unless confirmed (`directord reload --confirm`).
     #[serde(default)]
     pub confirm_within: Option<f64>,
+    /// Why connections and traffic of servers are missing, or stand still, if they do.
+    #[serde(default)]
+    pub uncounted: Option<String>,
     /// Everything else.
     #[serde(flatten)]
     pub director: Snapshot,

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::director::overrides::{Act, Kind, Order, Override, Removal};
 use crate::director::snapshot::{Consideration, Endangered, OverrideStatus};
+use crate::director::target::Target;
 use crate::supervisor::connections;
 
 /// Connections that are listed at most: the answer is held in memory.
@@ -55,16 +56,15 @@ pub(super) async fn change(
         WishedAct::Drain { .. } => Some(0),
         _ => None,
     };
-    let what = wish.what.clone();
-    let considered = desk.inbox.ask(move |director, now| {
-        let considered = director.consider(&what, kind, weight)?;
-        let known = director.overrides().get(&considered.target, kind).cloned();
-        Ok::<_, String>((considered, known, director.wall_clock(now)))
-    });
-    let (considered, known, wall) = match considered.await.ok_or(GONE)? {
+    let considered = match consider(&desk, &wish.what, kind, weight).await? {
         Ok(considered) => considered,
         Err(why) => return refuse(why, None),
     };
+    let target = considered.target.clone();
+    let known = desk.inbox.ask(move |director, now| {
+        (director.overrides().get(&target, kind).cloned(), director.wall_clock(now))
+    });
+    let (known, wall) = known.await.ok_or(GONE)?;
     let (act, target) = (act(wish.act, wall), considered.target.clone());
     // Said again, to wait for its end perhaps: who set it, and why, stays.
     let again = |known: &Override| known.act == act && wish.reason.is_none() && wish.for_seconds.is_none();
@@ -87,22 +87,16 @@ pub(super) async fn change(
 }
 
 async fn take_back(desk: &Desk, caller: Caller, what: String, kind: Kind) -> Answer<OverrideAnswer> {
-    let found = desk.inbox.ask(move |director, _| {
-        let target = director.find_override(&what, kind)?;
-        let considered = director.consider(&target.to_string(), kind, Some(1));
-        let nothing = |_| Consideration {
-            target: target.clone(),
-            members: Vec::new(),
-            covered: Vec::new(),
-            endangered: Vec::new(),
-            persistent: false,
-        };
-        Ok::<_, String>(Consideration { endangered: Vec::new(), ..considered.unwrap_or_else(nothing) })
-    });
-    let considered = match found.await.ok_or(GONE)? {
-        Ok(found) => found,
+    let found = find(desk, &what).await?;
+    let target = desk.inbox.ask(move |director, _| director.find_override(&what, found, kind));
+    let target = match target.await.ok_or(GONE)? {
+        Ok(target) => target,
         Err(why) => return refuse(why, None),
     };
+    // It may be for what is not there any more.
+    let considered = deliberate(desk, target.clone(), kind, Some(1)).await?;
+    let considered = considered.unwrap_or_else(|_| Consideration::of_nothing(target));
+    let considered = Consideration { endangered: Vec::new(), ..considered };
     let (by, target) = (caller.name().await, considered.target.clone());
     desk.inbox.order(Order::TakeBack { target: target.clone(), kind, by }).await;
     let word = match kind {
@@ -111,9 +105,51 @@ async fn take_back(desk: &Desk, caller: Caller, what: String, kind: Kind) -> Ans
         Kind::Weight => "weights as the file says",
     };
     // Something else may still decide.
-    let (shown, members) = (target.to_string(), considered.members.clone());
-    let others = desk.inbox.ask(move |director, _| director.overriding(&members)).await.ok_or(GONE)?;
-    Ok(Json(accepted(considered, format!("{shown}: {word}"), others)))
+    let all = desk.inbox.ask(|director, _| director.overrides().clone()).await.ok_or(GONE)?;
+    let others = all.over(&considered.members);
+    Ok(Json(accepted(considered, format!("{target}: {word}"), others)))
+}
+
+/// What an operator's words would come to; a sentence if they mean nothing.
+async fn consider(
+    desk: &Desk,
+    what: &str,
+    kind: Kind,
+    weight: Option<u32>,
+) -> Result<Result<Consideration, String>, StatusCode> {
+    match find(desk, what).await? {
+        Ok(target) => deliberate(desk, target, kind, weight).await,
+        Err(why) => Ok(Err(why)),
+    }
+}
+
+/// What an operator's words mean. The names of tens of thousands of servers are looked through on a thread of its own.
+async fn find(desk: &Desk, what: &str) -> Result<Result<Target, String>, StatusCode> {
+    let config = desk.inbox.ask(|director, _| director.configuration()).await.ok_or(GONE)?;
+    let what = what.to_owned();
+    let found = tokio::task::spawn_blocking(move || Target::find_in(&config, &what)).await;
+    found.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Has the brain work it out, a piece with each question: between two, it does what is more urgent.
+async fn deliberate(
+    desk: &Desk,
+    target: Target,
+    kind: Kind,
+    weight: Option<u32>,
+) -> Result<Result<Consideration, String>, StatusCode> {
+    let begun = desk.inbox.ask(move |director, _| director.deliberate(target, kind, weight));
+    let mut unfinished = match begun.await.ok_or(GONE)? {
+        Ok(unfinished) => unfinished,
+        Err(why) => return Ok(Err(why)),
+    };
+    loop {
+        let piece = desk.inbox.ask(move |director, _| director.deliberate_on(unfinished));
+        match piece.await.ok_or(GONE)? {
+            Ok(considered) => return Ok(Ok(considered)),
+            Err(rest) => unfinished = rest,
+        }
+    }
 }
 
 /// `POST /v1/connections`.
@@ -130,9 +166,7 @@ pub(super) async fn connections(
         listed: Vec::new(),
         listable: 0,
     };
-    let what = wish.what.clone();
-    let meant = desk.inbox.ask(move |director, _| director.consider(&what, Kind::Weight, Some(1)));
-    let counted = match meant.await.ok_or(GONE)? {
+    let counted = match consider(&desk, &wish.what, Kind::Weight, Some(1)).await? {
         Ok(meant) => desk.counter.count(&meant.covered).await.map(|counts| (meant.covered, counts)),
         Err(why) => Err(why),
     };
@@ -213,11 +247,9 @@ fn kernel_says(act: Act, persistent: bool) -> Option<String> {
     }
 }
 
-fn endangered(Endangered { service, sorry }: &Endangered) -> String {
-    match sorry {
-        Some(sorry) => {
-            format!("{service} is left without usable servers: the sorry server {sorry} stands in")
-        }
+fn endangered(Endangered { service, stands_in }: &Endangered) -> String {
+    match stands_in {
+        Some(stands_in) => format!("{service} is left without usable servers: {stands_in}"),
         None => format!("{service} is left without usable servers: new connections to it fail"),
     }
 }

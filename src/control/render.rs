@@ -1,16 +1,28 @@
 //! `directord status` for people: instances, then services with their servers, problems in words.
 
+mod services;
+
 use std::fmt::Write;
 
 use super::Status;
 use crate::config::Complaint;
 use crate::director::snapshot::{
-    GroupStatus, InstanceStatus, NeighbourStatus, OverrideStatus, OwnerStatus, ServerStatus, ServiceStatus,
-    Snapshot, TakenStatus, TrackerStatus,
+    GroupStatus, InstanceStatus, NeighbourStatus, OverrideStatus, OwnerStatus, Snapshot, TakenStatus,
+    TrackerStatus,
 };
 
+/// How much is shown of virtual servers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// How their servers are, and how busy.
+    #[default]
+    State,
+    /// Everything that the kernel counts of them.
+    Traffic,
+}
+
 /// Lays the state out as text. Colour only where a terminal reads it.
-pub fn render(status: &Status, colour: bool) -> String {
+pub fn render(status: &Status, detail: Detail, colour: bool) -> String {
     let paint = Paint { colour };
     let mut out = String::new();
     let director = &status.director;
@@ -62,10 +74,11 @@ pub fn render(status: &Status, colour: bool) -> String {
         table(&mut out, OVERRIDES, rows, &paint);
     }
     leaving(&mut out, director);
+    if let Some(why) = &status.uncounted {
+        let _ = writeln!(out, "\n{}", paint.bad(why));
+    }
     for service in &director.services {
-        let _ = writeln!(out, "\n{}", service_line(service, &paint));
-        let rows = service.servers.iter().map(server_row).collect();
-        table(&mut out, &["  SERVER", "STATE", "FOR", "WEIGHT", "VIA", "WHY"], rows, &paint);
+        services::show(&mut out, service, detail, &paint);
     }
     out
 }
@@ -252,40 +265,6 @@ fn neighbour_row(neighbour: &NeighbourStatus) -> Vec<String> {
         milliseconds(neighbour.transmit_interval),
         milliseconds(neighbour.detection_time),
         neighbour.reason.clone(),
-    ]
-}
-
-fn service_line(service: &ServiceStatus, paint: &Paint) -> String {
-    let mut line = format!("virtual_server {} {}", service.service, service.scheduler);
-    match (service.quorum, &service.sorry_server) {
-        (true, _) => {}
-        (false, Some(sorry)) => line.push_str(&paint.bad(&format!(", no usable server: {sorry} stands in"))),
-        (false, None) => line.push_str(&paint.bad(", no usable server")),
-    }
-    line
-}
-
-fn server_row(server: &ServerStatus) -> Vec<String> {
-    let weight = match server.effective_weight {
-        Some(weight) if weight == server.weight => weight.to_string(),
-        Some(weight) => format!("{weight} of {}", server.weight),
-        None => format!("- of {}", server.weight),
-    };
-    vec![
-        format!("  {}", server.server),
-        server.verdict.clone(),
-        duration(server.for_seconds),
-        weight,
-        server.forwarding.clone(),
-        [
-            server.overridden.clone(),
-            Some(server.reason.clone()),
-            server.weight_reason.as_ref().map(|why| format!("weight: {why}")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join("; "),
     ]
 }
 

@@ -18,9 +18,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
 use super::caller::Caller;
-use super::overrides;
-use super::{PriorityAnswer, PriorityWish, Running, Status};
+use super::{PriorityAnswer, PriorityWish, Running, Status, overrides, usage};
 use crate::director::snapshot::InstanceStatus;
+use crate::director::target;
 use crate::supervisor::connections::Counter;
 use crate::supervisor::inbox::Sender;
 use crate::supervisor::reload::{Probation, ReloadOutcome, ReloadWish, Reloads, Request, Wish};
@@ -57,6 +57,7 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/connections", post(overrides::connections))
         .route("/v1/succession", post(succession))
         .route("/v1/config", get(running))
+        .route("/v1/names", get(names))
         .route("/v1/kernel", post(kernel))
         .layer(DefaultBodyLimit::max(LONGEST_QUESTION))
         .with_state(desk);
@@ -71,7 +72,9 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
 }
 
 async fn status(State(desk): State<Desk>) -> Result<Json<Status>, StatusCode> {
-    let director = desk.inbox.snapshot().await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    let (director, counted) = tokio::join!(desk.inbox.snapshot(), desk.counter.tally());
+    let mut director = director.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    let uncounted = usage::fill(&mut director, counted);
     let Reloads { last: last_reload, complaints: warnings, probation, .. } = desk.reloads.borrow().clone();
     let left = |p: Probation| p.until.saturating_duration_since(Instant::now()).as_secs_f64();
     Ok(Json(Status {
@@ -82,6 +85,7 @@ async fn status(State(desk): State<Desk>) -> Result<Json<Status>, StatusCode> {
         last_reload,
         warnings,
         confirm_within: probation.map(left),
+        uncounted,
         director,
     }))
 }
@@ -109,6 +113,12 @@ async fn running(State(desk): State<Desk>) -> Result<impl IntoResponse, StatusCo
     let json = json.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let json = json.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(([(CONTENT_TYPE, "application/json")], json))
+}
+
+async fn names(State(desk): State<Desk>) -> Result<Json<Vec<String>>, StatusCode> {
+    let config = desk.reloads.borrow().running.clone();
+    let named = tokio::task::spawn_blocking(move || target::names_in(&config)).await;
+    named.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }
 
 async fn kernel(State(desk): State<Desk>, Json(services): Json<Vec<ServiceKey>>) -> Json<KernelState> {

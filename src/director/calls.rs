@@ -146,7 +146,7 @@ impl Director {
 
     /// A real server came into service or left it.
     pub(super) fn tell_server(&mut self, service: &Served, key: &DestinationKey, up: bool, cause: &str) {
-        let server = self.pools.get(service).and_then(|pool| pool.config.servers.get(key).cloned());
+        let server = self.pools.get(service).and_then(|pool| pool.config.server(key).cloned());
         let Some(server) = server else { return };
         let extras = server.extras();
         let command = if up { &extras.notify_up } else { &extras.notify_down };

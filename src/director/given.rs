@@ -125,8 +125,8 @@ fn factor(check: &FileCheck, config: &Config) -> FileWeight {
 impl Director {
     /// The files that servers are checked by.
     pub(super) fn files_of_checks(&self) -> BTreeSet<String> {
-        let servers = self.config.virtual_servers().flat_map(|(_, service)| service.servers.values());
-        servers.flat_map(|server| file_checks(server).map(|check| check.track_file.clone())).collect()
+        let servers = self.config.virtual_servers().flat_map(|(_, service)| service.all_servers());
+        servers.flat_map(|(_, server)| file_checks(server).map(|check| check.track_file.clone())).collect()
     }
 
     /// A command has ended well, and asks for a weight, or for the configured one.
@@ -199,10 +199,10 @@ impl Director {
         let to = server.weight();
         let why = server.given.words(server.config.weight).unwrap_or_else(|| "as configured".to_owned());
         if from != to {
-            let changes = pool.recount();
+            let changes = pool.recount(now);
             self.log(Entry::Weight { service: service.clone(), server: key, from, to, why });
             self.tell_changes(&service, changes, now);
-            self.renew_service(&service);
+            self.renew_service(&service, now);
         }
         if let Some((check, up, words)) = verdict {
             self.check_flipped(service, key, check, up, &words, now);

@@ -161,9 +161,25 @@ pub enum Entry {
         /// Whether it has one now.
         up: bool,
         /// What stands in, if anything.
-        sorry: Option<DestinationKey>,
+        stands_in: Option<String>,
         /// What is up, and what is needed.
         words: String,
+    },
+    /// More servers of a virtual server fail than checks may take out, or no longer.
+    Panic {
+        /// The virtual server.
+        service: Served,
+        /// Whether it is so now.
+        on: bool,
+        /// How many fail, and how many may be taken out.
+        words: String,
+    },
+    /// While a virtual server has no quorum, others stand in than before.
+    StandIn {
+        /// The virtual server.
+        service: Served,
+        /// Who; `None`: nobody any more.
+        stands_in: Option<String>,
     },
     /// A configuration took effect.
     Configured {
@@ -239,6 +255,8 @@ impl Entry {
             | Entry::SyncRefused { .. }
             | Entry::NobodyToFollow { .. }
             | Entry::Ipvs { unavailable: Some(_) }
+            | Entry::Panic { on: true, .. }
+            | Entry::StandIn { stands_in: None, .. }
             | Entry::Quorum { up: false, .. } => Severity::Error,
             Entry::Taken { quarrel: true, .. } => Severity::Error,
             Entry::Taken { .. }
@@ -246,6 +264,7 @@ impl Entry {
             | Entry::Drift { .. }
             | Entry::Adopted { .. }
             | Entry::CheckFlipped { up: false, .. }
+            | Entry::StandIn { .. }
             | Entry::ServerFlipped { up: false, .. }
             | Entry::InstanceNote { .. }
             | Entry::TrackerProblem { .. }
@@ -280,14 +299,19 @@ impl Entry {
             Entry::Quorum { service, up: true, words, .. } => {
                 write!(f, "virtual_server {service}: has its quorum: {words}")
             }
-            Entry::Quorum { service, up: false, sorry: Some(sorry), words } => {
-                write!(
-                    f,
-                    "virtual_server {service}: lost its quorum: {words}; the sorry server {sorry} stands in"
-                )
+            Entry::Quorum { service, up: false, stands_in, words } => {
+                let then = stands_in.as_deref().unwrap_or("there is no sorry_server");
+                write!(f, "virtual_server {service}: lost its quorum: {words}; {then}")
             }
-            Entry::Quorum { service, up: false, sorry: None, words } => {
-                write!(f, "virtual_server {service}: lost its quorum: {words}; there is no sorry_server")
+            Entry::Panic { service, on: true, words } => {
+                write!(f, "virtual_server {service}: PANIC: {words}")
+            }
+            Entry::Panic { service, on: false, words } => {
+                write!(f, "virtual_server {service}: the panic is over: {words}")
+            }
+            Entry::StandIn { service, stands_in } => {
+                let then = stands_in.as_deref().unwrap_or("nobody stands in any more");
+                write!(f, "virtual_server {service}: still without its quorum: {then}")
             }
             _ => Ok(()),
         }
@@ -339,6 +363,8 @@ impl fmt::Display for Entry {
             | Entry::AttemptFailed { .. }
             | Entry::Weight { .. }
             | Entry::ServerFlipped { .. }
+            | Entry::Panic { .. }
+            | Entry::StandIn { .. }
             | Entry::Quorum { .. } => self.of_service(f),
             Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),

@@ -87,9 +87,9 @@ impl Director {
         let Some(pool) = self.pools.get(served) else { return };
         let configured = self.config.virtual_server(served);
         let serves = self.config.kernel_services(served);
-        for (server, config) in &pool.config.servers {
+        for (server, config) in pool.config.all_servers() {
             let Some(time) = config.extras().drain_on_remove else { continue };
-            let stays = configured.is_some_and(|service| service.servers.contains_key(server));
+            let stays = configured.is_some_and(|service| service.server(server).is_some());
             for place in pool.places(server) {
                 if stays && serves.contains(&place.0) {
                     continue;

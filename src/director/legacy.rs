@@ -15,11 +15,11 @@ use ipvs_backend::DestinationKey;
 use serde::{Deserialize, Serialize};
 use vrrp::State;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Slots};
 use super::effect::Effect;
 use super::instance::Instance;
 use super::journal::Entry;
-use super::pool::{CheckRun, Pool, Server};
+use super::pool::{CheckRun, Flaps, Pool, Server};
 use super::{Director, Owner};
 use crate::config::{Config, Served};
 
@@ -68,6 +68,12 @@ pub struct Health {
     pub since: SystemTime,
     /// The verdicts of its checks, by what they ask ([`fingerprint`]).
     pub checks: BTreeMap<u64, bool>,
+    /// Whether it had ever served.
+    #[serde(default)]
+    pub served: bool,
+    /// How often it had failed soon after a return (`flap_hold`).
+    #[serde(default)]
+    pub flaps: u32,
 }
 
 /// A legacy, and what is known of the time since then.
@@ -137,7 +143,7 @@ impl Legacy {
         self.neighbours.retain(|name, _| config.neighbours.contains_key(name));
         self.health.retain(|key, servers| {
             let Some(service) = config.virtual_server(key) else { return false };
-            servers.retain(|server, _| service.servers.contains_key(server));
+            servers.retain(|server, _| service.server(server).is_some());
             !servers.is_empty()
         });
     }
@@ -182,21 +188,33 @@ impl Server {
             known => Some((fingerprint(&run.spec), known == Verdict::Up)),
         };
         let reason = if self.up { String::new() } else { self.reason() };
-        Health { up: self.up, reason, since, checks: self.checks.iter().filter_map(verdict).collect() }
+        let flaps = self.flaps.as_ref().map_or(0, |flaps| flaps.level());
+        let checks = self.checks.iter().filter_map(verdict).collect();
+        Health { up: self.up, reason, since, checks, served: self.served, flaps }
     }
 
-    /// It is what it was, and so are its checks, as far as they still ask the same.
-    fn recall(&mut self, health: &Health, since: Instant) {
+    /// Its checks say what they said, as far as they still ask the same.
+    fn recall(&mut self, health: &Health, since: Instant, now: Instant) {
         for run in &mut self.checks {
             match health.checks.get(&fingerprint(&run.spec)) {
                 Some(up) => run.monitor.presume(*up),
                 None => run.must_pass = !health.up,
             }
         }
-        self.decide(since);
+        // Of servers that fail, those that were out have failed for longer than those that were spared.
+        (self.up, self.served) = (health.up, health.served | health.up);
+        self.failing = (!health.up).then_some(since);
+        if health.flaps > 0 && self.config.extras().flap_hold.is_some() {
+            self.flaps = Some(Box::new(Flaps::of(health.flaps)));
+        }
+        self.judge(now);
+    }
+
+    /// It is what it was.
+    fn recalled(&mut self, health: &Health, since: Instant) {
         (self.since, self.untold) = (since, false);
         let reason = health.reason.trim_end_matches(BEFORE);
-        self.held = (!self.up).then(|| format!("{reason}{BEFORE}"));
+        self.held = (!self.up && self.held_until().is_none()).then(|| format!("{reason}{BEFORE}"));
     }
 }
 
@@ -253,13 +271,19 @@ impl Director {
     /// they were known.
     pub(super) fn recall_health(&mut self, pool: &mut Pool, now: Instant) -> bool {
         let Some(known) = self.inherited.legacy.health.remove(&pool.served) else { return false };
-        for (key, health) in known {
+        for (key, health) in &known {
             let since = self.instant(health.since, now);
-            if let Some(server) = pool.servers.get_mut(&key) {
-                server.recall(&health, since);
+            if let Some(server) = pool.servers.get_mut(key) {
+                server.recall(health, since, now);
             }
         }
-        pool.count();
+        pool.work_out(now, |_| None);
+        for (key, health) in &known {
+            let since = self.instant(health.since, now);
+            if let Some(server) = pool.servers.get_mut(key) {
+                server.recalled(health, since);
+            }
+        }
         true
     }
 
@@ -284,10 +308,8 @@ impl Director {
     /// Writes down how an instance stands now, if that changed.
     pub(super) fn keep_role(&mut self, name: &str, now: Instant) {
         let Some(instance) = self.instances.get(name) else { return };
-        let since = self.wall(instance.router.since().unwrap_or(now));
-        let Some(instance) = self.instances.get_mut(name) else { return };
         let router = &instance.router;
-        let role = Role {
+        let role = |since| Role {
             vrid: instance.config.router.vrid,
             state: router.state(),
             priority: router.effective_priority(),
@@ -295,10 +317,13 @@ impl Director {
             since,
             overridden: instance.overridden(),
         };
-        let same = |kept: &Role| Role { since: kept.since, ..role.clone() } == *kept;
-        if role.state == State::Initialize || instance.kept.as_ref().is_some_and(same) {
+        if router.state() == State::Initialize
+            || instance.kept.as_ref().is_some_and(|kept| role(kept.since) == *kept)
+        {
             return;
         }
+        let role = role(self.wall(router.since().unwrap_or(now)));
+        let Some(instance) = self.instances.get_mut(name) else { return };
         instance.kept = Some(role.clone());
         self.effect(Effect::Keep(Keepsake::Role(name.to_owned(), Some(role))));
     }
@@ -333,5 +358,6 @@ impl Director {
         self.effect(Effect::Stopped);
         self.left = true;
         self.agenda = Agenda::new();
+        self.checks = Slots::new();
     }
 }

@@ -102,8 +102,9 @@ impl Director {
         }
         if !changes.is_empty() {
             self.tell_changes(service, changes, now);
-            self.renew_service(service);
+            self.renew_service(service, now);
         }
+        self.time_pool(service);
     }
 }
 

@@ -10,9 +10,11 @@
 
 mod agenda;
 mod base_priority;
+mod batch;
 mod calls;
 mod changeover;
 mod configure;
+mod deliberation;
 mod devices;
 mod drift;
 pub mod effect;
@@ -38,6 +40,7 @@ mod routers;
 mod script;
 mod services;
 mod settings;
+mod sharing;
 pub mod snapshot;
 mod source;
 mod statics;
@@ -58,11 +61,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
-use vrrp::{Links, NetworkLevel};
+use vrrp::{Links, NetworkLevel, State};
 
-use agenda::Agenda;
+use agenda::{Agenda, Slots};
+use batch::Batch;
 use calls::Calls;
 use changeover::Changeover;
+pub use deliberation::Deliberation;
 use devices::DeviceId;
 use drift::Drifts;
 use effect::{Effect, HostLevel, IpvsSettings, NeighbourPacket, SocketKey, Transmission};
@@ -77,6 +82,7 @@ use maintenance::Maintenance;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
+use sharing::Sharing;
 use source::Guests;
 use statics::Statics;
 use strangers::Strangers;
@@ -110,6 +116,10 @@ enum Owner {
     Steering,
     /// A server that was removed has had its time.
     Leaving,
+    /// Changes of something large that wait to be handed out together.
+    Batch,
+    /// A server of this virtual server has been held back for long enough.
+    Pool(Served),
     Calls,
     /// The next piece of a configuration on its way into effect.
     Changeover,
@@ -188,8 +198,12 @@ pub struct Director {
     /// Virtual servers that wait for what overrides mean for them.
     unsteered: BTreeSet<Served>,
     leaving: Leaving,
+    batch: Batch,
     places: BTreeMap<CheckId, Place>,
+    sharing: Sharing,
     agenda: Agenda<Owner>,
+    /// The checks' part of it: they are many, and begin in slots.
+    checks: Slots<CheckId>,
     /// Adverts to send: handed out before anything else that waits.
     adverts: VecDeque<Transmission>,
     /// Packets to watched neighbours: handed out right behind the adverts.
@@ -255,10 +269,13 @@ impl Director {
             kept: Arc::default(),
             unsteered: BTreeSet::new(),
             leaving: Leaving::default(),
+            batch: Batch::default(),
             changeover: Changeover::default(),
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
+            sharing: Sharing::default(),
             agenda: Agenda::new(),
+            checks: Slots::new(),
             adverts: VecDeque::new(),
             packets: VecDeque::new(),
             pending: VecDeque::new(),
@@ -336,7 +353,7 @@ impl Director {
     /// Does the first thing that is due at `now`, and no more: of a thousand instances each sends its advert when its turn
     /// comes, not when the turns of all have been thought through. Call again while [`Director::deadline`] has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Some(owner) = self.agenda.take_due(now) {
+        if let Some(owner) = self.take_due(now) {
             self.haste = (self.haste.0 + 1, now);
             match owner {
                 Owner::Instance(name) => {
@@ -356,6 +373,8 @@ impl Director {
                 Owner::Overrides => self.overrides_due(now),
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
+                Owner::Batch => self.renew_waiting(now),
+                Owner::Pool(service) => self.pool_due(&service, now),
                 Owner::Stop => {
                     self.release_all_calls();
                     self.effect(Effect::Stopped);
@@ -366,12 +385,37 @@ impl Director {
 
     /// When to call [`Director::handle_timeout`] next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        self.agenda.next().map(|(at, owner)| (at, Reason(owner.clone())))
+        match (self.agenda.next(), self.checks.next()) {
+            (Some((at, owner)), check) if check.is_none_or(|(first, _)| at <= first) => {
+                Some((at, Reason(owner.clone())))
+            }
+            (_, check) => check.map(|(at, id)| (at, Reason(Owner::Check(id)))),
+        }
     }
 
     /// The instant alone of [`Director::poll_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.agenda.next().map(|(at, _)| at)
+        let others = self.agenda.next().map(|(at, _)| at);
+        others.into_iter().chain(self.checks.next().map(|(at, _)| at)).min()
+    }
+
+    /// The first of what is due; of the same instant, a check comes last.
+    fn take_due(&mut self, now: Instant) -> Option<Owner> {
+        let other = self.agenda.next().map(|(at, _)| at).filter(|at| *at <= now);
+        let check = self.checks.next().map(|(at, _)| at).filter(|at| *at <= now);
+        match (other, check) {
+            (Some(at), check) if check.is_none_or(|first| at <= first) => self.agenda.take_due(now),
+            (other, _) => {
+                let check = self.checks.take_due(other.unwrap_or(now));
+                check.map(Owner::Check).or_else(|| self.agenda.take_due(now))
+            }
+        }
+    }
+
+    /// Whether the next deadline is that of an instance that takes over unless it hears from its master.
+    pub fn awaits_silence(&self) -> bool {
+        let Some((_, Owner::Instance(name))) = self.agenda.next() else { return false };
+        self.instances.get(name).is_some_and(|instance| instance.router.state() == State::Backup)
     }
 
     /// The instances and their states.
@@ -441,6 +485,7 @@ impl Director {
         self.forget_checks(checks);
         self.pools.clear();
         self.unsteered.clear();
+        self.forget_batch();
         self.leaving = Leaving::default();
         self.of_groups.clear();
         self.table.value = Arc::default();

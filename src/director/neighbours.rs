@@ -340,7 +340,7 @@ impl Director {
     /// The servers of a pool ask for neighbours: notes which, and tells them what is known.
     pub(super) fn note_neighbour_checks(&mut self, service: &Served, now: Instant) {
         let Some(config) = self.config.virtual_server(service).cloned() else { return };
-        for (server, config) in &config.servers {
+        for (server, config) in config.all_servers() {
             for check in &config.planned {
                 let PlannedCheck::Bfd(check) = &**check else { continue };
                 let place = (service.clone(), *server);

@@ -57,11 +57,18 @@ pub struct Consideration {
     pub persistent: bool,
 }
 
+impl Consideration {
+    /// A target of which nothing is there.
+    pub fn of_nothing(target: Target) -> Self {
+        Self { target, members: Vec::new(), covered: Vec::new(), endangered: Vec::new(), persistent: false }
+    }
+}
+
 /// A virtual server that would lose its quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endangered {
     /// As it is said on the command line.
     pub service: String,
-    /// What would stand in.
-    pub sorry: Option<String>,
+    /// What would stand in, in words.
+    pub stands_in: Option<String>,
 }

@@ -288,6 +288,12 @@ impl Overrides {
         changed
     }
 
+    /// Those that any of these servers are subject to, in words.
+    pub fn over(&self, members: &[Member]) -> Vec<String> {
+        let of = |one: &&Override| members.iter().any(|(served, server)| one.target.covers(served, server));
+        self.all.values().filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
+    }
+
     /// When the next thing happens by itself, since 1970; what is past has happened.
     pub(super) fn next(&self, wall: Duration) -> Option<Duration> {
         self.all.values().filter_map(Override::next).filter(|at| *at > wall).min()

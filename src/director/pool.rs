@@ -1,29 +1,37 @@
 //! One virtual server: its real servers, what their checks say, and what should therefore be in the kernel.
 //!
 //! Three things stay apart: an *attempt* is made elsewhere, a *verdict* is the monitor's, and the *decision* what a
-//! verdict means for the table is taken here. The table is a pure function of the state ([`Pool::wanted`]); nothing
-//! is added or removed step by step.
+//! verdict means for the table is taken here: `settle` says who serves, and `kernel` what the table holds therefore.
+//!
+//! While the real servers do not reach the quorum others stand in: the backup servers (`backup_server`), which are
+//! checked like real ones, and if none of them is up the sorry server.
 //!
 //! A virtual server of a group is one pool with one set of checks, and several services in the kernel, which hold the
 //! same servers: [`Pool::level`] has them.
 
+mod flaps;
+mod kernel;
 mod quorum;
 mod server;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use healthcheck::{Check, Schedule, Verdict};
-use ipvs_backend::{DestinationKey, DestinationSettings, Forwarding, Service, ServiceKey};
+use ipvs_backend::{DestinationKey, Service, ServiceKey};
 use notify::Serving;
 
+pub(super) use flaps::Flaps;
 pub(super) use quorum::Quorum;
 pub(super) use server::{CheckRun, Server, words};
 use server::{neighbours, same_question};
+pub(super) use settle::Panic;
 
 use super::event::CheckId;
 use super::overrides::Steer;
+use super::target::plain;
 use crate::config::{Config, Served, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
@@ -35,12 +43,41 @@ pub(super) struct Pool {
     /// What operators want of servers; those that are as configured are not here.
     pub(super) steered: BTreeMap<DestinationKey, Steer>,
     pub(super) quorum: Quorum,
+    /// What the backup servers that are up weigh together.
+    backups_live: u64,
+    /// Set while more servers fail than checks may take out.
+    pub(super) panic: Option<Panic>,
     /// Whether checks rest because the service's address is not on this host (`ha_suspend`).
     pub(super) suspended: bool,
     /// The services in the kernel: one, or those of a group.
     pub(super) serves: Arc<[ServiceKey]>,
     /// What should be in them, by the port that servers take over; services that agree share it.
     levels: BTreeMap<u16, Arc<Service>>,
+}
+
+/// What real servers of a virtual server come to together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// The weight of those that are up.
+    live: u64,
+    /// What all of them weigh by the file.
+    all: u64,
+}
+
+impl Share {
+    /// One more server, as it is or steered otherwise. Backup servers count for nothing.
+    pub(super) fn add(&mut self, server: &Server, wish: Option<Steer>) {
+        if server.backup {
+            return;
+        }
+        self.all += u64::from(server.config.weight);
+        self.live += match wish {
+            _ if !server.up => 0,
+            Some(Steer::Weight(weight)) => u64::from(weight),
+            Some(_) => 0,
+            None => Pool::live_weight(server),
+        };
+    }
 }
 
 /// What a verdict changed.
@@ -50,6 +87,21 @@ pub(super) enum Change {
     Server { key: DestinationKey, up: bool, reason: String, treatment: String },
     /// The service lost its quorum, or has one again.
     Quorum { up: bool },
+    /// More servers fail than checks may take out, or that is over.
+    Panic { on: bool },
+    /// Others stand in than before, while there is no quorum.
+    StandIn,
+}
+
+/// Who serves in the place of the real servers, while those do not reach the quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StandIn {
+    /// Nobody.
+    Nobody,
+    /// The backup servers that are up.
+    Backups,
+    /// The sorry server.
+    Sorry,
 }
 
 /// What a configuration changed.
@@ -71,6 +123,8 @@ impl Pool {
             servers: BTreeMap::new(),
             steered: BTreeMap::new(),
             quorum: Quorum::new(),
+            backups_live: 0,
+            panic: None,
             suspended: false,
             serves: Arc::default(),
             levels: BTreeMap::new(),
@@ -89,12 +143,14 @@ impl Pool {
     ) -> Configured {
         let mut done = Configured::default();
         let is_new = self.serves.is_empty();
-        let mut old = std::mem::take(&mut self.servers);
-        for (key, server_config) in &config.servers {
+        let (mut old, before) = (std::mem::take(&mut self.servers), self.before());
+        let mut were_up = Vec::new();
+        for (key, server_config) in config.all_servers() {
             let before = old.remove(key);
             let was_up = before.as_ref().map(|server| server.up);
             let mut server = before.unwrap_or_else(|| Server::new(server_config.clone(), now));
             server.config = server_config.clone();
+            server.backup = config.backups.contains_key(key);
             server.steer = self.steered.get(key).copied().unwrap_or_default();
             let mut runs = std::mem::take(&mut server.checks);
             for spec in &server_config.checks {
@@ -112,30 +168,31 @@ impl Pool {
             server.neighbours = neighbours(server_config, &server.neighbours);
             let ids: Vec<CheckId> = server.checks.iter().map(|run| run.id).collect();
             server.given = server.given.configured(server_config, &ids, all);
-            let changed = server.decide(now);
-            if !server.up && server.verdicts().all(|v| v != Verdict::Down) {
-                let why = match was_up {
-                    None => "waits for its first check to pass (alpha)",
-                    Some(_) => "its checks were changed while it was down, and have not passed yet",
-                };
-                server.held.get_or_insert_with(|| why.to_owned());
-                server.untold |= was_up.is_none();
-            }
-            match was_up {
-                None if server.up => done.started.push(*key),
-                Some(_) if changed => {
-                    let reason = "the configuration was changed".to_owned();
-                    done.changes.push(change(*key, &server, reason));
-                }
-                _ => {}
-            }
+            server.judge(now);
             self.servers.insert(*key, server);
+            were_up.push((*key, was_up));
         }
         done.gone.extend(old.values().flat_map(|s| s.checks.iter().map(|run| run.id)));
         self.config = config;
-        let changed = self.count();
+        self.settle(now);
+        for (key, was_up) in were_up {
+            let Some(server) = self.servers.get_mut(&key) else { continue };
+            server.note_waiting(was_up);
+            match (was_up, self.servers.get(&key)) {
+                (None, Some(server)) if server.up => done.started.push(key),
+                (Some(up), Some(server)) if up != server.up => {
+                    let reason = "the configuration was changed".to_owned();
+                    done.changes.push(self.change(key, server, reason));
+                }
+                _ => {}
+            }
+        }
+        let of_pool = self.note(&before);
+        let told = of_pool.iter().any(|change| matches!(change, Change::Quorum { .. }));
+        done.changes.extend(of_pool);
         // As keepalived, which tells at the start of a quorum, and of none if the sorry server stands in.
-        if changed || (is_new && self.sorry_stands_in()) {
+        if !told && is_new && self.stand_in() != StandIn::Nobody {
+            done.changes.retain(|change| *change != Change::StandIn);
             done.changes.push(Change::Quorum { up: self.quorum.up });
         }
         done
@@ -159,24 +216,33 @@ impl Pool {
     /// A check of `server` changed its verdict: what follows for the server and the service.
     pub(super) fn reconsider(&mut self, key: &DestinationKey, reason: &str, now: Instant) -> Vec<Change> {
         let Some(server) = self.servers.get_mut(key) else { return Vec::new() };
-        let changed = server.decide(now);
+        server.judge(now);
         // Of a server that waited for its first check it is told how that went, even where it brings nothing new.
-        let told = changed || (server.untold && server.verdicts().any(|v| v == Verdict::Down));
-        if !told {
-            return Vec::new();
+        let told = server.untold && server.verdicts().any(|v| v == Verdict::Down);
+        let mut changes = self.work_out(now, |other| (other == key).then(|| reason.to_owned()));
+        let is_own =
+            |change: &Change| matches!(change, Change::Server { key: changed, .. } if changed == key);
+        let changed = changes.iter().any(is_own);
+        if let Some(server) = self.servers.get_mut(key).filter(|_| told || changed) {
+            server.untold = false;
         }
-        server.untold = false;
-        let mut changes = vec![change(*key, server, reason.to_owned())];
-        if self.count() {
-            changes.push(Change::Quorum { up: self.quorum.up });
+        if told
+            && !changed
+            && let Some(server) = self.servers.get(key)
+        {
+            changes.insert(0, self.change(*key, server, reason.to_owned()));
         }
         changes
     }
 
     /// Counts anew what is up; true if the quorum was reached or lost.
     pub(super) fn count(&mut self) -> bool {
-        let live = self.servers.values().filter(|server| server.up).map(Self::live_weight);
-        let live = live.sum();
+        let live = |backup: bool| {
+            let up = self.servers.values().filter(move |server| server.up && server.backup == backup);
+            up.map(Self::live_weight).sum::<u64>()
+        };
+        let (live, backups) = (live(false), live(true));
+        self.backups_live = backups;
         self.quorum.follow(&self.config.quorum, live, self.config.total_weight())
     }
 
@@ -186,8 +252,8 @@ impl Pool {
     }
 
     /// A server weighs something else now: what follows for the service.
-    pub(super) fn recount(&mut self) -> Vec<Change> {
-        if self.count() { vec![Change::Quorum { up: self.quorum.up }] } else { Vec::new() }
+    pub(super) fn recount(&mut self, now: Instant) -> Vec<Change> {
+        self.work_out(now, |_| None)
     }
 
     /// Whether enough servers are up.
@@ -200,141 +266,95 @@ impl Pool {
         self.config.sorry.as_ref()
     }
 
-    /// Whether the sorry server stands in.
-    pub(super) fn sorry_stands_in(&self) -> bool {
-        self.sorry().is_some() && !self.has_quorum()
+    /// Who serves in the place of the real servers.
+    pub(super) fn stand_in(&self) -> StandIn {
+        match () {
+            () if self.has_quorum() => StandIn::Nobody,
+            () if self.backups_live > 0 => StandIn::Backups,
+            () if self.sorry().is_some() => StandIn::Sorry,
+            () => StandIn::Nobody,
+        }
     }
 
-    /// Operators want this of servers, and nothing of the others; true if the quorum was reached or lost by it.
-    pub(super) fn steer(&mut self, steered: BTreeMap<DestinationKey, Steer>) -> bool {
+    /// The same in words, for a service without its quorum.
+    pub(super) fn stand_in_words(&self) -> Option<String> {
+        match self.stand_in() {
+            StandIn::Nobody => None,
+            StandIn::Sorry => self.sorry().map(|sorry| format!("the sorry server {} stands in", sorry.key)),
+            StandIn::Backups => match self.backups_up() {
+                1 => Some("one backup server stands in".to_owned()),
+                up => Some(format!("{up} backup servers stand in")),
+            },
+        }
+    }
+
+    /// Who would stand in for the real servers, in words, if these were steered out.
+    pub(super) fn would_stand_in(&self, hit: impl Fn(&DestinationKey) -> bool) -> Option<String> {
+        let backup = |(key, server): &(&DestinationKey, &Server)| {
+            server.backup && server.up && server.share() > 0 && !hit(key)
+        };
+        let words = match self.servers.iter().filter(backup).count() {
+            0 => format!("the sorry server {} stands in", plain(&self.sorry()?.key)),
+            1 => "a backup server stands in".to_owned(),
+            up => format!("{up} backup servers stand in"),
+        };
+        Some(words)
+    }
+
+    fn backups_up(&self) -> usize {
+        self.servers.values().filter(|s| s.backup && s.up && s.share() > 0).count()
+    }
+
+    /// Whether the sorry server stands in.
+    pub(super) fn sorry_stands_in(&self) -> bool {
+        self.stand_in() == StandIn::Sorry
+    }
+
+    /// Operators want this of servers, and nothing of the others: what follows.
+    pub(super) fn steer(&mut self, steered: BTreeMap<DestinationKey, Steer>, now: Instant) -> Vec<Change> {
         for (key, server) in &mut self.servers {
             server.steer = steered.get(key).copied().unwrap_or_default();
         }
         self.steered = steered;
-        self.count()
+        self.work_out(now, |_| None)
     }
 
-    /// Whether the service has a quorum now, and would have none if these servers were steered so.
-    pub(super) fn would_lose_quorum(&self, hit: impl Fn(&DestinationKey) -> bool, steer: Steer) -> bool {
-        let share = |key: &DestinationKey, server: &Server| match (hit(key), steer) {
-            (true, Steer::Weight(weight)) => u64::from(weight),
-            (true, _) => 0,
-            (false, _) => Self::live_weight(server),
-        };
-        let live =
-            self.servers.iter().filter(|(_, server)| server.up).map(|(key, server)| share(key, server));
+    /// Whether the service has a quorum now, and would have none if its servers came to this.
+    pub(super) fn would_lose_quorum(&self, share: Share) -> bool {
         let mut quorum = self.quorum;
-        quorum.follow(&self.config.quorum, live.sum(), self.config.total_weight()) && !quorum.up
-    }
-
-    /// The real servers in the kernel that one of the configuration stands for.
-    pub(super) fn places(&self, server: &DestinationKey) -> Vec<(ServiceKey, DestinationKey)> {
-        let in_kernel = |service: &ServiceKey| {
-            let level = self.level(service).filter(|_| self.is_group());
-            let like = |key: &&DestinationKey| key.address == server.address;
-            level.and_then(|level| level.destinations.keys().find(like)).copied().unwrap_or(*server)
-        };
-        self.serves.iter().map(|service| (*service, in_kernel(service))).collect()
+        quorum.follow(&self.config.quorum, share.live, share.all) && !quorum.up
     }
 
     /// What is left to serve clients.
     pub(super) fn serving(&self) -> Serving {
-        let serving = self.servers.values().filter(|s| self.weight(s).is_some_and(|weight| weight > 0));
-        Serving { serving: serving.count(), configured: self.servers.len(), sorry: self.sorry_stands_in() }
-    }
-
-    /// The kernel's weight for a server: `None` if it should not be in the table. While the sorry server stands in,
-    /// servers that are up make room for it.
-    pub(super) fn weight(&self, server: &Server) -> Option<u32> {
-        let serves = server.up && !self.sorry_stands_in();
-        match server.share() {
-            _ if server.steer == Steer::Out => None,
-            // It is being drained, and its connections live on.
-            0 if server.up => Some(0),
-            weight if serves => Some(weight),
-            _ if server.config.inhibit => Some(0),
-            _ => None,
+        let real = || self.servers.values().filter(|server| !server.backup);
+        let serving = real().filter(|s| self.weight(s).is_some_and(|weight| weight > 0));
+        let backups = if self.stand_in() == StandIn::Backups { self.backups_up() } else { 0 };
+        Serving {
+            serving: serving.count(),
+            configured: real().count(),
+            sorry: self.sorry_stands_in(),
+            backups,
         }
     }
 
-    /// What should be in the kernel for this service.
-    pub(super) fn wanted(&self) -> Service {
-        let mut destinations: BTreeMap<DestinationKey, DestinationSettings> = self
-            .servers
-            .iter()
-            .filter_map(|(key, server)| Some((*key, server.settings(self.weight(server)?))))
-            .collect();
-        if let Some(sorry) = self.sorry() {
-            let settings = |weight| DestinationSettings {
-                tunnel: sorry.tunnel,
-                ..DestinationSettings::new(sorry.forwarding, weight)
-            };
-            if self.sorry_stands_in() {
-                destinations.insert(sorry.key, settings(1));
-            } else if sorry.inhibit {
-                // It may be a real server as well, which then counts.
-                destinations.entry(sorry.key).or_insert(settings(0));
+    fn change(&self, key: DestinationKey, server: &Server, reason: String) -> Change {
+        let treatment = match (server.up, server.config.inhibit) {
+            (true, _) if server.steer == Steer::Out => "up, and kept out by an override".to_owned(),
+            (true, _) if server.backup && self.stand_in() == StandIn::Backups => {
+                format!("stands in with weight {}", server.share())
             }
-        }
-        Service { settings: self.config.settings.clone(), destinations }
+            (true, _) if server.backup => "ready to stand in".to_owned(),
+            (true, _) if server.spared => {
+                format!("back with weight {}, though it fails (panic_threshold)", server.share())
+            }
+            (true, _) => format!("back with weight {}", server.share()),
+            (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
+            (false, false) if server.backup => "cannot stand in".to_owned(),
+            (false, false) => "removed".to_owned(),
+        };
+        Change::Server { key, up: server.up, reason, treatment }
     }
-
-    /// Works out anew what should be in the kernel; true if that changed.
-    pub(super) fn refresh(&mut self) -> bool {
-        let wanted = self.wanted();
-        let mut levels = BTreeMap::new();
-        for key in self.serves.iter() {
-            let port = self.taken_over(key);
-            levels.entry(port).or_insert_with(|| {
-                let level = if self.is_group() { with_port(&wanted, port) } else { wanted.clone() };
-                match self.levels.get(&port) {
-                    Some(before) if **before == level => before.clone(),
-                    _ => Arc::new(level),
-                }
-            });
-        }
-        let changed = levels != self.levels;
-        self.levels = levels;
-        changed
-    }
-
-    /// What should be in the kernel for one of the services, as it was at the last [`Pool::refresh`].
-    pub(super) fn level(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
-        self.levels.get(&self.taken_over(key))
-    }
-
-    /// The port that servers behind direct routing and tunnels take over from a service of a group. All others have
-    /// what the file says.
-    fn taken_over(&self, key: &ServiceKey) -> u16 {
-        match key {
-            ServiceKey::Address { port, .. } if self.is_group() => *port,
-            ServiceKey::Address { .. } | ServiceKey::Mark { .. } => 0,
-        }
-    }
-
-    fn is_group(&self) -> bool {
-        matches!(self.served, Served::Group(_))
-    }
-}
-
-/// Only address translation can change the port of packets: other servers have that of the service.
-fn with_port(service: &Service, port: u16) -> Service {
-    let place = |key: &DestinationKey, settings: &DestinationSettings| match settings.forwarding {
-        Forwarding::Nat | Forwarding::Local => *key,
-        Forwarding::Dr | Forwarding::Tun => DestinationKey { port, ..*key },
-    };
-    let destinations = service.destinations.iter().map(|(key, settings)| (place(key, settings), *settings));
-    Service { settings: service.settings.clone(), destinations: destinations.collect() }
-}
-
-fn change(key: DestinationKey, server: &Server, reason: String) -> Change {
-    let treatment = match (server.up, server.config.inhibit) {
-        (true, _) if server.steer == Steer::Out => "up, and kept out by an override".to_owned(),
-        (true, _) => format!("back with weight {}", server.share()),
-        (false, true) => "weight 0 (inhibit_on_failure)".to_owned(),
-        (false, false) => "removed".to_owned(),
-    };
-    Change::Server { key, up: server.up, reason, treatment }
 }
 
 /// A check that goes on, with another rhythm perhaps.

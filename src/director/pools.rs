@@ -6,7 +6,7 @@ use healthcheck::Monitor;
 
 use super::event::CheckId;
 use super::pool::{CheckRun, Configured, Pool, rhythm};
-use super::{Director, Owner, Place};
+use super::{Director, Place};
 use crate::config::Served;
 
 impl Director {
@@ -27,7 +27,7 @@ impl Director {
                 rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
             }
             let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
-            CheckRun { id, spec: spec.clone(), monitor, must_pass: false }
+            CheckRun { id, spec: spec.clone(), monitor, must_pass: false, made: false }
         });
         self.forget_checks(gone);
         // Whoever goes on as before has nothing to tell.
@@ -53,19 +53,22 @@ impl Director {
         self.tell_changes(served, changes, now);
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
+        self.share_checks_of(served, now);
         for id in ids {
             self.with_monitor(id, now, |_| {});
         }
         self.note_neighbour_checks(served, now);
         self.note_files(served, now);
         self.note_maintenance(served, now);
+        self.time_pool(served);
     }
 
     pub(super) fn forget_checks(&mut self, gone: Vec<CheckId>) {
+        self.unshare(&gone);
         for id in gone {
             self.places.remove(&id);
             self.judged(id);
-            self.agenda.set(Owner::Check(id), None);
+            self.checks.set(id, None);
         }
     }
 }

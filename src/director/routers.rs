@@ -156,10 +156,14 @@ impl Director {
     /// Hands on what a router wants, and notes when it wants to be called again. Its group is seen to by the caller,
     /// which is [`Director::drain_router`].
     pub(super) fn drain_one(&mut self, name: &str, now: Instant) {
+        let since_1970 = self.since_1970(now);
         let Some(instance) = self.instances.get_mut(name) else { return };
         let mut outputs = Vec::new();
         while let Some(output) = instance.router.poll_output() {
-            outputs.push(output);
+            match output {
+                Output::Send(advert) => self.adverts.extend(instance.transmission(advert, since_1970)),
+                other => outputs.push(other),
+            }
         }
         let deadline = instance.router.poll_timeout().map(|(at, _)| at);
         let alert = instance.config.alert;
@@ -167,13 +171,8 @@ impl Director {
         let tells = instance.config.notify.priority_changes;
         for output in outputs {
             match output {
-                Output::Send(advert) => {
-                    let since_1970 = self.since_1970(now);
-                    let sent = self.instances.get_mut(name).and_then(|i| i.transmission(advert, since_1970));
-                    if let Some(transmission) = sent {
-                        self.adverts.push_back(transmission);
-                    }
-                }
+                // On its way already.
+                Output::Send(_) => {}
                 Output::Announce(repeat) => self.announce(name, repeat, Among::All),
                 Output::AnnounceElsewhere => self.announce(name, 1, Among::Elsewhere),
                 Output::Transition { from, to, cause } => {

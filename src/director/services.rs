@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use healthcheck::{Check, Kind, Monitor, Outcome};
+use healthcheck::{Check, Failure, FailureKind, Kind, Monitor, Outcome, Verdict};
 use ipvs_backend::{DestinationKey, Protocol, ServiceKey};
 use notify::Notice;
 
 use super::effect::{Attempt, Effect};
 use super::event::CheckId;
 use super::journal::Entry;
-use super::pool::{Change, CheckRun, words};
+use super::pool::{Change, CheckRun, Pool, words};
 use super::{Birth, Director, Owner, Pending, Place};
 use crate::config::Served;
 
@@ -31,11 +31,52 @@ impl Birth {
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
-        let Some((place, run)) = self.run(id) else { return };
+        let Some((_, run)) = self.run(id) else { return };
         // Of an attempt that is not under way nobody wants to hear.
-        if run.monitor.attempts() != attempt || run.monitor.poll_timeout().is_some() {
+        let awaited = run.monitor.attempts() == attempt && run.monitor.poll_timeout().is_none();
+        if !awaited || self.sharing.is_listener(id) {
             return;
         }
+        let outcome = self.forgiving(id, outcome);
+        for listener in self.sharing.listeners(id) {
+            let shared = outcome.clone();
+            self.take_outcome(listener, outcome.clone(), now, |monitor| {
+                monitor.handle_shared_result(shared, now)
+            });
+        }
+        let own = outcome.clone();
+        self.take_outcome(id, outcome, now, |monitor| monitor.handle_result(attempt, own, now));
+    }
+
+    /// To keepalived a check whose command cannot be run at the start is none. Here it counts as passed, in compatible mode,
+    /// until it can.
+    fn forgiving(&mut self, id: CheckId, outcome: Outcome) -> Outcome {
+        let compat = self.config.global.compat;
+        let Some(place) = self.places.get(&id) else { return outcome };
+        let server = self.pools.get_mut(&place.service).and_then(|pool| pool.servers.get_mut(&place.server));
+        let Some(run) = server.and_then(|server| server.checks.get_mut(place.index)) else { return outcome };
+        let absent = |failure: &&Failure| failure.kind == FailureKind::NotStarted;
+        let Some(failure) = outcome.result.as_ref().err().filter(absent) else {
+            run.made = true;
+            return outcome;
+        };
+        if !compat || run.made {
+            return outcome;
+        }
+        if run.monitor.verdict() == Verdict::Unknown {
+            let (service, server) = (&place.service, place.server);
+            let what = format!(
+                "{service}, {server}: {failure}; as with keepalived, the server is not checked by it as long as it cannot \
+                 be run"
+            );
+            self.log(Entry::LeftOut { what });
+        }
+        Outcome::passed(outcome.took)
+    }
+
+    /// What came of an attempt, for one of the checks that it was made for; its monitor is told by `fact`.
+    fn take_outcome(&mut self, id: CheckId, outcome: Outcome, now: Instant, fact: impl FnOnce(&mut Monitor)) {
+        let Some((place, run)) = self.run(id) else { return };
         let failed = outcome.result.is_err();
         let dynamic = matches!(&run.spec.kind, Kind::Command(program) if program.dynamic);
         let place = (dynamic || failed).then(|| place.clone());
@@ -46,16 +87,15 @@ impl Director {
             let reason = failure.to_string();
             self.log(Entry::AttemptFailed { service, server, check, reason });
         }
-        let weight = outcome.weight;
-        self.with_monitor(id, now, |monitor| monitor.handle_result(attempt, outcome, now));
+        self.with_monitor(id, now, fact);
         self.judged(id);
         if let Some(place) = place.filter(|_| dynamic && !failed) {
-            self.command_weight(id, place.service, place.server, weight, now);
+            self.command_weight(id, place.service, place.server, outcome.weight, now);
         }
     }
 
     /// One check, and where it belongs.
-    fn run(&self, id: CheckId) -> Option<(&Place, &CheckRun)> {
+    pub(super) fn run(&self, id: CheckId) -> Option<(&Place, &CheckRun)> {
         let place = self.places.get(&id)?;
         let server = self.pools.get(&place.service)?.servers.get(&place.server)?;
         Some((place, server.checks.get(place.index)?))
@@ -93,7 +133,7 @@ impl Director {
         let unhurried = run.spec.schedule.interval >= UNHURRIED;
         let deadline = run.monitor.poll_timeout().map(|(at, _)| at);
         let deadline = deadline.map(|at| if unhurried { self.birth.next_slot(at) } else { at });
-        self.agenda.set(Owner::Check(id), deadline);
+        self.checks.set(id, deadline);
         if changed {
             let check = run.spec.kind.to_string();
             let Some(reason) = run.monitor.last().map(words) else { return };
@@ -120,32 +160,68 @@ impl Director {
         self.log(Entry::CheckFlipped { service: service.clone(), server, check: told, up, reason: words });
         let Some(pool) = self.pools.get_mut(&service) else { return };
         let changes = pool.reconsider(&server, &format!("{check}: {reason}"), now);
-        self.keep_health(&service, &server);
-        if !changes.is_empty() {
-            self.tell_changes(&service, changes, now);
-            self.renew_service(&service);
+        if !changes.iter().any(|change| matches!(change, Change::Server { key, .. } if *key == server)) {
+            self.keep_health(&service, &server);
         }
+        self.follow_pool(&service, changes, now);
+    }
+
+    /// Servers of a pool have been held back for long enough.
+    pub(super) fn pool_due(&mut self, service: &Served, now: Instant) {
+        let Some(pool) = self.pools.get_mut(service) else { return };
+        let changes = pool.handle_timeout(now);
+        self.follow_pool(service, changes, now);
+    }
+
+    /// What changed in a pool reaches everybody.
+    fn follow_pool(&mut self, service: &Served, changes: Vec<Change>, now: Instant) {
+        if !changes.is_empty() {
+            self.tell_changes(service, changes, now);
+            self.renew_service(service, now);
+        }
+        self.time_pool(service);
+    }
+
+    /// A pool is to be asked again when its next server has been held back for long enough.
+    pub(super) fn time_pool(&mut self, service: &Served) {
+        let next = self.pools.get(service).and_then(Pool::next);
+        self.agenda.set(Owner::Pool(service.clone()), next);
     }
 
     /// Tells everybody who is to hear of it.
     pub(super) fn tell_changes(&mut self, service: &Served, changes: Vec<Change>, now: Instant) {
         let Some(pool) = self.pools.get(service) else { return };
         let (config, left, quorum) = (pool.config.clone(), pool.serving(), pool.quorum);
+        let (stands_in, panic) = (pool.stand_in_words(), pool.panic.map(|panic| panic.words()));
         for change in changes {
             match change {
                 Change::Server { key, up, reason, treatment } => {
-                    if config.servers.get(&key).is_some_and(|s| s.alert) {
+                    if config.server(&key).is_some_and(|s| s.alert) {
                         let name = server_name(service, &key);
                         self.notify(now, |heading| Notice::server(heading, service, name, up, &reason, left));
                     }
                     self.tell_server(service, &key, up, &reason);
+                    self.keep_health(service, &key);
                     self.log(Entry::ServerFlipped { service: service.clone(), server: key, up, treatment });
                 }
                 Change::Quorum { up } => {
                     let cause = if up { "enough servers are up" } else { "too few servers are up" };
                     self.tell_quorum(service, up, cause);
-                    let (sorry, words) = (config.sorry.as_ref().map(|s| s.key), quorum.words());
-                    self.log(Entry::Quorum { service: service.clone(), up, sorry, words });
+                    let (stands_in, words) = (stands_in.clone(), quorum.words());
+                    self.log(Entry::Quorum { service: service.clone(), up, stands_in, words });
+                }
+                Change::Panic { on } => {
+                    let words = panic.clone().unwrap_or_else(|| {
+                        "no more servers fail than checks may take out (panic_threshold)".to_owned()
+                    });
+                    if config.alert {
+                        self.notify(now, |heading| Notice::panic(heading, service, on, &words, left));
+                    }
+                    self.log(Entry::Panic { service: service.clone(), on, words });
+                }
+                Change::StandIn => {
+                    let stands_in = stands_in.clone();
+                    self.log(Entry::StandIn { service: service.clone(), stands_in });
                 }
             }
         }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::Instant;
 
-use ipvs_backend::{DestinationKey, ServiceKey, SyncRole, SyncSettings};
+use ipvs_backend::{
+    ConnectionCounts, DestinationKey, ServerUsage, ServiceKey, SyncRole, SyncSettings, Traffic,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Director;
@@ -12,7 +15,7 @@ use super::groups::Group;
 use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
-use super::pool::{Pool, words};
+use super::pool::{Pool, Server, StandIn, words};
 pub use super::{drift::DriftStatus, taken::TakenStatus};
 use crate::config::Served;
 
@@ -35,6 +38,9 @@ pub struct Snapshot {
     pub stray_packets: BTreeMap<String, u64>,
     /// `virtual_server`s.
     pub services: Vec<ServiceStatus>,
+    /// Checks that need no attempts of their own, because another one asks the same.
+    #[serde(default)]
+    pub shared_checks: usize,
     /// What operators want of real servers, whatever the file says.
     #[serde(default)]
     pub overrides: Vec<OverrideStatus>,
@@ -192,6 +198,18 @@ pub struct ServiceStatus {
     pub sorry_server: Option<DestinationKey>,
     /// Whether it stands in.
     pub sorry_active: bool,
+    /// What it does, where the kernel has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sorry_usage: Option<ServerUsage>,
+    /// What the kernel has counted of it since it was added to the table; of a group, the sum. None if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+    /// Whether backup servers stand in.
+    #[serde(default)]
+    pub backup_active: bool,
+    /// Set while more servers fail than checks may take out (`panic_threshold`): how many, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<String>,
     /// The real servers.
     pub servers: Vec<ServerStatus>,
 }
@@ -201,6 +219,9 @@ pub struct ServiceStatus {
 pub struct ServerStatus {
     /// Address and port.
     pub server: DestinationKey,
+    /// Whether it is a `backup_server`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backup: bool,
     /// NAT, DR or TUN.
     pub forwarding: String,
     /// Configured weight.
@@ -215,10 +236,20 @@ pub struct ServerStatus {
     pub weight_reason: Option<String>,
     /// `up`, `down`, or `unknown` before the first verdict (it serves meanwhile).
     pub verdict: String,
+    /// Whether it fails and stays in service all the same (`panic_threshold`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spared: bool,
     /// Why.
     pub reason: String,
     /// Seconds since it last went up or down.
     pub for_seconds: f64,
+    /// The connections that it has; of a server of a group, in all its services. None if it is not in the table, or that
+    /// is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<ConnectionCounts>,
+    /// What the kernel has counted of it since it was added to the table, in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
     /// Its checks.
     pub checks: Vec<CheckStatus>,
 }
@@ -232,6 +263,9 @@ pub struct CheckStatus {
     pub verdict: String,
     /// What the last attempt said.
     pub last: Option<String>,
+    /// How many checks of other servers count the outcomes of the same attempts.
+    #[serde(default, skip_serializing_if = "is_none_shared")]
+    pub shared: usize,
 }
 
 /// One owner of a kernel table.
@@ -263,6 +297,7 @@ impl Director {
             neighbours: self.neighbours.all().map(|(name, n)| neighbour_status(name, n, now)).collect(),
             stray_packets: self.neighbours.strays().clone(),
             services: Vec::new(),
+            shared_checks: self.sharing.saved(),
             overrides: self.override_status(now),
             leaving: self.leaving_status(now),
             ipvs: self.table.status(),
@@ -370,42 +405,8 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
 }
 
 impl Director {
-    pub(super) fn service_status(&self, pool: &Pool, now: Instant) -> ServiceStatus {
-        let concerning = self.overrides.of_service(&pool.served);
-        let servers = pool
-            .servers
-            .iter()
-            .map(|(key, server)| ServerStatus {
-                server: *key,
-                forwarding: server.config.forwarding.to_string(),
-                weight: server.config.weight,
-                effective_weight: pool.weight(server),
-                weight_reason: server.given.words(server.config.weight),
-                overridden: self.overridden(&concerning, pool, key, now),
-                verdict: verdict_word(server.verdict()).to_owned(),
-                reason: server.reason(),
-                for_seconds: seconds(server.since, now),
-                checks: server
-                    .checks
-                    .iter()
-                    .map(|run| CheckStatus {
-                        check: run.spec.kind.to_string(),
-                        verdict: verdict_word(run.monitor.verdict()).to_owned(),
-                        last: run.monitor.last().map(words),
-                    })
-                    .chain(server.neighbours.iter().map(|(name, check)| CheckStatus {
-                        check: format!("BFD_CHECK {name}"),
-                        verdict: verdict_word(check.verdict()).to_owned(),
-                        last: Some(check.words.clone()),
-                    }))
-                    .chain(server.given.files().map(|(name, verdict, words)| CheckStatus {
-                        check: format!("FILE_CHECK {name}"),
-                        verdict: verdict_word(verdict).to_owned(),
-                        last: Some(words.to_owned()),
-                    }))
-                    .collect(),
-            })
-            .collect();
+    /// A virtual server but for its real servers, which may be many.
+    pub(super) fn service_status(&self, pool: &Pool) -> ServiceStatus {
         ServiceStatus {
             service: pool.served.clone(),
             serves: pool.serves.to_vec(),
@@ -416,9 +417,71 @@ impl Director {
             suspended: pool.suspended,
             sorry_server: pool.sorry().map(|s| s.key),
             sorry_active: pool.sorry_stands_in(),
-            servers,
+            backup_active: pool.stand_in() == StandIn::Backups,
+            panic: pool.panic.map(|panic| panic.words()),
+            sorry_usage: None,
+            traffic: None,
+            servers: Vec::new(),
         }
     }
+
+    /// So many of its real servers, from the first one behind that place.
+    pub(super) fn server_statuses(
+        &self,
+        pool: &Pool,
+        behind: Option<DestinationKey>,
+        most: usize,
+        now: Instant,
+    ) -> Vec<ServerStatus> {
+        let concerning = self.overrides.of_service(&pool.served);
+        let first = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let status = |(key, server): (&DestinationKey, &Server)| ServerStatus {
+            server: *key,
+            backup: server.backup,
+            spared: server.spared,
+            forwarding: server.config.forwarding.to_string(),
+            weight: server.config.weight,
+            effective_weight: pool.weight(server),
+            weight_reason: server.given.words(server.config.weight),
+            overridden: self.overridden(&concerning, pool, key, now),
+            verdict: verdict_word(server.verdict()).to_owned(),
+            reason: server.explained(now),
+            for_seconds: seconds(server.since, now),
+            // The brain does not know what the kernel counts: whoever is asked for the status adds it.
+            connections: None,
+            traffic: None,
+            checks: self.check_statuses(server),
+        };
+        pool.servers.range((first, Bound::Unbounded)).take(most).map(status).collect()
+    }
+}
+
+impl Director {
+    fn check_statuses(&self, server: &Server) -> Vec<CheckStatus> {
+        let made = server.checks.iter().map(|run| CheckStatus {
+            check: run.spec.kind.to_string(),
+            verdict: verdict_word(run.monitor.verdict()).to_owned(),
+            last: run.monitor.last().map(words),
+            shared: self.sharing.fellows(run.id),
+        });
+        let neighbours = server.neighbours.iter().map(|(name, check)| CheckStatus {
+            check: format!("BFD_CHECK {name}"),
+            verdict: verdict_word(check.verdict()).to_owned(),
+            last: Some(check.words.clone()),
+            shared: 0,
+        });
+        let files = server.given.files().map(|(name, verdict, words)| CheckStatus {
+            check: format!("FILE_CHECK {name}"),
+            verdict: verdict_word(verdict).to_owned(),
+            last: Some(words.to_owned()),
+            shared: 0,
+        });
+        made.chain(neighbours).chain(files).collect()
+    }
+}
+
+fn is_none_shared(shared: &usize) -> bool {
+    *shared == 0
 }
 
 fn verdict_word(verdict: healthcheck::Verdict) -> &'static str {

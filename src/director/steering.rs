@@ -11,12 +11,12 @@ use notify::Notice;
 
 use super::effect::Effect;
 use super::journal::Entry;
-use super::overrides::{Act, DORMANT_FOR, Kind, Member, Order, Override, Overrides, Removal, Steer};
-use super::pool::{Change, Pool};
-use super::snapshot::{Consideration, Endangered, OverrideStatus};
+use super::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Overrides, Removal, Steer};
+use super::pool::Pool;
+use super::snapshot::OverrideStatus;
 use super::target::Target;
 use super::{Director, Owner};
-use crate::config::{Config, Served, VirtualServer};
+use crate::config::{Served, VirtualServer};
 
 /// Real servers that are looked at in one piece.
 const PIECE: usize = 1000;
@@ -100,11 +100,7 @@ impl Director {
         }
         let wall = self.since_1970(now);
         let config = self.config.clone();
-        let all = servers(&config);
-        let covered = |target: &Target| {
-            *target == Target::Director || all.iter().any(|(served, server)| target.covers(served, server))
-        };
-        for one in self.overrides.note_dormant(wall, covered) {
+        for one in self.overrides.note_dormant(wall, |target| target.is_in(&config)) {
             let state = match one.dormant {
                 Some(_) => "is not in the configuration any more; the override is kept for a day",
                 None => "is in the configuration again",
@@ -160,12 +156,10 @@ impl Director {
             looked_at += pool.servers.len() + 1;
             let steers = self.steers(&served, &pool.config, now);
             let Some(pool) = self.pools.get_mut(&served) else { continue };
-            let changed = pool.steer(steers);
-            let up = pool.has_quorum();
-            self.renew_service(&served);
-            if changed {
-                self.tell_changes(&served, vec![Change::Quorum { up }], now);
-            }
+            let changes = pool.steer(steers, now);
+            self.renew_service(&served, now);
+            self.tell_changes(&served, changes, now);
+            self.time_pool(&served);
         }
         let more = (!self.unsteered.is_empty()).then_some(now);
         self.agenda.set(Owner::Steering, more);
@@ -187,7 +181,7 @@ impl Director {
         let wall = self.since_1970(now);
         let concerning = self.overrides.of_service(served);
         let steer = |server: &DestinationKey| self.overrides.steer(&concerning, served, server, wall).0;
-        let steers = config.servers.keys().map(|server| (*server, steer(server)));
+        let steers = config.all_servers().map(|(server, _)| (*server, steer(server)));
         steers.filter(|(_, steer)| *steer != Steer::AsConfigured).collect()
     }
 
@@ -221,48 +215,17 @@ impl Director {
         self.overrides.all().map(status).collect()
     }
 
-    /// What an operator's words would mean: nothing is changed yet.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    pub fn consider(&self, what: &str, kind: Kind, weight: Option<u32>) -> Result<Consideration, String> {
-        let target = Target::find(what, &servers(&self.config))?;
-        if !self.overrides.has_room(&target, kind) {
-            return Err(format!(
-                "there are {} overrides already; take some back first",
-                super::overrides::MOST
-            ));
-        }
-        let (mut members, mut covered) = (Vec::new(), Vec::new());
-        let (mut endangered, mut persistent) = (Vec::new(), false);
-        for pool in self.pools.values().filter(|pool| target.concerns(&pool.served)) {
-            let hit = |server: &DestinationKey| target.covers(&pool.served, server);
-            for key in pool.servers.keys().filter(|key| hit(key)) {
-                members.push((pool.served.clone(), *key));
-                covered.extend(pool.places(key));
-            }
-            persistent |= pool.config.settings.persistence.is_some() && pool.servers.keys().any(hit);
-            let after = match weight {
-                Some(weight) => Steer::Weight(weight),
-                None => Steer::Out,
-            };
-            if pool.would_lose_quorum(hit, after) {
-                let service = super::target::word(&pool.served);
-                endangered.push(Endangered {
-                    service,
-                    sorry: pool.sorry().map(|sorry| super::target::plain(&sorry.key)),
-                });
-            }
-        }
-        Ok(Consideration { target, members, covered, endangered, persistent })
-    }
-
-    /// The override that an operator's words mean, to take it back: it may be for what is no longer configured.
+    /// The override that an operator's words mean, to take it back: it may be for what is no longer configured. `found` is
+    /// what they mean in the configuration.
     ///
     /// # Errors
     /// A sentence that says which there are.
-    pub fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
-        let found = Target::find(what, &servers(&self.config));
+    pub fn find_override(
+        &self,
+        what: &str,
+        found: Result<Target, String>,
+        kind: Kind,
+    ) -> Result<Target, String> {
         let set = self.overrides.all().filter(|one| one.kind() == kind);
         let exact =
             set.clone().find(|one| found.as_ref() == Ok(&one.target) || one.target.to_string() == what);
@@ -284,12 +247,6 @@ impl Director {
         }
     }
 
-    /// The overrides that any of these servers are subject to, in words.
-    pub fn overriding(&self, members: &[Member]) -> Vec<String> {
-        let of = |one: &&Override| members.iter().any(|(served, server)| one.target.covers(served, server));
-        self.overrides.all().filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
-    }
-
     /// The overrides.
     pub fn overrides(&self) -> &Overrides {
         &self.overrides
@@ -299,14 +256,6 @@ impl Director {
     pub fn wall_clock(&self, now: Instant) -> Duration {
         self.since_1970(now)
     }
-}
-
-/// All real servers of a configuration.
-fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
-    config
-        .virtual_servers()
-        .flat_map(|(served, service)| service.servers.keys().map(move |server| (served.clone(), server)))
-        .collect()
 }
 
 fn ends_in_removal(one: &Override) -> bool {

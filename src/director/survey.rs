@@ -1,10 +1,12 @@
 //! A snapshot that is put together piece by piece, because that of tens of thousands of real servers takes longer than
 //! an advert can wait.
 //!
-//! Each instance and each virtual server is shown as it was at one instant; between two of them time may have passed.
+//! Each instance and each real server is shown as it was at one instant; between two of them time may have passed.
 
 use std::ops::Bound;
 use std::time::Instant;
+
+use ipvs_backend::DestinationKey;
 
 use super::Director;
 use super::snapshot::Snapshot;
@@ -29,6 +31,8 @@ enum Next {
     Instance(String),
     /// Behind this virtual server, or with the first one.
     Service(Option<Served>),
+    /// In the virtual server that was shown last, behind this real server.
+    Server(Served, DestinationKey),
 }
 
 impl Director {
@@ -50,24 +54,48 @@ impl Director {
                 }
                 survey.next = last.map_or(Next::Service(None), Next::Instance);
             }
-            Next::Service(after) => {
-                let first = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-                let (mut left, mut last) = (SERVERS, None);
-                for (key, pool) in self.pools.range::<Served, _>((first, Bound::Unbounded)) {
-                    survey.snapshot.services.push(self.service_status(pool, now));
-                    last = Some(key.clone());
-                    left = left.saturating_sub(1 + pool.servers.len());
-                    if left == 0 {
-                        break;
+            Next::Service(_) | Next::Server(..) => {
+                let mut left = SERVERS;
+                while left > 0 {
+                    match self.survey_services(&mut survey, left, now) {
+                        Some(looked_at) => left = left.saturating_sub(looked_at),
+                        None => return Ok(survey.snapshot),
                     }
                 }
-                if left > 0 {
-                    return Ok(survey.snapshot);
-                }
-                survey.next = Next::Service(last);
             }
         }
         Err(survey)
+    }
+
+    /// One virtual server, or a part of a large one; how much work that was. `None`: there is none left.
+    fn survey_services(&self, survey: &mut Survey, most: usize, now: Instant) -> Option<usize> {
+        let (pool, behind) = match &survey.next {
+            // One that has left the configuration meanwhile is shown as far as it was seen.
+            Next::Server(served, behind) => match self.pools.get(served) {
+                Some(pool) => (pool, Some(*behind)),
+                None => {
+                    survey.next = Next::Service(Some(served.clone()));
+                    return Some(1);
+                }
+            },
+            Next::Service(after) => {
+                let first = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+                let (_, pool) = self.pools.range::<Served, _>((first, Bound::Unbounded)).next()?;
+                survey.snapshot.services.push(self.service_status(pool));
+                (pool, None)
+            }
+            Next::Instance(_) => return None,
+        };
+        let servers = self.server_statuses(pool, behind, most, now);
+        let (looked_at, served) = (servers.len(), pool.served.clone());
+        survey.next = match servers.last().filter(|_| looked_at == most) {
+            Some(last) => Next::Server(served, last.server),
+            None => Next::Service(Some(served)),
+        };
+        if let Some(service) = survey.snapshot.services.last_mut() {
+            service.servers.extend(servers);
+        }
+        Some(1 + looked_at)
     }
 
     /// The state at this instant, whole.

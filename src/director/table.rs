@@ -16,16 +16,6 @@ use super::{Director, Pending};
 use crate::config::Served;
 
 impl Director {
-    /// A pool has changed: what should be in the kernel for it.
-    pub(super) fn renew_service(&mut self, served: &Served) {
-        let Some(pool) = self.pools.get_mut(served) else { return };
-        if pool.refresh() {
-            let keys = pool.serves.clone();
-            self.write_services(&keys, Spare::Goes);
-            self.publish_table();
-        }
-    }
-
     /// A pool has another configuration, and other services in the kernel perhaps.
     pub(super) fn place_pool(&mut self, served: &Served) {
         let (serves, spare) = (self.config.kernel_services(served), self.spare());
@@ -46,8 +36,9 @@ impl Director {
     }
 
     /// A pool is no more, and neither is what it had in the kernel.
-    pub(super) fn displace_pool(&mut self, served: &Served) {
+    pub(super) fn displace_pool(&mut self, served: &Served, now: Instant) {
         let Some(pool) = self.pools.remove(served) else { return };
+        self.time_pool(served);
         for key in pool.serves.iter() {
             self.leave(key, served);
         }
@@ -55,6 +46,7 @@ impl Director {
         self.forget_neighbour_checks(&pool);
         let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
         self.forget_checks(gone);
+        self.lead_orphans(now);
     }
 
     fn leave(&mut self, key: &ServiceKey, served: &Served) {

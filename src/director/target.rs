@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ipvs_backend::{DestinationKey, Family, Protocol, ServiceKey};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Served, keywords::closest};
+use crate::config::{Config, Served, VirtualServer, keywords::closest};
 
 /// Names that an error lists at most.
 const LISTED: usize = 10;
@@ -34,12 +35,49 @@ pub enum Target {
 }
 
 impl Target {
+    /// The one virtual server that it is for; `None`: all of them.
+    pub fn service(&self) -> Option<&Served> {
+        match self {
+            Self::Director | Self::Server { service: None, .. } => None,
+            Self::Service(service) | Self::Server { service: Some(service), .. } => Some(service),
+        }
+    }
+
+    /// Whether a configuration has any real server that is meant.
+    pub fn is_in(&self, config: &Config) -> bool {
+        let has = |service: &Arc<VirtualServer>| match self {
+            Self::Director | Self::Service(_) => service.all_servers().next().is_some(),
+            Self::Server { address, port, .. } => {
+                let (first, last) = (port.unwrap_or(0), port.unwrap_or(u16::MAX));
+                let ports = DestinationKey::new(*address, first)..=DestinationKey::new(*address, last);
+                let mut maps = [&service.servers, &service.backups].into_iter();
+                maps.any(|servers| servers.range(ports.clone()).next().is_some())
+            }
+        };
+        match (self, self.service()) {
+            (Self::Director, _) => true,
+            (_, Some(only)) => config.virtual_server(only).is_some_and(has),
+            (_, None) => config.virtual_servers().any(|(_, service)| has(service)),
+        }
+    }
+
+    /// What the words of an operator mean in a configuration. That may take a while: not for the brain's thread.
+    ///
+    /// # Errors
+    /// As [`Target::find`].
+    pub fn find_in(config: &Config, what: &str) -> Result<Self, String> {
+        let known: Vec<(Served, &DestinationKey)> = config
+            .virtual_servers()
+            .flat_map(|(served, service)| {
+                service.all_servers().map(move |(server, _)| (served.clone(), server))
+            })
+            .collect();
+        Self::find(what, &known)
+    }
+
     /// Whether anything of a virtual server can be meant.
     pub fn concerns(&self, served: &Served) -> bool {
-        match self {
-            Self::Director | Self::Server { service: None, .. } => true,
-            Self::Service(service) | Self::Server { service: Some(service), .. } => service == served,
-        }
+        self.service().is_none_or(|only| only == served)
     }
 
     /// Whether a real server is meant.
@@ -162,6 +200,14 @@ fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// What an override can be for in a configuration, in the shortest words: everything, virtual servers, machines.
+pub fn names_in(config: &Config) -> Vec<String> {
+    let services = config.virtual_servers().map(|(served, _)| word(&served));
+    let machines = config.virtual_servers().flat_map(|(_, service)| service.all_servers());
+    let machines = unique(machines.map(|(server, _)| server.address.to_string()));
+    std::iter::once("director".to_owned()).chain(services).chain(machines).collect()
 }
 
 /// Whether these words name a virtual server.

@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use ipvs_backend::{Connection, ConnectionCounts, DestinationKey, Protocol, ServiceKey};
 use tokio::sync::oneshot;
 
 use super::table::Job;
+use super::tally::Tally;
 use crate::director::effect::Counted;
 
 /// Connections of real servers by service.
 pub(crate) type Counts = BTreeMap<ServiceKey, BTreeMap<DestinationKey, ConnectionCounts>>;
+
+/// How long a tally may take: whoever asks how things are is not kept waiting for a kernel that loads modules.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The way to the owner of the table, for those who count connections.
 #[derive(Debug, Clone)]
@@ -24,6 +29,20 @@ pub(crate) struct Counter {
 impl Counter {
     pub(super) fn new(table: Sender<Job>) -> Self {
         Self { table }
+    }
+
+    /// What our services and their real servers do at this moment, as the kernel has counted it.
+    ///
+    /// # Errors
+    /// A sentence: the table is out of reach, its owner has more urgent things to do, or the daemon ends.
+    pub(crate) async fn tally(&self) -> Result<Tally, String> {
+        let (sender, receiver) = oneshot::channel();
+        let ends = || "directord is stopping".to_owned();
+        self.table.send(Job::Tally(sender)).map_err(|_| ends())?;
+        match tokio::time::timeout(PATIENCE, receiver).await {
+            Ok(answer) => answer.map_err(|_| ends())?,
+            Err(_) => Err(format!("the IPVS table did not answer within {} s", PATIENCE.as_secs())),
+        }
     }
 
     /// The connections of these servers at this moment; of one that is not in the kernel's table, nothing.

@@ -1,9 +1,11 @@
 //! The keeper of what the next life of this daemon must know: roles, verdicts, sessions.
 //!
-//! A thread of its own writes it to two files in the runtime directory, each replaced as a whole. `state` holds what
+//! A thread of its own writes it to two files in the runtime directory. `state` is replaced as a whole and holds what
 //! the brain said; `alive` the time at which no advert was late, again and again while there is a master. Whoever
 //! starts here next reads both. A state that is torn, or was written by another version, on another host, before the
 //! last boot or in another network namespace, is not believed; what the kernel holds is.
+
+mod pulse;
 
 use std::fs;
 use std::io;
@@ -17,6 +19,8 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 use vrrp::State;
+
+use pulse::Pulse;
 
 use super::host;
 use crate::director::legacy::{Inheritance, Keepsake, Legacy};
@@ -87,14 +91,17 @@ struct Written {
 
 /// Where and when a state means anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+pub(super) struct Place {
     host: String,
-    boot: String,
-    namespace: u64,
+    /// Another at each start of a kernel.
+    pub(super) boot: String,
+    /// The network namespace.
+    pub(super) namespace: u64,
 }
 
 impl Place {
-    fn here() -> Self {
+    /// This host, now.
+    pub(super) fn here() -> Self {
         use std::os::linux::fs::MetadataExt;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let namespace = fs::metadata("/proc/self/ns/net").map_or(0, |file| file.st_ino());
@@ -176,8 +183,7 @@ fn read(directory: &Path) -> Result<Found, String> {
     }
     let written: Written = serde_json::from_str(&text).map_err(|_| other_version())?;
     let left = written.left.map(|at| (Duration::from_nanos(at), true));
-    let alive = fs::read_to_string(directory.join(ALIVE)).ok();
-    let alive = alive.and_then(|text| text.trim().parse().ok()).map(|at| (Duration::from_nanos(at), false));
+    let alive = pulse::read(&directory.join(ALIVE)).map(|at| (at, false));
     Ok(Found { legacy: written.legacy, on_time: left.or(alive) })
 }
 
@@ -197,6 +203,7 @@ pub(super) struct Keeper {
     place: Place,
     legacy: Legacy,
     punctual: Punctual,
+    pulse: Pulse,
     /// Verdicts that are not written yet, and since when.
     unwritten: Option<Instant>,
     /// How long they wait.
@@ -210,7 +217,8 @@ impl Keeper {
     pub(super) fn new(directory: &Path, found: Found, punctual: Punctual) -> Self {
         let (directory, place) = (directory.to_owned(), Place::here());
         let (legacy, gather) = (found.legacy, GATHER);
-        Keeper { directory, place, legacy, punctual, unwritten: None, gather, told: None }
+        let pulse = Pulse::new(directory.join(ALIVE));
+        Keeper { directory, place, legacy, punctual, pulse, unwritten: None, gather, told: None }
     }
 
     /// Works until it is told how the process ends. Where that is not said, the files stay as they are.
@@ -260,7 +268,7 @@ impl Keeper {
     fn tell_alive(&mut self, now: Instant) {
         let at = since_boot();
         if self.punctual.holds(now) {
-            let written = replace(&self.directory.join(ALIVE), format!("{}\n", nanos(at)).as_bytes());
+            let written = self.pulse.beat(at);
             self.tell(written);
         }
     }

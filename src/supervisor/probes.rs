@@ -32,8 +32,15 @@ const RESERVE: u64 = 128;
 /// Probes under way at most, whatever the limit on open files allows.
 const MOST: u64 = 60_000;
 
-/// Attempts that are begun before others may go on.
+/// Attempts that are begun before those under way may go on: so many, or this part of those that wait.
 const BATCH: usize = 64;
+const SHARE: usize = 64;
+
+/// With more attempts under way than this, others wait a little before they begin. Ten thousand that are due at once, when
+/// the daemon starts, would otherwise all be under way at once, each with its memory; and servers that hang must not keep
+/// the others from being asked, so that it is a pause and no limit.
+const CROWD: usize = 512;
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// Lets this process open as many files as the system permits it, and says how many probes that allows.
 fn raise_file_limit() -> usize {
@@ -51,8 +58,10 @@ pub(super) fn start(
     executor: Executor,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let most = raise_file_limit();
     let probes = Probes {
-        places: Arc::new(Semaphore::new(raise_file_limit())),
+        most,
+        places: Arc::new(Semaphore::new(most)),
         results: Arc::default(),
         shared: Handle::current(),
         commands: Commands::new(executor),
@@ -69,6 +78,8 @@ pub(super) fn start(
 }
 
 struct Probes {
+    /// All the places that there are.
+    most: usize,
     places: Arc<Semaphore>,
     results: Arc<Results>,
     shared: Handle,
@@ -78,10 +89,13 @@ struct Probes {
 impl Probes {
     async fn work(&self, mut attempts: mpsc::UnboundedReceiver<Attempt>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while attempts.recv_many(&mut batch, BATCH).await > 0 {
+        while attempts.recv_many(&mut batch, BATCH.max(attempts.len() / SHARE)).await > 0 {
             for attempt in batch.drain(..) {
                 let Some(place) = self.place().await else { return };
                 self.begin(attempt, place);
+            }
+            if self.most.saturating_sub(self.places.available_permits()) > CROWD {
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

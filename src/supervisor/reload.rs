@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 use super::Options;
 use super::host;
 use super::inbox::Sender;
+use super::memory;
 use super::names;
 use super::namespace::{self, IpvsHome};
 use super::table;
@@ -105,9 +106,14 @@ impl Reloader {
 
     /// Serves requests, one after the other, until nobody can make any.
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
-        if self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty()) {
-            self.last_good.keep(&self.running);
-        }
+        let in_effect = self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty());
+        let kept = in_effect.then(|| self.last_good.keep(&self.running));
+        tokio::spawn(async move {
+            if let Some(kept) = kept {
+                let _ = kept.await;
+            }
+            let _ = tokio::task::spawn_blocking(memory::give_back).await;
+        });
         loop {
             let end = self.probation.as_ref().map(|(_, probation)| probation.until);
             let expiry = async {
@@ -195,7 +201,7 @@ impl Reloader {
             let target = self.probation.take().map_or(before, |(target, _)| target);
             self.begin_probation(target, time, &mut outcome);
         } else if self.probation.is_none() && outcome.failures.is_empty() {
-            self.last_good.keep(&self.running);
+            drop(self.last_good.keep(&self.running));
         }
         outcome
     }
@@ -302,7 +308,7 @@ impl Reloader {
     fn confirm(&mut self) -> ReloadOutcome {
         let (accepted, summary) = match self.probation.take() {
             Some(_) => {
-                self.last_good.keep(&self.running);
+                drop(self.last_good.keep(&self.running));
                 self.ways.told.send_modify(|told| told.probation = None);
                 info!("{}: confirmed", self.path.display());
                 (true, "the running configuration is confirmed".to_owned())

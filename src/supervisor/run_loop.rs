@@ -7,7 +7,8 @@
 //! 1. adverts that arrived: whoever was held up must hear what was said meanwhile before it believes in a silence,
 //! 2. deadlines that have come (an advert that is due, a master that fell silent),
 //! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes,
-//! 4. a piece of what readers want to know.
+//! 4. a piece of what readers want to know,
+//! 5. a rest of half a millisecond at most, where adverts come by the thousand each second.
 //!
 //! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
 //! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use super::clock::ClockWatch;
+use super::crowd::Crowd;
 use super::inbox::{Inbox, Input};
 use super::keeper::Punctual;
 use super::neighbours::Neighbours;
@@ -40,6 +42,10 @@ const FACTS_PER_ROUND: usize = 256;
 
 /// Deadlines met in one round: then it is time to hear again what arrived.
 const DEADLINES_PER_ROUND: usize = 64;
+
+/// How long before a master is believed to be gone the loop stays awake: a processor that has to be woken first is late
+/// by about as much. It happens where a master has been silent for long, and hardly ever else.
+const VIGIL: Duration = Duration::from_micros(400);
 
 const TIMER: u64 = 0;
 const INBOX: u64 = 1;
@@ -61,6 +67,7 @@ pub(super) struct RunLoop {
     armed: Option<Instant>,
     /// It has fired, and is readable until it is set again.
     fired: bool,
+    crowd: Crowd,
     punctual: Punctual,
     clock: ClockWatch,
     epoll: Epoll,
@@ -97,6 +104,7 @@ impl RunLoop {
             timer,
             armed: None,
             fired: false,
+            crowd: Crowd::new(Instant::now()),
             punctual,
             clock,
             epoll,
@@ -138,8 +146,20 @@ impl RunLoop {
             }
             self.read_inbox();
             self.go_on_with_survey();
+            self.rest();
         }
         Ok(())
+    }
+
+    /// Lets adverts come together where there are very many.
+    fn rest(&self) {
+        if self.armed.is_none() || !self.inbox.is_empty() || !self.surveys.is_empty() {
+            return;
+        }
+        let until = self.armed.into_iter().chain(self.director.deadline()).min();
+        if let Some(rest) = self.crowd.rest(until, Instant::now()) {
+            std::thread::sleep(rest);
+        }
     }
 
     /// Lets the brain do what is due, and carries it out.
@@ -173,10 +193,17 @@ impl RunLoop {
             None => return Ok(()),
             Some(at) if self.armed.is_some_and(|armed| armed <= at) => return Ok(()),
             Some(at) => {
+                let vigil = if self.director.awaits_silence() { VIGIL } else { Duration::ZERO };
+                let wake = at.checked_sub(vigil).unwrap_or(at);
+                let left = wake.saturating_duration_since(Instant::now());
+                if self.fired && left.is_zero() && !vigil.is_zero() {
+                    // As long as the timer has fired, the loop does not sleep.
+                    return Ok(());
+                }
                 // Zero would disarm the timer: a deadline that has passed fires after the shortest time there is.
-                let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+                let left = left.max(Duration::from_nanos(1));
                 self.timer.set(Expiration::OneShot(TimeSpec::from(left)), TimerSetTimeFlags::empty())?;
-                self.armed = Some(at);
+                self.armed = Some(wake);
             }
         }
         self.fired = false;
@@ -189,6 +216,7 @@ impl RunLoop {
             FIRST_NEIGHBOUR_SOCKET.. => self.neighbours.read(token),
             _ => self.sockets.read(token, all),
         };
+        self.crowd.heard(heard.len(), Instant::now());
         for (event, arrived) in heard {
             self.handle(event, arrived);
         }

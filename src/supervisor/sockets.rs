@@ -29,8 +29,6 @@ const LONGEST: usize = 8192;
 pub(super) struct Sockets {
     open: BTreeMap<SocketKey, Entry>,
     next_token: u64,
-    /// The last datagram sent for each destination: adverts repeat themselves, so most are built once.
-    built: BTreeMap<(SocketKey, u8, IpAddr), Built>,
     /// IP identification of the next datagram.
     identification: u16,
 }
@@ -40,6 +38,8 @@ pub(super) struct Sockets {
 struct Entry {
     token: u64,
     socket: Open,
+    /// The last datagram sent for each VRID and destination: adverts repeat themselves, so most are built once.
+    built: BTreeMap<(u8, IpAddr), Built>,
     /// More than one datagram waited the last time.
     busy: bool,
     /// When the last one arrived.
@@ -66,13 +66,12 @@ struct Built {
 impl Sockets {
     /// No sockets yet; their tokens will start at `first_token`.
     pub(super) fn new(first_token: u64) -> Self {
-        Sockets { open: BTreeMap::new(), next_token: first_token, built: BTreeMap::new(), identification: 0 }
+        Sockets { open: BTreeMap::new(), next_token: first_token, identification: 0 }
     }
 
     /// Closes what is no longer wanted and opens what is missing.
     pub(super) fn converge(&mut self, wanted: &BTreeSet<SocketKey>, epoll: &Epoll) {
         self.open.retain(|key, _| wanted.contains(key));
-        self.built.retain(|(key, _, _), _| wanted.contains(key));
         for key in wanted {
             if self.open.contains_key(key) {
                 continue;
@@ -86,7 +85,8 @@ impl Sockets {
                         error!("cannot wait for adverts on {}: {errno}", key.interface);
                         continue;
                     }
-                    self.open.insert(key.clone(), Entry { token, socket, busy: true, last: None });
+                    let entry = Entry { token, socket, built: BTreeMap::new(), busy: true, last: None };
+                    self.open.insert(key.clone(), entry);
                 }
                 Err(error) => error!("cannot open the VRRP socket on {}: {error}", key.interface),
             }
@@ -137,16 +137,16 @@ impl Sockets {
     /// Sends one advert to each of its destinations.
     pub(super) fn send(&mut self, transmission: &Transmission) -> io::Result<()> {
         let Transmission { socket: key, source, destinations, advert, ttl, checksum, seal } = transmission;
-        let Some(Entry { socket, .. }) = self.open.get(key) else {
+        let Some(Entry { socket, built: all_built, .. }) = self.open.get_mut(key) else {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the VRRP socket is not open"));
         };
         let mut result = Ok(());
         for destination in destinations {
-            let slot = (key.clone(), advert.vrid, *destination);
+            let slot = (advert.vrid, *destination);
             let same = |built: &Built| {
                 built.advert == *advert && built.source == *source && built.checksum == *checksum
             };
-            let built = self.built.get(&slot).filter(|built| same(built) && built.trailer.is_none());
+            let built = all_built.get(&slot).filter(|built| same(built) && built.trailer.is_none());
             let trailer = match seal {
                 Some(Seal::Trailer(trailer)) => Some(trailer),
                 Some(Seal::Header { .. }) | None => None,
@@ -161,9 +161,9 @@ impl Sockets {
                     trailer: trailer.copied(),
                     payload,
                 };
-                self.built.insert(slot.clone(), built);
+                all_built.insert(slot, built);
             }
-            let Some(built) = self.built.get(&slot) else { continue };
+            let Some(built) = all_built.get(&slot) else { continue };
             let envelope = Envelope { source: *source, destination: *destination, ttl: *ttl };
             let sent = match socket {
                 Open::V4(socket) => {

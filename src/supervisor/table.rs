@@ -16,6 +16,7 @@ use super::counting::Counting;
 use super::inbox::Sender;
 use super::priority;
 use super::remembered::Remembered;
+use super::tally::{self, Tallies};
 use super::{ipvs_settings, sync};
 use crate::config::Reconcile;
 use crate::config::digest::digest_of;
@@ -65,6 +66,8 @@ pub(crate) enum Job {
     Count(Arc<Counted>),
     /// Connections of these should be counted now.
     CountOnce(Counted, oneshot::Sender<Result<Counts, String>>),
+    /// What our services and their real servers do should be read.
+    Tally(tally::Reply),
     /// What an earlier run left and nobody wants may go.
     Judged,
     /// What is in the table?
@@ -107,6 +110,8 @@ pub(super) fn work(
         let again = duties.any_due().then(|| last_try + RETRY);
         let wake = [again, duties.counting.due(), owner.next_comparison()].into_iter().flatten().min();
         let received = match wake {
+            // There is more to read, unless somebody wants something.
+            _ if duties.tallies.is_wanted() => jobs.recv_timeout(Duration::ZERO),
             Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => jobs.recv().map_err(Into::into),
         };
@@ -124,6 +129,7 @@ pub(super) fn work(
             duties.fulfil(&mut owner, &mut sync, &mut settings, inbox);
         }
         owner.answer(std::mem::take(&mut duties.asked), &mut duties.questions);
+        duties.tallies.go_on(&mut owner);
         duties.counting.count(&mut owner, inbox);
         if duties.end {
             return;
@@ -167,6 +173,7 @@ struct Duties {
     counting: Counting,
     asked: Vec<Asked>,
     questions: Vec<Question>,
+    tallies: Tallies,
     /// Something came that has not been tried yet.
     fresh: bool,
     end: bool,
@@ -193,6 +200,7 @@ impl Duties {
             Job::Sync(level) => self.daemons.accept(level),
             Job::Count(level) => self.counting.follow(level),
             Job::CountOnce(servers, reply) => self.asked.push((servers, reply)),
+            Job::Tally(reply) => self.tallies.ask(reply),
             Job::Survey(question) => self.questions.push(question),
             Job::End => self.end = true,
         }
@@ -226,7 +234,7 @@ impl Duties {
     }
 }
 /// The kernel's table, and what of it is ours.
-type OwnTable = Reconciler<Box<dyn Kernel + Send>>;
+pub(super) type OwnTable = Reconciler<Box<dyn Kernel + Send>>;
 
 /// The table's owner.
 pub(super) struct Owner {
@@ -292,6 +300,11 @@ impl Owner {
             }
         }
         report
+    }
+
+    /// The table, if it was needed and could be opened.
+    pub(super) fn table(&mut self) -> Option<&mut OwnTable> {
+        self.table.as_mut()
     }
 
     /// Answers those who ask, behind the work that was there before.
@@ -429,7 +442,9 @@ pub struct KernelState {
 mod tests {
     use std::sync::Arc;
 
-    use ipvs_backend::{DestinationKey, DestinationSettings, Forwarding, Service, ServiceSettings};
+    use ipvs_backend::{
+        DestinationKey, DestinationSettings, Forwarding, Operation, Service, ServiceSettings, Traffic,
+    };
 
     use super::*;
 
@@ -486,6 +501,48 @@ mod tests {
 
         mode.send(Reconcile::Off).unwrap();
         assert_eq!(owner.next_comparison(), None);
+    }
+
+    #[tokio::test]
+    async fn readers_share_a_tally_and_whoever_has_gone_stops_none() {
+        let kernel = MemoryKernel::new();
+        let (mut owner, _mode) = owner(&kernel, "tally", Reconcile::Repair);
+        owner.carry_out(&level(1, table(&[1, 2], 5)));
+        let (ours, server) =
+            (ServiceKey::tcp([10, 0, 0, 1].into(), 80), DestinationKey::new([10, 0, 1, 2].into(), 80));
+        let traffic = Traffic { bytes_in: 1 << 40, ..Traffic::default() };
+        kernel.set_traffic(ours, Some(server), traffic);
+        kernel.set_traffic(ours, None, Traffic { connections: 7, ..traffic });
+        let foreign = ServiceKey::tcp([10, 0, 0, 9].into(), 80);
+        kernel.meddle(&Operation::AddService { key: foreign, settings: ServiceSettings::default() }).unwrap();
+
+        let mut tallies = Tallies::default();
+        let mut asked = Vec::new();
+        for _ in 0..3 {
+            let (reply, answer) = oneshot::channel();
+            tallies.ask(reply);
+            asked.push(answer);
+        }
+        drop(asked.pop());
+        while tallies.is_wanted() {
+            tallies.go_on(&mut owner);
+        }
+        for answer in asked {
+            let tally = answer.await.unwrap().unwrap();
+            assert_eq!(tally.services.keys().collect::<Vec<_>>(), [&ours], "nobody else's are counted");
+            assert_eq!(
+                (tally.services[&ours].traffic.connections, tally.services[&ours].servers.len()),
+                (7, 2)
+            );
+            assert_eq!(tally.services[&ours].servers[&server].traffic, traffic);
+        }
+
+        // A kernel that does not answer is told as such, and asked anew by the next reader.
+        kernel.fail_next(KernelError::Overrun);
+        let (reply, answer) = oneshot::channel();
+        tallies.ask(reply);
+        tallies.go_on(&mut owner);
+        assert!(answer.await.unwrap().is_err() && !tallies.is_wanted());
     }
 
     #[test]

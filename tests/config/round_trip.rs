@@ -15,9 +15,11 @@ const COMPATIBLE: Manner = Manner { purpose: Purpose::Check, compat: true };
 fn losses(config: &Config, compatible: bool) -> Vec<String> {
     let all = write::lines(config);
     let said = write::without_defaults(all.clone());
+    assert_eq!(write::said(config), write::text(&said), "made of one virtual server after the other");
     let forms = [
         ("with defaults", "test.conf", write::text(&all)),
         ("as text", "test.conf", write::text(&said)),
+        ("as text, in pieces", "test.conf", write::said(config)),
         ("as TOML", "test.toml", write::toml(&said)),
         ("as TOML with defaults", "test.toml", write::toml(&all)),
     ];

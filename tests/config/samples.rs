@@ -247,6 +247,9 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         }
         ("persistence_timeout", _) => &["", "50", "3600"],
         ("persistence_granularity", _) => &["255.255.255.0"],
+        ("backup_server", _) => &["10.0.1.92 8080 {\nweight 3\nTCP_CHECK {\n}\n}", "10.0.1.93 {\n}"],
+        ("panic_threshold", _) => &["50", "0", "33%", "100"],
+        ("flap_hold", _) => &["10", "10 900", "0.5 60", "0"],
         ("sorry_server", _) => &["10.0.1.90 80", "10.0.1.90"],
         ("status_code", _) => &["200", "200 301-302 404"],
         ("regex_options", _) => &["caseless", "multiline dotall"],

@@ -478,3 +478,59 @@ fn a_group_and_its_servers_go_together() {
     let large = text("10.0.0.0/15 80", "10.0.1.1 80");
     assert!(read_text("a", &large).config.is_none());
 }
+
+#[test]
+fn shares_and_holds_have_ranges() {
+    let read = |line: &str| {
+        let config = read_text("a", &service(&format!("{line}\n{SERVER}"))).config?;
+        assert_written(&config);
+        let service = only_service(&config);
+        let hold = only_server(service).1.extras().flap_hold;
+        Some((service.panic_threshold, hold.map(|hold| (hold.first.as_millis(), hold.longest.as_millis()))))
+    };
+    for (line, expected) in [
+        ("panic_threshold 50", Some((Some(50), None))),
+        ("panic_threshold 0%", Some((Some(0), None))),
+        ("panic_threshold 100%", Some((None, None))),
+        ("panic_threshold 101", None),
+        ("panic_threshold half", None),
+        ("panic_threshold 50 %", None),
+        ("panic_threshold", None),
+        ("flap_hold 10 900", Some((None, Some((10_000, 900_000))))),
+        ("flap_hold 0.5", Some((None, Some((500, 600_000))))),
+        ("flap_hold 700", Some((None, Some((700_000, 700_000))))),
+        ("flap_hold 0", Some((None, None))),
+        ("flap_hold 20 10", None),
+        ("flap_hold 10 90000", None),
+        ("flap_hold ten", None),
+        ("flap_hold", None),
+    ] {
+        assert_eq!(read(line), expected, "{line}");
+    }
+    let global = "global_defs {\npanic_threshold 30\nflap_hold 10\nshare_checks off\n}\n";
+    let config = good(&(global.to_owned() + &service(SERVER)));
+    let taken_over = only_service(&config);
+    assert_eq!((taken_over.panic_threshold, taken_over.own_checks), (Some(30), true));
+    assert!(only_server(taken_over).1.extras().flap_hold.is_some());
+    assert_written(&config);
+    let own = "panic_threshold 100\nflap_hold 0\nshare_checks on\n";
+    let config = good(&(global.to_owned() + &service(&format!("{own}{SERVER}"))));
+    let own = only_service(&config);
+    assert_eq!((own.panic_threshold, own.own_checks), (None, false));
+    assert!(only_server(own).1.extras().flap_hold.is_none());
+    assert_written(&config);
+}
+
+#[test]
+fn a_backup_server_is_none_of_the_real_ones() {
+    let backup = |address: &str| service(&format!("{SERVER}\nbackup_server {address} 80 {{\nweight 4\n}}"));
+    let config = good(&backup("10.0.1.7"));
+    let service = only_service(&config);
+    assert_eq!(service.backups.values().map(|server| server.weight).collect::<Vec<_>>(), [4]);
+    assert_eq!(service.total_weight(), 1, "they make no quorum");
+    assert_written(&config);
+    let real = good(&self::service(SERVER)).services.into_values().next().expect("a service");
+    let address = real.servers.keys().next().expect("a server").address.to_string();
+    let survived = effect(&backup(&address), Code::DuplicateServer).expect("it is left out");
+    assert!(survived.backups.is_empty() && survived.servers.len() == 1);
+}

@@ -11,6 +11,8 @@ use lab::in_namespaces;
 use lab::netns::{Daemon, Host, Instance, Net, Program, tool, wait_until};
 use serde_json::Value;
 
+mod model;
+
 /// How long anything may take in a guest, which is slow.
 const SLACK: Duration = Duration::from_secs(20);
 

@@ -232,7 +232,7 @@ fn dovecot(tools: &Tools, host: &Host, (certificate, key): &(String, String)) ->
          passdb {{\n  driver = static\n  args = password=sesame\n}}\n\
          userdb {{\n  driver = static\n  args = uid=4711 gid=4711 home={dir}/home\n}}\n\
          service imap-login {{\n  chroot =\n{}{}}}\nservice pop3-login {{\n  chroot =\n{}{}}}\n\
-         service anvil {{\n  chroot =\n}}\nservice stats {{\n  chroot =\n}}\n",
+         service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\nservice stats {{\n  chroot =\n}}\n",
         listener("imap", 1143),
         listener("imaps", 1993).replace("  }", "    ssl = yes\n  }"),
         listener("pop3", 1110),

@@ -1,5 +1,9 @@
 //! Answers as values. Every function takes any bytes at all.
 
+mod traffic;
+
+pub use traffic::{decode_traffic, decode_usage};
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::netlink::{
@@ -8,7 +12,6 @@ use super::netlink::{
 };
 use super::number::*;
 use super::wire::ServiceWire;
-use crate::conn::ConnectionCounts;
 use crate::kernel::Errno;
 use crate::key::{DestinationKey, Family, Protocol, ServiceKey};
 use crate::model::{DestinationSettings, Forwarding, ServiceSettings};
@@ -113,14 +116,8 @@ pub fn decode_info(item: &[u8]) -> Result<Info, Malformed> {
 /// One service of a dump; `None` for one that this crate has no words for (of an unknown protocol or family).
 pub fn decode_service(item: &[u8]) -> Result<Option<(ServiceKey, ServiceSettings)>, Malformed> {
     let attributes = find(item, IPVS_CMD_ATTR_SERVICE).ok_or(Malformed("answer without a service"))?;
-    let family = find(attributes, IPVS_SVC_ATTR_AF).and_then(number16);
-    let Some(family) = family_of(family.ok_or(Malformed("service without an address family"))?) else {
-        return Ok(None);
-    };
-    let key = match find(attributes, IPVS_SVC_ATTR_FWMARK).and_then(number32) {
-        Some(mark) => Some(ServiceKey::Mark { family, mark }),
-        None => address_service(attributes, family)?,
-    };
+    let Some(key) = service_key(attributes)? else { return Ok(None) };
+    let family = key.family();
     let flags = find(attributes, IPVS_SVC_ATTR_FLAGS).and_then(number32);
     let netmask = find(attributes, IPVS_SVC_ATTR_NETMASK).and_then(|bytes| match family {
         Family::V4 => Some(u32::from_be_bytes(first(bytes)?)),
@@ -133,7 +130,7 @@ pub fn decode_service(item: &[u8]) -> Result<Option<(ServiceKey, ServiceSettings
         netmask: netmask.ok_or(Malformed("service without a netmask"))?,
         engine: find(attributes, IPVS_SVC_ATTR_PE_NAME).and_then(text).filter(|name| !name.is_empty()),
     };
-    Ok(key.map(|key| (key, wire.settings(family))))
+    Ok(Some((key, wire.settings(family))))
 }
 
 /// One real server of a dump, of a service of this family; `None` for one that this crate has no words for
@@ -170,22 +167,6 @@ pub fn decode_timeouts(item: &[u8]) -> Result<Timeouts, Malformed> {
         tcp_fin: seconds(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN)?,
         udp: seconds(IPVS_CMD_ATTR_TIMEOUT_UDP)?,
     })
-}
-
-/// The connections of one real server of a dump, of a service of this family; `None` as with [`decode_destination`].
-/// A number that is not told counts as 0.
-pub fn decode_counts(
-    item: &[u8],
-    service: Family,
-) -> Result<Option<(DestinationKey, ConnectionCounts)>, Malformed> {
-    let Some((key, attributes)) = server(item, service)? else { return Ok(None) };
-    let number = |kind| find(attributes, kind).and_then(number32).unwrap_or(0);
-    let counts = ConnectionCounts {
-        active: number(IPVS_DEST_ATTR_ACTIVE_CONNS),
-        inactive: number(IPVS_DEST_ATTR_INACT_CONNS),
-        persistent: number(IPVS_DEST_ATTR_PERSIST_CONNS),
-    };
-    Ok(Some((key, counts)))
 }
 
 /// What a real server of a dump is known by, and all that is said of it.
@@ -291,6 +272,18 @@ fn outcome(payload: &[u8], flags: u16) -> Result<Body<'_>, Malformed> {
         .and_then(|attributes| text(find(attributes, NLMSGERR_ATTR_MSG)?))
         .map(str::to_owned);
     Ok(Body::Refused { errno: Errno(code.saturating_neg()), words })
+}
+
+/// What a service of a dump is known by.
+fn service_key(attributes: &[u8]) -> Result<Option<ServiceKey>, Malformed> {
+    let family = find(attributes, IPVS_SVC_ATTR_AF).and_then(number16);
+    let Some(family) = family_of(family.ok_or(Malformed("service without an address family"))?) else {
+        return Ok(None);
+    };
+    match find(attributes, IPVS_SVC_ATTR_FWMARK).and_then(number32) {
+        Some(mark) => Ok(Some(ServiceKey::Mark { family, mark })),
+        None => address_service(attributes, family),
+    }
 }
 
 fn address_service(attributes: &[u8], family: Family) -> Result<Option<ServiceKey>, Malformed> {

@@ -206,9 +206,9 @@ mod golden {
                          0800 0300 02000000  0800 0400 07000000  0500 0d00 00 000000  0600 0e00 0000 0000
                          0600 0f00 0000 0000  0800 0500 64000000  0800 0600 32000000  0800 0700 03000000
                          0800 0800 04000000  0800 0900 05000000  0600 0b00 0a00 0000");
-        let (key, counts) = decode_counts(item(&bytes), crate::Family::V6).unwrap().unwrap();
+        let (key, usage) = decode_usage(item(&bytes), crate::Family::V6).unwrap().unwrap();
         assert_eq!(key, server("[2001:db8::2]:0"));
-        assert_eq!(counts, crate::ConnectionCounts { active: 3, inactive: 4, persistent: 5 });
+        assert_eq!(usage.connections, crate::ConnectionCounts { active: 3, inactive: 4, persistent: 5 });
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) fn commands(config: &Config) -> Vec<(Thing, &'static str, Cow<'_, Com
     for (served, service) in config.virtual_servers() {
         let quorum = [("quorum_up", &service.quorum.up), ("quorum_down", &service.quorum.down)];
         all.extend(said(&served.thing(), quorum));
-        for (key, server) in &service.servers {
+        for (key, server) in service.all_servers() {
             if let Some(extras) = &server.extras {
                 let notices = [("notify_up", &extras.notify_up), ("notify_down", &extras.notify_down)];
                 all.extend(said(&served.server(*key), notices));

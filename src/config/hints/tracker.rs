@@ -67,8 +67,8 @@ pub(super) fn unused_tracker(look: &mut Look<'_>) {
     let tracked = of_instances.chain(of_groups);
     let tracked = tracked.flat_map(|tracks| tracks.all().map(|(list, name, _)| (list, name)));
     // Files and neighbours may be there for health checks.
-    let servers = config.virtual_servers().flat_map(|(_, service)| service.servers.values());
-    let checked = servers.flat_map(|server| &server.planned).map(|check| match &**check {
+    let servers = config.virtual_servers().flat_map(|(_, service)| service.all_servers());
+    let checked = servers.flat_map(|(_, server)| &server.planned).map(|check| match &**check {
         PlannedCheck::File(check) => ("track_file", check.track_file.as_str()),
         PlannedCheck::Bfd(check) => ("track_bfd", check.name.as_str()),
     });

@@ -107,6 +107,10 @@ pub(super) const TABLE: &[Keyword] = &[
 
     key("drain_on_remove", &[Global], Seconds(0, MONTH), Works, "A real server that a reload removes gets no new connections and keeps those it has, until they are gone or for this long; 0: it goes at once. keepalived ignores the keyword as unknown.").by_default("0").since(DIRECTORD),
 
+    key("panic_threshold", &[Global], Words(super::lvs::PERCENT), Works, super::lvs::PANIC).by_default("100").since(DIRECTORD),
+    key("flap_hold", &[Global], Words(super::lvs::HOLD), Works, super::lvs::FLAP).by_default("0").since(DIRECTORD),
+    key("share_checks", &[Global], Switch, Works, super::lvs::SHARE).by_default("on").since(DIRECTORD),
+
     key("notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe that all events are written to, a line each; made if it is not there."),
     key("vrrp_notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe for events of instances."),
     key("lvs_notify_fifo", &[Global], Words("PATH [USER [GROUP]]"), Works, "A named pipe for events of servers."),

@@ -11,6 +11,11 @@ use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
 const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|csum|remcsum]";
+pub(super) const PERCENT: &str = "PERCENT, 0 to 100";
+pub(super) const PANIC: &str = "Checks never take more of the real servers out of service at once than this many percent: of those that fail, the ones that failed last stay. Servers that an operator takes out are not among them, and `alpha` servers that have never been up stay out. keepalived ignores the keyword as unknown.";
+pub(super) const HOLD: &str = "SECONDS [LONGEST]; 0 for none";
+pub(super) const FLAP: &str = "A server that fails within LONGEST (600 s) after it came back must pass its checks for SECONDS before it returns, and for twice as long each further time, up to LONGEST; each LONGEST that it stays up takes a doubling back. It is not held back while the others do not reach the quorum. keepalived ignores the keyword as unknown.";
+pub(super) const SHARE: &str = "Checks that ask the same of the same target in the same rhythm are made once for all servers that want them; never with `compat` or `ha_suspend`. keepalived ignores the keyword as unknown.";
 /// The largest number of the kernel's tables.
 const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
@@ -42,6 +47,7 @@ const DEFAULTS: &[Place] = &[
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
     key("real_server", &[VirtualServer], Block("ADDRESS [PORT]", RealServer), Works, "One server that does the work."),
+    key("backup_server", &[VirtualServer], Block("ADDRESS [PORT]", RealServer), Works, "Stands in while the quorum is lost, with the other backup servers that are up, by weight; it is checked like a real server and counts for no quorum. If none is up the `sorry_server` stands in. keepalived ignores the keyword as unknown.").since(DIRECTORD),
     key("lvs_sched", &[VirtualServer], OneOf(SCHEDULERS), Works, "How connections are spread over the servers.").by_default("wlc"),
     key("lb_algo", &[VirtualServer], OneOf(SCHEDULERS), SameAs("lvs_sched"), "Older name of `lvs_sched`.").by_default("wlc"),
     key("lvs_method", &[VirtualServer, RealServer], Words(METHOD), Works, "How packets reach the servers: address translation, direct routing or a tunnel.").by_default("NAT; in a server the service's"),
@@ -95,6 +101,9 @@ pub(super) const TABLE: &[Keyword] = &[
     key("uthreshold", &[RealServer], Whole(0, U32), Works, "At this many connections the server gets no new ones.").by_default("0, which is no limit"),
     key("lthreshold", &[RealServer], Whole(0, U32), Works, "Below this many connections it gets new ones again; at most `uthreshold`.").by_default("0, which is three quarters of `uthreshold`"),
     key("drain_on_remove", &[VirtualServer, RealServer], Seconds(0, MONTH), Works, "Removed by a reload, the server gets no new connections and keeps those it has, until they are gone or for this long; 0: it goes at once.").by_default("as `drain_on_remove`").since(DIRECTORD),
+    key("panic_threshold", &[VirtualServer], Words(PERCENT), Works, PANIC).by_default("as `panic_threshold`").since(DIRECTORD),
+    key("flap_hold", &[VirtualServer, RealServer], Words(HOLD), Works, FLAP).by_default("as `flap_hold`").since(DIRECTORD),
+    key("share_checks", &[VirtualServer], Switch, Works, SHARE).by_default("as `share_checks`").since(DIRECTORD),
     key("notify_up", &[RealServer], Words("COMMAND"), Works, "Run when the server comes up."),
     key("notify_down", &[RealServer], Words("COMMAND"), Works, "Run when the server goes down."),
 

@@ -73,7 +73,8 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "compat drain_on_remove lvs_sysctl maintenance_dir notify_timeout reconcile verify
+const OWN: &str = "backup_server compat drain_on_remove flap_hold lvs_sysctl maintenance_dir notify_timeout panic_threshold
+    reconcile share_checks verify
     FTP_CHECK IMAP_CHECK NNTP_CHECK POP3_CHECK SIP_CHECK TEXT_CHECK half_close login password password_file path send
     sni_name tls transport uri";
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::context::{Context, Entry, short};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::{Form, Place};
-use crate::config::{DynamicInterfaces, ExtraGarp, Thing};
+use crate::config::{DynamicInterfaces, ExtraGarp, FlapHold, Thing};
 pub(super) use crate::config::{GarpDefaults as Garp, Global};
 use mail::MailDraft;
 pub(super) use vrrp::version;
@@ -39,6 +39,9 @@ pub(super) struct Defaults {
     pub strict: bool,
     pub owner_ignores: Option<bool>,
     pub drain_on_remove: Duration,
+    pub panic_threshold: Option<u8>,
+    pub flap_hold: Option<FlapHold>,
+    pub share_checks: bool,
     alert_vrrp: Option<bool>,
     alert_checker: Option<bool>,
 }
@@ -61,6 +64,9 @@ impl Defaults {
             strict: vrrp.strict,
             owner_ignores: vrrp.owner_ignore_adverts,
             drain_on_remove: global.lvs.drain_on_remove.unwrap_or_default(),
+            panic_threshold: global.lvs.panic_threshold,
+            flap_hold: global.lvs.flap_hold,
+            share_checks: global.lvs.share_checks.unwrap_or(true),
             alert_vrrp: alerts.vrrp.or(alerts.all),
             alert_checker: alerts.checker.or(alerts.all),
         }

@@ -10,11 +10,12 @@ use super::check::{self, Checks, Timing};
 use super::context::{Context, Entry, short};
 use super::method::{Method, method};
 use super::place::{Endpoint, Located, place};
+use super::pool;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::syntax::Word;
-use crate::config::{Command, Extras, RealServer};
+use crate::config::{Command, Extras, FlapHold, RealServer};
 
 /// What a server takes over from its service where it says nothing itself.
 #[derive(Debug, Clone)]
@@ -28,19 +29,22 @@ pub(super) struct Inherited {
     pub alert: bool,
     /// Zero: they go at once.
     pub drain_on_remove: Duration,
+    pub flap_hold: Option<FlapHold>,
 }
 
 /// Servers by address and port.
 pub(super) type Servers = BTreeMap<DestinationKey, Arc<RealServer>>;
 
-/// One `real_server` block.
+/// One `real_server` or `backup_server` block. It may be none of the `others`.
 pub(super) fn lower(
     context: &mut Context<'_>,
     block: &Entry<'_>,
     endpoint: Endpoint<'_>,
     inherited: &Inherited,
+    others: &Servers,
     out: &mut Servers,
 ) {
+    let what = if block.name() == "backup_server" { "the backup server" } else { "the real server" };
     context.at_most(block, 2);
     let mut draft =
         Draft { own: inherited.clone(), extras: Extras::default(), limits: None, checks: Vec::new() };
@@ -54,33 +58,42 @@ pub(super) fn lower(
         return;
     }
     let (words, span) = (block.words(), block.span());
-    let Some(Located { key, asked }) =
-        place(context, "the real server", words, span, endpoint, draft.own.method)
-    else {
+    let Some(Located { key, asked }) = place(context, what, words, span, endpoint, draft.own.method) else {
         return;
     };
+    if others.contains_key(&key) {
+        let span = words.first().map_or(span, |word| word.span);
+        let message = format!("{what} {key} is a real server of this virtual server as well");
+        let suggestion = Some("a server that is to stand in must be another one".to_owned());
+        let reaction = Reaction::goes_on(format!("{what} is left out"));
+        context.error_but(Code::DuplicateServer, span, message, suggestion, reaction);
+        return;
+    }
     context.note(endpoint.served.server(key), block);
     let thing = |number: usize| endpoint.served.check(key, number);
     // A check asks the port that is written, even where the service's own counts.
     let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
-    let Some(mut server) = draft.finish(context, checks) else { return };
+    let Some(server) = draft.finish(context, checks) else { return };
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
-        let message = format!("the real server {key} is there already; this one is left out");
+        let message = format!("{what} {key} is there already; this one is left out");
         context.warning(Code::DuplicateServer, span, message);
         return;
     }
-    share_extras(&mut server, out);
-    out.insert(key, Arc::new(server));
+    let server = shared(server, out);
+    out.insert(key, server);
 }
 
 /// Of thousands of servers most say the same: what the one before has is kept once.
-fn share_extras(server: &mut RealServer, others: &Servers) {
-    if let Some((_, before)) = others.last_key_value()
-        && before.extras == server.extras
-    {
+fn shared(mut server: RealServer, others: &Servers) -> Arc<RealServer> {
+    let Some((_, before)) = others.last_key_value() else { return Arc::new(server) };
+    if **before == server {
+        return Arc::clone(before);
+    }
+    if before.extras == server.extras {
         server.extras.clone_from(&before.extras);
     }
+    Arc::new(server)
 }
 
 /// What has been said in the block.
@@ -107,6 +120,7 @@ impl<'a> Draft<'a> {
             "drain_on_remove" => {
                 own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);
             }
+            "flap_hold" => own.flap_hold = pool::flap_hold(context, entry).unwrap_or(own.flap_hold),
             "uthreshold" => {
                 self.extras.upper = context.whole(entry).unwrap_or(self.extras.upper);
                 self.limits = self.limits.or(Some(entry.span()));
@@ -135,8 +149,9 @@ impl<'a> Draft<'a> {
             context.error_but(Code::Conflict, span, message, suggestion, keepalived);
             return None;
         }
-        let Inherited { method, inhibit, alpha, weight, alert, drain_on_remove, .. } = self.own;
+        let Inherited { method, inhibit, alpha, weight, alert, drain_on_remove, flap_hold, .. } = self.own;
         self.extras.drain_on_remove = Some(drain_on_remove).filter(|time| !time.is_zero());
+        self.extras.flap_hold = flap_hold;
         self.extras.tunnel = method.tunnel;
         let extras = (self.extras != Extras::default()).then(|| Arc::new(self.extras));
         let Checks { made: checks, planned } = checks;

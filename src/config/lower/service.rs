@@ -12,6 +12,7 @@ use super::global::Defaults;
 use super::method::{self, Method};
 use super::persistence;
 use super::place::Endpoint;
+use super::pool;
 use super::quorum;
 use super::server::{self, Servers};
 use super::sorry;
@@ -59,6 +60,11 @@ fn insert<K: Ord + std::fmt::Display>(
     for (key, server) in service.servers {
         first.servers.entry(key).or_insert(server);
     }
+    for (key, server) in service.backups {
+        first.backups.entry(key).or_insert(server);
+    }
+    let VirtualServer { servers, backups, .. } = first;
+    backups.retain(|key, _| !servers.contains_key(key));
     first.sorry = first.sorry.take().or(service.sorry);
 }
 
@@ -74,12 +80,15 @@ struct Draft<'a> {
     family: Option<Family>,
     sorry: sorry::Draft<'a>,
     servers: Vec<Entry<'a>>,
+    backups: Vec<Entry<'a>>,
     inherited: server::Inherited,
     quorum: quorum::Draft,
     omega: bool,
     ha_suspend: Option<Span>,
     snmp_name: Option<String>,
     alert: Option<bool>,
+    panic_threshold: Option<u8>,
+    share_checks: bool,
     /// Whether scheduler, method and protocol are there, though perhaps with a wrong value.
     given: [bool; 3],
 }
@@ -108,6 +117,7 @@ impl<'a> Draft<'a> {
             family: None,
             sorry: sorry::Draft::default(),
             servers: Vec::new(),
+            backups: Vec::new(),
             inherited: server::Inherited {
                 method: Method::default(),
                 inhibit: false,
@@ -117,12 +127,15 @@ impl<'a> Draft<'a> {
                 timing: Timing::default(),
                 alert: defaults.alert_checker(),
                 drain_on_remove: defaults.drain_on_remove,
+                flap_hold: defaults.flap_hold,
             },
             quorum: quorum::Draft::default(),
             omega: false,
             ha_suspend: None,
             snmp_name: None,
             alert: None,
+            panic_threshold: defaults.panic_threshold,
+            share_checks: defaults.share_checks,
             given: [false; 3],
         }
     }
@@ -228,6 +241,7 @@ impl<'a> Draft<'a> {
         match entry.name() {
             // Defaults for servers may stand behind them, so servers come last.
             "real_server" => self.servers.push(*entry),
+            "backup_server" => self.backups.push(*entry),
             "inhibit_on_failure" => own.inhibit = stands_alone(context, entry),
             "alpha" => own.alpha = stands_alone(context, entry),
             "omega" => self.omega = stands_alone(context, entry),
@@ -235,6 +249,11 @@ impl<'a> Draft<'a> {
             "drain_on_remove" => {
                 own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);
             }
+            "flap_hold" => own.flap_hold = pool::flap_hold(context, entry).unwrap_or(own.flap_hold),
+            "panic_threshold" => {
+                self.panic_threshold = pool::percent(context, entry).or(self.panic_threshold)
+            }
+            "share_checks" => self.share_checks = context.switch(entry).unwrap_or(self.share_checks),
             "weight" => own.weight = context.whole(entry).unwrap_or(own.weight),
             "virtualhost" => {
                 own.virtualhost = super::check::virtualhost(context, entry).or(own.virtualhost.take());
@@ -257,8 +276,14 @@ impl<'a> Draft<'a> {
         let endpoint = Endpoint { served: &served, family, port: self.target.port() };
         let mut servers = Servers::new();
         for entry in &self.servers {
-            server::lower(context, entry, endpoint, &self.inherited, &mut servers);
+            server::lower(context, entry, endpoint, &self.inherited, &Servers::new(), &mut servers);
         }
+        let mut backups = Servers::new();
+        for entry in &self.backups {
+            server::lower(context, entry, endpoint, &self.inherited, &servers, &mut backups);
+        }
+        // Filled one after the other a map is half empty; made at once it is full.
+        let servers: Servers = servers.into_iter().collect();
         if servers.is_empty() && !self.without_servers(context, &served) {
             return None;
         }
@@ -270,8 +295,21 @@ impl<'a> Draft<'a> {
         let alert = self.alert.unwrap_or(defaults.alert_checker());
         let (alpha, omega, snmp_name) = (self.inherited.alpha, self.omega, self.snmp_name);
         let settings = settings?;
-        let service =
-            VirtualServer { settings, servers, sorry, alert, quorum, alpha, omega, ha_suspend, snmp_name };
+        let panic_threshold = self.panic_threshold.filter(|percent| *percent < 100);
+        let service = VirtualServer {
+            settings,
+            servers,
+            backups,
+            sorry,
+            alert,
+            quorum,
+            alpha,
+            omega,
+            ha_suspend,
+            snmp_name,
+            panic_threshold,
+            own_checks: !self.share_checks,
+        };
         Some((served, service))
     }
 

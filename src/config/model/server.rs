@@ -49,6 +49,17 @@ pub struct Extras {
     pub snmp_name: Option<String>,
     /// `drain_on_remove`: removed by a reload, it keeps its connections for this long at most. `None`: it goes at once.
     pub drain_on_remove: Option<Duration>,
+    /// `flap_hold`: how long it is held back when it fails again and again. `None`: it returns at once.
+    pub flap_hold: Option<FlapHold>,
+}
+
+/// `flap_hold`: what a server has to pass before it returns, if it failed soon after it had returned the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlapHold {
+    /// The first time; each further time it is twice as long. More than zero.
+    pub first: Duration,
+    /// It gets no longer than this, and a failure within this time after a return is soon. At least `first`.
+    pub longest: Duration,
 }
 
 impl RealServer {
@@ -62,6 +73,7 @@ impl RealServer {
             notify_down: None,
             snmp_name: None,
             drain_on_remove: None,
+            flap_hold: None,
         };
         self.extras.as_deref().unwrap_or(&NOTHING)
     }

@@ -16,6 +16,10 @@ pub struct VirtualServer {
     pub settings: ipvs_backend::ServiceSettings,
     /// Real servers by address and port.
     pub servers: BTreeMap<ipvs_backend::DestinationKey, Arc<RealServer>>,
+    /// `backup_server`s by address and port: they stand in while the quorum is lost, before the sorry server. None of them
+    /// is a real server as well.
+    #[serde(default)]
+    pub backups: BTreeMap<ipvs_backend::DestinationKey, Arc<RealServer>>,
     /// `sorry_server`: stands in while no real server is up; never checked.
     pub sorry: Option<SorryServer>,
     /// Whether server events are mailed; on unless switched off, when mail is configured at all.
@@ -30,6 +34,11 @@ pub struct VirtualServer {
     pub ha_suspend: bool,
     /// `snmp_name`: its name in SNMP tables.
     pub snmp_name: Option<String>,
+    /// `panic_threshold`: of its servers checks take out this many percent at most, 0 to 99. `None`: all of them.
+    pub panic_threshold: Option<u8>,
+    /// `share_checks off`: its checks are made even where others ask the same.
+    #[serde(default)]
+    pub own_checks: bool,
 }
 
 /// What a virtual server serves, and so what it is known by.
@@ -117,6 +126,18 @@ pub struct SorryServer {
 }
 
 impl VirtualServer {
+    /// The real servers, then the backup servers.
+    pub fn all_servers(
+        &self,
+    ) -> impl Iterator<Item = (&ipvs_backend::DestinationKey, &Arc<RealServer>)> + Clone {
+        self.servers.iter().chain(&self.backups)
+    }
+
+    /// A real server or a backup server.
+    pub fn server(&self, key: &ipvs_backend::DestinationKey) -> Option<&Arc<RealServer>> {
+        self.servers.get(key).or_else(|| self.backups.get(key))
+    }
+
     /// What all its real servers weigh together while they are up.
     pub fn total_weight(&self) -> u64 {
         self.servers.values().map(|server| u64::from(server.weight)).sum()

@@ -9,11 +9,9 @@ use crate::config::keywords::{self, Found, Place};
 /// Chains of defaults are two or three keywords long.
 const LONGEST: usize = 8;
 
-/// Finds out of each such line of the whole configuration whether it need be said.
-pub(super) fn mark(lines: &mut [Line]) {
-    let globals = lines.iter().find(|line| line.keyword == Place::Global.name());
-    let globals = globals.and_then(|line| line.block.clone()).unwrap_or_default();
-    block(lines, Place::Root, &globals);
+/// Finds out of each such line of the top level, or below, whether it need be said. `globals` stand in `global_defs`.
+pub(super) fn mark(lines: &mut [Line], globals: &[Line]) {
+    block(lines, Place::Root, globals);
 }
 
 fn block(lines: &mut [Line], place: Place, globals: &[Line]) {
@@ -84,7 +82,8 @@ mod tests {
     fn defaults(globals: &[&str], instance: &[&str]) -> Vec<bool> {
         let lines = |words: &[&str]| Some(words.iter().map(|words| line(words, None)).collect());
         let mut all = vec![line("vrrp_instance A", lines(instance)), line("global_defs", lines(globals))];
-        mark(&mut all);
+        let globals = all[1].block.clone().unwrap_or_default();
+        mark(&mut all, &globals);
         let instance = all.swap_remove(0).block.expect("a block");
         instance.iter().map(|line| line.default).collect()
     }

@@ -2,8 +2,8 @@
 
 use ipvs_backend::{DestinationKey, Forwarding};
 
-use super::{Lines, check};
-use crate::config::{Checksum, Extras, RealServer, Served, Tunnel};
+use super::{Lines, Value, check};
+use crate::config::{Checksum, Extras, FlapHold, RealServer, Served, Tunnel};
 
 /// What the block around a server says for all of its servers.
 #[derive(Debug, Clone, Copy)]
@@ -12,8 +12,9 @@ pub(super) struct Around {
     pub alpha: bool,
 }
 
-/// One server.
+/// One server, by the keyword of its block.
 pub(super) fn write(
+    keyword: &str,
     key: DestinationKey,
     server: &RealServer,
     served: &Served,
@@ -21,8 +22,9 @@ pub(super) fn write(
     out: &mut Lines,
 ) {
     let words = [key.address.to_string(), key.port.to_string()];
-    let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name, drain_on_remove } = server.extras();
-    out.block("real_server", words, Some(served.server(key)), |lines| {
+    let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name, drain_on_remove, flap_hold } =
+        server.extras();
+    out.block(keyword, words, Some(served.server(key)), |lines| {
         lines.unless("weight", server.weight, 1);
         let method = (server.forwarding, *tunnel);
         if method != around.method {
@@ -37,8 +39,17 @@ pub(super) fn write(
         lines.command("notify_down", notify_down.as_ref());
         lines.some("snmp_name", snmp_name.as_deref());
         lines.inherited("drain_on_remove", drain_on_remove.unwrap_or_default());
+        lines.inherited_words("flap_hold", hold(*flap_hold));
         check::write(key, server, |number| served.check(key, number), lines);
     });
+}
+
+/// The words behind `flap_hold`.
+pub(super) fn hold(hold: Option<FlapHold>) -> Vec<String> {
+    match hold {
+        None => vec!["0".to_owned()],
+        Some(FlapHold { first, longest }) => vec![first.word(), longest.word()],
+    }
 }
 
 /// The words behind `lvs_method`.

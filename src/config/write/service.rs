@@ -6,13 +6,11 @@ use super::Lines;
 use super::server::{self, Around, method};
 use crate::config::{Config, GroupEntry, Quorum, Served, SorryServer, VirtualServer};
 
-/// All virtual servers.
-pub(super) fn write(config: &Config, out: &mut Lines) {
-    for (served, service) in config.virtual_servers() {
-        out.block("virtual_server", target(&served), Some(served.thing()), |lines| {
-            one(&served, service, [is_marked(config, &served), is_mixed(config, &served)], lines);
-        });
-    }
+/// One virtual server.
+pub(super) fn write(config: &Config, served: &Served, service: &VirtualServer, out: &mut Lines) {
+    out.block("virtual_server", target(served), Some(served.thing()), |lines| {
+        one(served, service, [is_marked(config, served), is_mixed(config, served)], lines);
+    });
 }
 
 /// `inet` or `inet6`.
@@ -79,12 +77,17 @@ fn one(served: &Served, service: &VirtualServer, [marked, mixed]: [bool; 2], lin
     lines.command("quorum_up", up.as_ref());
     lines.command("quorum_down", down.as_ref());
     lines.inherited("smtp_alert", service.alert);
+    lines.inherited("share_checks", !service.own_checks);
+    lines.inherited("panic_threshold", service.panic_threshold.unwrap_or(100));
     lines.some("snmp_name", service.snmp_name.as_deref());
     if let Some(sorry) = &service.sorry {
         sorry_server(sorry, around, lines);
     }
     for (key, real) in &service.servers {
-        server::write(*key, real, served, around, lines);
+        server::write("real_server", *key, real, served, around, lines);
+    }
+    for (key, backup) in &service.backups {
+        server::write("backup_server", *key, backup, served, around, lines);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use healthcheck::{Check, Monitor, Outcome, Verdict};
 use ipvs_backend::DestinationSettings;
 
+use super::Flaps;
 use crate::config::{Extras, PlannedCheck, RealServer};
 use crate::director::event::CheckId;
 use crate::director::given::Given;
@@ -25,6 +26,16 @@ pub(in crate::director) struct Server {
     pub(in crate::director) up: bool,
     /// When `up` last changed.
     pub(in crate::director) since: Instant,
+    /// Whether it is a backup server.
+    pub(in crate::director) backup: bool,
+    /// Since when its checks say that it should not serve.
+    pub(in crate::director) failing: Option<Instant>,
+    /// Whether it fails and serves all the same (`panic_threshold`).
+    pub(in crate::director) spared: bool,
+    /// Whether it has ever served.
+    pub(in crate::director) served: bool,
+    /// How often it has failed, where that matters (`flap_hold`).
+    pub(in crate::director) flaps: Option<Box<Flaps>>,
     /// What operators want of it.
     pub(in crate::director) steer: Steer,
     /// Set while it is down without a failing check: why.
@@ -44,6 +55,8 @@ pub(in crate::director) struct CheckRun {
     /// Whether the server waits for it to pass: with `alpha` from the start, and where it took the place of another
     /// while the server was down. A server that serves is never taken out for a check that has said nothing.
     pub(in crate::director) must_pass: bool,
+    /// Whether an attempt has ever been made: a command may not be there to be run.
+    pub(in crate::director) made: bool,
 }
 
 /// One `BFD_CHECK` of one real server.
@@ -87,6 +100,11 @@ impl Server {
             given: Given::default(),
             up: true,
             since: now,
+            backup: false,
+            failing: None,
+            spared: false,
+            served: false,
+            flaps: None,
             steer: Steer::AsConfigured,
             held: None,
             untold: false,
@@ -94,20 +112,80 @@ impl Server {
         }
     }
 
-    /// Decides anew whether this server serves; true if that changed. One failing check takes it out, and only all
-    /// together bring it back.
-    pub(in crate::director) fn decide(&mut self, now: Instant) -> bool {
+    /// Takes in what its checks say now. One failing check is enough, and only all together are well.
+    pub(in crate::director) fn judge(&mut self, now: Instant) {
         let by_checks = self.checks.iter().all(CheckRun::counts_as_up);
         let by_neighbours = self.neighbours.values().all(|check| check.verdict() != Verdict::Down);
-        let by_files = self.given.files().all(|(_, verdict, _)| verdict != Verdict::Down);
-        let up = by_checks && by_neighbours && by_files && self.maintenance.is_none();
+        let well =
+            by_checks && by_neighbours && self.given.files().all(|(_, verdict, _)| verdict != Verdict::Down);
+        let Some(hold) = self.config.extras().flap_hold else {
+            self.flaps = None;
+            self.failing = (!well).then(|| self.failing.unwrap_or(now));
+            return;
+        };
+        if !well && self.failing.is_none() {
+            self.failing = Some(now);
+            if self.served {
+                self.flaps.get_or_insert_default().failed(hold, now);
+            }
+        } else if well
+            && self.failing.take().is_some()
+            && !self.up
+            && let Some(flaps) = &mut self.flaps
+        {
+            flaps.passed(hold, now);
+        }
+    }
+
+    /// Whether its checks want it to serve, and it is neither held back nor in maintenance.
+    pub(super) fn is_well(&self) -> bool {
+        self.failing.is_none() && self.held_until().is_none() && self.maintenance.is_none()
+    }
+
+    /// Until when it is held back, though its checks pass.
+    pub(in crate::director) fn held_until(&self) -> Option<Instant> {
+        self.flaps.as_ref().and_then(|flaps| flaps.until())
+    }
+
+    /// It is not held back any longer.
+    pub(super) fn end_hold(&mut self) {
+        if let Some(flaps) = &mut self.flaps {
+            flaps.end();
+        }
+    }
+
+    /// Whether it is one of those of which checks may take out a share only: real servers with a weight that have been in
+    /// service before.
+    pub(super) fn counts_for_panic(&self) -> bool {
+        !self.backup && self.served && self.config.weight > 0 && self.maintenance.is_none()
+    }
+
+    /// It is to serve, or not; true if that is new.
+    pub(super) fn serve(&mut self, up: bool, now: Instant) -> bool {
+        self.served |= up;
         if up == self.up {
             return false;
+        }
+        if let Some(flaps) = self.flaps.as_mut().filter(|_| up) {
+            flaps.returned(now);
         }
         self.held = None;
         self.up = up;
         self.since = now;
         true
+    }
+
+    /// After a configuration: why it is out, if no check fails.
+    pub(super) fn note_waiting(&mut self, was_up: Option<bool>) {
+        if self.up || self.held_until().is_some() || self.verdicts().any(|v| v == Verdict::Down) {
+            return;
+        }
+        let why = match was_up {
+            None => "waits for its first check to pass (alpha)",
+            Some(_) => "its checks were changed while it was down, and have not passed yet",
+        };
+        self.held.get_or_insert_with(|| why.to_owned());
+        self.untold |= was_up.is_none();
     }
 
     pub(super) fn verdicts(&self) -> impl Iterator<Item = Verdict> {
@@ -123,7 +201,7 @@ impl Server {
 
     /// What is believed of it: down, up, or unknown while it serves without a verdict of each check.
     pub(in crate::director) fn verdict(&self) -> Verdict {
-        match self.up {
+        match self.up && self.failing.is_none() {
             false => Verdict::Down,
             true if self.verdicts().all(|v| v == Verdict::Up) => Verdict::Up,
             true => Verdict::Unknown,
@@ -151,6 +229,15 @@ impl Server {
                 (None, Some((_, words))) => words.to_owned(),
                 (None, None) => "not checked".to_owned(),
             },
+        }
+    }
+
+    /// The same, with what is done about it: it is held back, or spared.
+    pub(in crate::director) fn explained(&self, now: Instant) -> String {
+        match self.flaps.as_ref().and_then(|flaps| flaps.words(now)) {
+            Some(held) => held,
+            None if self.spared => format!("{}; kept in service (panic_threshold)", self.reason()),
+            None => self.reason(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Reloads beside a kernel's table: what is needed stays, what is refused is taken back, and nothing is done in one piece.
 
 use ipvs_backend::{
-    ConnectionCounts, DestinationKey, Errno, Kernel, KernelError, MemoryKernel, Operation, Reconciler,
-    Rejection, Service, ServiceKey, SyncChange, SyncDaemons, Table, Timeouts,
+    DestinationKey, Errno, Kernel, KernelError, MemoryKernel, Operation, Reconciler, Rejection, ServerUsage,
+    Service, ServiceKey, SyncChange, SyncDaemons, Table, Timeouts, Traffic,
 };
 use proptest::prelude::*;
 
@@ -27,11 +27,12 @@ impl Kernel for Stumbling {
         self.kernel.dump_service(key)
     }
 
-    fn connections(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, ConnectionCounts>, KernelError> {
-        self.kernel.connections(key)
+    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.kernel.traffic()
+    }
+
+    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
+        self.kernel.usage(key)
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {

@@ -1,5 +1,8 @@
 //! What compatible reading changes while the daemon runs, and the order in which things happen.
 
+use healthcheck::{FailureKind, Outcome};
+
+use super::pools::{Bench, VIP, service};
 use super::*;
 use crate::director::effect::{Announcement, HostLevel};
 use crate::director::event::ScriptOutcome;
@@ -50,6 +53,28 @@ fn a_script_that_cannot_be_started_is_a_fault_and_compatibly_nothing() {
         let more = desk.pass(3 * SECOND);
         let again = more.iter().any(|effect| matches!(effect, Effect::RunScript(_)));
         assert_eq!(again, head.is_empty(), "what is left out is not run again");
+    }
+}
+
+#[test]
+fn a_check_whose_command_cannot_be_run_takes_a_server_out_except_compatibly() {
+    let file = service("10.0.0.100 80", "alpha", &[2, 3]);
+    let file = file.replace("TCP_CHECK {\nretry 0", "MISC_CHECK {\nmisc_path /bin/check");
+    let absent = || Outcome::failed(FailureKind::NotStarted, "there is no /bin/check", Duration::ZERO);
+    let failed = || Outcome::failed(FailureKind::Command, "exit status 1", Duration::ZERO);
+    for (head, held) in [("", vec![]), (COMPAT, vec![(1, 2), (2, 3)])] {
+        let mut bench = Bench::new(&format!("{head}{file}"));
+        bench.answer_with(|_| absent());
+        assert_eq!(bench.held(VIP), held);
+        let told = bench.effects.iter().filter(|effect| {
+            matches!(effect, Effect::Log(entry) if entry.to_string().contains("as long as it cannot be run"))
+        });
+        assert_eq!(told.count(), held.len(), "once for each");
+        // Once it has been run it counts, also when it is gone again.
+        bench.answer(&[1, 2]);
+        assert_eq!(bench.held(VIP), [(1, 2), (2, 3)]);
+        bench.answer_with(|last| if last == 1 { absent() } else { failed() });
+        assert_eq!(bench.held(VIP), []);
     }
 }
 

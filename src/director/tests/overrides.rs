@@ -5,6 +5,7 @@ use ipvs_backend::{DestinationKey, ServiceKey};
 use super::*;
 use crate::director::event::{AddressReport, HostReport, TableReport};
 use crate::director::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Removal};
+use crate::director::snapshot::Consideration;
 use crate::director::target::Target;
 
 const WEB: &str = "[10.0.0.100]:tcp:80";
@@ -27,8 +28,30 @@ fn key(text: &str) -> DestinationKey {
 }
 
 impl Desk {
+    /// What an operator's words would come to.
+    pub(super) fn consider(
+        &self,
+        what: &str,
+        kind: Kind,
+        weight: Option<u32>,
+    ) -> Result<Consideration, String> {
+        let target = Target::find_in(&self.director.configuration(), what)?;
+        let mut unfinished = self.director.deliberate(target, kind, weight)?;
+        loop {
+            match self.director.deliberate_on(unfinished) {
+                Ok(considered) => return Ok(considered),
+                Err(rest) => unfinished = rest,
+            }
+        }
+    }
+
+    pub(super) fn find_override(&self, what: &str, kind: Kind) -> Result<Target, String> {
+        let found = Target::find_in(&self.director.configuration(), what);
+        self.director.find_override(what, found, kind)
+    }
+
     fn set(&mut self, what: &str, act: Act, lasting: Option<Duration>) -> Vec<Effect> {
-        let target = self.director.consider(what, Kind::Weight, Some(1)).unwrap().target;
+        let target = self.consider(what, Kind::Weight, Some(1)).unwrap().target;
         let wall = self.director.wall_clock(self.now);
         let (owner, reason, expires) =
             ("alice".to_owned(), Some("new kernel".to_owned()), lasting.map(|t| wall + t));
@@ -52,7 +75,7 @@ impl Desk {
     }
 
     fn take_back(&mut self, what: &str, kind: Kind) -> Vec<Effect> {
-        let target = self.director.find_override(what, kind).unwrap();
+        let target = self.find_override(what, kind).unwrap();
         self.tell(Event::Override(Order::TakeBack { target, kind, by: "bob".to_owned() }))
     }
 
@@ -163,9 +186,8 @@ fn overrides_end_by_themselves_and_follow_the_clock() {
 #[test]
 fn the_last_usable_server_is_told_before_and_its_sorry_server_stands_in() {
     let mut desk = Desk::new(&text(&[A, B], "sorry_server 10.0.9.9 80"));
-    let endangered = |desk: &Desk, what: &str| {
-        desk.director.consider(what, Kind::Drain, Some(0)).unwrap().endangered.len()
-    };
+    let endangered =
+        |desk: &Desk, what: &str| desk.consider(what, Kind::Drain, Some(0)).unwrap().endangered.len();
     assert_eq!(endangered(&desk, "10.0.1.1"), 0);
     assert_eq!(endangered(&desk, "director"), 1);
     desk.set("10.0.1.1", DRAIN, None);
@@ -240,10 +262,10 @@ fn an_override_waits_a_day_for_servers_that_are_gone() {
     assert!(!desk.director.snapshot(desk.now).overrides[0].dormant);
     desk.configure(&text(&[B], ""));
     // It can be taken back, and ends by itself.
-    assert_eq!(desk.director.find_override("10.0.1.1", Kind::Drain).unwrap().to_string(), A);
+    assert_eq!(desk.find_override("10.0.1.1", Kind::Drain).unwrap().to_string(), A);
     desk.pass(DORMANT_FOR + Duration::from_secs(1));
     assert!(desk.director.overrides().is_empty());
-    let error = desk.director.find_override("10.0.1.1", Kind::Drain).unwrap_err();
+    let error = desk.find_override("10.0.1.1", Kind::Drain).unwrap_err();
     assert!(error.contains("not drained by an override"), "{error}");
 }
 
@@ -251,10 +273,10 @@ fn an_override_waits_a_day_for_servers_that_are_gone() {
 fn what_is_taken_back_must_be_what_was_set() {
     let mut desk = Desk::new(&text(&[A, B], ""));
     desk.set("10.0.1.1", DRAIN, None);
-    let error = desk.director.find_override("10.0.1.1:80", Kind::Drain).unwrap_err();
+    let error = desk.find_override("10.0.1.1:80", Kind::Drain).unwrap_err();
     assert!(error.contains("`directord undrain 10.0.1.1`"), "{error}");
-    assert!(desk.director.find_override("10.0.1.1", Kind::Disable).is_err());
-    let told = desk.director.overriding(&[(web().into(), key("10.0.1.1:80"))]);
+    assert!(desk.find_override("10.0.1.1", Kind::Disable).is_err());
+    let told = desk.director.overrides().over(&[(web().into(), key("10.0.1.1:80"))]);
     assert_eq!(told, ["10.0.1.1 is still drained by alice (new kernel)"]);
 }
 
@@ -324,4 +346,33 @@ fn a_thousand_services_are_worked_out_in_pieces() {
     assert!(desk.director.unsteered.is_empty());
     let drained = desk.director.table.value.services.values();
     assert!(drained.into_iter().all(|service| service.destinations[&key("10.0.1.1:80")].weight == 0));
+}
+
+#[test]
+fn what_an_override_would_mean_is_worked_out_in_pieces() {
+    // Two virtual servers, of which the first is many pieces long.
+    let many: Vec<String> = (0..1000).map(|n| format!("10.1.{}.{}", n / 250, n % 250 + 1)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let other = "virtual_server 10.0.0.101 80 {\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\npersistence_timeout\n\
+                 real_server 10.1.0.1 80 {\n}\n}\n";
+    let mut desk = Desk::new(&(text(&many, "quorum 3000") + other));
+    desk.pass(Duration::from_millis(10));
+    let director = &desk.director;
+    let target = Target::find_in(&director.configuration(), "director").unwrap();
+    let (mut unfinished, mut pieces) = (director.deliberate(target, Kind::Drain, Some(0)).unwrap(), 1);
+    let all = loop {
+        match director.deliberate_on(unfinished) {
+            Ok(considered) => break considered,
+            Err(rest) => (unfinished, pieces) = (rest, pieces + 1),
+        }
+    };
+    assert_eq!((pieces, all.members.len(), all.endangered.len()), (4, 1001, 2), "{pieces} pieces");
+    assert!(all.persistent);
+    // One server of the thousand costs the quorum as well.
+    let one = desk.consider("10.1.2.7", Kind::Drain, Some(0)).unwrap();
+    assert_eq!((one.covered.len(), one.endangered.len(), one.persistent), (1, 1, false));
+    let more = desk.consider("10.1.2.7", Kind::Weight, Some(4)).unwrap();
+    assert!(more.endangered.is_empty());
+    let there = desk.consider("tcp:10.0.0.101:80/10.1.0.1", Kind::Weight, Some(4)).unwrap();
+    assert_eq!(there.members.len(), 1);
 }

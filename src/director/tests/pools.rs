@@ -11,7 +11,7 @@ use crate::director::CheckId;
 use crate::director::event::{AddressReport, HostReport, TableReport};
 
 /// A virtual server with checked servers 10.0.1.1 and following, of these weights.
-fn service(what: &str, lines: &str, weights: &[u32]) -> String {
+pub(super) fn service(what: &str, lines: &str, weights: &[u32]) -> String {
     let mut text = format!(
         "virtual_server {what} {{\ndelay_loop 5\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\n{lines}\n"
     );
@@ -24,23 +24,23 @@ fn service(what: &str, lines: &str, weights: &[u32]) -> String {
     text + "}\n"
 }
 
-const SORRY: &str = "sorry_server 10.0.9.9 80";
+pub(super) const SORRY: &str = "sorry_server 10.0.9.9 80";
 
 /// A brain, and the attempts that nobody has answered yet.
-struct Bench {
-    desk: Desk,
-    open: BTreeMap<CheckId, u64>,
-    effects: Vec<Effect>,
+pub(super) struct Bench {
+    pub(super) desk: Desk,
+    pub(super) open: BTreeMap<CheckId, u64>,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Bench {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let mut bench = Bench { desk: Desk::new(""), open: BTreeMap::new(), effects: Vec::new() };
         bench.configure(text);
         bench
     }
 
-    fn configure(&mut self, text: &str) {
+    pub(super) fn configure(&mut self, text: &str) {
         let effects = self.desk.configure(text);
         self.take(effects);
         // What is no longer wanted goes once the owners have answered, and they answer at once.
@@ -64,7 +64,7 @@ impl Bench {
         }
     }
 
-    fn take(&mut self, effects: Vec<Effect>) {
+    pub(super) fn take(&mut self, effects: Vec<Effect>) {
         for effect in &effects {
             if let Effect::Probe(attempt) = effect {
                 self.open.insert(attempt.check, attempt.number);
@@ -74,17 +74,22 @@ impl Bench {
     }
 
     /// Waits until each check has asked, and answers: servers whose last part of the address is in `up` pass.
-    fn answer(&mut self, up: &[u8]) {
+    pub(super) fn answer(&mut self, up: &[u8]) {
+        self.answer_with(|last| match up.contains(&last) {
+            true => Outcome::passed(Duration::ZERO),
+            false => Outcome::failed(FailureKind::Refused, "refused", Duration::ZERO),
+        });
+    }
+
+    /// The same with any outcomes, by the last part of the address.
+    pub(super) fn answer_with(&mut self, outcome: impl Fn(u8) -> Outcome) {
         for _ in 0..2 {
             let effects = self.desk.pass(Duration::from_secs(6));
             self.take(effects);
             for (check, attempt) in std::mem::take(&mut self.open) {
                 let Some(place) = self.desk.director.places.get(&check) else { continue };
                 let IpAddr::V4(address) = place.server.address else { continue };
-                let outcome = match up.contains(&address.octets()[3]) {
-                    true => Outcome::passed(Duration::ZERO),
-                    false => Outcome::failed(FailureKind::Refused, "refused", Duration::ZERO),
-                };
+                let outcome = outcome(address.octets()[3]);
                 let effects = self.desk.tell(Event::ProbeDone { check, attempt, outcome });
                 self.take(effects);
             }
@@ -92,7 +97,7 @@ impl Bench {
     }
 
     /// What is wanted of a service in the kernel: the last parts of addresses with weights.
-    fn held(&self, key: &str) -> Vec<(u8, u32)> {
+    pub(super) fn held(&self, key: &str) -> Vec<(u8, u32)> {
         let services = &self.desk.director.table.value.services;
         let Some(service) = services.get(&key.parse().unwrap()) else { return vec![(0, 0)] };
         let one = |(key, settings): (&ipvs_backend::DestinationKey, &ipvs_backend::DestinationSettings)| {
@@ -103,7 +108,7 @@ impl Bench {
     }
 
     /// The words of quorums that programs heard of since the last call.
-    fn told(&mut self) -> Vec<String> {
+    pub(super) fn told(&mut self) -> Vec<String> {
         let told = self.effects.drain(..).filter_map(|effect| match effect {
             Effect::Tell(telling) => match &telling.change.subject {
                 notify::hook::Subject::Service(name) => Some(format!("{name} {:?}", telling.change.word)),
@@ -118,7 +123,7 @@ impl Bench {
     }
 }
 
-const VIP: &str = "[10.0.0.100]:tcp:80";
+pub(super) const VIP: &str = "[10.0.0.100]:tcp:80";
 
 #[test]
 fn below_the_quorum_the_sorry_server_stands_in_alone() {

@@ -46,7 +46,10 @@ impl Commands {
         let order = Order { command: &command, arguments: &[], environment: &[] };
         let mut running = match self.executor.start(order, limit).await {
             Ok(running) => running,
-            Err(sentence) => return results.add(&attempt, failed(sentence)),
+            Err(sentence) => {
+                let outcome = Outcome::failed(FailureKind::NotStarted, sentence, begun.elapsed());
+                return results.add(&attempt, outcome);
+            }
         };
         match running.wait(limit).await {
             Some(ending) => results.add(&attempt, judge(program, &ending, begun.elapsed())),
@@ -70,7 +73,11 @@ fn judge(program: &Program, ending: &Ending, took: Duration) -> Outcome {
         Some(status @ 2..) if program.dynamic => {
             Outcome { weight: Some(status - 2), ..Outcome::passed(took) }
         }
-        _ => Outcome::failed(FailureKind::Command, ending.to_string(), took),
+        _ => {
+            let is_there = !matches!(ending, Ending::NotStarted(_));
+            let kind = if is_there { FailureKind::Command } else { FailureKind::NotStarted };
+            Outcome::failed(kind, ending.to_string(), took)
+        }
     }
 }
 
@@ -101,5 +108,8 @@ mod tests {
         }
         assert_eq!((judged(true, exit(2)), judged(true, exit(255))), (Ok(Some(0)), Ok(Some(253))));
         assert!(judged(false, exit(2)).is_err());
+        let program = Program { words: Vec::new(), user: None, group: None, timeout: None, dynamic: false };
+        let absent = judge(&program, &Ending::NotStarted("there is no x".into()), Duration::ZERO);
+        assert_eq!(absent.result.unwrap_err().kind, FailureKind::NotStarted);
     }
 }

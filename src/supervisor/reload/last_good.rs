@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::config::{Config, write};
@@ -25,19 +26,19 @@ impl LastGood {
         LastGood { path, started_from }
     }
 
-    /// Keeps this one, on another thread.
-    pub(super) fn keep(&self, config: &Arc<Config>) {
+    /// Keeps this one, on another thread, which need not be waited for.
+    pub(super) fn keep(&self, config: &Arc<Config>) -> JoinHandle<()> {
         let (path, config) = (self.path.clone(), config.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = store(&path, &config) {
                 warn!("cannot keep a copy of the configuration in {}: {error}", path.display());
             }
-        });
+        })
     }
 }
 
 fn store(path: &Path, config: &Config) -> io::Result<()> {
-    let said = write::text(&write::without_defaults(write::lines(config)));
+    let said = write::said(config);
     let text = format!(
         "# The configuration that directord {} last had in effect without anything being refused.\n{said}",
         env!("CARGO_PKG_VERSION")

@@ -8,8 +8,10 @@ use std::time::Duration;
 pub struct Cost {
     /// Time on a processor, in the kernel and outside.
     pub processor: Duration,
-    /// Resident memory, in MiB.
+    /// Resident memory, in MiB: what processes share counts for each of them.
     pub memory_mib: f64,
+    /// The same with what is shared divided by those who share it (PSS); zero where the kernel does not tell.
+    pub share_mib: f64,
 }
 
 impl Cost {
@@ -24,7 +26,8 @@ impl Cost {
             let Some((of, ticks)) = group_and_ticks(&read("stat")) else { continue };
             if of == group {
                 cost.processor += Duration::from_millis(ticks * 10);
-                cost.memory_mib += resident_kib(&read("status")).unwrap_or_default() / 1024.0;
+                cost.memory_mib += kib(&read("status"), "VmRSS:").unwrap_or_default() / 1024.0;
+                cost.share_mib += kib(&read("smaps_rollup"), "Pss:").unwrap_or_default() / 1024.0;
             }
         }
         cost
@@ -39,10 +42,9 @@ fn group_and_ticks(stat: &str) -> Option<(u32, u64)> {
     Some((u32::try_from(number(2)?).ok()?, number(11)? + number(12)?))
 }
 
-fn resident_kib(status: &str) -> Option<f64> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+/// A line of a file with such lines, in KiB.
+fn kib(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -53,6 +55,6 @@ mod tests {
     fn a_name_with_brackets_disturbs_nothing() {
         let stat = "77 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 5 7 0 0 20 0 1 0 9";
         assert_eq!(group_and_ticks(stat), Some((42, 12)));
-        assert_eq!(resident_kib("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2048.0));
+        assert_eq!(kib("Name:\tx\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2048.0));
     }
 }

@@ -7,26 +7,62 @@ use std::time::Duration;
 
 use lab::netns::Program;
 
+pub mod checker;
 pub mod cost;
 pub mod count;
+pub mod servers;
 
 /// Handed to the inner run, which cannot build: there is no network in there.
 const DIRECTORD: &str = "BENCH_DIRECTORD";
 
+/// Handed on likewise: the library that stands in for IPVS.
+const STANDIN: &str = "BENCH_STANDIN";
+/// Handed on likewise: where ldirectord was unpacked.
+const LDIRECTORD: &str = "BENCH_LDIRECTORD";
+
 /// Builds directord where this run does not know where it is, and starts this program again knowing it: how that ended.
 pub fn with_directord() -> Option<ExitCode> {
-    if std::env::var_os(DIRECTORD).is_some() {
+    with(&[(DIRECTORD, || lab::cargo::build("directord", "directord"))])
+}
+
+/// The same with the library that lets keepalived run without IPVS, and with ldirectord.
+pub fn with_peers() -> Option<ExitCode> {
+    let directord: Made = (DIRECTORD, || lab::cargo::build("directord", "directord"));
+    with(&[directord, (STANDIN, lab::cargo::standin), (LDIRECTORD, fetch_ldirectord)])
+}
+
+/// No path at all where it cannot be had: the others are measured without it.
+fn fetch_ldirectord() -> lab::error::Result<PathBuf> {
+    Ok(lab::packages::ldirectord().map_or_else(
+        |error| {
+            eprintln!("ldirectord is left out: {error}");
+            PathBuf::new()
+        },
+        |tools| tools.root,
+    ))
+}
+
+/// Where ldirectord and its Perl modules were unpacked, if they were.
+pub fn ldirectord() -> Option<PathBuf> {
+    std::env::var_os(LDIRECTORD).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// Something to be built, and the variable that tells where it is.
+type Made = (&'static str, fn() -> lab::error::Result<PathBuf>);
+
+fn with(things: &[Made]) -> Option<ExitCode> {
+    if things.iter().all(|(name, _)| std::env::var_os(name).is_some()) {
         return None;
     }
-    let again = |path: PathBuf| {
-        let program = std::env::current_exe()?;
-        Command::new(program).args(std::env::args_os().skip(1)).env(DIRECTORD, path).status()
+    let again = || {
+        let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+        command.args(std::env::args_os().skip(1));
+        for (name, make) in things.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
+            command.env(name, make().map_err(|error| error.to_string())?);
+        }
+        command.status().map(lab::netns::exit_code).map_err(|error| error.to_string())
     };
-    let code = match lab::cargo::build("directord", "directord") {
-        Ok(path) => again(path).map(lab::netns::exit_code).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    Some(match code {
+    Some(match again() {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             eprintln!("{error}");

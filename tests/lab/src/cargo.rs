@@ -28,6 +28,14 @@ pub fn registers() -> Result<PathBuf> {
     Ok(FOUND.get_or_init(|| path).clone())
 }
 
+/// The library that lets keepalived run where the kernel has no IPVS; see its own opening words.
+///
+/// # Errors
+/// As [`build`].
+pub fn standin() -> Result<PathBuf> {
+    made("lab-standin", &["--lib"], "liblab_standin.so")
+}
+
 /// Builds a target of a package and returns the path of the `file` that comes of it.
 fn made(package: &str, target: &[&str], file: &str) -> Result<PathBuf> {
     let release = !cfg!(debug_assertions);

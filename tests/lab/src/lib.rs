@@ -8,6 +8,7 @@
 pub mod adoption;
 pub mod cargo;
 pub mod cluster;
+pub mod counters;
 pub mod demo;
 pub mod drain;
 pub mod error;

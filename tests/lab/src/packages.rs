@@ -46,6 +46,8 @@ const TALKERS: Set = Set {
     ],
     programs: &["dovecot", "vsftpd", "smtpd", "sipp", "leafnode", "tinyproxy"],
 };
+/// What is compared with.
+const LDIRECTORD: Set = Set { root: "ldirectord", packages: &["ldirectord"], programs: &["ldirectord"] };
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -84,6 +86,14 @@ pub fn servers() -> Result<Tools> {
 /// As [`ensure`].
 pub fn talkers() -> Result<Tools> {
     TALKERS.ensure()
+}
+
+/// ldirectord, in the same way (20 MB with its Perl modules); it needs the host's own Perl of the same version.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn ldirectord() -> Result<Tools> {
+    LDIRECTORD.ensure()
 }
 
 impl Set {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{flag, keep, keep_first, set, sysctl};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry, short};
+use crate::config::lower::pool;
 use crate::config::syntax::Word;
 use crate::config::{FlushOnStop, LvsGlobal, LvsTimeouts, Reconcile, SyncDaemon};
 
@@ -25,6 +26,9 @@ impl LvsGlobal {
             "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
             "drain_on_remove" => keep(&mut self.drain_on_remove, context.seconds(entry)),
             "maintenance_dir" => keep(&mut self.maintenance_dir, directory(context, entry)),
+            "panic_threshold" => keep(&mut self.panic_threshold, pool::percent(context, entry)),
+            "flap_hold" => set(&mut self.flap_hold, pool::flap_hold(context, entry)),
+            "share_checks" => keep(&mut self.share_checks, context.switch(entry)),
             "reconcile" => set(&mut self.reconcile, reconcile(context, entry)),
             "rs_init_notifies" => set(&mut self.notify_at_start, context.switch(entry)),
             _ => return false,

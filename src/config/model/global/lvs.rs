@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::model::FlapHold;
+
 /// The `lvs_…` keywords of `global_defs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LvsGlobal {
@@ -29,6 +31,12 @@ pub struct LvsGlobal {
     /// `maintenance_dir`: a directory in which a file named as a real server takes that server out.
     #[serde(default)]
     pub maintenance_dir: Option<String>,
+    /// `panic_threshold`, of virtual servers that say nothing, in percent. `None`: checks may take out all servers.
+    pub panic_threshold: Option<u8>,
+    /// `flap_hold`, of real servers that nothing closer is said of. `None`: they return at once.
+    pub flap_hold: Option<FlapHold>,
+    /// `share_checks`, of virtual servers that say nothing. `None`: on.
+    pub share_checks: Option<bool>,
 }
 
 /// `reconcile`.

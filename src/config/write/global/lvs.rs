@@ -1,5 +1,6 @@
 //! What concerns IPVS as a whole, as statements.
 
+use super::super::server::hold;
 use super::Lines;
 use crate::config::{FlushOnStop, LvsGlobal, Reconcile, SyncDaemon};
 
@@ -36,6 +37,11 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     lines.flag("rs_init_notifies", lvs.notify_at_start);
     lines.some("drain_on_remove", lvs.drain_on_remove);
     lines.some("maintenance_dir", lvs.maintenance_dir.as_deref());
+    lines.some("panic_threshold", lvs.panic_threshold);
+    lines.some("share_checks", lvs.share_checks);
+    if lvs.flap_hold.is_some() {
+        lines.say("flap_hold", hold(lvs.flap_hold));
+    }
 }
 
 fn sync_daemon(daemon: &SyncDaemon) -> Vec<String> {

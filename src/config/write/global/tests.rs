@@ -41,6 +41,10 @@ checker_log_all_failures
 drain_on_remove 600
 drain_on_remove 1.5
 maintenance_dir /run/some/where
+panic_threshold 50
+flap_hold 10 900
+flap_hold 0.5
+share_checks off
 vrrp_version 3
 vrrp_version 2
 vrrp_mcast_group4 224.0.0.18

@@ -108,6 +108,14 @@ impl Director {
         self.machine.read("ip_vs_conn")
     }
 
+    /// Sets kernel settings below `/proc/sys/net` of its machine.
+    ///
+    /// # Errors
+    /// When the kernel has no such setting.
+    pub fn set(&self, settings: &[(&str, &str)]) -> Result<()> {
+        self.machine.set(settings)
+    }
+
     /// Asks the daemon to stop; false when it did not within the limit.
     pub fn stop(&mut self, limit: Duration) -> bool {
         self.process.take().is_none_or(|mut process| process.stop(limit))

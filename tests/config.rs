@@ -496,7 +496,14 @@ fn inside(place: Place, line: &str) -> String {
         Place::RealServer => server(line),
         Place::Authentication => format!("vrrp_instance A {{\nauthentication {{\n{line}\n}}\n}}\n"),
         Place::Url => server(&format!("HTTP_GET {{\nurl {{\n{line}\n}}\n}}")),
-        Place::TcpCheck | Place::HttpGet => server(&format!("{} {{\n{line}\n}}", place.name())),
+        Place::TcpCheck
+        | Place::HttpGet
+        | Place::FtpCheck
+        | Place::ImapCheck
+        | Place::Pop3Check
+        | Place::NntpCheck
+        | Place::SipCheck
+        | Place::TextCheck => server(&format!("{} {{\n{line}\n}}", place.name())),
         other => format!("{} A {{\n{line}\n}}\n", other.name()),
     }
 }

@@ -5,6 +5,8 @@
 
 #[path = "import/ipvsadm.rs"]
 mod ipvsadm;
+#[path = "import/services.rs"]
+mod services;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -214,9 +216,10 @@ fn what_has_no_counterpart_is_said_to_be_lost() {
     let config = read(&imported);
     let text = config::write::text(imported.lines.as_ref().unwrap());
     for (start, fate, part) in [
-        ("service = imap", Fate::Changed, "not the greeting, nor the login"),
-        ("service = http_proxy", Fate::Changed, "not that the proxy fetches a page"),
-        ("passwd = ", Fate::Dropped, "does not look at this"),
+        ("service = ldap", Fate::Changed, "not the search for an entry"),
+        ("service = imap", Fate::Translated, "`IMAP_CHECK`"),
+        ("passwd = ", Fate::Translated, "`password`"),
+        ("database = ", Fate::Dropped, "does not look at this"),
         ("checktype = external-perl", Fate::Changed, "executable"),
         ("checktype = off", Fate::Changed, "`weight 0`"),
         ("virtual = 192.0.2.1:110", Fate::Trap, "without `login`"),

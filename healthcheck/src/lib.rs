@@ -25,9 +25,10 @@ pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
 pub use spec::{
-    Assertion, BasicLogin, Check, Dns, Expect, Grpc, Header, Http, HttpVersion, Kind, Latency, Ldap, Login,
-    MaskedByte, Method, Oracle, Password, Pattern, PatternOption, Program, Radius, RecordType, Relation,
-    Schedule, Secret, Smtp, Sni, Sql, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
+    Assertion, BasicLogin, Check, Dialogue, Dns, Encryption, Expect, Ftp, Grpc, Header, Http, HttpVersion,
+    Kind, Latency, Ldap, Login, MaskedByte, Method, Oracle, Password, Pattern, PatternOption, Program,
+    Protocol, Radius, RecordType, Relation, Schedule, Secret, Sip, Smtp, Sni, Sql, StatusRange, StatusRanges,
+    Text, Tls, TlsFiles, Transport, Udp, Url,
 };
 pub use verdict::Verdict;
 pub use warning::{Aside, Concern, Warning};

@@ -4,6 +4,7 @@
 //! Everything here is plain data: it is compared on reload, recorded and replayed.
 
 mod assertion;
+mod dialogue;
 mod grpc;
 mod handshake;
 mod http;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use assertion::number;
 pub use assertion::{Assertion, Expect, Relation};
+pub use dialogue::*;
 pub use grpc::*;
 pub use handshake::*;
 pub use http::*;
@@ -69,6 +71,8 @@ impl Check {
             Kind::Ldap(_) | Kind::Mysql(_) | Kind::Pgsql(_) | Kind::Oracle(_) => {
                 self.connect_timeout.saturating_mul(2)
             }
+            Kind::Dialogue(dialogue) if dialogue.by_datagram() => self.connect_timeout,
+            Kind::Dialogue(_) => self.connect_timeout.saturating_mul(2),
         }
     }
 
@@ -119,6 +123,9 @@ pub enum Kind {
     Radius(Radius),
     /// Does Oracle's listener know a service? (`ORACLE_CHECK`)
     Oracle(Oracle),
+    /// Does a conversation in text go well? (`FTP_CHECK`, `IMAP_CHECK`, `POP3_CHECK`, `NNTP_CHECK`, `SIP_CHECK`,
+    /// `TEXT_CHECK`)
+    Dialogue(Box<Dialogue>),
 }
 
 impl Kind {
@@ -132,11 +139,31 @@ impl Kind {
             _ => usual,
         }
     }
+
+    /// Whether an attempt speaks TLS, which takes the processor a while.
+    pub fn speaks_tls(&self) -> bool {
+        match self {
+            Kind::Http(http) => http.tls.is_some(),
+            Kind::Grpc(grpc) => grpc.tls.is_some(),
+            Kind::Smtp(smtp) => smtp.encryption.tls().is_some(),
+            Kind::Dialogue(dialogue) => dialogue.encryption.tls().is_some(),
+            Kind::Ldap(ldap) => ldap.tls.is_some(),
+            Kind::Mysql(sql) | Kind::Pgsql(sql) => sql.tls.is_some() || sql.login.is_some(),
+            Kind::Tcp
+            | Kind::Dns(_)
+            | Kind::Udp(_)
+            | Kind::Ping
+            | Kind::Command(_)
+            | Kind::Radius(_)
+            | Kind::Oracle(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Kind::Dialogue(dialogue) => return dialogue.protocol.fmt(f),
             Kind::Tcp => "TCP_CHECK",
             Kind::Http(http) if http.tls.is_some() => "SSL_GET",
             Kind::Http(_) => "HTTP_GET",

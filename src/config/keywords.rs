@@ -4,6 +4,7 @@
 //! keyword that is here and does nothing yet is said to do nothing. What the working ones do stands in `lower`.
 
 mod check;
+mod dialogue;
 mod global;
 mod handshake;
 mod lvs;
@@ -56,6 +57,12 @@ pub enum Place {
     PgsqlCheck,
     RadiusCheck,
     OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
 }
 
 impl Place {
@@ -95,6 +102,12 @@ impl Place {
             Self::PgsqlCheck => "PGSQL_CHECK",
             Self::RadiusCheck => "RADIUS_CHECK",
             Self::OracleCheck => "ORACLE_CHECK",
+            Self::FtpCheck => "FTP_CHECK",
+            Self::ImapCheck => "IMAP_CHECK",
+            Self::Pop3Check => "POP3_CHECK",
+            Self::NntpCheck => "NNTP_CHECK",
+            Self::SipCheck => "SIP_CHECK",
+            Self::TextCheck => "TEXT_CHECK",
         }
     }
 }
@@ -225,7 +238,7 @@ pub enum Found {
 
 /// Every keyword; one that means different things in different places stands here several times.
 pub fn all() -> impl Iterator<Item = &'static Keyword> {
-    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE, handshake::TABLE]
+    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE, dialogue::TABLE, handshake::TABLE]
         .into_iter()
         .flatten()
 }

@@ -9,6 +9,7 @@ mod annotated;
 mod bfd;
 mod check;
 mod command;
+mod dialogue;
 mod global;
 mod group;
 mod inherit;

@@ -48,6 +48,7 @@ impl Director {
         self.publish_sync();
         self.note_missing_sync_instance();
         self.repeat_states(now);
+        self.renew_maintenance(now);
         self.effect(Effect::Keep(Keepsake::Only(config)));
         self.change_services(difference, now);
     }

@@ -236,6 +236,8 @@ pub struct Watched {
     pub files: BTreeMap<String, Arc<TrackFile>>,
     /// `vrrp_track_process`.
     pub processes: BTreeMap<String, Arc<TrackProcess>>,
+    /// `maintenance_dir`.
+    pub maintenance_dir: Option<String>,
 }
 
 /// A change of state that programs hear of: a line for named pipes, and commands.

@@ -92,6 +92,13 @@ pub enum Event {
         /// Why it cannot be used, in words.
         problem: Option<String>,
     },
+    /// What lies in the `maintenance_dir` now.
+    MaintenanceRead {
+        /// The names that are those of servers, an address or an address and a port.
+        names: BTreeSet<String>,
+        /// What is wrong with the directory, or with other names in it, in words.
+        problem: Option<String>,
+    },
     /// How many processes a `vrrp_track_process` means now.
     ProcessesCounted {
         /// Its name.

@@ -29,6 +29,7 @@ pub mod journal;
 mod leaving;
 pub mod legacy;
 mod links;
+pub mod maintenance;
 mod meaning;
 mod neighbours;
 mod override_status;
@@ -78,6 +79,7 @@ use journal::Entry;
 use leaving::Leaving;
 use legacy::Inherited;
 use links::LinkFilter;
+use maintenance::Maintenance;
 use neighbours::Neighbours;
 use overrides::{Override, Overrides};
 use pool::Pool;
@@ -173,6 +175,7 @@ pub struct Director {
     /// ... and as they are reported.
     link_filter: LinkFilter,
     trackers: Trackers,
+    maintenance: Maintenance,
     guests: Guests,
     instances: BTreeMap<String, Instance>,
     /// How often any of them became master.
@@ -252,6 +255,7 @@ impl Director {
             links: Arc::default(),
             link_filter: LinkFilter::default(),
             trackers: Trackers::default(),
+            maintenance: Maintenance::default(),
             guests: Guests::default(),
             instances: BTreeMap::new(),
             mastered: 0,
@@ -323,6 +327,7 @@ impl Director {
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
             Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
+            Event::MaintenanceRead { names, problem } => self.maintenance_read(&names, problem, now),
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::ProcessesUnheard(why) => self.processes_unheard(&why, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),

@@ -59,6 +59,7 @@ impl Director {
         }
         self.note_neighbour_checks(served, now);
         self.note_files(served, now);
+        self.note_maintenance(served, now);
         self.time_pool(served);
     }
 

@@ -156,7 +156,8 @@ impl Director {
         let processes = trackers.processes.keys();
         let processes =
             processes.filter_map(|name| Some((name.clone(), config.processes.get(name)?.clone())));
-        let watched = Watched { files: files.collect(), processes: processes.collect() };
+        let maintenance_dir = config.global.lvs.maintenance_dir.clone();
+        let watched = Watched { files: files.collect(), processes: processes.collect(), maintenance_dir };
         if *self.trackers.watched != watched {
             self.trackers.watched = Arc::new(watched);
             self.pending.push_back(Pending::Watched);

@@ -117,9 +117,7 @@ impl Probes {
                 self.shared.spawn(async move { commands.run(attempt, &results).await });
                 return;
             }
-            Kind::Http(http) => http.tls.is_some(),
-            Kind::Grpc(grpc) => grpc.tls.is_some(),
-            _ => false,
+            kind => kind.speaks_tls(),
         };
         let probe = async move {
             let outcome = unless_it_panics(healthcheck::probe::attempt(&attempt.spec, attempt.step)).await;

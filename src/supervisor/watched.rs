@@ -1,10 +1,11 @@
-//! Keeps an eye on what is tracked outside of the brain: numbers in files, and processes.
+//! Keeps an eye on what is tracked outside of the brain: numbers in files, processes, and servers in maintenance.
 //!
 //! One thread that waits for the kernel's reports (inotify, the process connector) and tells the brain each change. Where
 //! the kernel reports nothing, it looks once a second.
 
 mod connector;
 mod files;
+mod maintenance;
 mod processes;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::inbox;
 use crate::director::effect::Watched;
 use files::Files;
+use maintenance::Maintenance;
 use processes::Processes;
 
 /// Between two looks at what the kernel does not report on, in milliseconds.
@@ -64,25 +66,30 @@ impl Drop for Sender {
 /// Works until the brain's end of the queue is gone.
 pub(super) fn work(queue: &Queue, inbox: &inbox::Sender) {
     let (mut files, mut processes) = (Files::new(), Processes::new());
+    let mut maintenance = Maintenance::default();
     loop {
-        let patience = match (files.must_look() || processes.must_look(), files.is_empty()) {
+        let must_look = files.must_look() || processes.must_look() || maintenance.must_look();
+        let patience = match (must_look, files.is_empty() && maintenance.is_empty()) {
             (true, _) => PollTimeout::from(LOOK),
             (false, false) => PollTimeout::from(LOOK_AT_ALL),
             (false, true) => PollTimeout::NONE,
         };
-        wait(&[Some(queue.waker.as_fd()), files.descriptor(), processes.descriptor()], patience);
+        let others = [files.descriptor(), processes.descriptor(), maintenance.descriptor()];
+        wait(&[&[Some(queue.waker.as_fd())][..], &others].concat(), patience);
         let _ = queue.waker.read();
         loop {
             match queue.levels.try_recv() {
                 Ok(level) => {
                     files.configure(&level.files);
                     processes.configure(&level.processes, Instant::now());
+                    maintenance.configure(level.maintenance_dir.as_ref());
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        for event in files.look().into_iter().chain(processes.look(Instant::now())) {
+        let known = files.look().into_iter().chain(processes.look(Instant::now()));
+        for event in known.chain(maintenance.look()) {
             inbox.blocking_event(event);
         }
     }

@@ -72,7 +72,7 @@ fn each_kind_has_the_defaults_of_keepalived() {
         (check.kind.clone(), retry, delay_before_retry)
     };
     let check = |name: &str| rhythm(&asked(&block(name, "")));
-    assert_eq!(check("SMTP_CHECK"), (Kind::Smtp(Smtp { helo: None }), 1, secs(1)));
+    assert_eq!(check("SMTP_CHECK"), (Kind::Smtp(Smtp::default()), 1, secs(1)));
     let dns = Dns { record: RecordType::Soa, name: ".".into() };
     assert_eq!(check("DNS_CHECK"), (Kind::Dns(dns), 3, secs(11)), "a pause is a round");
     let udp = Udp { payload: None, reply: None, shortest: 0, longest: 255 };
@@ -162,7 +162,7 @@ fn everything_that_is_said_is_kept() {
 fn kinds_say_what_is_their_own() {
     let kind = |name: &str, lines: &str| asked(&block(name, lines)).kind;
     let helo = Some("mail.example".to_owned());
-    assert_eq!(kind("SMTP_CHECK", "helo_name mail.example"), Kind::Smtp(Smtp { helo }));
+    assert_eq!(kind("SMTP_CHECK", "helo_name mail.example"), Kind::Smtp(Smtp { helo, ..Smtp::default() }));
     let dns = Dns { record: RecordType::Aaaa, name: "a.example.".into() };
     assert_eq!(kind("DNS_CHECK", "type aaaa\nname a.example."), Kind::Dns(dns));
     let Kind::Udp(udp) = kind("UDP_CHECK", "payload 0aF f\nrequire_reply") else { panic!() };
@@ -226,7 +226,7 @@ fn hosts_of_a_mail_check_are_checks_of_their_own() {
     let checks = |lines: &str| -> Vec<(String, u32, Option<String>)> {
         let config = good(&block("SMTP_CHECK", lines));
         let describe = |check: &std::sync::Arc<Check>| match &**check {
-            Check { target, schedule, kind: Kind::Smtp(Smtp { helo }), .. } => {
+            Check { target, schedule, kind: Kind::Smtp(Smtp { helo, .. }), .. } => {
                 (target.to_string(), schedule.retry, helo.clone())
             }
             other => panic!("{other:?}"),
@@ -412,6 +412,20 @@ fn of_what_is_said_again_keepalived_takes_its_own_choice() {
     assert_eq!(url.pattern.as_ref().map(|pattern| pattern.text.as_str()), Some("b"));
 }
 
+/// What says how a server is spoken to.
+const ACCESS: &[&str] = &[
+    "tls",
+    "tls on",
+    "tls starttls",
+    "tls off",
+    "verify off",
+    "sni_name mail.example",
+    "login me",
+    "login 'it is me'",
+    "password secret",
+    "password \"a # \\\\ {b}\"",
+];
+
 /// Lines that may stand in a check of each kind.
 const LINES: &[(&str, &[&str])] = &[
     ("TCP_CHECK", &[]),
@@ -459,7 +473,14 @@ const LINES: &[(&str, &[&str])] = &[
     ),
     (
         "SMTP_CHECK",
-        &["helo_name a.example", "host {\nconnect_ip 10.0.3.3\nretry 7\n}", "host {\nbindto 10.0.3.4\n}"],
+        &[
+            "helo_name a.example",
+            "login me",
+            "tls starttls",
+            "tls on",
+            "host {\nconnect_ip 10.0.3.3\nretry 7\n}",
+            "host {\nbindto 10.0.3.4\n}",
+        ],
     ),
     ("DNS_CHECK", &["type MX", "type dnskey", "name a.example", "name ."]),
     (
@@ -515,6 +536,25 @@ const LINES: &[(&str, &[&str])] = &[
     ),
     ("RADIUS_CHECK", &["login a", "password 'x y'", "accept_reject", "require_message_authenticator off"]),
     ("ORACLE_CHECK", &["service_name orcl.example"]),
+    ("FTP_CHECK", &["login me", "path '/a b'", "path /a", "regex ok"]),
+    ("FTP_CHECK", &["login me", "tls on", "tls starttls", "verify off"]),
+    ("IMAP_CHECK", ACCESS),
+    ("POP3_CHECK", ACCESS),
+    ("NNTP_CHECK", ACCESS),
+    ("SIP_CHECK", &["uri sip:a@b", "status_code 200 404", "transport tcp", "tls", "sni_name a.example"]),
+    (
+        "TEXT_CHECK",
+        &[
+            "send 'a b'",
+            "send \"a\\r\\n\"",
+            "regex '^ok$'",
+            "regex_options multiline",
+            "half_close",
+            "transport TCP",
+            "tls",
+        ],
+    ),
+    ("TEXT_CHECK", &["send x", "transport UDP", "regex x"]),
     ("FILE_CHECK", &["weight 3", "weight -3 reverse"]),
     ("BFD_CHECK", &["alpha", "alpha off"]),
 ];

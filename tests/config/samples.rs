@@ -16,17 +16,42 @@ vrrp_instance Fourth {\ninterface eth9\nvirtual_router_id 97\npriority 50\nvirtu
 virtual_server_group vg1 {\n10.9.0.1 80\n}
 ";
 
+/// The lines with what is needed beside them; what they say themselves is not said for them.
+fn beside(needed: &[&str], lines: &str) -> String {
+    let keyword = |text: &str| text.split_whitespace().next().unwrap_or_default().to_owned();
+    let said = |statement: &&&str| !lines.lines().any(|line| keyword(line) == keyword(statement));
+    let needed: Vec<&str> = needed.iter().filter(said).copied().collect();
+    format!("{}\n{lines}", needed.join("\n"))
+}
+
+/// What the block of such a check cannot do without.
+fn handshake(place: Place, lines: &str, with: impl Fn(&[&str]) -> String) -> String {
+    match place {
+        Place::LdapCheck => with(&["login cn=a", "password x", "tls on"]),
+        Place::MysqlCheck | Place::PgsqlCheck => with(&["login a", "password x", "tls"]),
+        // Who asks how the server is does not log in.
+        Place::RadiusCheck if lines.contains("status_server") => with(&["secret s"]),
+        Place::RadiusCheck => with(&["login a", "password x", "secret s"]),
+        _ => lines.to_owned(),
+    }
+}
+
+/// The same of checks that hold a conversation in text.
+fn conversation(place: Place, lines: &str, with: impl Fn(&[&str]) -> String) -> String {
+    let says = |word: &str| lines.contains(word);
+    match place {
+        Place::ImapCheck | Place::Pop3Check | Place::NntpCheck => with(&["tls starttls", "login probe"]),
+        // A file is fetched without TLS only.
+        Place::FtpCheck if says("tls") || says("verify") || says("sni_name") => with(&["tls on"]),
+        Place::FtpCheck => with(&["login probe", "path /motd"]),
+        _ if says("UDP") => lines.to_owned(),
+        _ => with(&["tls"]),
+    }
+}
+
 /// A whole configuration in which the lines stand at that place, and beside them what they cannot do without.
 pub fn around(place: Place, lines: &str) -> String {
-    // What the lines say themselves is not said for them.
-    let with = |needed: &[&str]| {
-        let said = |statement: &&&str| {
-            let keyword = |text: &str| text.split_whitespace().next().unwrap_or_default().to_owned();
-            !lines.lines().any(|line| keyword(line) == keyword(statement))
-        };
-        let needed: Vec<&str> = needed.iter().filter(said).copied().collect();
-        format!("{}\n{lines}", needed.join("\n"))
-    };
+    let with = |needed: &[&str]| beside(needed, lines);
     let block = |name: &str, inside: &str| format!("{name} {{\n{inside}\n}}\n");
     let instance = |inside: &str| block("vrrp_instance A", inside);
     let service = |inside: &str| block("virtual_server 10.0.0.9 80", inside);
@@ -67,22 +92,16 @@ pub fn around(place: Place, lines: &str) -> String {
             "real_server 10.0.1.1 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}",
         ])),
         Place::RealServer => servers(&with(&["HTTP_GET {\nurl {\npath /\n}\n}"])),
-        Place::TcpCheck | Place::SmtpCheck | Place::UdpCheck | Place::PingCheck => {
-            servers(&block(place.name(), lines))
-        }
-        Place::LdapCheck => servers(&block(place.name(), &with(&["login cn=a", "password x", "tls on"]))),
-        Place::MysqlCheck | Place::PgsqlCheck => {
-            servers(&block(place.name(), &with(&["login a", "password x", "tls"])))
-        }
-        // Who asks how the server is does not log in.
-        Place::RadiusCheck if lines.contains("status_server") => {
-            servers(&block(place.name(), &with(&["secret s"])))
-        }
-        Place::RadiusCheck => servers(&block(place.name(), &with(&["login a", "password x", "secret s"]))),
-        Place::OracleCheck => servers(&block(place.name(), lines)),
+        Place::TcpCheck | Place::UdpCheck | Place::PingCheck => servers(&block(place.name(), lines)),
+        Place::SmtpCheck => servers(&block(place.name(), &with(&["tls on", "login probe"]))),
         Place::HttpGet | Place::SslGet => {
             servers(&block(place.name(), &with(&["login probe", "url {\npath /\n}"])))
         }
+        Place::LdapCheck
+        | Place::MysqlCheck
+        | Place::PgsqlCheck
+        | Place::RadiusCheck
+        | Place::OracleCheck => servers(&block(place.name(), &handshake(place, lines, with))),
         Place::Url => servers(&block("SSL_GET", &block("url", &with(&["path /"])))),
         Place::SmtpHost => servers(&block("SMTP_CHECK", &block("host", lines))),
         Place::DnsCheck => servers(&block(place.name(), &with(&["name example.org"]))),
@@ -90,6 +109,12 @@ pub fn around(place: Place, lines: &str) -> String {
         Place::BfdCheck => servers(&block(place.name(), &with(&["name b1"]))),
         Place::FileCheck => servers(&block(place.name(), &with(&["track_file f1"]))),
         Place::GrpcCheck => servers(&block(place.name(), &with(&["tls"]))),
+        Place::ImapCheck
+        | Place::Pop3Check
+        | Place::NntpCheck
+        | Place::FtpCheck
+        | Place::SipCheck
+        | Place::TextCheck => servers(&block(place.name(), &conversation(place, lines, with))),
     };
     format!("{WORLD}{text}")
 }
@@ -157,6 +182,8 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
         ("digest", _) => &["0123456789abcdef0123456789ABCDEF"],
         (_, "a gRPC service") => &["shop.v1.Cart"],
         ("regex", _) => &["^ok", "\"a b\\\\d+ #\""],
+        ("uri", _) => &["sip:probe@example.org", "sips:example.org:5061;transport=tcp"],
+        ("send", _) => &["hello", "\"hello\\r\\n\"", "\"\""],
         ("name", "a bfd_instance") => &["b1", "b4"],
         ("track_file", _) => &["f1", "f4"],
         (_, "an interface") => &["eth5"],
@@ -211,6 +238,12 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         }
         ("ORACLE_CHECK", _) => &["{\n}", "{\nsid ORCL\n}"],
         ("TCP_CHECK" | "SMTP_CHECK" | "UDP_CHECK" | "PING_CHECK", _) => &["{\n}", "{\nconnect_timeout 3\n}"],
+        ("FTP_CHECK", _) => &["{\n}", "{\nlogin a\npassword \"b c\"\npath /motd\nregex ok\n}"],
+        ("IMAP_CHECK" | "POP3_CHECK" | "NNTP_CHECK", _) => {
+            &["{\n}", "{\ntls starttls\nverify off\nlogin a\npassword_file /run/b\n}"]
+        }
+        ("SIP_CHECK", _) => &["{\n}", "{\ntransport TCP\nuri sip:a@example.org\nstatus_code 200 404\n}"],
+        ("TEXT_CHECK", _) => &["{\n}", "{\nsend \"hello\\r\\n\"\nregex hello\nhalf_close\n}"],
         ("url", _) => &["{\npath /x\n}"],
         ("host", _) => &["{\nconnect_ip 10.0.1.9\n}", "{\n}"],
         // Lists.

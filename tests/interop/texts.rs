@@ -96,6 +96,12 @@ fn around(place: Place, line: &str) -> Option<String> {
         Place::SmtpHost => server(&format!("SMTP_CHECK {{\nhost {{\n{line}\n}}\n}}")),
         Place::MiscCheck => check("MISC_CHECK", "misc_path /bin/true"),
         Place::BfdCheck | Place::FileCheck => check(place.name(), ""),
+        Place::FtpCheck
+        | Place::ImapCheck
+        | Place::Pop3Check
+        | Place::NntpCheck
+        | Place::SipCheck
+        | Place::TextCheck => return None,
     })
 }
 

@@ -12,7 +12,7 @@ use lab::packages::{self, Tools};
 use super::{SLACK, start};
 
 /// A server that ends with the test.
-struct Server(Child);
+pub struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -22,7 +22,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(host: &Host, mut command: std::process::Command) -> Self {
+    pub fn start(host: &Host, mut command: std::process::Command) -> Self {
         command.stdin(Stdio::null());
         Self(host.spawn(&mut command).expect("it is unpacked"))
     }
@@ -40,7 +40,7 @@ fn tools() -> Option<Tools> {
 }
 
 /// A service whose only server, at this port, is asked by this check.
-fn service(number: u16, host: &Host, port: u16, check: &str) -> String {
+pub fn service(number: u16, host: &Host, port: u16, check: &str) -> String {
     format!(
         "virtual_server 10.0.0.100 {number} {{\ndelay_loop 0.2\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\nretry 1\n\
          delay_before_retry 0.1\nconnect_timeout 2\nreal_server {} {port} {{\n{check}\n}}\n}}\n",
@@ -49,7 +49,7 @@ fn service(number: u16, host: &Host, port: u16, check: &str) -> String {
 }
 
 /// Waits for each service's only server: whether it is up, and a part of why.
-fn expect(daemon: &Daemon, expected: &[(bool, &str)]) {
+pub fn expect(daemon: &Daemon, expected: &[(bool, &str)]) {
     for (number, (up, reason)) in expected.iter().enumerate() {
         let verdict = if *up { "up" } else { "down" };
         wait_until(&format!("server {number} {verdict}: {reason}"), SLACK * 5, || {
@@ -61,7 +61,7 @@ fn expect(daemon: &Daemon, expected: &[(bool, &str)]) {
 }
 
 /// A certificate for a name and an address, signed by itself, and its key: two files. It ends in so many days.
-fn certificate(host: &Host, days: i64) -> (String, String) {
+pub fn certificate(host: &Host, days: i64) -> (String, String) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let names = vec!["www.example.org".to_owned(), host.address().to_string()];
     let mut params = rcgen::CertificateParams::new(names).expect("names");

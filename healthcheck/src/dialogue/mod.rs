@@ -1,5 +1,5 @@
-//! What is said in checks without a library of their own: DNS, SMTP, ICMP echo, gRPC's messages, plain datagrams, LDAP,
-//! RADIUS and the handshakes of databases, as bytes.
+//! What is said in checks without a library of their own: DNS, mail, files, news, telephones, ICMP echo, gRPC's messages, plain
+//! datagrams, LDAP, RADIUS and the handshakes of databases, as bytes.
 //!
 //! Here questions are written and answers are read; nothing is sent. Every reader takes any bytes whatever, needs
 //! memory and time in proportion to them, and tells in words what is wrong.
@@ -7,19 +7,28 @@
 //! These dialogues are our own because a check needs so little of them: a library that reads a whole DNS message
 //! refuses answers over a record that the check does not look at, one that sends mail hides the server's words, and the
 //! clients of databases bring pools, types and whole languages for what is here a handshake and one question.
+//! Languages of lines are held by [`conversation::Conversation`]; each has a file of its own that says what comes after what.
 
+pub mod answer;
 mod ber;
 pub mod certificate;
+pub mod conversation;
 pub mod datagram;
 pub mod dns;
 pub mod echo;
+mod ftp;
 pub mod grpc;
+mod imap;
 pub mod ldap;
 pub mod mysql;
+mod nntp;
 pub mod pgsql;
+mod pop3;
 pub mod radius;
+pub mod reply;
 mod scram;
-pub mod smtp;
+pub mod sip;
+mod smtp;
 pub mod talk;
 pub mod tns;
 

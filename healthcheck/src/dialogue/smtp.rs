@@ -1,150 +1,153 @@
-//! The replies of a mail server (RFC 5321 section 4.2): lines that begin with three digits, of which all but the last
-//! have a dash behind them.
+//! What is said to a mail server: the greeting, TLS if it is to be begun, a login if we have a name, and a farewell.
+//!
+//! Where nothing more is asked for the greeting is HELO, as keepalived's is; what needs an extension begins with EHLO.
 
-use std::fmt;
+use super::conversation::{Act, Credentials, Wrong, base64};
+use super::reply::{Replies, Reply};
 
-use super::quote;
-
-/// The longest line that is read, in bytes; the standard has 512.
-const LONGEST_LINE: usize = 4096;
-/// The longest reply that is read, in bytes.
-const LONGEST_REPLY: usize = 64 * 1024;
-
-/// A reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Its three digits.
-    pub code: u16,
-    /// Its last line as it stands, fit for people.
-    pub text: String,
+/// What we are waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Greeting,
+    Helo,
+    Ehlo,
+    StartTls,
+    /// The name is asked for (AUTH LOGIN).
+    User,
+    /// The password is asked for (AUTH LOGIN).
+    Password,
+    Auth,
+    Done,
 }
 
-/// Why it is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// This line does not begin with three digits.
-    NoCode(String),
-    /// This line has another code than the first of the reply.
-    OtherCode(String),
-    /// It is longer than we are willing to read.
-    TooLong,
+/// The client's side.
+#[derive(Debug)]
+pub(super) struct Smtp {
+    step: Step,
+    name: String,
+    starttls: bool,
+    credentials: Option<Credentials>,
+    replies: Replies,
+    /// Ways to log in that the server offers: AUTH PLAIN, AUTH LOGIN.
+    offers: (bool, bool),
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::NoCode(line) => write!(f, "the answer is not SMTP: '{line}'"),
-            Fault::OtherCode(line) => {
-                write!(f, "the answer is not SMTP: its lines have different codes, the last is '{line}'")
+impl Smtp {
+    pub(super) fn new(name: &str, starttls: bool, credentials: Option<Credentials>) -> Smtp {
+        let replies = Replies::strict("SMTP");
+        Smtp {
+            step: Step::Greeting,
+            name: name.to_owned(),
+            starttls,
+            credentials,
+            replies,
+            offers: (false, false),
+        }
+    }
+
+    pub(super) fn awaited(&self) -> &'static str {
+        match self.step {
+            Step::Greeting => "greeting",
+            Step::Helo => "answer to HELO",
+            Step::Ehlo => "answer to EHLO",
+            Step::StartTls => "answer to STARTTLS",
+            Step::User | Step::Password | Step::Auth => "answer to AUTH",
+            Step::Done => "answer to QUIT",
+        }
+    }
+
+    pub(super) fn secured(&mut self) -> Option<Act> {
+        // With TLS from the first byte on the server speaks first.
+        (self.step == Step::StartTls).then(|| {
+            self.starttls = false;
+            self.greet()
+        })
+    }
+
+    pub(super) fn hear(&mut self, line: &[u8]) -> Result<Option<Act>, Wrong> {
+        if self.step == Step::Ehlo {
+            self.note_offer(line);
+        }
+        let Some(reply) = self.replies.line(line)? else { return Ok(None) };
+        self.answer(reply).map(Some)
+    }
+
+    /// `250-AUTH PLAIN LOGIN`, by some servers `250-AUTH=PLAIN LOGIN`.
+    fn note_offer(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line.get(4..).unwrap_or_default()).to_ascii_uppercase();
+        if let Some(rest) = text.strip_prefix("AUTH") {
+            let offers = |name: &str| rest.split([' ', '=']).any(|word| word == name);
+            self.offers.0 |= offers("PLAIN");
+            self.offers.1 |= offers("LOGIN");
+        }
+    }
+
+    fn say(&mut self, step: Step, line: &str) -> Act {
+        self.step = step;
+        Act::Say(format!("{line}\r\n"))
+    }
+
+    fn greet(&mut self) -> Act {
+        self.offers = (false, false);
+        let name = self.name.clone();
+        match self.starttls || self.credentials.is_some() || self.step == Step::StartTls {
+            true => self.say(Step::Ehlo, &format!("EHLO {name}")),
+            false => self.say(Step::Helo, &format!("HELO {name}")),
+        }
+    }
+
+    fn answer(&mut self, reply: Reply) -> Result<Act, Wrong> {
+        let what = self.awaited();
+        Ok(match self.step {
+            Step::Greeting => {
+                reply.expect(220, what)?;
+                self.greet()
             }
-            Fault::TooLong => write!(f, "reply longer than {} KiB", LONGEST_REPLY / 1024),
-        }
-    }
-}
-
-/// Puts replies together from what arrives.
-#[derive(Debug, Default)]
-pub struct Reader {
-    line: Vec<u8>,
-    code: Option<u16>,
-    length: usize,
-}
-
-impl Reader {
-    /// Takes in bytes up to the end of a reply; says how many of them belonged to it. Call again with the rest for the
-    /// next one.
-    pub fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Reply>), Fault> {
-        let mut taken = 0;
-        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let part = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-            taken += part.len() + usize::from(end.is_some());
-            self.length += part.len();
-            if self.line.len() + part.len() > LONGEST_LINE || self.length > LONGEST_REPLY {
-                return Err(Fault::TooLong);
+            Step::Helo | Step::Ehlo => {
+                reply.expect(250, what)?;
+                if self.starttls { self.say(Step::StartTls, "STARTTLS") } else { self.log_in()? }
             }
-            self.line.extend(part);
-            if end.is_some()
-                && let Some(reply) = self.end_line()?
-            {
-                return Ok((taken, Some(reply)));
+            Step::StartTls => {
+                reply.expect(220, what)?;
+                Act::StartTls
             }
-        }
-        Ok((taken, None))
+            Step::User => {
+                reply.expect(334, what)?;
+                let user = self.credentials.as_ref().map_or("", |known| &known.user);
+                let line = base64(user.as_bytes());
+                self.say(Step::Password, &line)
+            }
+            Step::Password => {
+                reply.expect(334, what)?;
+                let password = self.credentials.as_ref().map_or("", |known| &known.password);
+                let line = base64(password.as_bytes());
+                self.say(Step::Auth, &line)
+            }
+            Step::Auth => {
+                reply.expect(235, what)?;
+                self.part()
+            }
+            Step::Done => self.part(),
+        })
     }
 
-    /// A line is complete; the reply too, if it was the last.
-    fn end_line(&mut self) -> Result<Option<Reply>, Fault> {
-        let mut line = std::mem::take(&mut self.line);
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        let code = line.first_chunk::<3>().filter(|digits| digits.iter().all(u8::is_ascii_digit));
-        let last = match line.get(3) {
-            None | Some(b' ') => true,
-            Some(b'-') => false,
-            Some(_) => return Err(Fault::NoCode(quote(&line))),
-        };
-        let Some(digits) = code else { return Err(Fault::NoCode(quote(&line))) };
-        let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-        if self.code.is_some_and(|first| first != code) {
-            return Err(Fault::OtherCode(quote(&line)));
-        }
-        self.code = Some(code);
-        if !last {
-            return Ok(None);
-        }
-        *self = Reader::default();
-        Ok(Some(Reply { code, text: quote(&line) }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(bytes: &[u8]) -> Result<Option<Reply>, Fault> {
-        Reader::default().read(bytes).map(|(_, reply)| reply)
+    fn log_in(&mut self) -> Result<Act, Wrong> {
+        let Some(credentials) = &self.credentials else { return Ok(self.part()) };
+        Ok(match self.offers {
+            (true, _) => {
+                let line = format!("AUTH PLAIN {}", credentials.plain());
+                self.say(Step::Auth, &line)
+            }
+            (_, true) => self.say(Step::User, "AUTH LOGIN"),
+            (false, false) => {
+                let why = "the server offers no login by AUTH PLAIN or LOGIN; many do with TLS only (`tls starttls`)";
+                return Err(Wrong::Lacking(why));
+            }
+        })
     }
 
-    fn reply(code: u16, text: &str) -> Reply {
-        Reply { code, text: text.to_owned() }
-    }
-
-    #[test]
-    fn replies_have_one_line_or_several() {
-        assert_eq!(read(b"220 mx ready\r\n"), Ok(Some(reply(220, "220 mx ready"))));
-        assert_eq!(read(b"250\n"), Ok(Some(reply(250, "250"))));
-        assert_eq!(read(b"220-a\r\n220-b\r\n220 c\r\n"), Ok(Some(reply(220, "220 c"))));
-        assert_eq!(read(b"220-a\r\n220-b\r\n"), Ok(None));
-    }
-
-    #[test]
-    fn what_comes_behind_a_reply_is_left_alone() {
-        let (taken, first) = Reader::default().read(b"220 a\r\n250 b\r\n").unwrap();
-        assert_eq!((taken, first), (7, Some(reply(220, "220 a"))));
-    }
-
-    #[test]
-    fn replies_come_in_any_pieces() {
-        let mut reader = Reader::default();
-        let whole = b"250-mx\r\n250 HELP\r\n";
-        for (at, byte) in whole.iter().enumerate() {
-            let (_, found) = reader.read(std::slice::from_ref(byte)).unwrap();
-            assert_eq!(found.is_some(), at + 1 == whole.len());
-        }
-    }
-
-    #[test]
-    fn what_is_no_reply_is_told_apart() {
-        for wrong in
-            [&b"SSH-2.0-x\r\n"[..], b"22\r\n", b"\r\n", b"2200 x\r\n", b"220_x\n", b"\xff\xff\xff \n"]
-        {
-            assert!(matches!(read(wrong), Err(Fault::NoCode(_))), "{wrong:?}");
-        }
-        assert!(matches!(read(b"220-a\r\n221 b\r\n"), Err(Fault::OtherCode(_))));
-        assert_eq!(read(&[b'2'; LONGEST_LINE + 1]), Err(Fault::TooLong));
-        let endless = b"220-x\r\n".repeat(LONGEST_REPLY / 6 + 2);
-        assert_eq!(read(&endless), Err(Fault::TooLong));
+    fn part(&mut self) -> Act {
+        self.step = Step::Done;
+        Act::Pass("QUIT\r\n")
     }
 }

@@ -26,7 +26,7 @@ use super::ask_first::AskFirst;
 use super::page::{Page, judge_status};
 use super::{failure, http2, network_failure, socket, tls, words};
 use crate::outcome::{Failure, FailureKind};
-use crate::spec::{self, BasicLogin, Check, Http, HttpVersion, Url};
+use crate::spec::{self, BasicLogin, Check, Http, HttpVersion, Url, authority};
 use crate::warning::Aside;
 
 /// The longest head of an answer (status line and headers), in bytes.
@@ -76,7 +76,9 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Asi
 
 fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Bytes>, Failure> {
     let virtualhost = url.virtualhost.as_ref().or(http.virtualhost.as_ref());
-    let host = virtualhost.cloned().unwrap_or_else(|| own_host(check, http.tls.is_some()));
+    // A page that is asked for by way of the server has a host of its own.
+    let host = virtualhost.cloned().or_else(|| authority(&url.path).map(str::to_owned));
+    let host = host.unwrap_or_else(|| own_host(check, http.tls.is_some()));
     let mut request = Request::builder().method(method(url.method));
     request = match http.protocol {
         HttpVersion::Http10 | HttpVersion::Http10Close => {
@@ -84,6 +86,9 @@ fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Bytes>, Fail
         }
         HttpVersion::Http11 => request.uri(url.path.as_str()).version(Version::HTTP_11).header(HOST, host),
         // Here the host stands in the address (RFC 9113 section 8.3.1).
+        HttpVersion::Http2 if authority(&url.path).is_some() => {
+            request.uri(url.path.as_str()).version(Version::HTTP_2)
+        }
         HttpVersion::Http2 => {
             let scheme = if http.tls.is_some() { "https" } else { "http" };
             request.uri(format!("{scheme}://{host}{}", url.path)).version(Version::HTTP_2)

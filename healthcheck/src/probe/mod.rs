@@ -6,17 +6,21 @@
 //! Dropping the future abandons the attempt and closes its socket.
 
 mod ask_first;
+mod connection;
+mod conversation;
 mod datagram;
+mod find;
 mod grpc;
 mod http;
 mod http2;
 mod page;
 mod radius;
-mod smtp;
+mod sip;
 mod socket;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tls;
 
 use std::io;
@@ -26,7 +30,7 @@ use nix::errno::Errno;
 
 use crate::dialogue::{ldap::Ldap, mysql::Mysql, pgsql::Pgsql, tns::Tns};
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::spec::{self, Check, Kind, Latency};
+use crate::spec::{self, Check, Kind, Latency, Protocol};
 use crate::warning::{Aside, Concern, Warning};
 use talk::Secured;
 
@@ -41,7 +45,7 @@ pub async fn attempt(check: &Check, step: usize) -> Outcome {
         Kind::Tcp => socket::connect(check).await.map(drop),
         // What few checks need must not make every attempt a large one.
         Kind::Http(settings) => Box::pin(http::get(check, settings, step, &mut aside)).await,
-        Kind::Smtp(settings) => Box::pin(smtp::greet(check, settings)).await,
+        Kind::Smtp(settings) => Box::pin(conversation::smtp(check, settings)).await,
         Kind::Dns(settings) => Box::pin(datagram::ask_name(check, settings)).await,
         Kind::Udp(settings) => Box::pin(datagram::udp(check, settings)).await,
         Kind::Ping => Box::pin(datagram::ping(check)).await,
@@ -54,6 +58,11 @@ pub async fn attempt(check: &Check, step: usize) -> Outcome {
             let mut tns = Tns::new(settings);
             Box::pin(talk::talk(check, None, Secured::InTime, &mut tns)).await
         }
+        Kind::Dialogue(dialogue) => match &dialogue.protocol {
+            Protocol::Sip(sip) => Box::pin(sip::options(check, &dialogue.encryption, sip)).await,
+            Protocol::Text(text) => Box::pin(text::ask(check, &dialogue.encryption, text)).await,
+            _ => Box::pin(conversation::dialogue(check, dialogue)).await,
+        },
         Kind::Command(_) => Err(failure(FailureKind::Local, "could not ask: no command is run here")),
     };
     let took = begun.elapsed();

@@ -1,6 +1,7 @@
 //! Probes against small servers on the loopback interface, each misbehaving in its own way.
 
 mod datagram;
+mod dialogue;
 mod http2;
 mod radius;
 mod request;

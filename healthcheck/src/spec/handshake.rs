@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, Tls};
+use super::{Secret, Smtp, Tls};
 
 /// Who we say that we are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,6 +101,8 @@ impl super::Kind {
             Kind::Ldap(Ldap { login, .. })
             | Kind::Mysql(Sql { login, .. })
             | Kind::Pgsql(Sql { login, .. }) => (login.as_ref(), None),
+            Kind::Smtp(Smtp { login, .. }) => (login.as_ref(), None),
+            Kind::Dialogue(dialogue) => (dialogue.login.as_ref(), None),
             Kind::Radius(Radius { login, secret, .. }) => (login.as_ref(), Some(secret)),
             _ => (None, None),
         };
@@ -114,6 +116,8 @@ impl super::Kind {
             Kind::Ldap(Ldap { login, .. })
             | Kind::Mysql(Sql { login, .. })
             | Kind::Pgsql(Sql { login, .. }) => (login.as_mut(), None),
+            Kind::Smtp(Smtp { login, .. }) => (login.as_mut(), None),
+            Kind::Dialogue(dialogue) => (dialogue.login.as_mut(), None),
             Kind::Radius(Radius { login, secret, .. }) => (login.as_mut(), Some(secret)),
             _ => (None, None),
         };

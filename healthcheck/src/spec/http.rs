@@ -243,14 +243,22 @@ pub fn parse_digest(text: &str) -> Result<[u8; 16], Error> {
 const LONGEST_PATH: usize = 32 * 1024;
 
 /// Whether a path (with its query, if any) can stand in a request line: it starts with a slash, is at most
-/// 32 KiB long and holds visible ASCII only, without `"`, `#`, `<`, `>` and the backtick.
+/// 32 KiB long and holds visible ASCII only, without `"`, `#`, `<`, `>` and the backtick. A whole address
+/// (`http://host/path`) can as well: so pages are asked for by way of a proxy (RFC 9112 section 3.2.2).
 pub fn check_path(path: &str) -> Result<(), Error> {
     let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>`".contains(&byte);
-    if path.starts_with('/') && path.len() <= LONGEST_PATH && path.bytes().all(fits) {
+    let whole = authority(path).is_some_and(|host| check_virtualhost(host).is_ok());
+    if (path.starts_with('/') || whole) && path.len() <= LONGEST_PATH && path.bytes().all(fits) {
         Ok(())
     } else {
         Err(Error::Path(path.to_owned()))
     }
+}
+
+/// The host, perhaps with a port, of a path that is a whole address; `None` if it is none.
+pub fn authority(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("http://")?;
+    Some(rest.split(['/', '?']).next().unwrap_or(rest))
 }
 
 /// Whether a text can stand in a Host header: not empty, visible ASCII without `/`, `?`, `#`, `@`, `,`.
@@ -306,10 +314,12 @@ mod tests {
 
     #[test]
     fn paths_and_hosts_fit_their_places() {
-        for good in ["/", "/a/b?c=d&e=%20", "/{x}"] {
+        for good in ["/", "/a/b?c=d&e=%20", "/{x}", "http://example.org", "http://example.org:81/a?b"] {
             assert_eq!(check_path(good), Ok(()));
         }
-        for bad in ["", "index.html", "/a b", "/a\r\nHost: x", "/é", "/a#b"] {
+        for bad in
+            ["", "index.html", "/a b", "/a\r\nHost: x", "/é", "/a#b", "http://", "http:///a", "http://a@b/"]
+        {
             assert_eq!(check_path(bad), Err(Error::Path(bad.into())));
         }
         for good in ["www.example.org", "example.org:8080", "[2001:db8::1]:80", "10.0.0.1"] {

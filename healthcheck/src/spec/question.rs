@@ -6,13 +6,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Encryption, Login};
 use crate::error::Error;
 
-/// A mail server must greet and take a greeting (RFC 5321 section 3.1).
+/// A mail server must greet and take a greeting (RFC 5321 section 3.1), and let us in if we have a name (RFC 4954).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Smtp {
     /// How we introduce ourselves (`helo_name`); `None` for a name of the checker's own.
     pub helo: Option<String>,
+    /// Whether anybody may listen.
+    pub encryption: Encryption,
+    /// Who we say that we are; `None`: no login is tried.
+    pub login: Option<Login>,
 }
 
 /// A name server must answer a question.

@@ -2,8 +2,9 @@
 
 use super::Form::{Address, Block, Flag, OneOf, Port, Switch, Whole, Word, Words};
 use super::Place::{
-    self, BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, LdapCheck, MiscCheck, MysqlCheck, OracleCheck,
-    PgsqlCheck, PingCheck, RadiusCheck, SmtpCheck, SmtpHost, SslGet, TcpCheck, UdpCheck, Url,
+    self, BfdCheck, DnsCheck, FileCheck, FtpCheck, GrpcCheck, HttpGet, ImapCheck, LdapCheck, MiscCheck,
+    MysqlCheck, NntpCheck, OracleCheck, PgsqlCheck, PingCheck, Pop3Check, RadiusCheck, SipCheck, SmtpCheck,
+    SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, Url,
 };
 use super::Status::{Accepted, Works};
 use super::{ANY, DIRECTORD, Keyword, key};
@@ -24,6 +25,12 @@ pub(super) const NETWORK: &[Place] = &[
     PgsqlCheck,
     RadiusCheck,
     OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
 ];
 /// The same, and commands.
 const LOGGING: &[Place] = &[
@@ -41,8 +48,16 @@ const LOGGING: &[Place] = &[
     PgsqlCheck,
     RadiusCheck,
     OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
     MiscCheck,
 ];
+/// Where an expression is looked for in what a server delivers.
+const SEARCHED: &[Place] = &[Url, FtpCheck, TextCheck];
 const WEB: &[Place] = &[HttpGet, SslGet];
 /// Checks that speak TLS.
 const SECURE: &[Place] = &[SslGet, GrpcCheck];
@@ -76,15 +91,15 @@ pub(super) const TABLE: &[Keyword] = &[
     key("body", &[Url], Word("a text, in quotes"), Works, "What is sent along, up to 64 KiB; a `header` says of which type it is.").since(DIRECTORD),
     key("json", &[Url], Words("POINTER [[RELATION] VALUE]"), Works, "What the page, which is JSON, must have at a place such as /status; several must all hold.").since(DIRECTORD),
     key("path", &[Url], Word("a path"), Works, "The path to ask for, beginning with a slash."),
-    key("status_code", &[Url], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
+    key("status_code", &[Url, SipCheck], Words("NUMBER or FIRST-LAST…"), Works, "The statuses that pass; 200-299 by default.").by_default("200-299"),
     key("digest", &[Url], Word("32 hexadecimal digits"), Works, "The MD5 sum of the page."),
     key("virtualhost", &[Url], Word("a host name"), Works, "The Host header of this page.").by_default("the check's"),
-    key("regex", &[Url], Word("a regular expression"), Works, "What must be in the page."),
-    key("regex_no_match", &[Url], Flag, Works, "It must not be in the page.").by_default("off"),
-    key("regex_options", &[Url], Words("OPTION…"), Works, "How the expression is read."),
-    key("regex_min_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match may begin.").by_default("0"),
-    key("regex_max_offset", &[Url], Whole(0, ANY), Works, "Where in the page the match must have begun.").by_default("no limit"),
-    key("regex_stack", &[Url], Words("START MAXIMUM"), Accepted("the expression is interpreted, within bounds of its own"), "Memory for the match."),
+    key("regex", SEARCHED, Word("a regular expression"), Works, "What must be in the page, the file or the answer."),
+    key("regex_no_match", SEARCHED, Flag, Works, "It must not be in the page.").by_default("off"),
+    key("regex_options", SEARCHED, Words("OPTION…"), Works, "How the expression is read."),
+    key("regex_min_offset", SEARCHED, Whole(0, ANY), Works, "Where in it the match may begin.").by_default("0"),
+    key("regex_max_offset", SEARCHED, Whole(0, ANY), Works, "Where in it the match must have begun.").by_default("no limit"),
+    key("regex_stack", SEARCHED, Words("START MAXIMUM"), Accepted("the expression is interpreted, within bounds of its own"), "Memory for the match."),
 
     key("service", &[GrpcCheck], Word("a gRPC service"), Works, "The service that must be serving.").by_default("the server as a whole").since(DIRECTORD),
     key("virtualhost", &[GrpcCheck], Word("a host name"), Works, "The name that the server is asked by.").by_default("the server's, else the service's, else the address").since(DIRECTORD),

@@ -2,9 +2,9 @@
 
 use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, LdapCheck, MiscCheck, MysqlCheck, OracleCheck,
-    PgsqlCheck, PingCheck, RadiusCheck, RealServer, SmtpCheck, SmtpHost, SslGet, TcpCheck, UdpCheck,
-    VirtualServer,
+    BfdCheck, DnsCheck, FileCheck, FtpCheck, GrpcCheck, HttpGet, ImapCheck, LdapCheck, MiscCheck, MysqlCheck,
+    NntpCheck, OracleCheck, PgsqlCheck, PingCheck, Pop3Check, RadiusCheck, RealServer, SipCheck, SmtpCheck,
+    SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
 use super::global::MONTH;
@@ -38,6 +38,12 @@ const CHECKED: &[Place] = &[
     PgsqlCheck,
     RadiusCheck,
     OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
 ];
 const DEFAULTS: &[Place] = &[
     VirtualServer,
@@ -56,6 +62,12 @@ const DEFAULTS: &[Place] = &[
     PgsqlCheck,
     RadiusCheck,
     OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
 ];
 /// The same with checks that are commands.
 const ATTEMPTED: &[Place] = &[
@@ -75,6 +87,12 @@ const ATTEMPTED: &[Place] = &[
     PgsqlCheck,
     RadiusCheck,
     OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
     MiscCheck,
 ];
 /// The longest time that anybody waits for an answer, in milliseconds: an hour.

@@ -74,11 +74,12 @@ const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
 const OWN: &str = "
-    GRPC_CHECK LDAP_CHECK MYSQL_CHECK ORACLE_CHECK PGSQL_CHECK RADIUS_CHECK accept_reject allow_cleartext backup_server
-    base body checker_fall checker_rise compat database drain_on_remove expiry_days fall flap_hold header json login
-    lvs_sysctl max_latency method notify_timeout panic_threshold password password_file query reconcile
-    require_message_authenticator rise secret secret_file service service_name share_checks sid sni_name status_server
-    tls verify virtualhost warn_latency
+    FTP_CHECK GRPC_CHECK IMAP_CHECK LDAP_CHECK MYSQL_CHECK NNTP_CHECK ORACLE_CHECK PGSQL_CHECK POP3_CHECK RADIUS_CHECK
+    SIP_CHECK TEXT_CHECK accept_reject allow_cleartext backup_server base body checker_fall checker_rise compat database
+    drain_on_remove expiry_days fall flap_hold half_close header json login lvs_sysctl maintenance_dir max_latency method
+    notify_timeout panic_threshold password password_file path query reconcile require_message_authenticator rise secret
+    secret_file send service service_name share_checks sid sni_name status_server tls transport uri verify virtualhost
+    warn_latency
 ";
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Those that are attempts and those that look at what is known anyway stand in two lists.
 
+mod dialogue;
 mod grpc;
 mod handshake;
 mod http;
@@ -57,6 +58,12 @@ pub(super) fn is_check(name: &str) -> bool {
             | "PGSQL_CHECK"
             | "RADIUS_CHECK"
             | "ORACLE_CHECK"
+            | "FTP_CHECK"
+            | "IMAP_CHECK"
+            | "POP3_CHECK"
+            | "NNTP_CHECK"
+            | "SIP_CHECK"
+            | "TEXT_CHECK"
     )
 }
 
@@ -105,6 +112,11 @@ fn network(
     let kind = match block.name() {
         "HTTP_GET" | "SSL_GET" => http::lower(context, block, inherited, &mut route),
         "SMTP_CHECK" => Some(question::smtp(context, block, &mut route, &mut hosts)),
+        "FTP_CHECK" | "IMAP_CHECK" | "POP3_CHECK" | "NNTP_CHECK" => {
+            Some(dialogue::letting_in(context, block, &mut route))
+        }
+        "SIP_CHECK" => Some(dialogue::sip(context, block, &mut route)),
+        "TEXT_CHECK" => Some(dialogue::text(context, block, &mut route)),
         "DNS_CHECK" => Some(question::dns(context, block, &mut route)),
         "LDAP_CHECK" => handshake::ldap(context, block, &mut route),
         "MYSQL_CHECK" | "PGSQL_CHECK" => handshake::sql(context, block, &mut route),

@@ -15,6 +15,7 @@ use ipvs_backend::DestinationKey;
 
 use super::Lines;
 use super::command::command_line;
+use super::dialogue;
 use crate::config::{BfdCheck, FileCheck, PlannedCheck, RealServer, Thing};
 
 /// All checks of a server. `thing` names them by number: attempts come first.
@@ -44,7 +45,11 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
             web(http, lines);
             lines.unless("fast_recovery", check.schedule.fast_recovery, false);
         }
-        Kind::Smtp(smtp) => lines.some("helo_name", smtp.helo.as_deref()),
+        Kind::Smtp(smtp) => {
+            lines.some("helo_name", smtp.helo.as_deref());
+            dialogue::access(&smtp.encryption, smtp.login.as_ref(), lines);
+        }
+        Kind::Dialogue(dialogue) => dialogue::write(dialogue, lines),
         Kind::Dns(dns) => {
             lines.unless("type", dns.record.to_string(), "SOA".to_owned());
             lines.unless("name", dns.name.as_str(), ".");
@@ -161,7 +166,7 @@ fn url(url: &Url, lines: &mut Lines) {
     lines.flag("tls_compliant", url.close_notify);
 }
 
-fn search(pattern: &Pattern, lines: &mut Lines) {
+pub(super) fn search(pattern: &Pattern, lines: &mut Lines) {
     lines.value("regex", pattern.text.as_str());
     lines.flag("regex_no_match", pattern.absent);
     if !pattern.options.is_empty() {

@@ -42,6 +42,8 @@ pub(in crate::director) struct Server {
     pub(in crate::director) held: Option<String>,
     /// Set from the start with `alpha` until a check has said something: nobody has heard of it yet.
     pub(in crate::director) untold: bool,
+    /// Set while it is in maintenance: by which file.
+    pub(in crate::director) maintenance: Option<String>,
 }
 
 /// One check of one real server.
@@ -106,6 +108,7 @@ impl Server {
             steer: Steer::AsConfigured,
             held: None,
             untold: false,
+            maintenance: None,
         }
     }
 
@@ -134,9 +137,9 @@ impl Server {
         }
     }
 
-    /// Whether its checks want it to serve, and it is not held back.
+    /// Whether its checks want it to serve, and it is neither held back nor in maintenance.
     pub(super) fn is_well(&self) -> bool {
-        self.failing.is_none() && self.held_until().is_none()
+        self.failing.is_none() && self.held_until().is_none() && self.maintenance.is_none()
     }
 
     /// Until when it is held back, though its checks pass.
@@ -154,7 +157,7 @@ impl Server {
     /// Whether it is one of those of which checks may take out a share only: real servers with a weight that have been in
     /// service before.
     pub(super) fn counts_for_panic(&self) -> bool {
-        !self.backup && self.served && self.config.weight > 0
+        !self.backup && self.served && self.config.weight > 0 && self.maintenance.is_none()
     }
 
     /// It is to serve, or not; true if that is new.
@@ -207,6 +210,9 @@ impl Server {
 
     /// Why it is as it is, in words: the last outcome of a check that fails, else of any check.
     pub(in crate::director) fn reason(&self) -> String {
+        if let Some(file) = &self.maintenance {
+            return format!("in maintenance: {file} is there");
+        }
         let said = |run: &CheckRun| {
             let words = run.monitor.last().map(words)?;
             // A server that comes up says how far it is, if one pass is not enough.

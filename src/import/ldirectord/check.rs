@@ -1,7 +1,7 @@
 //! How a section checks its servers → the check of each `real_server`.
 //!
-//! For http, https, smtp, submission, dns, ping and commands our language has a check of the same kind. Of the other
-//! protocols only the port is asked, which the report says each time.
+//! For most protocols our language has a check of the same kind. Of the others only the port is asked, which the report
+//! says each time.
 
 use ipvs_backend::{Protocol, ServiceKey};
 
@@ -17,6 +17,10 @@ pub(super) struct Check<'a> {
     pub timeout: u32,
     /// How many must fail, one after another, before a server is down.
     pub attempts: u32,
+    /// After each check that negotiates so many connect only.
+    pub connects: Option<u32>,
+    /// From one check to the next, in seconds.
+    pub interval: u32,
 }
 
 /// Checks of our language.
@@ -30,6 +34,13 @@ pub(super) enum Kind {
     Https,
     Smtp,
     Dns,
+    Ftp,
+    Imap { tls: bool },
+    Pop { tls: bool },
+    Nntp,
+    Sip,
+    Text,
+    Proxy,
     Command(String),
 }
 
@@ -58,7 +69,11 @@ impl<'a> Check<'a> {
         }
         let echoes = if kind == Kind::Ping { patience.echoes } else { 1 };
         let attempts = patience.failures.saturating_mul(echoes);
-        Self { service, kind, timeout: patience.timeout, attempts }
+        let connects = match service.check() {
+            CheckType::Combined(connects) if kind != Kind::None => Some(connects),
+            _ => None,
+        };
+        Self { service, kind, timeout: patience.timeout, attempts, connects, interval: patience.interval }
     }
 
     pub fn is_none(&self) -> bool {
@@ -84,15 +99,15 @@ fn choose(service: &Virtual, report: &mut Report) -> Kind {
             if service.checktype.is_some() {
                 say(Fate::Translated, "the check that fits `service`");
             }
-            return negotiate(service, udp, report);
+            return negotiate(service, report);
         }
         CheckType::Combined(connects) => {
             let text = format!(
-                "each check negotiates; ldirectord only connected in {connects} of {}",
+                "the check that fits `service` in one round of {}, and one that only connects in each",
                 u64::from(connects) + 1
             );
-            say(Fate::Changed, &text);
-            return negotiate(service, udp, report);
+            say(Fate::Translated, &text);
+            return negotiate(service, report);
         }
         CheckType::Connect if udp => {
             say(Fate::Translated, "`PING_CHECK`");
@@ -148,7 +163,7 @@ fn external(service: &Virtual, say: &mut impl FnMut(Fate, &str)) -> Kind {
     Kind::Command(said.value.clone())
 }
 
-fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {
+fn negotiate(service: &Virtual, report: &mut Report) -> Kind {
     use Service as S;
     let negotiated = service.negotiated();
     let kind = match negotiated {
@@ -158,7 +173,15 @@ fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {
         S::Dns => Kind::Dns,
         S::None => Kind::None,
         S::Radius => Kind::Udp,
-        S::Sip | S::Simpletcp if udp => Kind::Udp,
+        S::Ftp => Kind::Ftp,
+        S::Imap => Kind::Imap { tls: false },
+        S::Imaps => Kind::Imap { tls: true },
+        S::Pop => Kind::Pop { tls: false },
+        S::Pops => Kind::Pop { tls: true },
+        S::Nntp => Kind::Nntp,
+        S::Sip => Kind::Sip,
+        S::Simpletcp => Kind::Text,
+        S::HttpProxy => Kind::Proxy,
         _ => Kind::Tcp,
     };
     let name = match kind {
@@ -168,6 +191,13 @@ fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {
         Kind::Dns => "`DNS_CHECK`",
         Kind::Udp => "`UDP_CHECK`",
         Kind::Tcp => "`TCP_CHECK`",
+        Kind::Ftp => "`FTP_CHECK`",
+        Kind::Imap { .. } => "`IMAP_CHECK`",
+        Kind::Pop { .. } => "`POP3_CHECK`",
+        Kind::Nntp => "`NNTP_CHECK`",
+        Kind::Sip => "`SIP_CHECK`",
+        Kind::Text => "`TEXT_CHECK`",
+        Kind::Proxy => "`HTTP_GET` of a whole address, by way of the server",
         _ => "no check: the servers count as up",
     };
     let line = line_of(service);
@@ -185,21 +215,14 @@ fn negotiate(service: &Virtual, udp: bool, report: &mut Report) -> Kind {
 fn lost(service: Service) -> Option<&'static str> {
     use Service as S;
     Some(match service {
-        S::Http | S::Https | S::Smtp | S::Submission | S::None => return None,
+        S::Http | S::Https | S::HttpProxy | S::Smtp | S::Submission | S::None => return None,
+        S::Ftp | S::Imap | S::Imaps | S::Pop | S::Pops | S::Nntp | S::Simpletcp | S::Sip => return None,
         S::Dns => {
             "that the name server answers without an error is asked, not which address or name it answers"
         }
-        S::Ftp => "that the port takes connections is asked, not the login, nor a file",
-        S::HttpProxy => "that the port takes connections is asked, not that the proxy fetches a page",
-        S::Imap | S::Imaps | S::Pop | S::Pops => {
-            "that the port takes connections is asked, not the greeting, nor the login"
-        }
         S::Ldap | S::Ldaps => "that the port takes connections is asked, not the search for an entry",
         S::Mysql | S::Pgsql | S::Oracle => "that the port takes connections is asked, not the query",
-        S::Nntp => "that the port takes connections is asked, not the greeting",
         S::Radius => "that the port is not refused is asked, not the login",
-        S::Simpletcp => "that the port takes connections is asked, not the answer",
-        S::Sip => "that the port takes connections is asked, not the answer to OPTIONS",
     })
 }
 
@@ -228,8 +251,13 @@ fn heeded(service: &Virtual) -> &'static [Part] {
 fn carried(kind: &Kind) -> &'static [Part] {
     match kind {
         Kind::None | Kind::Ping => &[],
-        Kind::Tcp | Kind::Udp | Kind::Smtp => &[Part::Port],
-        Kind::Http | Kind::Https => &[Part::Port, Part::Request, Part::Receive, Part::Method, Part::Host],
+        Kind::Tcp | Kind::Udp | Kind::Smtp | Kind::Nntp => &[Part::Port],
+        Kind::Imap { .. } | Kind::Pop { .. } | Kind::Sip => &[Part::Port, Part::Login],
+        Kind::Ftp => &[Part::Port, Part::Login, Part::Request, Part::Receive],
+        Kind::Text => &[Part::Port, Part::Request, Part::Receive],
+        Kind::Http | Kind::Https | Kind::Proxy => {
+            &[Part::Port, Part::Request, Part::Receive, Part::Method, Part::Host]
+        }
         Kind::Dns => &[Part::Port, Part::Request],
         Kind::Command(_) => &[Part::Command],
     }
@@ -237,15 +265,24 @@ fn carried(kind: &Kind) -> &'static [Part] {
 
 fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
     let line = |said: &Option<At<String>>| said.as_ref().map(|said| said.line);
+    let request = match kind {
+        Kind::Dns => "`name`",
+        Kind::Text => "`send`",
+        _ => "`path`",
+    };
+    let (login, passwd) = match kind {
+        Kind::Sip => ("`uri`", "left out: OPTIONS needs no password"),
+        _ => ("`login`", "`password`"),
+    };
     let said = [
         (service.checkport.as_ref().map(|said| said.line), Part::Port, "`connect_port`"),
         (line(&service.checkcommand), Part::Command, "`misc_path`, with the same four arguments"),
-        (line(&service.request), Part::Request, if *kind == Kind::Dns { "`name`" } else { "`path`" }),
+        (line(&service.request), Part::Request, request),
         (line(&service.receive), Part::Receive, "`regex`"),
         (service.head.as_ref().map(|said| said.line), Part::Method, "pages are asked for with GET"),
         (line(&service.virtualhost), Part::Host, "`virtualhost`"),
-        (line(&service.login), Part::Login, ""),
-        (line(&service.passwd), Part::Login, ""),
+        (line(&service.login), Part::Login, login),
+        (line(&service.passwd), Part::Login, passwd),
         (line(&service.database), Part::Database, ""),
         (line(&service.secret), Part::Secret, ""),
     ];

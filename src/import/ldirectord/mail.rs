@@ -27,8 +27,8 @@ fn writes(file: &File, service: &Virtual) -> bool {
     !never && (own.emailalert.is_some() || all.emailalert.is_some())
 }
 
-/// Writes the mail part of `global_defs`, if there is any mail.
-pub(super) fn write(file: &File, out: &mut Statements, report: &mut Report) -> Mail {
+/// Writes `global_defs` with the mail in it, if there is any, behind what belongs there besides.
+pub(super) fn write(file: &File, mut inside: Statements, out: &mut Statements, report: &mut Report) -> Mail {
     let mut recipients: Vec<String> = Vec::new();
     let sections = || file.virtuals.iter().map(|service| &service.common);
     let commons = || std::iter::once(&file.common).chain(sections());
@@ -45,9 +45,11 @@ pub(super) fn write(file: &File, out: &mut Statements, report: &mut Report) -> M
         report.say(from.line, Fate::Translated, "`notification_email_from`");
     }
     if recipients.is_empty() {
+        if !inside.0.is_empty() {
+            out.block("global_defs", [] as [&str; 0], inside);
+        }
         return Mail { recipients };
     }
-    let mut inside = Statements::default();
     let mut list = Statements::default();
     for address in &recipients {
         list.flag(address);

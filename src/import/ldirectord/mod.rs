@@ -5,6 +5,7 @@
 //! Everything written is written out: where the defaults of the two programs differ, the file says ldirectord's.
 
 mod check;
+mod dialogue;
 mod mail;
 mod model;
 mod parse;
@@ -30,7 +31,7 @@ pub fn import(name: &str, text: &str, resolve: Resolve<'_>) -> Imported {
     let mut out = Statements::default();
     if !desk.complaints.has_errors() {
         let report = &mut desk.report;
-        let mail = mail::write(&file, &mut out, report);
+        let mail = mail::write(&file, service::globals(&file), &mut out, report);
         service::common(&file, report);
         for virtual_server in &file.virtuals {
             service::write(&file, virtual_server, &mail, &mut out, &mut desk);

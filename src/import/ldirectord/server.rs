@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use ipvs_backend::{Forwarding, ServiceKey};
+use ipvs_backend::{Forwarding, Protocol, ServiceKey};
 
 use super::check::{Check, Kind};
-use super::model::{Real, Virtual};
-use super::value;
+use super::model::{Real, Service, Virtual};
+use super::{dialogue, value};
 use crate::config::Code;
 use crate::import::statement::Statements;
 use crate::import::{Desk, Fate};
@@ -66,7 +66,13 @@ fn check_of(
         Kind::Udp => "UDP_CHECK",
         Kind::Smtp => "SMTP_CHECK",
         Kind::Dns => "DNS_CHECK",
-        Kind::Http => "HTTP_GET",
+        Kind::Http | Kind::Proxy => "HTTP_GET",
+        Kind::Ftp => "FTP_CHECK",
+        Kind::Imap { .. } => "IMAP_CHECK",
+        Kind::Pop { .. } => "POP3_CHECK",
+        Kind::Nntp => "NNTP_CHECK",
+        Kind::Sip => "SIP_CHECK",
+        Kind::Text => "TEXT_CHECK",
         Kind::Https => "SSL_GET",
     };
     let mut target = SocketAddr::new(address, check_port(check.service, real));
@@ -79,7 +85,8 @@ fn check_of(
         // ldirectord believes any certificate.
         inside.value("verify", "off");
     }
-    if matches!(check.kind, Kind::Http | Kind::Https) {
+    dialogue::write(check, real, &mut inside);
+    if matches!(check.kind, Kind::Http | Kind::Https | Kind::Proxy) {
         page(check.service, real, &mut target, &mut inside, desk);
     }
     if !matches!(check.kind, Kind::Ping) {
@@ -96,8 +103,26 @@ fn check_of(
             inside.value("connect_port", target.port());
         }
     }
+    let asked =
+        Statements(inside.0.iter().filter(|line| line.keyword.starts_with("connect_")).cloned().collect());
+    if let Some(connects) = check.connects {
+        inside.value("delay_loop", u64::from(check.interval) * (u64::from(connects) + 1));
+    }
     once(check, &mut inside);
     out.block(keyword, nothing, inside);
+    if check.connects.is_some() {
+        connects(check, asked, out);
+    }
+}
+
+/// The check that only connects, beside one that negotiates; to a server of UDP ldirectord pings instead.
+fn connects(check: &Check<'_>, mut inside: Statements, out: &mut Statements) {
+    let udp = matches!(check.service.key, ServiceKey::Address { protocol: Protocol::Udp, .. });
+    if udp {
+        inside.0.retain(|line| line.keyword != "connect_port");
+    }
+    once(check, &mut inside);
+    out.block(if udp { "PING_CHECK" } else { "TCP_CHECK" }, [] as [&str; 0], inside);
 }
 
 /// One failure is enough: of all levels keepalived takes `retry 0` here only.
@@ -156,6 +181,9 @@ fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut State
     let mut host = service.virtualhost.as_ref().map(|said| said.value.clone());
     let mut path = request;
     let trimmed = request.trim_start_matches('/');
+    if service.negotiated() == Service::HttpProxy {
+        return proxied(trimmed, service, real, (host, line), out, desk);
+    }
     let whole =
         trimmed.strip_prefix("http://").or(trimmed.strip_prefix("https://")).filter(|_| own.is_some());
     if let Some(rest) = whole {
@@ -175,6 +203,34 @@ fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut State
         }
     }
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    url(path, host, service, real, line, out, desk);
+}
+
+/// A page that is asked for by way of the server: its whole address.
+fn proxied(
+    request: &str,
+    service: &Virtual,
+    real: &Real,
+    (host, line): (Option<String>, u32),
+    out: &mut Statements,
+    desk: &mut Desk,
+) {
+    let path = match request.starts_with("http://") {
+        true => request.to_owned(),
+        false => format!("http://{}/{request}", host.as_deref().unwrap_or("localhost")),
+    };
+    url(path, host, service, real, line, out, desk);
+}
+
+fn url(
+    path: String,
+    host: Option<String>,
+    service: &Virtual,
+    real: &Real,
+    line: u32,
+    out: &mut Statements,
+    desk: &mut Desk,
+) {
     if let Err(error) = healthcheck::spec::check_path(&path) {
         let span = desk.line_span(line);
         desk.error(
@@ -189,8 +245,11 @@ fn page(service: &Virtual, real: &Real, target: &mut SocketAddr, out: &mut State
     if let Some(host) = host {
         url.value("virtualhost", host);
     }
-    let receive =
-        if own.is_some() { real.receive.as_ref() } else { service.receive.as_ref().map(|said| &said.value) };
+    let receive = if real.request.is_some() {
+        real.receive.as_ref()
+    } else {
+        service.receive.as_ref().map(|said| &said.value)
+    };
     if let Some(pattern) = receive {
         url.value("regex", pattern);
     }

@@ -41,6 +41,16 @@ pub(super) fn common(file: &File, report: &mut Report) {
     }
 }
 
+/// What holds for everything, the mail apart.
+pub(super) fn globals(file: &File) -> Statements {
+    let mut out = Statements::default();
+    let said = file.rest.iter().rfind(|directive| directive.key == "maintenancedir");
+    if let Some(directory) = said.filter(|said| !said.value.is_empty()) {
+        out.value("maintenance_dir", directory.value.trim_matches('"'));
+    }
+    out
+}
+
 /// What became of the directives that both levels know.
 fn tell(common: &Common, report: &mut Report) {
     let mut say = |line: Option<u32>, text: &str| {

@@ -267,9 +267,14 @@ fn text(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The type of the file system, if it is one that reports no changes.
+/// The type of the file system that a file lies on, if it is one that reports no changes.
 fn silent(path: &Path) -> Option<&'static str> {
-    let system = statfs(path.parent()?).ok()?.filesystem_type();
+    silent_directory(path.parent()?)
+}
+
+/// The same of a directory.
+pub(super) fn silent_directory(path: &Path) -> Option<&'static str> {
+    let system = statfs(path).ok()?.filesystem_type();
     SILENT.iter().find(|(known, _)| *known == system).map(|(_, name)| *name)
 }
 

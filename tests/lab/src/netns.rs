@@ -197,6 +197,28 @@ fn settle_in(limit: Option<Duration>) {
     });
 }
 
+/// Lays a folder over one of the machine's, such as `/usr` or `/etc`, for all that runs in these namespaces: what is in it
+/// is found there before the machine's own. With `written` what is written there goes to that folder.
+///
+/// # Errors
+/// The kernel's refusal, in words.
+pub fn overlay(
+    folder: &std::path::Path,
+    place: &str,
+    written: Option<&std::path::Path>,
+) -> Result<(), String> {
+    let mut options = format!("lowerdir={}:{place}", folder.display());
+    if let Some(written) = written {
+        let (upper, work) = (written.join("upper"), written.join("work"));
+        for made in [&upper, &work] {
+            std::fs::create_dir_all(made).map_err(|error| error.to_string())?;
+        }
+        options += &format!(",upperdir={},workdir={}", upper.display(), work.display());
+    }
+    mount(Some("overlay"), place, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+        .map_err(|errno| format!("an overlay over {place}: {errno}"))
+}
+
 /// A command for one of the tools the tier works with, by its name.
 ///
 /// # Panics

@@ -30,6 +30,22 @@ const LAB: Set = Set {
 /// Servers that checks are tried on.
 const SERVERS: Set =
     Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
+/// Servers that conversations are held with. Some insist on users and places of their own: see
+/// [`netns::overlay`](crate::netns::overlay).
+const TALKERS: Set = Set {
+    root: "talkers",
+    packages: &[
+        "dovecot-core",
+        "dovecot-imapd",
+        "dovecot-pop3d",
+        "vsftpd",
+        "opensmtpd",
+        "sip-tester",
+        "leafnode",
+        "tinyproxy-bin",
+    ],
+    programs: &["dovecot", "vsftpd", "smtpd", "sipp", "leafnode", "tinyproxy"],
+};
 /// What is compared with.
 const LDIRECTORD: Set = Set { root: "ldirectord", packages: &["ldirectord"], programs: &["ldirectord"] };
 /// Servers that handshakes are tried on.
@@ -75,6 +91,15 @@ pub fn ensure() -> Result<Tools> {
 /// As [`ensure`].
 pub fn servers() -> Result<Tools> {
     SERVERS.ensure()
+}
+
+/// Servers that conversations are held with: dovecot, vsftpd, OpenSMTPD, SIPp, leafnode and tinyproxy (20 MB). Only the
+/// tests that need them fetch them.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn talkers() -> Result<Tools> {
+    TALKERS.ensure()
 }
 
 /// ldirectord, in the same way (20 MB with its Perl modules); it needs the host's own Perl of the same version.

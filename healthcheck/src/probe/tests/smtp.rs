@@ -4,7 +4,7 @@ use super::*;
 use crate::spec::Smtp;
 
 fn smtp(target: SocketAddr, connect_timeout: Duration) -> Check {
-    let settings = Smtp { helo: Some("probe.example".to_owned()) };
+    let settings = Smtp { helo: Some("probe.example".to_owned()), ..Smtp::default() };
     check(target, Kind::Smtp(settings), connect_timeout)
 }
 

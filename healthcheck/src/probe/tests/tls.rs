@@ -13,20 +13,20 @@ use crate::spec::{Sni, Tls, TlsFiles};
 use crate::warning::Concern;
 
 /// An authority of the tests, and what it has signed.
-struct Authority {
+pub(super) struct Authority {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
     /// Its own certificate, in a file.
-    path: String,
+    pub(super) path: String,
 }
 
 /// A certificate and its key.
-struct Identity {
+pub(super) struct Identity {
     certificate: rcgen::Certificate,
     key: rcgen::KeyPair,
 }
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub(super) fn new(name: &str) -> Authority {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -36,7 +36,11 @@ impl Authority {
         Authority { issuer: rcgen::Issuer::new(params, key), path }
     }
 
-    fn sign(&self, names: &[&str], change: impl FnOnce(&mut rcgen::CertificateParams)) -> Identity {
+    pub(super) fn sign(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut rcgen::CertificateParams),
+    ) -> Identity {
         let key = rcgen::KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = rcgen::CertificateParams::new(names).unwrap();
@@ -52,7 +56,7 @@ fn write(name: &str, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn server(identity: &Identity) -> ServerConfig {
+pub(super) fn server(identity: &Identity) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
     ServerConfig::builder_with_provider(provider)
@@ -63,7 +67,7 @@ fn server(identity: &Identity) -> ServerConfig {
         .unwrap()
 }
 
-fn believing(ca: Option<&str>) -> Tls {
+pub(super) fn believing(ca: Option<&str>) -> Tls {
     let files = ca.map(|ca| Arc::new(TlsFiles { ca: Some(ca.to_owned()), ..TlsFiles::default() }));
     Tls { sni: Sni::Off, verify: ca.is_some(), files, expiry_days: None }
 }

@@ -124,7 +124,7 @@ fn path(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
 }
 
 /// Several lines add up, and a word that is wrong leaves the others as they are.
-fn statuses(context: &mut Context<'_>, entry: &Entry<'_>, ranges: &mut Vec<StatusRange>) {
+pub(super) fn statuses(context: &mut Context<'_>, entry: &Entry<'_>, ranges: &mut Vec<StatusRange>) {
     context.first(entry);
     for word in entry.words() {
         match word.text.parse() {
@@ -149,7 +149,7 @@ fn digest(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<[u8; 16]> {
 
 /// What is said of a regular expression.
 #[derive(Default)]
-struct Search {
+pub(super) struct Search {
     text: Option<(String, Span)>,
     pattern: Pattern,
     /// Whether anything besides the expression itself was said.
@@ -157,7 +157,7 @@ struct Search {
 }
 
 impl Search {
-    fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+    pub fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
         let pattern = &mut self.pattern;
         match entry.name() {
             "regex" => {
@@ -180,7 +180,7 @@ impl Search {
         true
     }
 
-    fn finish(mut self, context: &mut Context<'_>, block: &Entry<'_>) -> Option<Box<Pattern>> {
+    pub fn finish(mut self, context: &mut Context<'_>, block: &Entry<'_>) -> Option<Box<Pattern>> {
         let place = |name: &str| {
             let said =
                 block.statements().iter().rev().find(|statement| statement.keyword.text.starts_with(name));

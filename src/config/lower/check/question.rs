@@ -3,6 +3,7 @@
 use healthcheck::spec::{check_domain, parse_payload, parse_reply};
 use healthcheck::{Dns, Kind, Smtp, Udp};
 
+use super::dialogue::Access;
 use super::route::Route;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry};
@@ -14,8 +15,10 @@ pub(super) fn smtp<'b>(
     hosts: &mut Vec<Entry<'b>>,
 ) -> Kind {
     let mut smtp = Smtp::default();
+    let mut access = Access::default();
     route.read(context, block, |context, entry| {
         match entry.name() {
+            _ if access.take(context, entry) => {}
             "helo_name" => smtp.helo = context.text(entry).or(smtp.helo.take()),
             "host" => {
                 context.at_most(entry, 0);
@@ -25,6 +28,7 @@ pub(super) fn smtp<'b>(
         }
         true
     });
+    (smtp.encryption, smtp.login) = access.finish(context);
     Kind::Smtp(smtp)
 }
 

@@ -25,6 +25,7 @@ impl LvsGlobal {
             "lvs_flush_on_stop" => set(&mut self.flush_on_stop, flush_on_stop(context, entry)),
             "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
             "drain_on_remove" => keep(&mut self.drain_on_remove, context.seconds(entry)),
+            "maintenance_dir" => keep(&mut self.maintenance_dir, directory(context, entry)),
             "panic_threshold" => keep(&mut self.panic_threshold, pool::percent(context, entry)),
             "flap_hold" => set(&mut self.flap_hold, pool::flap_hold(context, entry)),
             "share_checks" => keep(&mut self.share_checks, context.switch(entry)),
@@ -34,6 +35,21 @@ impl LvsGlobal {
         }
         true
     }
+}
+
+/// A path that means the same wherever the daemon was started.
+fn directory(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
+    let path = context.text(entry)?;
+    if !path.starts_with('/') {
+        let message = format!(
+            "`{}` is `{}`; expected a path that begins with a slash",
+            entry.keyword.name,
+            short(&path)
+        );
+        context.error(Code::InvalidText, entry.span(), message);
+        return None;
+    }
+    Some(path)
 }
 
 /// `INTERFACE [INSTANCE] [OPTIONS]`. Of a wrong option keepalived takes the default.

@@ -28,6 +28,9 @@ pub struct LvsGlobal {
     pub notify_at_start: bool,
     /// `drain_on_remove`, of real servers that nothing closer is said of. `None`, and zero: they go at once.
     pub drain_on_remove: Option<Duration>,
+    /// `maintenance_dir`: a directory in which a file named as a real server takes that server out.
+    #[serde(default)]
+    pub maintenance_dir: Option<String>,
     /// `panic_threshold`, of virtual servers that say nothing, in percent. `None`: checks may take out all servers.
     pub panic_threshold: Option<u8>,
     /// `flap_hold`, of real servers that nothing closer is said of. `None`: they return at once.

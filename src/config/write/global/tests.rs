@@ -40,6 +40,7 @@ no_checker_emails
 checker_log_all_failures
 drain_on_remove 600
 drain_on_remove 1.5
+maintenance_dir /run/some/where
 panic_threshold 50
 flap_hold 10 900
 flap_hold 0.5

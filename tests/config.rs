@@ -22,6 +22,8 @@ mod services;
 mod toml;
 #[path = "config/trackers.rs"]
 mod trackers;
+#[path = "config/via.rs"]
+mod via;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -10,6 +10,7 @@
 
 pub mod dialogue;
 mod error;
+pub mod history;
 pub mod monitor;
 pub mod outcome;
 #[cfg(feature = "io")]
@@ -19,11 +20,12 @@ pub mod spec;
 pub mod verdict;
 
 pub use error::Error;
+pub use history::History;
 pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
 pub use spec::{
     Check, Dns, Http, HttpVersion, Kind, MaskedByte, Pattern, PatternOption, Program, RecordType, Schedule,
-    Smtp, Sni, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url,
+    Smtp, Sni, StatusRange, StatusRanges, Tls, TlsFiles, Udp, Url, Via, Way,
 };
 pub use verdict::Verdict;

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::history::History;
 use crate::outcome::{FailureKind, Outcome};
 use crate::spec::Schedule;
 use crate::verdict::{Tally, Verdict};
@@ -78,6 +79,7 @@ pub struct Monitor {
     tally: Tally,
     attempts: u64,
     last: Option<Outcome>,
+    history: History,
     outputs: VecDeque<Output>,
 }
 
@@ -110,6 +112,7 @@ impl Monitor {
             tally: Tally::default(),
             attempts: 0,
             last: None,
+            history: History::default(),
             outputs: VecDeque::new(),
         };
         monitor.handle_timeout(now);
@@ -128,8 +131,13 @@ impl Monitor {
         if attempt != self.attempts {
             return;
         }
+        self.history.note(&outcome, now);
+        let verdict = self.verdict();
         if !outdated {
             self.count(&outcome);
+        }
+        if self.verdict() != verdict {
+            self.history.note_flip(now);
         }
         self.last = Some(outcome);
         let (until, reason) = self.next_attempt(now);
@@ -231,6 +239,16 @@ impl Monitor {
     /// The latest outcome, whatever it was.
     pub fn last(&self) -> Option<&Outcome> {
         self.last.as_ref()
+    }
+
+    /// The latest outcomes, with their times.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether nothing is asked for the time being.
+    pub fn suspended(&self) -> bool {
+        self.suspended
     }
 
     /// How many attempts have been started.

@@ -49,6 +49,7 @@ pub enum Place {
     PingCheck,
     BfdCheck,
     FileCheck,
+    VipCheck,
 }
 
 impl Place {
@@ -82,6 +83,7 @@ impl Place {
             Self::PingCheck => "PING_CHECK",
             Self::BfdCheck => "BFD_CHECK",
             Self::FileCheck => "FILE_CHECK",
+            Self::VipCheck => "vip_check",
         }
     }
 }

@@ -203,6 +203,15 @@ pub enum Entry {
         /// Whether they were put right.
         repaired: bool,
     },
+    /// The address of a virtual server begins or ceases to answer this backup (`vip_check`).
+    VipCheck {
+        /// Which.
+        service: Served,
+        /// Whether it answers.
+        up: bool,
+        /// Why.
+        reason: String,
+    },
     /// Services that somebody else had made are ours from now on.
     Adopted {
         /// Which.
@@ -263,6 +272,7 @@ impl Entry {
             | Entry::LeftOut { .. }
             | Entry::Drift { .. }
             | Entry::Adopted { .. }
+            | Entry::VipCheck { up: false, .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::StandIn { .. }
             | Entry::ServerFlipped { up: false, .. }
@@ -373,6 +383,15 @@ impl fmt::Display for Entry {
                 "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
             ),
             Entry::Ipvs { .. } | Entry::Drift { .. } | Entry::Adopted { .. } => self.of_table(f),
+            Entry::VipCheck { service, up: true, reason } => {
+                write!(f, "the address of {service} answers this backup: {reason}")
+            }
+            Entry::VipCheck { service, up: false, reason } => {
+                write!(
+                    f,
+                    "the address of {service} does not answer this backup: {reason}; nothing is changed here"
+                )
+            }
             Entry::LeftOut { what } | Entry::Override { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));

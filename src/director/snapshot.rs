@@ -13,7 +13,7 @@ use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
 use super::pool::{Pool, StandIn, words};
-pub use super::{drift::DriftStatus, taken::TakenStatus};
+pub use super::{drift::DriftStatus, taken::TakenStatus, vip_check::VipStatus};
 use crate::config::Served;
 
 /// The brain's state at one instant.
@@ -195,6 +195,9 @@ pub struct ServiceStatus {
     pub sorry_server: Option<DestinationKey>,
     /// Whether it stands in.
     pub sorry_active: bool,
+    /// What this director finds at the address while another one is master (`vip_check`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vip_check: Option<VipStatus>,
     /// Whether backup servers stand in.
     #[serde(default)]
     pub backup_active: bool,
@@ -440,6 +443,7 @@ impl Director {
             suspended: pool.suspended,
             sorry_server: pool.sorry().map(|s| s.key),
             sorry_active: pool.sorry_stands_in(),
+            vip_check: self.vip_status(&pool.served, now),
             backup_active: pool.stand_in() == StandIn::Backups,
             panic: pool.panic.map(|panic| panic.words()),
             servers,

@@ -298,7 +298,7 @@ impl Director {
 }
 
 /// All real servers of a configuration.
-fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
+pub(super) fn servers(config: &Config) -> Vec<(Served, &DestinationKey)> {
     config
         .virtual_servers()
         .flat_map(|(served, service)| service.all_servers().map(move |(server, _)| (served.clone(), server)))

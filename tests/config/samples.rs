@@ -77,6 +77,13 @@ pub fn around(place: Place, lines: &str) -> String {
         Place::MiscCheck => servers(&block(place.name(), &with(&["misc_path /bin/true"]))),
         Place::BfdCheck => servers(&block(place.name(), &with(&["name b1"]))),
         Place::FileCheck => servers(&block(place.name(), &with(&["track_file f1"]))),
+        Place::VipCheck => {
+            let server = block("real_server 10.0.1.1 80", "");
+            service(&format!(
+                "protocol TCP\nlvs_sched rr\nlvs_method NAT\n{}{server}",
+                block(place.name(), lines)
+            ))
+        }
     };
     format!("{WORLD}{text}")
 }
@@ -137,6 +144,7 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
     match (name, what) {
         ("nat_mask", _) => &["255.255.255.0"],
         ("persistence_engine", _) => &["sip"],
+        ("via_ipvs_marks", _) => &["0x1000", "4096"],
         ("snmp_socket", _) => &["udp:localhost:705"],
         ("password" | "auth_pass", _) => &["secret", "\"a b#c\"", "a$b"],
         ("digest", _) => &["0123456789abcdef0123456789ABCDEF"],
@@ -189,6 +197,7 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("FILE_CHECK", _) => &["{\ntrack_file f1\n}"],
         ("TCP_CHECK" | "SMTP_CHECK" | "UDP_CHECK" | "PING_CHECK", _) => &["{\n}", "{\nconnect_timeout 3\n}"],
         ("url", _) => &["{\npath /x\n}"],
+        ("vip_check", _) => &["{\nTCP_CHECK {\n}\n}", "{\nHTTP_GET {\nretry 2\nurl {\npath /\n}\n}\n}"],
         ("host", _) => &["{\nconnect_ip 10.0.1.9\n}", "{\n}"],
         // Lists.
         ("virtual_server_group", _) => {

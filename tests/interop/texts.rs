@@ -69,7 +69,7 @@ fn around(place: Place, line: &str) -> Option<String> {
         Place::Authentication => {
             instance("A", 3, &format!("authentication {{\nauth_type PASS\nauth_pass x\n{line}\n}}"))
         }
-        Place::AuthHmac => return None,
+        Place::AuthHmac | Place::VipCheck => return None,
         Place::SyncGroup => {
             format!("{}{}", instance("B", 4, ""), block("vrrp_sync_group G", "group {\nA\nB\n}"))
         }

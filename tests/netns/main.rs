@@ -12,6 +12,7 @@ mod catalogue;
 mod checks;
 mod compatible;
 mod device;
+mod insight;
 mod interface;
 mod overrides;
 mod overrun;

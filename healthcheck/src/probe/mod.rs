@@ -13,6 +13,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod via;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -27,6 +28,13 @@ use crate::spec::{Check, Kind};
 ///
 /// Commands are not run here: whoever owns the checks knows as whom they may run.
 pub async fn attempt(check: &Check, step: usize) -> Outcome {
+    match &check.via {
+        None => once(check, step).await,
+        Some(via) => Box::pin(via::attempt(check, via, step)).await,
+    }
+}
+
+async fn once(check: &Check, step: usize) -> Outcome {
     let begun = Instant::now();
     let result = match &check.kind {
         Kind::Tcp => socket::connect(check).await.map(drop),

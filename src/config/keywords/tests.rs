@@ -73,7 +73,8 @@ const NAMES: &str = "
 const HISTORIC: &str = "lvs_id nat_mask";
 
 /// Keywords of our own, which keepalived ignores as unknown.
-const OWN: &str = "backup_server compat drain_on_remove flap_hold lvs_sysctl notify_timeout panic_threshold reconcile share_checks verify";
+const OWN: &str = "backup_server compat drain_on_remove flap_hold lvs_sysctl notify_timeout panic_threshold \
+                   reconcile share_checks verify via_ipvs via_ipvs_marks vip_check";
 
 #[test]
 fn no_keyword_is_missing_and_none_is_invented() {

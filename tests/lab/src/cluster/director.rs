@@ -138,6 +138,14 @@ impl Director {
         self.start()
     }
 
+    /// Sets kernel settings below `/proc/sys/net`.
+    ///
+    /// # Errors
+    /// With the setting's name.
+    pub fn set(&self, settings: &[(&str, &str)]) -> Result<()> {
+        self.machine.set(settings)
+    }
+
     /// The IPv4 addresses on its interfaces.
     ///
     /// # Errors

@@ -1,8 +1,11 @@
 //! Reading configurations: what is understood, and what is said about what is not.
 
+#[path = "config/checks.rs"]
+mod any_check;
+#[path = "config/any_check.rs"]
+mod any_check;
 #[path = "config/any_text.rs"]
 mod any_text;
-#[path = "config/checks.rs"]
 mod checks;
 #[path = "config/complaints.rs"]
 mod complaints;
@@ -26,6 +29,8 @@ mod services;
 mod toml;
 #[path = "config/trackers.rs"]
 mod trackers;
+#[path = "config/via.rs"]
+mod via;
 
 use std::collections::BTreeSet;
 use std::fs;

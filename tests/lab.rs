@@ -47,6 +47,11 @@ fn a_drained_server_keeps_its_connections_and_gets_no_new_ones() {
     hold("drain");
 }
 
+#[test]
+fn checks_take_the_way_of_a_client_through_ipvs() {
+    hold("via");
+}
+
 /// What we ask the kernel for is what keepalived asks it for.
 #[test]
 fn keepalived_runs_the_same_sync_daemons() {

@@ -10,6 +10,7 @@
 
 pub mod dialogue;
 mod error;
+pub mod history;
 pub mod json;
 pub mod monitor;
 pub mod outcome;
@@ -21,6 +22,7 @@ pub mod verdict;
 pub mod warning;
 
 pub use error::Error;
+pub use history::History;
 pub use monitor::{Monitor, Output, Reason};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use search::Search;
@@ -28,7 +30,7 @@ pub use spec::{
     Assertion, BasicLogin, Check, Dialogue, Dns, Encryption, Expect, Ftp, Grpc, Header, Http, HttpVersion,
     Kind, Latency, Ldap, Login, MaskedByte, Method, Oracle, Password, Pattern, PatternOption, Program,
     Protocol, Radius, RecordType, Relation, Schedule, Secret, Sip, Smtp, Sni, Sql, StatusRange, StatusRanges,
-    Text, Tls, TlsFiles, Transport, Udp, Url,
+    Text, Tls, TlsFiles, Transport, Udp, Url, Via, Way,
 };
 pub use verdict::Verdict;
 pub use warning::{Aside, Concern, Warning};

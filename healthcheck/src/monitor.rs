@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::history::History;
 use crate::outcome::{FailureKind, Outcome};
 use crate::spec::Schedule;
 use crate::verdict::{Tally, Verdict};
@@ -89,6 +90,7 @@ pub struct Monitor {
     attempts: u64,
     last: Option<Outcome>,
     warnings: Standing,
+    history: History,
     outputs: VecDeque<Output>,
 }
 
@@ -122,6 +124,7 @@ impl Monitor {
             attempts: 0,
             last: None,
             warnings: Standing::default(),
+            history: History::default(),
             outputs: VecDeque::new(),
         };
         monitor.handle_timeout(now);
@@ -140,8 +143,13 @@ impl Monitor {
         if attempt != self.attempts {
             return;
         }
+        self.history.note(&outcome, now);
+        let verdict = self.verdict();
         if !outdated {
             self.count(&outcome);
+        }
+        if self.verdict() != verdict {
+            self.history.note_flip(now);
         }
         self.last = Some(outcome);
         let (until, reason) = self.next_attempt(now);
@@ -253,6 +261,16 @@ impl Monitor {
     /// Passes in a row of a server that comes up, and how many of them it needs; `None` while it is up or fails.
     pub fn row(&self) -> Option<(usize, usize)> {
         self.tally.coming_up().then(|| (self.tally.passes(), self.needed()))
+    }
+
+    /// The latest outcomes, with their times.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether nothing is asked for the time being.
+    pub fn suspended(&self) -> bool {
+        self.suspended
     }
 
     /// How many attempts have been started.

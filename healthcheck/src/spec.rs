@@ -12,6 +12,7 @@ mod pattern;
 mod question;
 mod request;
 mod secret;
+mod via;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub use pattern::{Pattern, PatternOption};
 pub use question::*;
 pub use request::*;
 pub use secret::Secret;
+pub use via::{Via, Way};
 
 /// One check of one real server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Check {
     pub device: Option<String>,
     /// The mark on packets of the check (`fwmark`), 0 for none.
     pub mark: u32,
+    /// Set if it asks through the kernel's IPVS table (`via_ipvs`): how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Box<Via>>,
     /// How long the connection may take to be made, and again how long the answer may take.
     pub connect_timeout: Duration,
     /// How often to ask.
@@ -63,7 +68,9 @@ impl Check {
     /// The longest one attempt can take before it is given up: the time to connect, and for a check that
     /// wants an answer the same time again.
     pub fn patience(&self) -> Duration {
-        match &self.kind {
+        // One that fails through the table is made once more, directly.
+        let attempts = if self.via.is_some() { 2 } else { 1 };
+        let one = match &self.kind {
             Kind::Command(program) => program.timeout.unwrap_or(self.schedule.interval),
             Kind::Tcp | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping => self.connect_timeout,
             Kind::Radius(_) => self.connect_timeout,
@@ -73,7 +80,8 @@ impl Check {
             }
             Kind::Dialogue(dialogue) if dialogue.by_datagram() => self.connect_timeout,
             Kind::Dialogue(_) => self.connect_timeout.saturating_mul(2),
-        }
+        };
+        one.saturating_mul(attempts)
     }
 
     /// The files that hold a password or a shared secret of it.
@@ -248,6 +256,7 @@ mod tests {
             source: None,
             device: None,
             mark: 0,
+            via: None,
             connect_timeout: Duration::from_secs(3),
             schedule: Schedule::default(),
             log_all_failures: None,

@@ -184,6 +184,7 @@ fn attempts_end_as_they_did() {
             connect_timeout: std::time::Duration::from_secs(20),
             schedule: Schedule::default(),
             log_all_failures: None,
+            via: None,
         };
         let (outcome, ()) = tokio::join!(attempt(&check, 0), server);
         let words = outcome.result.map_or_else(|failure| failure.reason, |()| "passed".to_owned());

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who does it.
 
 mod check;
+mod checks;
 mod connections;
 mod convert;
 mod daemon;
@@ -19,6 +20,7 @@ mod reload;
 mod report;
 mod succession;
 mod time;
+mod why;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -200,6 +202,12 @@ enum Command {
     /// Show how many connections real servers have, and whose
     #[command(after_help = connections::AFTER_HELP)]
     Connections(connections::Connections),
+    /// Show each check of each real server: what it says, since when, how often it failed, how fast answers come
+    #[command(after_help = checks::AFTER_HELP)]
+    Checks(checks::Checks),
+    /// Tell why a server, a virtual server or an instance is as it is, and what would change it
+    #[command(after_help = why::AFTER_HELP)]
+    Why(why::Why),
     /// Read configurations and say everything that is wrong with them; touches nothing, needs no privilege
     #[command(
         after_help = "Exit status: 0 nothing but hints; 1 warnings; 2 errors; 66 a file cannot be read"
@@ -370,6 +378,8 @@ pub fn main() -> ExitCode {
         Command::Weight(weight) => weight.run(),
         Command::Overrides(overrides) => overrides.run(),
         Command::Connections(connections) => connections.run(),
+        Command::Checks(checks) => checks.run(),
+        Command::Why(why) => why.run(),
         Command::Check { files, compat, json, format, host, peer, config_id } => {
             let format = if json { Format::Json } else { format };
             let manner = Manner { purpose: Purpose::Check, compat };

@@ -63,6 +63,7 @@ pub enum Place {
     NntpCheck,
     SipCheck,
     TextCheck,
+    VipCheck,
 }
 
 impl Place {
@@ -108,6 +109,7 @@ impl Place {
             Self::NntpCheck => "NNTP_CHECK",
             Self::SipCheck => "SIP_CHECK",
             Self::TextCheck => "TEXT_CHECK",
+            Self::VipCheck => "vip_check",
         }
     }
 }

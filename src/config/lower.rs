@@ -39,6 +39,8 @@ mod track;
 mod track_file;
 mod track_process;
 mod value;
+mod via;
+mod vip_check;
 
 use super::complaint::Complaints;
 use super::keywords::Place;
@@ -66,6 +68,7 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     context.tls = config.tls.as_ref().map(Into::into).unwrap_or_default();
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
     service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
+    via::number(&mut config);
     root::lower(&mut context, &entries, &mut config.root);
     let known = [
         "SSL",

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{
-    ConnectionsAnswer, ConnectionsWish, OverrideAnswer, OverrideWish, PriorityAnswer, PriorityWish, Running,
-    Status,
+    ChecksAnswer, ChecksWish, ConnectionsAnswer, ConnectionsWish, OverrideAnswer, OverrideWish,
+    PriorityAnswer, PriorityWish, Running, Status, WhyAnswer, WhyWish,
 };
 use crate::director::snapshot::OverrideStatus;
 use crate::supervisor::reload::{ReloadOutcome, ReloadWish};
@@ -116,6 +116,16 @@ pub async fn connections(
     wish: &ConnectionsWish,
 ) -> Result<ConnectionsAnswer, ControlError> {
     ask(runtime_dir, Method::POST, "/v1/connections", body(wish)?).await
+}
+
+/// Asks for checks and their latest results.
+pub async fn checks(runtime_dir: &Path, wish: &ChecksWish) -> Result<ChecksAnswer, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/checks", body(wish)?).await
+}
+
+/// Asks why something is as it is.
+pub async fn why(runtime_dir: &Path, wish: &WhyWish) -> Result<WhyAnswer, ControlError> {
+    ask(runtime_dir, Method::POST, "/v1/why", body(wish)?).await
 }
 
 fn body(wish: &impl Serialize) -> Result<Bytes, ControlError> {

@@ -4,21 +4,32 @@
 //! user alone; `curl --unix-socket DIR/control.sock http://localhost/v1/status` works as well.
 
 mod caller;
+mod check_table;
+mod checks;
 mod client;
 mod overrides;
+mod page;
 mod render;
 mod requests;
 mod server;
 mod usage;
+mod why;
+mod why_instance;
+mod why_text;
 
 pub use crate::director::target::plain;
+pub use check_table::render_checks;
+pub use checks::{CheckReport, ChecksAnswer, ChecksWish, LatencyReport, Next, ResultReport};
 pub use client::{
-    ControlError, confirm, connections, kernel, names, override_servers, overrides, priority, reload,
-    roll_back, running, status, succeed,
+    ControlError, checks, confirm, connections, kernel, names, override_servers, overrides, priority, reload,
+    roll_back, running, status, succeed, why,
 };
+pub use page::Look;
 pub use render::{Detail, render, render_overrides};
 pub use requests::*;
 pub(crate) use server::{Desk, serve};
+pub use why::{InstanceReasons, ServiceReasons, Undo, WhyAnswer, WhyWish};
+pub use why_text::render_why;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -55,6 +55,8 @@ pub(crate) fn serve(path: &Path, desk: Desk) -> io::Result<()> {
         .route("/v1/priority", post(priority))
         .route("/v1/overrides", get(overrides::list).post(overrides::change))
         .route("/v1/connections", post(overrides::connections))
+        .route("/v1/checks", post(super::checks::checks))
+        .route("/v1/why", post(super::why::why))
         .route("/v1/succession", post(succession))
         .route("/v1/config", get(running))
         .route("/v1/names", get(names))

@@ -216,6 +216,15 @@ pub enum Entry {
         /// Whether they were put right.
         repaired: bool,
     },
+    /// The address of a virtual server begins or ceases to answer this backup (`vip_check`).
+    VipCheck {
+        /// Which.
+        service: Served,
+        /// Whether it answers.
+        up: bool,
+        /// Why.
+        reason: String,
+    },
     /// Services that somebody else had made are ours from now on.
     Adopted {
         /// Which.
@@ -276,6 +285,7 @@ impl Entry {
             | Entry::LeftOut { .. }
             | Entry::Drift { .. }
             | Entry::Adopted { .. }
+            | Entry::VipCheck { up: false, .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::StandIn { .. }
             | Entry::Concern { begins: true, .. }
@@ -293,6 +303,15 @@ impl Entry {
     /// The lines about virtual and real servers.
     fn of_service(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Entry::VipCheck { service, up: true, reason } => {
+                write!(f, "the address of {service} answers this backup: {reason}")
+            }
+            Entry::VipCheck { service, up: false, reason } => {
+                write!(
+                    f,
+                    "the address of {service} does not answer this backup: {reason}; nothing is changed here"
+                )
+            }
             Entry::CheckFlipped { service, server, check, up, reason } => {
                 let word = if *up { "passes again" } else { "failed" };
                 write!(f, "real_server {server} of virtual_server {service}: {check} {word}: {reason}")
@@ -384,6 +403,7 @@ impl fmt::Display for Entry {
             | Entry::ServerFlipped { .. }
             | Entry::Panic { .. }
             | Entry::StandIn { .. }
+            | Entry::VipCheck { .. }
             | Entry::Quorum { .. } => self.of_service(f),
             Entry::Configured { summary } => write!(f, "configuration in effect: {summary}"),
             Entry::Refused { what } => write!(f, "the kernel refused: {what}"),

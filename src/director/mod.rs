@@ -13,6 +13,7 @@ mod base_priority;
 mod batch;
 mod calls;
 mod changeover;
+pub mod checks;
 mod concerns;
 mod configure;
 mod deliberation;
@@ -54,6 +55,8 @@ mod table;
 mod taken;
 pub mod target;
 mod trackers;
+mod via;
+pub mod vip_check;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -90,6 +93,8 @@ use strangers::Strangers;
 pub use survey::Survey;
 use taken::Thefts;
 use trackers::Trackers;
+use via::Vias;
+use vip_check::VipChecks;
 use wishes::{Pending, Published};
 
 use crate::config::{Config, Served};
@@ -223,6 +228,9 @@ pub struct Director {
     left_out: Vec<String>,
     thefts: Thefts,
     table: Published<Table>,
+    /// Services in it that checks go through.
+    vias: Vias,
+    vips: VipChecks,
     drifts: Drifts,
     host: Published<HostLevel>,
     /// Whether any instance needs more of the host than addresses.
@@ -289,6 +297,8 @@ impl Director {
             left_out: Vec::new(),
             thefts: Thefts::default(),
             table: Published::default(),
+            vias: Vias::default(),
+            vips: VipChecks::default(),
             drifts: Drifts::default(),
             host: Published::default(),
             host_needed: false,

@@ -53,6 +53,7 @@ impl Director {
         self.tell_changes(served, changes, now);
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
+        self.configure_vip_check(served, now);
         self.share_checks_of(served, now);
         for id in ids {
             self.with_monitor(id, now, |_| {});

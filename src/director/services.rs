@@ -32,7 +32,7 @@ impl Birth {
 
 impl Director {
     pub(super) fn probe_done(&mut self, id: CheckId, attempt: u64, outcome: Outcome, now: Instant) {
-        let Some((_, run)) = self.run(id) else { return };
+        let Some((_, run)) = self.run(id) else { return self.vip_check_done(id, attempt, outcome, now) };
         // Of an attempt that is not under way nobody wants to hear.
         let awaited = run.monitor.attempts() == attempt && run.monitor.poll_timeout().is_none();
         if !awaited || self.sharing.is_listener(id) {
@@ -108,7 +108,7 @@ impl Director {
 
     /// Lets a monitor take in a fact, and hands on what it wants.
     pub(super) fn with_monitor(&mut self, id: CheckId, now: Instant, fact: impl FnOnce(&mut Monitor)) {
-        let Some(place) = self.places.get(&id) else { return };
+        let Some(place) = self.places.get(&id) else { return self.with_vip_check(id, now, fact) };
         let Some(run) = self
             .pools
             .get_mut(&place.service)

@@ -77,6 +77,11 @@ impl Sharing {
         self.asker_of.contains_key(&id)
     }
 
+    /// Who asks for a check: itself, or somebody else.
+    pub(super) fn asker(&self, id: CheckId) -> CheckId {
+        self.asker_of.get(&id).copied().unwrap_or(id)
+    }
+
     /// The checks that an asker asks for beside itself.
     pub(super) fn listeners(&self, id: CheckId) -> Vec<CheckId> {
         self.listeners.get(&id).map(|others| others.iter().copied().collect()).unwrap_or_default()

@@ -17,7 +17,7 @@ use super::instance::Instance;
 use super::neighbours::Neighbour;
 pub use super::override_status::{Consideration, Endangered, LeavingStatus, OverrideStatus};
 use super::pool::{CheckRun, Pool, Server, StandIn, words};
-pub use super::{drift::DriftStatus, taken::TakenStatus};
+pub use super::{drift::DriftStatus, taken::TakenStatus, vip_check::VipStatus};
 use crate::config::Served;
 
 /// The brain's state at one instant.
@@ -205,6 +205,9 @@ pub struct ServiceStatus {
     /// What the kernel has counted of it since it was added to the table; of a group, the sum. None if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
+    /// What this director finds at the address while another one is master (`vip_check`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vip_check: Option<VipStatus>,
     /// Whether backup servers stand in.
     #[serde(default)]
     pub backup_active: bool,
@@ -430,7 +433,7 @@ fn neighbour_status(name: &str, neighbour: &Neighbour, now: Instant) -> Neighbou
 
 impl Director {
     /// A virtual server but for its real servers, which may be many.
-    pub(super) fn service_status(&self, pool: &Pool) -> ServiceStatus {
+    pub(super) fn service_status(&self, pool: &Pool, now: Instant) -> ServiceStatus {
         ServiceStatus {
             service: pool.served.clone(),
             serves: pool.serves.to_vec(),
@@ -441,6 +444,7 @@ impl Director {
             suspended: pool.suspended,
             sorry_server: pool.sorry().map(|s| s.key),
             sorry_active: pool.sorry_stands_in(),
+            vip_check: self.vip_status(&pool.served, now),
             backup_active: pool.stand_in() == StandIn::Backups,
             panic: pool.panic.map(|panic| panic.words()),
             sorry_usage: None,

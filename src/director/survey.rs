@@ -81,7 +81,7 @@ impl Director {
             Next::Service(after) => {
                 let first = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
                 let (_, pool) = self.pools.range::<Served, _>((first, Bound::Unbounded)).next()?;
-                survey.snapshot.services.push(self.service_status(pool));
+                survey.snapshot.services.push(self.service_status(pool, now));
                 (pool, None)
             }
             Next::Instance(_) => return None,

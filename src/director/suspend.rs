@@ -19,24 +19,28 @@ impl Director {
         for served in asked {
             self.suspend_checks_of(&served, now);
         }
+        self.rest_vip_checks(now);
     }
 
     /// The same for one virtual server.
     pub(super) fn suspend_checks_of(&mut self, served: &Served, now: Instant) {
         let Some(pool) = self.pools.get(served) else { return };
         let suspended = pool.config.ha_suspend && !self.is_here(&pool.serves);
-        let Some(pool) = self.pools.get_mut(served).filter(|pool| suspended || pool.suspended) else {
+        let (via, waits) = (self.vias.concerns(served), self.vias.waits(served, &self.table));
+        let Some(pool) = self.pools.get_mut(served).filter(|pool| suspended || pool.suspended || via) else {
             return;
         };
         pool.suspended = suspended;
-        let checks: Vec<_> = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
-        for id in checks {
-            self.with_monitor(id, now, |monitor| monitor.handle_suspension(suspended, now));
+        let runs = pool.servers.values().flat_map(|server| &server.checks);
+        let checks: Vec<_> =
+            runs.map(|run| (run.id, suspended || (waits && run.spec.via.is_some()))).collect();
+        for (id, rests) in checks {
+            self.with_monitor(id, now, |monitor| monitor.handle_suspension(rests, now));
         }
     }
 
     /// Whether an address of these is on this host.
-    fn is_here(&self, services: &[ServiceKey]) -> bool {
+    pub(super) fn is_here(&self, services: &[ServiceKey]) -> bool {
         let here = |address: &IpAddr| {
             self.links.values().any(|link| link.addresses.iter().any(|held| held.address == *address))
         };

@@ -33,16 +33,20 @@ impl Director {
             self.write_services(&gone, spare);
         }
         self.write_services(&serves, spare);
+        let config = self.config.virtual_server(served).cloned();
+        self.place_via(served, config.as_deref());
     }
 
     /// A pool is no more, and neither is what it had in the kernel.
     pub(super) fn displace_pool(&mut self, served: &Served, now: Instant) {
         let Some(pool) = self.pools.remove(served) else { return };
+        self.forget_vip_check(served);
         self.time_pool(served);
         for key in pool.serves.iter() {
             self.leave(key, served);
         }
         self.write_services(&pool.serves, self.spare());
+        self.place_via(served, None);
         self.forget_neighbour_checks(&pool);
         let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
         self.forget_checks(gone);
@@ -94,6 +98,9 @@ impl Director {
 
     /// What all who serve this want of it; `None` if nobody does.
     fn configured_service(&self, key: &ServiceKey) -> Option<Arc<Service>> {
+        if let Some(service) = self.vias.service(key) {
+            return Some(service.clone());
+        }
         let own = self.pools.get(&Served::Key(*key)).into_iter();
         let of_groups = self.of_groups.get(key).into_iter().flatten().filter_map(|s| self.pools.get(s));
         let mut levels = own.chain(of_groups).filter_map(|pool| pool.level(key));
@@ -134,6 +141,7 @@ impl Director {
             self.log(Entry::Refused { what: what.clone() });
         }
         self.table.failures = report.failures;
+        self.resume_via(now);
         self.settle(now);
         self.end_if_released();
     }

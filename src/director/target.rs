@@ -253,7 +253,7 @@ fn server(text: &str) -> Option<(IpAddr, Option<u16>)> {
 }
 
 /// A virtual server as it is said on the command line.
-pub(super) fn word(served: &Served) -> String {
+pub fn word(served: &Served) -> String {
     match served {
         Served::Key(ServiceKey::Address { protocol, address, port }) => {
             format!("{protocol}:{}", SocketAddr::new(*address, *port))

@@ -30,6 +30,8 @@ mod sharing;
 mod stand_in;
 mod sync;
 mod trackers;
+mod via;
+mod vip_check;
 mod wire;
 mod wishes;
 

@@ -115,6 +115,13 @@ pub fn around(place: Place, lines: &str) -> String {
         | Place::FtpCheck
         | Place::SipCheck
         | Place::TextCheck => servers(&block(place.name(), &conversation(place, lines, with))),
+        Place::VipCheck => {
+            let server = block("real_server 10.0.1.1 80", "");
+            service(&format!(
+                "protocol TCP\nlvs_sched rr\nlvs_method NAT\n{}{server}",
+                block(place.name(), lines)
+            ))
+        }
     };
     format!("{WORLD}{text}")
 }
@@ -176,6 +183,7 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
     match (name, what) {
         ("nat_mask", _) => &["255.255.255.0"],
         ("persistence_engine", _) => &["sip"],
+        ("via_ipvs_marks", _) => &["0x1000", "4096"],
         ("snmp_socket", _) => &["udp:localhost:705"],
         ("service_name" | "sid", _) => &["ORCL", "orcl.example.org"],
         ("password" | "auth_pass", _) => &["secret", "\"a b#c\"", "a$b"],
@@ -245,6 +253,7 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("SIP_CHECK", _) => &["{\n}", "{\ntransport TCP\nuri sip:a@example.org\nstatus_code 200 404\n}"],
         ("TEXT_CHECK", _) => &["{\n}", "{\nsend \"hello\\r\\n\"\nregex hello\nhalf_close\n}"],
         ("url", _) => &["{\npath /x\n}"],
+        ("vip_check", _) => &["{\nTCP_CHECK {\n}\n}", "{\nHTTP_GET {\nretry 2\nurl {\npath /\n}\n}\n}"],
         ("host", _) => &["{\nconnect_ip 10.0.1.9\n}", "{\n}"],
         // Lists.
         ("virtual_server_group", _) => {

@@ -75,7 +75,8 @@ fn around(place: Place, line: &str) -> Option<String> {
         | Place::MysqlCheck
         | Place::PgsqlCheck
         | Place::RadiusCheck
-        | Place::OracleCheck => return None,
+        | Place::OracleCheck
+        | Place::VipCheck => return None,
         Place::SyncGroup => {
             format!("{}{}", instance("B", 4, ""), block("vrrp_sync_group G", "group {\nA\nB\n}"))
         }

@@ -13,6 +13,7 @@ mod checks;
 mod compatible;
 mod conversations;
 mod device;
+mod insight;
 mod interface;
 mod maintenance;
 mod overrides;

@@ -191,6 +191,7 @@ impl World {
                 connect_timeout: Duration::from_secs(1),
                 schedule: Schedule { interval: self.check_interval(), ..Schedule::default() },
                 log_all_failures: None,
+                via: None,
             };
             let server = RealServer {
                 weight,

@@ -22,6 +22,7 @@ mod talk;
 mod tests;
 mod text;
 mod tls;
+mod via;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -39,6 +40,13 @@ use talk::Secured;
 ///
 /// Commands are not run here: whoever owns the checks knows as whom they may run.
 pub async fn attempt(check: &Check, step: usize) -> Outcome {
+    match &check.via {
+        None => once(check, step).await,
+        Some(via) => Box::pin(via::attempt(check, via, step)).await,
+    }
+}
+
+async fn once(check: &Check, step: usize) -> Outcome {
     let begun = Instant::now();
     let mut aside = Aside::default();
     let result = match &check.kind {

@@ -40,6 +40,7 @@ fn check(target: SocketAddr, kind: Kind, connect_timeout: Duration) -> Check {
         connect_timeout,
         schedule: Schedule::default(),
         log_all_failures: None,
+        via: None,
     }
 }
 

@@ -105,6 +105,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("reconcile", &[Global], OneOf(&["off", "report", "repair"]), Works, "What is done when somebody else changes our services in the kernel: every half minute the whole table is read and compared; a difference is told, and put right.").by_default("repair").since(DIRECTORD),
     key("lvs_flush_onstop", &[Global], Words("[VS]"), SameAs("lvs_flush_on_stop"), "Older name of `lvs_flush_on_stop`.").by_default("off"),
     key("lvs_sysctl", &[Global], Lines("", "SWITCH VALUE"), Works, "Switches of the kernel below `net.ipv4.vs`, put back at the end.").by_default("expire_nodest_conn 1; with `compat` nothing").since(DIRECTORD),
+    key("via_ipvs_marks", &[Global], Word("a mark"), Works, "The first of the 65536 firewall marks that checks with `via_ipvs` take theirs from.").by_default("0x64000000").since(DIRECTORD),
     key("rs_init_notifies", &[Global], Switch, Works, "Tell also of servers that are up at the start.").by_default("off"),
 
     key("drain_on_remove", &[Global], Seconds(0, MONTH), Works, "A real server that a reload removes gets no new connections and keeps those it has, until they are gone or for this long; 0: it goes at once. keepalived ignores the keyword as unknown.").by_default("0").since(DIRECTORD),

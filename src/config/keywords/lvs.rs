@@ -4,7 +4,7 @@ use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
     BfdCheck, DnsCheck, FileCheck, FtpCheck, GrpcCheck, HttpGet, ImapCheck, LdapCheck, MiscCheck, MysqlCheck,
     NntpCheck, OracleCheck, PgsqlCheck, PingCheck, Pop3Check, RadiusCheck, RealServer, SipCheck, SmtpCheck,
-    SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, VirtualServer,
+    SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, VipCheck, VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
 use super::global::MONTH;
@@ -45,6 +45,7 @@ const CHECKED: &[Place] = &[
     SipCheck,
     TextCheck,
 ];
+const VIA: &[Place] = &[VirtualServer, RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck];
 const DEFAULTS: &[Place] = &[
     VirtualServer,
     RealServer,
@@ -152,6 +153,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("sorry_server_lvs_method", &[VirtualServer], Words(METHOD), Works, "How packets reach the sorry server.").by_default("the service's"),
     key("ha_suspend", &[VirtualServer], Flag, Works, "Check only while the service's address is on this host.").by_default("off"),
     key("virtualhost", &[VirtualServer, RealServer, HttpGet, SslGet], Word("a host name"), Works, "The Host header of checks.").by_default("the server's, else the service's, else the address"),
+    key("via_ipvs", VIA, Switch, Works, "The check takes the way of a client's packets: through the kernel's table, to the address of the service.").by_default("off; in a block as in the one around it").since(DIRECTORD),
     key("weight", &[VirtualServer], Whole(1, ANY), Works, "Share of new connections for servers that name none.").by_default("1"),
     key("weight", &[RealServer], Whole(0, ANY), Works, "Share of new connections; 0 for none.").by_default("the service's, else 1"),
     key("smtp_alert", &[VirtualServer, RealServer], Switch, Works, "Whether events are mailed; yes by default, when mail is configured.").by_default("as `smtp_alert_checker`"),
@@ -165,13 +167,14 @@ pub(super) const TABLE: &[Keyword] = &[
     key("notify_up", &[RealServer], Words("COMMAND"), Works, "Run when the server comes up."),
     key("notify_down", &[RealServer], Words("COMMAND"), Works, "Run when the server goes down."),
 
-    key("TCP_CHECK", &[RealServer], Block("", TcpCheck), Works, "A TCP connection must come about."),
-    key("HTTP_GET", &[RealServer], Block("", HttpGet), Works, "A page must be delivered."),
-    key("SSL_GET", &[RealServer], Block("", SslGet), Works, "A page must be delivered over TLS."),
-    key("SMTP_CHECK", &[RealServer], Block("", SmtpCheck), Works, "A mail server must greet."),
-    key("DNS_CHECK", &[RealServer], Block("", DnsCheck), Works, "A name server must answer."),
+    key("vip_check", &[VirtualServer], Block("", VipCheck), Works, "One check that the director asks the address of the service while another one is master, as a client would; it is told of and shown, and changes nothing.").since(DIRECTORD),
+    key("TCP_CHECK", &[RealServer, VipCheck], Block("", TcpCheck), Works, "A TCP connection must come about."),
+    key("HTTP_GET", &[RealServer, VipCheck], Block("", HttpGet), Works, "A page must be delivered."),
+    key("SSL_GET", &[RealServer, VipCheck], Block("", SslGet), Works, "A page must be delivered over TLS."),
+    key("SMTP_CHECK", &[RealServer, VipCheck], Block("", SmtpCheck), Works, "A mail server must greet."),
+    key("DNS_CHECK", &[RealServer, VipCheck], Block("", DnsCheck), Works, "A name server must answer."),
     key("MISC_CHECK", &[RealServer], Block("", MiscCheck), Works, "A command must succeed."),
-    key("UDP_CHECK", &[RealServer], Block("", UdpCheck), Works, "A datagram must not be refused, or be answered."),
+    key("UDP_CHECK", &[RealServer, VipCheck], Block("", UdpCheck), Works, "A datagram must not be refused, or be answered."),
     key("PING_CHECK", &[RealServer], Block("", PingCheck), Works, "An echo request must be answered."),
     key("GRPC_CHECK", &[RealServer], Block("", GrpcCheck), Works, "A gRPC server must say that its service is serving.").since(DIRECTORD),
     key("BFD_CHECK", &[RealServer], Block("", BfdCheck), Works, "A BFD neighbour must be up."),

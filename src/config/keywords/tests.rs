@@ -78,8 +78,8 @@ const OWN: &str = "
     SIP_CHECK TEXT_CHECK accept_reject allow_cleartext backup_server base body checker_fall checker_rise compat database
     drain_on_remove expiry_days fall flap_hold half_close header json login lvs_sysctl maintenance_dir max_latency method
     notify_timeout panic_threshold password password_file path query reconcile require_message_authenticator rise secret
-    secret_file send service service_name share_checks sid sni_name status_server tls transport uri verify virtualhost
-    warn_latency
+    secret_file send service service_name share_checks sid sni_name status_server tls transport uri verify via_ipvs
+    via_ipvs_marks vip_check virtualhost warn_latency
 ";
 
 #[test]

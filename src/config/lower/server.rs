@@ -11,6 +11,7 @@ use super::context::{Context, Entry, short};
 use super::method::{Method, method};
 use super::place::{Endpoint, Located, place};
 use super::pool;
+use super::via;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
@@ -29,6 +30,8 @@ pub(super) struct Inherited {
     pub alert: bool,
     /// Zero: they go at once.
     pub drain_on_remove: Duration,
+    /// `via_ipvs`.
+    pub via: bool,
     pub flap_hold: Option<FlapHold>,
 }
 
@@ -73,7 +76,8 @@ pub(super) fn lower(
     let thing = |number: usize| endpoint.served.check(key, number);
     // A check asks the port that is written, even where the service's own counts.
     let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
-    let Some(server) = draft.finish(context, checks) else { return };
+    let Some(mut server) = draft.finish(context, checks) else { return };
+    via::lead(context, &mut server, endpoint, span);
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
         let message = format!("{what} {key} is there already; this one is left out");
@@ -116,6 +120,7 @@ impl<'a> Draft<'a> {
             "virtualhost" => {
                 own.virtualhost = check::virtualhost(context, entry).or(own.virtualhost.take());
             }
+            "via_ipvs" => own.via = context.switch(entry).unwrap_or(own.via),
             "smtp_alert" => own.alert = context.switch(entry).unwrap_or(own.alert),
             "drain_on_remove" => {
                 own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);

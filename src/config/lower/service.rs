@@ -16,6 +16,7 @@ use super::quorum;
 use super::server::{self, Servers};
 use super::sorry;
 use super::target::Target;
+use super::vip_check;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
@@ -85,6 +86,7 @@ struct Draft<'a> {
     omega: bool,
     ha_suspend: Option<Span>,
     snmp_name: Option<String>,
+    vip_check: Option<Entry<'a>>,
     alert: Option<bool>,
     panic_threshold: Option<u8>,
     share_checks: bool,
@@ -126,12 +128,14 @@ impl<'a> Draft<'a> {
                 timing: defaults.timing.inside(),
                 alert: defaults.alert_checker(),
                 drain_on_remove: defaults.drain_on_remove,
+                via: false,
                 flap_hold: defaults.flap_hold,
             },
             quorum: quorum::Draft::default(),
             omega: false,
             ha_suspend: None,
             snmp_name: None,
+            vip_check: None,
             alert: None,
             panic_threshold: defaults.panic_threshold,
             share_checks: defaults.share_checks,
@@ -240,6 +244,8 @@ impl<'a> Draft<'a> {
         match entry.name() {
             // Defaults for servers may stand behind them, so servers come last.
             "real_server" => self.servers.push(*entry),
+            "vip_check" => self.vip_check = Some(*entry),
+            "via_ipvs" => own.via = context.switch(entry).unwrap_or(own.via),
             "backup_server" => self.backups.push(*entry),
             "inhibit_on_failure" => own.inhibit = stands_alone(context, entry),
             "alpha" => own.alpha = stands_alone(context, entry),
@@ -288,6 +294,8 @@ impl<'a> Draft<'a> {
         }
         let sorry =
             std::mem::take(&mut self.sorry).finish(context, endpoint, self.inherited.method, &servers);
+        let vip_check =
+            self.vip_check.and_then(|block| vip_check::lower(context, &block, endpoint, &self.inherited));
         let ha_suspend = self.ha_suspend(context);
         let total: u64 = servers.values().map(|server| u64::from(server.weight)).sum();
         let quorum = self.quorum.finish(context, span, total);
@@ -306,6 +314,7 @@ impl<'a> Draft<'a> {
             omega,
             ha_suspend,
             snmp_name,
+            vip_check,
             panic_threshold,
             own_checks: !self.share_checks,
         };

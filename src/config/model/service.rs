@@ -34,6 +34,9 @@ pub struct VirtualServer {
     pub ha_suspend: bool,
     /// `snmp_name`: its name in SNMP tables.
     pub snmp_name: Option<String>,
+    /// `vip_check`: what the backup asks the address of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vip_check: Option<Arc<healthcheck::Check>>,
     /// `panic_threshold`: of its servers checks take out this many percent at most, 0 to 99. `None`: all of them.
     pub panic_threshold: Option<u8>,
     /// `share_checks off`: its checks are made even where others ask the same.

@@ -18,6 +18,14 @@ use super::command::command_line;
 use super::dialogue;
 use crate::config::{BfdCheck, FileCheck, PlannedCheck, RealServer, Thing};
 
+/// The check of the address of a service.
+pub(super) fn vip(check: &Check, out: &mut Lines) {
+    let vip = DestinationKey::new(check.target.ip(), check.target.port());
+    out.block("vip_check", [], None, |lines| {
+        lines.block(&check.kind.to_string(), [], None, |lines| network(vip, check, false, lines));
+    });
+}
+
 /// All checks of a server. `thing` names them by number: attempts come first.
 pub(super) fn write(
     key: DestinationKey,
@@ -71,17 +79,24 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
         Kind::Tcp | Kind::Ping => {}
         kind => handshake::write(kind, lines),
     }
-    lines.unless("connect_ip", check.target.ip(), key.address);
+    // The rest is found out again.
+    let direct = check.via.as_ref().and_then(|via| via.direct);
+    lines.flag("via_ipvs", direct.is_some());
+    let (target, mark) = (direct.unwrap_or(check.target), check.mark);
+    // Through the table only the service can be asked.
+    if direct.is_none() {
+        lines.unless("connect_ip", target.ip(), key.address);
+    }
     // Port 0 cannot be said: neither the server nor the check has one.
-    if check.target.port() != 0 {
-        lines.unless("connect_port", check.target.port(), key.port);
+    if target.port() != 0 && direct.is_none() {
+        lines.unless("connect_port", target.port(), key.port);
     }
     if let Some(source) = check.source {
         lines.some("bindto", Some(source.ip()).filter(|address| !address.is_unspecified()));
         lines.some("bind_port", Some(source.port()).filter(|port| *port > 0));
     }
     lines.some("bind_if", check.device.as_deref());
-    lines.some("fwmark", Some(check.mark).filter(|mark| *mark > 0));
+    lines.some("fwmark", Some(mark).filter(|mark| *mark > 0));
     lines.unless("connect_timeout", check.connect_timeout, Duration::from_secs(5));
     rhythm(check, alpha_around, lines);
 }

@@ -72,6 +72,10 @@ fn line(service: &ServiceStatus, paint: &Paint) -> String {
         (false, Some(sorry)) => line.push_str(&paint.bad(&format!(", no usable server: {sorry} stands in"))),
         (false, None) => line.push_str(&paint.bad(", no usable server")),
     }
+    if let Some(vip) = service.vip_check.as_ref().filter(|vip| !vip.rests && vip.verdict == "down") {
+        let last = vip.last.as_deref().unwrap_or_default();
+        line.push_str(&paint.bad(&format!(", its address does not answer this backup: {last}")));
+    }
     let busy = |usage: &ServerUsage| usage.connections.active > 0 || usage.connections.inactive > 0;
     if let (Some(usage), Some(sorry)) = (service.sorry_usage.filter(busy), &service.sorry_server) {
         let ConnectionCounts { active, inactive, .. } = usage.connections;

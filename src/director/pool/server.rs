@@ -295,4 +295,5 @@ pub(super) fn same_question(a: &Check, b: &Check) -> bool {
         && a.connect_timeout == b.connect_timeout
         && a.device == b.device
         && a.mark == b.mark
+        && a.via == b.via
 }

@@ -25,3 +25,4 @@ pub mod scenario;
 pub mod sniff;
 pub mod synchronisation;
 pub mod timeline;
+pub mod via;

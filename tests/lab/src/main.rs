@@ -26,7 +26,7 @@ struct Arguments {
 enum Sub {
     /// Show the main job: balancing, a dead server, a take-over, mail. Under a minute.
     Demo(ScenarioArguments),
-    /// Run one scenario: demo, adoption, balance, server, failover, restart, sync, drain or counters.
+    /// Run one scenario: demo, adoption, balance, server, failover, restart, sync, drain, counters or via.
     Try {
         /// Its name.
         name: String,

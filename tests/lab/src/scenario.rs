@@ -7,7 +7,7 @@ use crate::event::{Event, Report};
 use crate::guest;
 use crate::job::{Job, LAB, Line, seen_inside};
 use crate::packages::Tools;
-use crate::{adoption, counters, demo, drain, restart, synchronisation};
+use crate::{adoption, counters, demo, drain, restart, synchronisation, via};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,13 +48,14 @@ pub struct Scenario {
 }
 
 /// Every scenario: the whole demonstration, its chapters, and what it leaves out.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 10] = [
     Scenario { name: "demo", steps: demo::ALL },
     Scenario { name: "adoption", steps: adoption::ALL },
     Scenario { name: "restart", steps: restart::ALL },
     Scenario { name: "sync", steps: synchronisation::ALL },
     Scenario { name: "drain", steps: drain::ALL },
     Scenario { name: "counters", steps: counters::ALL },
+    Scenario { name: "via", steps: via::ALL },
     Scenario { name: "balance", steps: &[&demo::START, &demo::BALANCE, &demo::STOP] },
     Scenario {
         name: "server",

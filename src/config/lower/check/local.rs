@@ -78,6 +78,7 @@ pub(super) fn misc(
         source: None,
         device: None,
         mark: 0,
+        via: None,
         connect_timeout: USUAL_TIMEOUT,
         log_all_failures,
     })

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use healthcheck::{Check, Kind};
+use healthcheck::{Check, Kind, Via, Way};
 use ipvs_backend::DestinationKey;
 
 use super::{Timing, USUAL_TIMEOUT};
@@ -20,6 +20,8 @@ pub(super) struct Route {
     from_port: Option<u16>,
     device: Option<String>,
     mark: Option<u32>,
+    /// `via_ipvs`.
+    via: bool,
     log_all_failures: Option<bool>,
     alpha: bool,
     /// `fast_recovery` of a check with several steps.
@@ -39,6 +41,7 @@ impl Route {
             from_port: None,
             device: None,
             mark: None,
+            via: inherited.via,
             log_all_failures: None,
             alpha: inherited.alpha,
             fast_recovery: false,
@@ -50,9 +53,9 @@ impl Route {
     /// The way to a host of a check: its own, at the times of the check.
     pub fn of_host(&self) -> Self {
         let (address, port, from_address, from_port) = (None, None, None, None);
-        let (device, mark, patient) = (None, None, false);
+        let (device, mark, patient, via) = (None, None, false, false);
         let timing = self.timing.inside();
-        Self { address, port, from_address, from_port, device, mark, patient, timing, ..self.clone() }
+        Self { address, port, from_address, from_port, device, mark, patient, via, timing, ..self.clone() }
     }
 
     /// Answers may come as late as they like; returns whether the check itself says something else.
@@ -100,6 +103,7 @@ impl Route {
                 let device = context.word(entry).and_then(|word| context.interface(word));
                 self.device = device.or(self.device.take());
             }
+            "via_ipvs" => self.via = context.switch(entry).unwrap_or(self.via),
             "fwmark" => self.mark = context.whole(entry).or(self.mark),
             "log_all_failures" => self.log_all_failures = context.switch(entry).or(self.log_all_failures),
             "alpha" => self.alpha = context.switch(entry).unwrap_or(self.alpha),
@@ -132,14 +136,36 @@ impl Route {
         schedule.fast_recovery = self.fast_recovery;
         Check {
             source: self.source(context, target),
-            kind,
             target,
             device: self.device.clone(),
             mark: self.mark.unwrap_or_default(),
+            via: self.via(context, block, &kind, target),
             connect_timeout: self.timing.connect_timeout.unwrap_or(USUAL_TIMEOUT),
             schedule,
             log_all_failures: self.log_all_failures,
+            kind,
         }
+    }
+
+    /// `via_ipvs`: where the check leads to is known with the server. Echoes are not balanced.
+    fn via(
+        &self,
+        context: &mut Context<'_>,
+        block: &Entry<'_>,
+        kind: &Kind,
+        target: SocketAddr,
+    ) -> Option<Box<Via>> {
+        if !self.via || *kind == Kind::Ping {
+            return None;
+        }
+        if self.address.is_some() || self.port.is_some() || self.mark.is_some() {
+            let message = "`via_ipvs` asks the address of the virtual server with a mark of its own: `connect_ip`, \
+                           `connect_port` and `fwmark` cannot stand beside it";
+            let suggestion = "leave them out, or say `via_ipvs off` in this check";
+            context.error_with(Code::Conflict, block.span(), message.to_owned(), suggestion);
+            return None;
+        }
+        Some(Box::new(Via { mark: 0, direct: Some(target), way: Way::default() }))
     }
 
     fn source(&self, context: &mut Context<'_>, target: SocketAddr) -> Option<SocketAddr> {

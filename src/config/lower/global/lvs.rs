@@ -7,6 +7,7 @@ use super::{flag, keep, keep_first, set, sysctl};
 use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::lower::pool;
+use crate::config::lower::via;
 use crate::config::syntax::Word;
 use crate::config::{FlushOnStop, LvsGlobal, LvsTimeouts, Reconcile, SyncDaemon};
 
@@ -30,6 +31,7 @@ impl LvsGlobal {
             "flap_hold" => set(&mut self.flap_hold, pool::flap_hold(context, entry)),
             "share_checks" => keep(&mut self.share_checks, context.switch(entry)),
             "reconcile" => set(&mut self.reconcile, reconcile(context, entry)),
+            "via_ipvs_marks" => keep(&mut self.via_marks, first_mark(context, entry)),
             "rs_init_notifies" => set(&mut self.notify_at_start, context.switch(entry)),
             _ => return false,
         }
@@ -50,6 +52,25 @@ fn directory(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<String> {
         return None;
     }
     Some(path)
+}
+
+/// A mark in decimal or hexadecimal digits, with room for those that follow it.
+fn first_mark(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<u32> {
+    let word = context.word(entry)?;
+    let text = word.text.as_str();
+    let hexadecimal = text.strip_prefix("0x").map(|digits| u32::from_str_radix(digits, 16).ok());
+    let mark = hexadecimal.unwrap_or_else(|| text.parse().ok());
+    let mark = mark.filter(|mark| *mark > 0 && mark.checked_add(via::COUNT).is_some());
+    if mark.is_none() {
+        let message = format!(
+            "`via_ipvs_marks` is `{}`; expected the first of {} marks in a row, such as {:#x}",
+            short(text),
+            via::COUNT,
+            via::FIRST
+        );
+        context.error(Code::InvalidNumber, word.span, message);
+    }
+    mark
 }
 
 /// `INTERFACE [INSTANCE] [OPTIONS]`. Of a wrong option keepalived takes the default.

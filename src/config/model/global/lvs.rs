@@ -31,6 +31,9 @@ pub struct LvsGlobal {
     /// `maintenance_dir`: a directory in which a file named as a real server takes that server out.
     #[serde(default)]
     pub maintenance_dir: Option<String>,
+    /// `via_ipvs_marks`: the first of the marks of checks that go through the table. `None`: 0x64000000.
+    #[serde(default)]
+    pub via_marks: Option<u32>,
     /// `panic_threshold`, of virtual servers that say nothing, in percent. `None`: checks may take out all servers.
     pub panic_threshold: Option<u8>,
     /// `flap_hold`, of real servers that nothing closer is said of. `None`: they return at once.

@@ -37,6 +37,7 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     lines.flag("rs_init_notifies", lvs.notify_at_start);
     lines.some("drain_on_remove", lvs.drain_on_remove);
     lines.some("maintenance_dir", lvs.maintenance_dir.as_deref());
+    lines.some("via_ipvs_marks", lvs.via_marks.map(|mark| format!("{mark:#x}")));
     lines.some("panic_threshold", lvs.panic_threshold);
     lines.some("share_checks", lvs.share_checks);
     if lvs.flap_hold.is_some() {

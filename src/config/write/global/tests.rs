@@ -107,6 +107,7 @@ reconcile off
 reconcile report
 lvs_flush_onstop
 rs_init_notifies
+via_ipvs_marks 0x1000
 notify_fifo /run/all
 notify_fifo /run/all nobody
 vrrp_notify_fifo /run/vrrp nobody nogroup

@@ -82,6 +82,14 @@ impl Cluster {
         self.servers[number - 1].as_ref().inspect(|process| process.freeze());
     }
 
+    /// Gives real server 1, 2 or 3 a VIP on `lo`, or takes it away.
+    ///
+    /// # Errors
+    /// See [`Topology::hold`].
+    pub fn server_vip(&self, number: usize, vip: Ipv4Addr, held: bool) -> Result<()> {
+        self.topology.hold(&self.topology.servers[number - 1], vip, held)
+    }
+
     /// A director's power cut; the instant of it.
     ///
     /// # Errors

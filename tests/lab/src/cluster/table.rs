@@ -38,15 +38,22 @@ impl Table {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut table = Self::default();
+        // Servers belong to the service above them, also where that is left out.
+        let mut left_out = false;
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["TCP" | "UDP" | "SCTP", local, scheduler, ..] => {
-                    let Some((vip, port)) = endpoint(local) else { continue };
+                    let Some((vip, port)) = endpoint(local) else {
+                        left_out = true;
+                        continue;
+                    };
+                    left_out = false;
                     let scheduler = (*scheduler).to_owned();
                     table.services.push(Virtual { vip, port, scheduler, destinations: Vec::new() });
                 }
-                ["->", remote, forward, weight, ..] => {
+                ["TCP" | "UDP" | "SCTP" | "FWM", ..] => left_out = true,
+                ["->", remote, forward, weight, ..] if !left_out => {
                     let (Some((address, _)), Ok(weight)) = (endpoint(remote), weight.parse()) else {
                         continue;
                     };

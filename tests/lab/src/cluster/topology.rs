@@ -119,6 +119,15 @@ impl Topology {
         set_ports(find(machine)?, "0x1003")
     }
 
+    /// Gives a machine an address on `lo`, or takes it away.
+    ///
+    /// # Errors
+    /// Whatever `ip` refused.
+    pub fn hold(&self, machine: &Namespace, address: Ipv4Addr, held: bool) -> Result<()> {
+        let word = if held { "add" } else { "del" };
+        ip_batch(&self.tools, Some(machine.name()), &format!("addr {word} {address}/32 dev lo\n"))
+    }
+
     /// Sets a machine up as it is after a boot: with its own addresses only.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Checks that hold a conversation, with real servers: dovecot, vsftpd, OpenSMTPD, leafnode, SIPp and tinyproxy.
+//! Checks that hold a conversation, with real servers: dovecot, vsftpd, OpenSMTPD, SIPp and tinyproxy.
 //!
 //! They insist on users and places of their own, and are too much for every run: `cargo interop` runs this. With
 //! `RECORD_DIALOGUES=1` what was said is written to `healthcheck/tests/dialogues`, where it is held again in every run.
@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -85,7 +85,6 @@ const CASES: &[Case] = &[
         "offers no login",
     )
     .recorded("opensmtpd-no-login", "smtp login=me password=sesame"),
-    case(1119, "NNTP_CHECK {\n}", true, "passed").recorded("leafnode", "nntp"),
     case(5060, "SIP_CHECK {\nuri sip:probe@example.org\n}", true, "passed"),
     case(5061, "SIP_CHECK {\ntransport TCP\nstatus_code 200\n}", true, "passed"),
     case(
@@ -131,7 +130,6 @@ fn real_servers_are_spoken_with() {
     let _servers = [dovecot(&tools, host, &certificate), vsftpd(&tools, host), smtpd(&tools, host)];
     let _phones = [sipp(&tools, host, 5060, "u1"), sipp(&tools, host, 5061, "t1")];
     let _proxy = tinyproxy(&tools, host);
-    leafnode(&tools, host);
 
     let mut text = format!("SSL {{\nca {}\n}}\n", certificate.0);
     let mut recorded = Vec::new();
@@ -171,7 +169,7 @@ fn prepare(tools: &Tools, host: &Host) -> Result<(), String> {
             .and_then(|()| fs::write(path, text))
             .map_err(|e| e.to_string())
     };
-    let users = [("probe", 4711), ("opensmtpd", 4712), ("opensmtpq", 4713), ("nobody", 65_534), ("news", 9)];
+    let users = [("probe", 4711), ("opensmtpd", 4712), ("opensmtpq", 4713), ("nobody", 65_534)];
     let home = host.dir().join("files");
     let line = |(name, id): (&str, u32)| format!("{name}:x:{id}:{id}::{}:/bin/false\n", home.display());
     file("passwd", users.map(line).concat() + "root:x:0:0::/root:/bin/sh\n")?;
@@ -179,10 +177,9 @@ fn prepare(tools: &Tools, host: &Host) -> Result<(), String> {
         "group",
         users.map(|(name, id)| format!("{name}:x:{id}:\n")).concat() + "root:x:0:\nnogroup:x:65533:\n",
     )?;
-    file(
-        "news/leafnode/config",
-        "server = news.example.org\nexpire = 3\nhostname = news.example.net\n".to_owned(),
-    )?;
+    // There is nobody to ask for names.
+    file("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned())?;
+    file("hosts", "10.0.0.1 director\n10.0.0.2 reader.lab.internal reader\n".to_owned())?;
     fs::create_dir_all(&home).map_err(|error| error.to_string())?;
     fs::write(home.join("motd"), "all is well\n").map_err(|error| error.to_string())?;
     overlay(&tools.root.join("usr"), "/usr", None)?;
@@ -190,16 +187,13 @@ fn prepare(tools: &Tools, host: &Host) -> Result<(), String> {
     let empty = host.dir().join("var");
     fs::create_dir_all(empty.join("lib/opensmtpd/empty"))
         .and_then(|()| fs::create_dir_all(empty.join("spool/smtpd")))
-        .and_then(|()| fs::create_dir_all(empty.join("spool/news")))
         .map_err(|error| error.to_string())?;
     overlay(&empty, "/var", Some(&host.dir().join("written")))?;
-    for (path, id, mode) in [("/var/spool/smtpd", 0, 0o711), ("/var/spool/news", 9, 0o775)] {
-        use std::os::unix::fs::PermissionsExt;
-        std::os::unix::fs::chown(path, Some(id), Some(id))
-            .map_err(|error| format!("the user {id}: {error}"))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    // Where there is one user only the servers cannot become others.
+    std::os::unix::fs::chown(home.join("motd"), Some(4711), Some(4711))
+        .map_err(|error| format!("no other users: {error}"))?;
+    fs::set_permissions("/var/spool/smtpd", fs::Permissions::from_mode(0o711))
+        .map_err(|error| error.to_string())
 }
 
 /// A program at the place that it was built for.
@@ -231,7 +225,7 @@ fn dovecot(tools: &Tools, host: &Host, (certificate, key): &(String, String)) ->
          mail_max_userip_connections = 100\nmail_location = mbox:~/mail\n\
          passdb {{\n  driver = static\n  args = password=sesame\n}}\n\
          userdb {{\n  driver = static\n  args = uid=4711 gid=4711 home={dir}/home\n}}\n\
-         service imap-login {{\n  chroot =\n{}{}}}\nservice pop3-login {{\n  chroot =\n{}{}}}\n\
+         service imap-login {{\n  chroot =\n  service_count = 0\n{}{}}}\nservice pop3-login {{\n  chroot =\n  service_count = 0\n{}{}}}\n\
          service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\nservice stats {{\n  chroot =\n}}\n",
         listener("imap", 1143),
         listener("imaps", 1993).replace("  }", "    ssl = yes\n  }"),
@@ -289,23 +283,6 @@ fn tinyproxy(tools: &Tools, host: &Host) -> Server {
     let mut command = at_home(tools, "/usr/bin/tinyproxy");
     command.arg("-d").arg("-c").arg(config(host, "tinyproxy.conf", &text)).stdout(Stdio::null());
     Server::start(host, command)
-}
-
-/// It speaks with whoever is at its standard input.
-fn leafnode(tools: &Tools, host: &Host) {
-    let listener = host.enter(|| TcpListener::bind((host.address(), 1119))).expect("the port is free");
-    let library = tools.library_path();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let Ok(other) = stream.try_clone() else { continue };
-            let mut command = Command::new("/usr/sbin/leafnode");
-            command
-                .env("LD_LIBRARY_PATH", &library)
-                .stdin(OwnedFd::from(stream))
-                .stdout(OwnedFd::from(other));
-            let _ = command.stderr(Stdio::null()).status();
-        }
-    });
 }
 
 /// Passes connections on to another port, and notes what is said on the first one that comes about.

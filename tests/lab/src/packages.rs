@@ -41,10 +41,9 @@ const TALKERS: Set = Set {
         "vsftpd",
         "opensmtpd",
         "sip-tester",
-        "leafnode",
         "tinyproxy-bin",
     ],
-    programs: &["dovecot", "vsftpd", "smtpd", "sipp", "leafnode", "tinyproxy"],
+    programs: &["dovecot", "vsftpd", "smtpd", "sipp", "tinyproxy"],
 };
 /// What is compared with.
 const LDIRECTORD: Set = Set { root: "ldirectord", packages: &["ldirectord"], programs: &["ldirectord"] };
@@ -93,7 +92,7 @@ pub fn servers() -> Result<Tools> {
     SERVERS.ensure()
 }
 
-/// Servers that conversations are held with: dovecot, vsftpd, OpenSMTPD, SIPp, leafnode and tinyproxy (20 MB). Only the
+/// Servers that conversations are held with: dovecot, vsftpd, OpenSMTPD, SIPp and tinyproxy (20 MB). Only the
 /// tests that need them fetch them.
 ///
 /// # Errors

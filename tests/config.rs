@@ -1,11 +1,10 @@
 //! Reading configurations: what is understood, and what is said about what is not.
 
-#[path = "config/checks.rs"]
-mod any_check;
 #[path = "config/any_check.rs"]
 mod any_check;
 #[path = "config/any_text.rs"]
 mod any_text;
+#[path = "config/checks.rs"]
 mod checks;
 #[path = "config/complaints.rs"]
 mod complaints;

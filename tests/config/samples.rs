@@ -24,6 +24,11 @@ fn beside(needed: &[&str], lines: &str) -> String {
     format!("{}\n{lines}", needed.join("\n"))
 }
 
+/// A block of a virtual server with what that needs.
+fn beside_a_server(inside: &str) -> String {
+    format!("protocol TCP\nlvs_sched rr\nlvs_method NAT\n{inside}real_server 10.0.1.1 80 {{\n\n}}\n")
+}
+
 /// What the block of such a check cannot do without.
 fn handshake(place: Place, lines: &str, with: impl Fn(&[&str]) -> String) -> String {
     match place {
@@ -115,13 +120,7 @@ pub fn around(place: Place, lines: &str) -> String {
         | Place::FtpCheck
         | Place::SipCheck
         | Place::TextCheck => servers(&block(place.name(), &conversation(place, lines, with))),
-        Place::VipCheck => {
-            let server = block("real_server 10.0.1.1 80", "");
-            service(&format!(
-                "protocol TCP\nlvs_sched rr\nlvs_method NAT\n{}{server}",
-                block(place.name(), lines)
-            ))
-        }
+        Place::VipCheck => service(&beside_a_server(&block(place.name(), lines))),
     };
     format!("{WORLD}{text}")
 }

@@ -226,7 +226,8 @@ fn report(view: CheckView, results: bool, now: Instant, wall: Duration) -> Check
         attempts: *attempts,
         failed_in_a_row: history.failed_in_a_row(),
         forgiven: spec.schedule.retry,
-        needed: spec.steps(),
+        needed: usize::try_from(spec.schedule.rise.max(1))
+            .map_or(usize::MAX, |rise| rise.saturating_mul(spec.steps())),
         next: next(&asking, now),
         latency: history.latency().map(|latency| LatencyReport {
             min_ms: ms(latency.least),

@@ -95,6 +95,20 @@ fn it_is_written_as_it_was_read() {
 }
 
 #[test]
+fn every_kind_that_takes_it_over_can_be_written() {
+    let blocks =
+        ["GRPC_CHECK {\n}", "PGSQL_CHECK {\n}", "FTP_CHECK {\n}", "SIP_CHECK {\n}", "ORACLE_CHECK {\n}"];
+    for block in blocks {
+        let config = good(&service(&format!("via_ipvs\nreal_server 10.0.1.1 80 {{\n{block}\n}}")));
+        assert_eq!(marks(&config).len(), 1, "{block}");
+        let all = write::lines(&config);
+        for written in [write::text(&all), write::text(&write::without_defaults(all.clone()))] {
+            assert_eq!(good(&written), config, "{written}");
+        }
+    }
+}
+
+#[test]
 fn the_address_of_a_service_is_asked_by_one_check() {
     let block = |inside: &str| service(&format!("delay_loop 7\nvip_check {{\n{inside}\n}}\n{SERVER}"));
     let config = clean(&block("TCP_CHECK {\nconnect_timeout 2\n}"));

@@ -2,7 +2,7 @@
 
 use super::Form::{Block, Flag, OneOf, Switch, Word};
 use super::Place::{
-    self, FtpCheck, ImapCheck, NntpCheck, Pop3Check, RealServer, SipCheck, SmtpCheck, TextCheck,
+    self, FtpCheck, ImapCheck, NntpCheck, Pop3Check, RealServer, SipCheck, SmtpCheck, TextCheck, VipCheck,
 };
 use super::Status::Works;
 use super::{DIRECTORD, Form, Keyword, key};
@@ -20,12 +20,12 @@ const fn own(name: &'static str, places: &'static [Place], form: Form, about: &'
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
-    own("FTP_CHECK", &[RealServer], Block("", FtpCheck), "A file server must let us in, and deliver a file if one is named."),
-    own("IMAP_CHECK", &[RealServer], Block("", ImapCheck), "A mailbox server must greet, and let us in if there is a login."),
-    own("POP3_CHECK", &[RealServer], Block("", Pop3Check), "A mailbox server must greet, and let us in if there is a login."),
-    own("NNTP_CHECK", &[RealServer], Block("", NntpCheck), "A news server must greet, and let us in if there is a login."),
-    own("SIP_CHECK", &[RealServer], Block("", SipCheck), "A telephone server must answer OPTIONS."),
-    own("TEXT_CHECK", &[RealServer], Block("", TextCheck), "Something is said, and something must come back."),
+    own("FTP_CHECK", &[RealServer, VipCheck], Block("", FtpCheck), "A file server must let us in, and deliver a file if one is named."),
+    own("IMAP_CHECK", &[RealServer, VipCheck], Block("", ImapCheck), "A mailbox server must greet, and let us in if there is a login."),
+    own("POP3_CHECK", &[RealServer, VipCheck], Block("", Pop3Check), "A mailbox server must greet, and let us in if there is a login."),
+    own("NNTP_CHECK", &[RealServer, VipCheck], Block("", NntpCheck), "A news server must greet, and let us in if there is a login."),
+    own("SIP_CHECK", &[RealServer, VipCheck], Block("", SipCheck), "A telephone server must answer OPTIONS."),
+    own("TEXT_CHECK", &[RealServer, VipCheck], Block("", TextCheck), "Something is said, and something must come back."),
 
     own("tls", LETTING_IN, OneOf(healthcheck::Encryption::NAMES), "Whether TLS is spoken: from the first byte on, or after both sides have agreed on it.").by_default("off"),
     own("tls", PLAIN, Switch, "Whether TLS is spoken, from the first byte on.").by_default("off"),

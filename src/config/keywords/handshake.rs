@@ -1,7 +1,7 @@
 //! Keywords of the checks that begin with a handshake: directories, databases, RADIUS and Oracle's listener.
 
 use super::Form::{Block, Flag, OneOf, Switch, Word};
-use super::Place::{self, LdapCheck, MysqlCheck, OracleCheck, PgsqlCheck, RadiusCheck, RealServer};
+use super::Place::{self, LdapCheck, MysqlCheck, OracleCheck, PgsqlCheck, RadiusCheck, RealServer, VipCheck};
 use super::Status::Works;
 use super::{DIRECTORD, Keyword, key};
 
@@ -13,11 +13,11 @@ const SQL: &[Place] = &[MysqlCheck, PgsqlCheck];
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Keyword] = &[
-    key("LDAP_CHECK", &[RealServer], Block("", LdapCheck), Works, "A directory must take a bind, and have an entry.").since(DIRECTORD),
-    key("MYSQL_CHECK", &[RealServer], Block("", MysqlCheck), Works, "MySQL or MariaDB must greet, let us in, and answer.").since(DIRECTORD),
-    key("PGSQL_CHECK", &[RealServer], Block("", PgsqlCheck), Works, "PostgreSQL must be ready, let us in, and answer.").since(DIRECTORD),
-    key("RADIUS_CHECK", &[RealServer], Block("", RadiusCheck), Works, "A RADIUS server must answer.").since(DIRECTORD),
-    key("ORACLE_CHECK", &[RealServer], Block("", OracleCheck), Works, "Oracle's listener must know a service.").since(DIRECTORD),
+    key("LDAP_CHECK", &[RealServer, VipCheck], Block("", LdapCheck), Works, "A directory must take a bind, and have an entry.").since(DIRECTORD),
+    key("MYSQL_CHECK", &[RealServer, VipCheck], Block("", MysqlCheck), Works, "MySQL or MariaDB must greet, let us in, and answer.").since(DIRECTORD),
+    key("PGSQL_CHECK", &[RealServer, VipCheck], Block("", PgsqlCheck), Works, "PostgreSQL must be ready, let us in, and answer.").since(DIRECTORD),
+    key("RADIUS_CHECK", &[RealServer, VipCheck], Block("", RadiusCheck), Works, "A RADIUS server must answer.").since(DIRECTORD),
+    key("ORACLE_CHECK", &[RealServer, VipCheck], Block("", OracleCheck), Works, "Oracle's listener must know a service.").since(DIRECTORD),
 
     key("login", LOGIN, Word("a login"), Works, "Who logs in; to a directory a distinguished name.").by_default("nobody").since(DIRECTORD),
     key("password", LOGIN, Word("a password"), Works, "The password of `login`.").by_default("an empty one").since(DIRECTORD),

@@ -45,7 +45,29 @@ const CHECKED: &[Place] = &[
     SipCheck,
     TextCheck,
 ];
-const VIA: &[Place] = &[VirtualServer, RealServer, TcpCheck, HttpGet, SslGet, SmtpCheck, DnsCheck, UdpCheck];
+/// Checks whose packets IPVS can forward, and what stands around them.
+const VIA: &[Place] = &[
+    VirtualServer,
+    RealServer,
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    DnsCheck,
+    UdpCheck,
+    GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    RadiusCheck,
+    OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
+];
 const DEFAULTS: &[Place] = &[
     VirtualServer,
     RealServer,
@@ -176,7 +198,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("MISC_CHECK", &[RealServer], Block("", MiscCheck), Works, "A command must succeed."),
     key("UDP_CHECK", &[RealServer, VipCheck], Block("", UdpCheck), Works, "A datagram must not be refused, or be answered."),
     key("PING_CHECK", &[RealServer], Block("", PingCheck), Works, "An echo request must be answered."),
-    key("GRPC_CHECK", &[RealServer], Block("", GrpcCheck), Works, "A gRPC server must say that its service is serving.").since(DIRECTORD),
+    key("GRPC_CHECK", &[RealServer, VipCheck], Block("", GrpcCheck), Works, "A gRPC server must say that its service is serving.").since(DIRECTORD),
     key("BFD_CHECK", &[RealServer], Block("", BfdCheck), Works, "A BFD neighbour must be up."),
     key("FILE_CHECK", &[RealServer], Block("", FileCheck), Works, "A file's number changes the weight."),
 

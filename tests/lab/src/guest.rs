@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Boots a guest, runs the job in it and hands each line it writes to `on_line`.
 ///
@@ -29,11 +29,18 @@ use std::time::Instant;
 pub fn run(job: &Job, on_line: &mut dyn FnMut(Line)) -> Result<Outcome> {
     let tools = packages::ensure()?;
     let cpu = Cpu::acquire()?;
-    let started = Instant::now();
+    let mut started = Instant::now();
     let mut guest = Guest::boot(job, &tools, &cpu)?;
-    let finished = guest.stream(started + job.timeout, on_line);
+    let mut end = guest.stream(started + job.timeout, on_line);
+    if end == End::NotUp {
+        // Now and then a kernel that is a process of a busy machine hangs before anything has run in it.
+        drop(guest);
+        started = Instant::now();
+        guest = Guest::boot(job, &tools, &cpu)?;
+        end = guest.stream(started + job.timeout, on_line);
+    }
     let console = guest.scratch.console();
-    if !finished {
+    if end != End::Over {
         return Err(LabError::Timeout { seconds: job.timeout.as_secs(), console });
     }
     match guest.scratch.status() {
@@ -69,8 +76,29 @@ pub fn run_binary(path: &Path, arguments: &[&str], environment: &[(&str, &str)])
     let outcome = run(&job, &mut |line| match line {
         Line::Out(bytes) => stdout.extend(bytes),
         Line::Err(bytes) => stderr.extend(bytes),
+    });
+    let outcome = outcome.map_err(|error| match error {
+        LabError::Timeout { seconds, console } => {
+            let said = [stdout.as_slice(), stderr.as_slice()].map(String::from_utf8_lossy).join("\n");
+            LabError::Timeout { seconds, console: format!("{console}\nThe program had said:\n{said}") }
+        }
+        other => other,
     })?;
     Ok(Captured { status: outcome.status, stdout, stderr })
+}
+
+/// How long a guest may take until its job begins. It takes one or two seconds.
+const BOOT: Duration = Duration::from_secs(40);
+
+/// How it went with a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It has ended by itself.
+    Over,
+    /// Its time was over first.
+    Late,
+    /// Nothing has begun in it.
+    NotUp,
 }
 
 /// A running guest; dropping it ends it.
@@ -112,8 +140,9 @@ impl Guest {
         Ok(Self { guard, scratch })
     }
 
-    /// Hands on every line until the guest ends; false when the deadline came first.
-    fn stream(&mut self, deadline: Instant, on_line: &mut dyn FnMut(Line)) -> bool {
+    /// Hands on every line until the guest ends.
+    fn stream(&mut self, deadline: Instant, on_line: &mut dyn FnMut(Line)) -> End {
+        let up = (Instant::now() + BOOT).min(deadline);
         let (sender, lines) = mpsc::channel();
         if let Some(out) = self.guard.stdout.take() {
             read_lines(out, Line::Out, sender.clone());
@@ -122,10 +151,16 @@ impl Guest {
             read_lines(err, Line::Err, sender);
         }
         loop {
-            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let now = Instant::now();
+            let until = if now < up { up } else { deadline };
+            match lines.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(line) => on_line(line),
-                Err(RecvTimeoutError::Timeout) => return false,
-                Err(RecvTimeoutError::Disconnected) => return true,
+                Err(RecvTimeoutError::Timeout) if !self.scratch.file("started").exists() => {
+                    return End::NotUp;
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => return End::Late,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return End::Over,
             }
         }
     }

@@ -431,6 +431,23 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     })
 }
 
+/// A tunnel that is there and gone again says nothing of what kinds the kernel knows.
+#[test]
+fn a_kernel_is_not_taken_for_an_old_one_by_what_is_gone() {
+    let Some(mut kernel) = kernel() else { return };
+    let (service, key) = (service("FWM 1"), server("10.1.0.1:80"));
+    let tunnel = Some(Tunnel::Gue { port: NonZeroU16::MAX, checksum: Checksum::None });
+    let settings = DestinationSettings { forwarding: Forwarding::Tun, tunnel, ..weighing(1) };
+    let add = || Operation::AddDestination { service, key, settings };
+    let passing =
+        [add_service("FWM 1", self::settings("rr")), add(), Operation::RemoveDestination { service, key }];
+    assert_eq!(kernel.apply(&passing), Ok(Vec::new()));
+    let whole = [add(), Operation::RemoveService { key: service }];
+    assert_eq!(kernel.apply(&whole), Ok(Vec::new()));
+    let staying = [add_service("FWM 1", self::settings("rr")), add()];
+    assert_eq!(kernel.apply(&staying), Ok(Vec::new()));
+}
+
 #[test]
 fn without_the_right_it_says_so() {
     const CHILD: &str = "DIRECTORD_TEST_UNPRIVILEGED";

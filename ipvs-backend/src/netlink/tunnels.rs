@@ -33,13 +33,18 @@ impl NetlinkKernel {
             settings.own_header().is_some() && !refused.contains(index)
         });
         let asked: Vec<_> = asked.collect();
-        let Some((_, first)) = asked.first() else { return Ok(()) };
-        let known = match self.tunnels {
-            Some(known) => known,
-            None => self.look_for_tunnels(first.service())?,
-        };
-        self.tunnels = Some(known);
-        if known {
+        if self.tunnels.is_none() {
+            let services: BTreeSet<ServiceKey> =
+                asked.iter().map(|(_, operation)| operation.service()).collect();
+            for service in services {
+                self.tunnels = self.look_for_tunnels(service)?;
+                if self.tunnels.is_some() {
+                    break;
+                }
+            }
+        }
+        // What was added and is gone again tells nothing of the kernel: it is looked for another time.
+        if self.tunnels != Some(false) {
             return Ok(());
         }
         let mut added = Vec::new();
@@ -57,14 +62,16 @@ impl NetlinkKernel {
         Ok(())
     }
 
-    /// Whether it tells of tunnels, seen from the real servers of this service, which has some.
-    fn look_for_tunnels(&mut self, service: ServiceKey) -> Result<bool, KernelError> {
-        let mut known = false;
+    /// Whether it tells of tunnels, seen from the real servers of this service; `None` where it has none any more.
+    fn look_for_tunnels(&mut self, service: ServiceKey) -> Result<Option<bool>, KernelError> {
+        let mut known = None;
         let outcome = self.exchange(Request::Destinations(service), |item| {
-            known |= codec::knows_tunnels(item);
+            known = Some(known == Some(true) || codec::knows_tunnels(item));
             Ok(())
         })?;
         match outcome {
+            // The service itself is gone.
+            Outcome::Refused(Errno::ESRCH) => Ok(None),
             Outcome::Refused(errno) => Err(unexpected("reading the real servers", errno)),
             Outcome::Complete | Outcome::Interrupted => Ok(known),
         }

@@ -89,8 +89,7 @@ fn counters_are_those_of_the_kernel() {
 /// Runs a test program in a guest; its tests must pass.
 fn run_in_guest(program: &str, arguments: &[&str], environment: &[(&str, &str)]) {
     let run = || lab::guest::run_binary(Path::new(program), arguments, environment);
-    // One guest in ten hangs in its kernel while that loads the modules of schedulers. What is at fault in a program hangs
-    // the second time as well.
+    // Now and then a guest hangs in its kernel. What is at fault in a program hangs the second time as well.
     let ran = match run() {
         Err(error @ LabError::Timeout { .. }) => {
             eprintln!("{error}\nOnce more:");

@@ -12,7 +12,7 @@ use std::num::NonZeroU16;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use ipvs_backend::{
@@ -43,13 +43,35 @@ fn kernel() -> Option<NetlinkKernel> {
     }
     bring_up_loopback();
     match NetlinkKernel::open() {
-        Ok(kernel) => Some(kernel),
+        Ok(mut kernel) => {
+            static LOADED: Once = Once::new();
+            LOADED.call_once(|| load_modules(&mut kernel));
+            Some(kernel)
+        }
         Err(KernelError::NoIpvs) => {
             skipped("no IPVS in this kernel");
             None
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Has the kernel load what it loads modules for that concern network namespaces, before the first of these dies. While
+/// one dies, Linux 6.1 hangs over that for good: the service that asks for a scheduler holds the lock of IPVS, its module
+/// waits for the dying namespace, and that one for the lock.
+fn load_modules(kernel: &mut NetlinkKernel) {
+    let key = service("FWM 1");
+    let plain = |name: &str| settings(name);
+    let with_engine =
+        ServiceSettings { engine: Some("sip".to_owned()), persistence: Some(hour()), ..plain("rr") };
+    for settings in [plain("lblc"), plain("lblcr"), with_engine] {
+        // What is missing is found by the tests themselves.
+        let _ = kernel.apply(&[Operation::AddService { key, settings }, Operation::RemoveService { key }]);
+    }
+}
+
+fn hour() -> Persistence {
+    Persistence { timeout: Duration::from_secs(3600), granularity: Granularity::Host }
 }
 
 /// A namespace whose loopback device never was up knows no addresses at all, and IPVS takes none as unicast.

@@ -152,7 +152,9 @@ impl Pool {
             server.config = server_config.clone();
             server.backup = config.backups.contains_key(key);
             server.steer = self.steered.get(key).copied().unwrap_or_default();
-            let mut runs = std::mem::take(&mut server.checks);
+            // Room for exactly these: a check is large, and servers are many.
+            let room = Vec::with_capacity(server_config.checks.len());
+            let mut runs = std::mem::replace(&mut server.checks, room);
             for spec in &server_config.checks {
                 let run = match runs.iter().position(|run| same_question(&run.spec, spec)) {
                     Some(at) => kept(runs.remove(at), spec, now),

@@ -230,7 +230,12 @@ impl Monitor {
 
     /// The next thing to do or to know, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // There are thousands of monitors, and most queues are empty: they hold no memory.
+            self.outputs = VecDeque::new();
+        }
+        next
     }
 
     /// When to call [`Monitor::handle_timeout`], and why; `None` while an attempt runs.

@@ -53,7 +53,7 @@ pub enum Output {
         /// Whether it counts as up now.
         up: bool,
     },
-    /// Something is odd about attempts that pass, or is no more. [`Monitor::warnings`] has the words.
+    /// Something is odd about attempts that pass, or cannot be made, or is no more. [`Monitor::warnings`] has the words.
     Warned {
         /// What it is about.
         about: Concern,
@@ -296,6 +296,12 @@ impl Monitor {
     }
 
     fn count(&mut self, outcome: &Outcome) {
+        let changes = self.warnings.observe(outcome, self.steps);
+        self.count_pass_or_failure(outcome);
+        self.outputs.extend(changes.into_iter().map(|(about, begins)| Output::Warned { about, begins }));
+    }
+
+    fn count_pass_or_failure(&mut self, outcome: &Outcome) {
         let passed = match &outcome.result {
             Ok(()) => true,
             // We could not ask, so we know nothing new.
@@ -306,8 +312,6 @@ impl Monitor {
         self.tally.observe(passed, self.schedule.retry, self.needed());
         self.tell_flip(counted_as_up);
         if passed {
-            let changes = self.warnings.observe(outcome, self.steps);
-            self.outputs.extend(changes.into_iter().map(|(about, begins)| Output::Warned { about, begins }));
             // A failed step is asked again until it passes, so that trouble is followed, not passed by.
             self.step = (self.step + 1) % self.steps;
         }

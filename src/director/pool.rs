@@ -30,7 +30,7 @@ use server::{neighbours, same_question};
 pub(super) use settle::Panic;
 
 use super::event::CheckId;
-use super::overrides::Steer;
+use super::overrides::{Steer, Wanted};
 use super::target::plain;
 use crate::config::{Config, Served, SorryServer, VirtualServer};
 
@@ -40,9 +40,11 @@ pub(super) struct Pool {
     pub(super) served: Served,
     pub(super) config: Arc<VirtualServer>,
     pub(super) servers: BTreeMap<DestinationKey, Server>,
-    /// What operators want of servers; those that are as configured are not here.
-    pub(super) steered: BTreeMap<DestinationKey, Steer>,
+    /// What operators and the clock want of servers; those that are as configured are not here.
+    pub(super) steered: BTreeMap<DestinationKey, Wanted>,
     pub(super) quorum: Quorum,
+    /// Whether people were told last that it is lost.
+    pub(super) told_lost: bool,
     /// What the backup servers that are up weigh together.
     backups_live: u64,
     /// Set while more servers fail than checks may take out.
@@ -113,6 +115,8 @@ pub(super) struct Configured {
     pub(super) changes: Vec<Change>,
     /// Servers that are new and serve from now on.
     pub(super) started: Vec<DestinationKey>,
+    /// Servers that are in a `maintenance_window` no longer.
+    pub(super) released: Vec<DestinationKey>,
 }
 
 impl Pool {
@@ -123,6 +127,7 @@ impl Pool {
             servers: BTreeMap::new(),
             steered: BTreeMap::new(),
             quorum: Quorum::new(),
+            told_lost: false,
             backups_live: 0,
             panic: None,
             suspended: false,
@@ -151,7 +156,9 @@ impl Pool {
             let mut server = before.unwrap_or_else(|| Server::new(server_config.clone(), now));
             server.config = server_config.clone();
             server.backup = config.backups.contains_key(key);
-            server.steer = self.steered.get(key).copied().unwrap_or_default();
+            let in_window = server.in_window;
+            server.wanted(self.steered.get(key));
+            done.released.extend((in_window && !server.in_window).then_some(*key));
             // Room for exactly these: a check is large, and servers are many.
             let room = Vec::with_capacity(server_config.checks.len());
             let mut runs = std::mem::replace(&mut server.checks, room);
@@ -312,13 +319,23 @@ impl Pool {
         self.stand_in() == StandIn::Sorry
     }
 
-    /// Operators want this of servers, and nothing of the others: what follows.
-    pub(super) fn steer(&mut self, steered: BTreeMap<DestinationKey, Steer>, now: Instant) -> Vec<Change> {
+    /// Operators and the clock want this of servers, and nothing of the others: what follows, and which servers have
+    /// come out of a `maintenance_window`.
+    pub(super) fn steer(
+        &mut self,
+        steered: BTreeMap<DestinationKey, Wanted>,
+        now: Instant,
+    ) -> (Vec<Change>, Vec<DestinationKey>) {
+        let mut released = Vec::new();
         for (key, server) in &mut self.servers {
-            server.steer = steered.get(key).copied().unwrap_or_default();
+            let before = server.in_window;
+            server.wanted(steered.get(key));
+            if before && !server.in_window {
+                released.push(*key);
+            }
         }
         self.steered = steered;
-        self.work_out(now, |_| None)
+        (self.work_out(now, |_| None), released)
     }
 
     /// Whether the service has a quorum now, and would have none if its servers came to this.

@@ -14,26 +14,29 @@ impl Director {
     pub(super) fn configure_pool(&mut self, served: &Served, now: Instant) {
         let Some(config) = self.config.virtual_server(served).cloned() else { return };
         let mut pool = self.pools.remove(served).unwrap_or_else(|| Pool::new(served.clone(), config.clone()));
+        self.plan_windows(served, now);
         pool.steered = self.steers(served, &config, now);
         self.forget_neighbour_checks(&pool);
         let (next_check, seed, compat) = (&mut self.next_check, self.birth.seed, self.config.global.compat);
         let all = self.config.clone();
-        let Configured { gone, mut changes, mut started } = pool.configure(config, &all, now, |_, spec| {
-            let id = CheckId(*next_check);
-            *next_check += 1;
-            let mut rhythm = rhythm(spec);
-            if compat {
-                // keepalived asks nobody at once.
-                rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
-            }
-            let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
-            CheckRun { id, spec: spec.clone(), monitor, must_pass: false, made: false }
-        });
+        let Configured { gone, mut changes, mut started, released } =
+            pool.configure(config, &all, now, |_, spec| {
+                let id = CheckId(*next_check);
+                *next_check += 1;
+                let mut rhythm = rhythm(spec);
+                if compat {
+                    // keepalived asks nobody at once.
+                    rhythm.warmup = rhythm.warmup.or(Some(rhythm.interval));
+                }
+                let monitor = Monitor::new(rhythm, spec.steps(), seed.wrapping_add(id.0), now);
+                CheckRun { id, spec: spec.clone(), monitor, must_pass: false, made: false }
+            });
         self.forget_checks(gone);
         // Whoever goes on as before has nothing to tell.
         if self.recall_health(&mut pool, now) {
             changes.clear();
             started.clear();
+            pool.told_lost = !pool.has_quorum();
         }
         let mut ids = Vec::new();
         for (server, state) in &pool.servers {
@@ -51,6 +54,7 @@ impl Director {
             }
         }
         self.tell_changes(served, changes, now);
+        self.tell_released(served, released, now);
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
         self.configure_vip_check(served, now);

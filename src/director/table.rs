@@ -42,6 +42,7 @@ impl Director {
         let Some(pool) = self.pools.remove(served) else { return };
         self.forget_vip_check(served);
         self.time_pool(served);
+        self.plan_windows(served, now);
         for key in pool.serves.iter() {
             self.leave(key, served);
         }

@@ -51,6 +51,7 @@ pub(crate) mod table;
 pub(crate) mod tally;
 mod watched;
 mod workers;
+mod zone;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -362,6 +363,7 @@ async fn serve(
 
     // The interfaces before the configuration: an instance starts on what is there.
     tell_beginning(options, &heritage, &inbox, &links).await;
+    let zones = tokio::spawn(zone::watch(inbox.clone(), zone::tell(&inbox).await));
     if !kept.left.is_empty() {
         inbox.order(Order::Restore(kept.left)).await;
     }
@@ -409,6 +411,7 @@ async fn serve(
     drop(host_levels);
     [network, devices, table, kept.thread].into_iter().for_each(join);
     // It has a way to the mail worker, whose end is waited for.
+    zones.abort();
     reloader.abort();
     let _ = reloader.await;
     let departure = left.map(|(departure, _)| departure);

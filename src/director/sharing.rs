@@ -15,7 +15,6 @@ use healthcheck::{Check, Schedule, Verdict};
 
 use super::Director;
 use super::event::CheckId;
-use crate::config::Served;
 
 /// What a check asks. Two ask the same if they are alike in everything but what their owners make of the outcome.
 #[derive(Debug, Clone)]
@@ -156,25 +155,20 @@ impl Sharing {
 }
 
 impl Director {
-    /// A pool has taken on a configuration: its checks join others that ask the same.
-    pub(super) fn share_checks_of(&mut self, served: &Served, now: Instant) {
-        let Some(pool) = self.pools.get(served) else { return };
-        let shares = !(pool.config.own_checks || pool.config.ha_suspend || self.config.global.compat);
-        let runs = pool.servers.values().flat_map(|server| &server.checks);
-        let moved = |id: &CheckId, wanted: Option<&Question>| self.sharing.asked.get(id) != wanted;
-        let moving: Vec<(CheckId, Option<Question>)> = runs
-            .map(|run| (run.id, shares.then(|| Question(run.spec.clone()))))
-            .filter(|(id, wanted)| moved(id, wanted.as_ref()))
-            .collect();
-        for (id, wanted) in moving {
-            let followed = self.sharing.leave(id);
-            match wanted.and_then(|question| self.sharing.join(id, question)) {
-                Some(asker) => self.follow(id, asker, now),
-                None if followed => self.with_monitor(id, now, |monitor| monitor.handle_parting(now)),
-                None => {}
-            }
+    /// A check is new, or another than before: it joins others that ask the same.
+    pub(super) fn share_check(&mut self, id: CheckId, now: Instant) {
+        let Some((place, run)) = self.run(id) else { return };
+        let shares = self.pools.get(&place.service).is_some_and(|pool| pool.shares == Some(true));
+        let wanted = shares.then(|| Question(run.spec.clone()));
+        if self.sharing.asked.get(&id) == wanted.as_ref() {
+            return;
         }
-        self.lead_orphans(now);
+        let followed = self.sharing.leave(id);
+        match wanted.and_then(|question| self.sharing.join(id, question)) {
+            Some(asker) => self.follow(id, asker, now),
+            None if followed => self.with_monitor(id, now, |monitor| monitor.handle_parting(now)),
+            None => {}
+        }
     }
 
     fn follow(&mut self, id: CheckId, asker: CheckId, now: Instant) {

@@ -211,7 +211,10 @@ pub fn run(options: &Options) -> End {
             (Exit::Failed, None)
         });
         match departure {
-            None => bookends::shutdown(&executor).await,
+            None => {
+                executor.end_checks().await;
+                bookends::shutdown(&executor).await;
+            }
             Some(Departure { become_program: Some(program) }) => return End::Become(program),
             Some(Departure { become_program: None }) => {}
         }

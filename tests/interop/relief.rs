@@ -66,6 +66,8 @@ fn relieve_both(ours: &Instance, theirs: &Instance) {
     // What was taken over is let go of like one's own.
     assert_eq!(exit_code(new.stop()), 0);
     assert!(!we.has(ours.vip()), "the address stayed");
+    // An interface that keepalived made is its own.
+    assert_eq!(we.ip("link show").contains("vrrp.51"), ours.more == "use_vmac");
     wait_role(&second, "MASTER");
     wait_until("the address", SLACK, || peer.has(ours.vip()).then_some(()));
 }

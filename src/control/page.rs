@@ -163,17 +163,25 @@ impl Page {
         }
     }
 
-    /// The same where the last column stands below the others.
+    /// The same where the last column stands below the others, and with it all that do not fit beside one another.
     fn stack(&mut self, indent: usize, head: &[&str], rows: Vec<Vec<String>>, widths: &[usize]) {
-        let others = widths.len().saturating_sub(1);
+        let fits = |count: &usize| {
+            let used: usize = widths.iter().take(*count).map(|width| width + 2).sum();
+            used <= self.width().saturating_sub(indent) + 2
+        };
+        let others = (1..widths.len()).rev().find(fits).unwrap_or(1);
+        let below_titles: Vec<String> =
+            head.iter().skip(others).map(|title| title.trim().to_lowercase()).collect();
         let widths = widths.get(..others).unwrap_or_default();
         let titles: Vec<String> = head.iter().take(others).map(|title| (*title).to_owned()).collect();
         self.row(indent, &titles, widths, usize::MAX, |_| Tone::Dim);
         for mut row in rows {
             let below = row.split_off(others.min(row.len()));
             self.row(indent, &row, widths, usize::MAX, Tone::of);
-            for cell in below.iter().filter(|cell| !cell.is_empty()) {
-                self.say(indent + 4, Tone::Plain, cell);
+            for (title, cell) in
+                below_titles.iter().zip(&below).filter(|(_, cell)| !matches!(cell.as_str(), "" | "-"))
+            {
+                self.say(indent + 4, Tone::Plain, &format!("{title}: {cell}"));
             }
         }
     }

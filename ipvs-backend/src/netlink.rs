@@ -7,7 +7,7 @@
 //! The socket belongs to the network namespace in which it was opened.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -244,6 +244,13 @@ impl NetlinkKernel {
         let first = self.sequence;
         self.sequence = first.wrapping_add(count);
         first
+    }
+}
+
+/// The socket, for whoever wants to give it more room or less.
+impl AsFd for NetlinkKernel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 use std::sync::{Arc, Once};
@@ -22,7 +22,7 @@ use ipvs_backend::{
     Table, Tunnel, flag, plan,
 };
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
+use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -365,6 +365,48 @@ fn ten_thousand_refusals_arrive() {
     assert_eq!(indices, (0..10_001).filter(|index| *index != 5000).collect());
     assert!(rejections.iter().all(|rejection| rejection.errno == Errno::ESRCH));
     assert_eq!(kernel.dump().unwrap().services.len(), 1);
+}
+
+/// Refusals that find no room are lost (ENOBUFS): what became of the changes is then looked up, however often that takes,
+/// and nothing that was carried out is done twice or forgotten.
+#[test]
+fn answers_that_were_lost_are_looked_up() {
+    let Some(mut kernel) = kernel() else { return };
+    let address = |first: u32, n: u32| IpAddr::from(Ipv4Addr::from_bits(first + n));
+    let servers = |first: u32| (0..400).map(move |n| DestinationKey::new(address(first, n), 80));
+    let mut held = Service::new(settings("wlc"));
+    // Of addresses that no packet can be sent to the kernel wants to know nothing; each is a refusal of its own.
+    held.destinations =
+        servers(0x0a01_0000).chain(servers(0xe001_0000)).map(|key| (key, weighing(1))).collect();
+    let wanted = Table { services: [(service(WEB), Arc::new(held))].into() };
+    // One that is there already, and one of somebody else.
+    let before = [add_service(WEB, settings("rr")), add_service("FWM 7", settings("rr"))];
+    assert_eq!(kernel.apply(&before), Ok(Vec::new()));
+    let socket = kernel.as_fd().try_clone_to_owned().unwrap();
+    let make_room = |bytes| socket::setsockopt(&socket, sockopt::RcvBufForce, &bytes).unwrap();
+    let mut reconciler = Reconciler::new(&mut kernel);
+    reconciler.start().unwrap();
+    make_room(2048);
+    assert_eq!(
+        reconciler.converge(&wanted),
+        Err(KernelError::Overrun),
+        "nothing was lost: this tests nothing"
+    );
+    // It can be asked at once, and once more fails in the same way.
+    reconciler.start().unwrap();
+    let known = |reconciler: &Reconciler<&mut NetlinkKernel>| {
+        let known = reconciler.known().unwrap();
+        (known.services.len(), known.services[&service(WEB)].destinations.len())
+    };
+    assert_eq!(known(&reconciler), (2, 400));
+    assert_eq!(reconciler.converge(&wanted), Err(KernelError::Overrun));
+    make_room(4 << 20);
+    let report = reconciler.converge(&wanted).unwrap();
+    assert_eq!((report.applied.len(), report.refused.len(), report.settled), (0, 400, false));
+    assert_eq!(known(&reconciler), (2, 400));
+    assert!(reconciler.release().unwrap().settled);
+    drop(reconciler);
+    assert_eq!(kernel.dump().unwrap().services.into_keys().collect::<Vec<_>>(), [service("FWM 7")]);
 }
 
 /// The kernel in memory must not promise what the real one does not keep.

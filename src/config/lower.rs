@@ -16,6 +16,7 @@ mod global;
 mod group;
 pub(super) mod hmac;
 mod instance;
+pub(super) mod lesson;
 mod line;
 mod method;
 mod missing;
@@ -48,9 +49,26 @@ use super::keywords::Place;
 use super::syntax::tree::Tree;
 use super::{Config, Manner, Spans};
 use context::Context;
+use lesson::{Circumstances, Lesson, Recalled};
 
-/// Lowers a whole file, and tells where everything stands.
-pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Config, Spans) {
+/// What a file was lowered to.
+#[derive(Debug)]
+pub struct Lowered {
+    /// What it says.
+    pub config: Config,
+    /// Where everything stands.
+    pub spans: Spans,
+    /// What the next reading may learn from it.
+    pub lesson: Lesson,
+}
+
+/// Lowers a whole file; `recalled` are virtual servers of it that are not in the tree.
+pub fn lower(
+    tree: &Tree,
+    manner: Manner,
+    recalled: Option<Recalled<'_>>,
+    complaints: &mut Complaints,
+) -> Lowered {
     let mut context = Context::new(manner, complaints);
     let entries = context.entries(&tree.root, Place::Root);
     let blocks = |name: &'static str| entries.iter().filter(move |entry| entry.name() == name);
@@ -68,7 +86,15 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     config.tls = tls::lower(&mut context, blocks("SSL"));
     context.tls = config.tls.as_ref().map(Into::into).unwrap_or_default();
     server_group::lower(&mut context, blocks("virtual_server_group"), &mut config.server_groups);
-    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
+    let circumstances = Circumstances {
+        manner,
+        defaults: defaults.clone(),
+        tls: context.tls.clone(),
+        trackers: context.trackers.definitions().clone(),
+        groups: config.server_groups.clone(),
+    };
+    let written = service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
+    let fits = recalled.is_none_or(|recalled| recalled.join(&circumstances, &mut config));
     via::number(&mut config);
     root::lower(&mut context, &entries, &mut config.root);
     let known = [
@@ -91,7 +117,8 @@ pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> (Confi
     for entry in entries.iter().filter(|entry| !known(entry.name())) {
         context.forgotten(entry);
     }
-    (config, context.spans.complete())
+    let lesson = Lesson { circumstances, written, fits };
+    Lowered { config, spans: context.spans.complete(), lesson }
 }
 
 /// Whether `global_defs` says `compat`: this must be known before anything else is judged.

@@ -15,6 +15,7 @@ pub mod lower;
 mod model;
 pub mod origin;
 pub mod plan;
+mod reader;
 mod relink;
 pub mod render;
 pub mod resolve;
@@ -31,11 +32,14 @@ pub use complaint::{Code, Complaint, Reaction, Severity};
 pub use diff::{Changes, Difference, adopt};
 pub use digest::Expectation;
 pub use model::*;
+pub use reader::Reader;
 pub use render::{Colour, render};
 pub use source::Sources;
 pub use spans::{Spans, Thing};
 
 use complaint::Complaints;
+use lower::Lowered;
+use lower::lesson::{Lesson, Recalled};
 use source::{Fetched, FileId, Refusal, Span};
 pub use syntax::builtin::Surroundings;
 use syntax::include::Fetch;
@@ -101,16 +105,18 @@ impl From<Purpose> for Manner {
 /// A file that asks for nothing is refused: one that was emptied by accident (a full disk, a template that failed)
 /// must not take everything down.
 pub fn read(path: &Path, config_id: Option<&str>, manner: impl Into<Manner>) -> Reading {
-    let host = source::Host::of(config_id);
-    let mut reading = read_fetched(source::file(path), &source::from_disk, &host.surroundings(), manner);
-    key_files::load(&mut reading);
+    Reader::new(path, config_id, manner.into()).read()
+}
+
+/// What is left to do when the text is read: files with keys are read, and whether anything is to be done is judged.
+fn finish(reading: &mut Reading, path: &Path) {
+    key_files::load(reading);
     let compat = reading.compat;
     if reading.config.take_if(|config| config.is_empty() && !compat).is_some() {
         reading.complaints.push(nothing_to_do(path, Severity::Error));
     } else if reading.config.as_ref().is_some_and(Config::is_empty) {
         reading.complaints.push(nothing_to_do(path, Severity::Warning));
     }
-    reading
 }
 
 fn nothing_to_do(path: &Path, severity: Severity) -> Complaint {
@@ -151,7 +157,17 @@ pub fn read_fetched(
     around: &Surroundings<'_>,
     manner: impl Into<Manner>,
 ) -> Reading {
-    let mut manner = manner.into();
+    read_beside(main, fetch, around, manner.into(), None).0
+}
+
+/// The same, and what it teaches. `recalled` are virtual servers that are known already, and left out of the text.
+fn read_beside(
+    main: Fetched,
+    fetch: Fetch<'_>,
+    around: &Surroundings<'_>,
+    mut manner: Manner,
+    recalled: Option<Recalled<'_>>,
+) -> (Reading, Option<Lesson>) {
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
@@ -159,7 +175,7 @@ pub fn read_fetched(
     let unreadable = text.is_err();
     let mut tree = Tree::default();
     let mut asked = false;
-    let config = match text {
+    let lowered = match text {
         Ok(text) => {
             let file = sources.add(&path, text, None);
             tree = if is_toml {
@@ -174,9 +190,10 @@ pub fn read_fetched(
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            let lowered = (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints));
+            let lowered =
+                (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, recalled, &mut complaints));
             // With that keyword keepalived ends at any mistake, even at its start.
-            if lowered.as_ref().is_some_and(|(config, _)| config.global.reload.check != Sometimes::No) {
+            if lowered.as_ref().is_some_and(|lowered| lowered.config.global.reload.check != Sometimes::No) {
                 complaints.be_thorough();
             }
             lowered
@@ -187,13 +204,15 @@ pub fn read_fetched(
             None
         }
     };
-    let config = config.filter(|_| !complaints.has_errors());
-    let (mut config, spans) = config.unzip();
+    let lowered = lowered.filter(|_| !complaints.has_errors());
+    let (mut config, spans, lesson) = match lowered {
+        Some(Lowered { config, spans, lesson }) => (Some(config), spans, Some(lesson)),
+        None => (None, Spans::default(), None),
+    };
     // The way keepalived links blocks may have taken the word out of `global_defs`; it was obeyed all the same.
     if let Some(config) = &mut config {
         config.global.compat |= asked;
     }
-    let spans = spans.unwrap_or_default();
     if let Some(config) = config.as_ref().filter(|_| manner.purpose == Purpose::Check) {
         hints::find(config, &spans, &mut complaints);
     }
@@ -206,11 +225,17 @@ pub fn read_fetched(
     if manner.purpose != Purpose::Show {
         tree = Tree::default();
     }
-    Reading { config, complaints, sources, spans, tree, unreadable, compat: manner.compat }
+    (Reading { config, complaints, sources, spans, tree, unreadable, compat: manner.compat }, lesson)
 }
 
 /// Lowers the tree, in compatible reading as keepalived links it.
-fn lower(tree: &mut Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> (Config, Spans) {
+fn lower(
+    tree: &mut Tree,
+    manner: Manner,
+    is_toml: bool,
+    recalled: Option<Recalled<'_>>,
+    complaints: &mut Complaints,
+) -> Lowered {
     // keepalived's way with braces is nothing to TOML.
     let relink = |tree: &Tree| if is_toml { None } else { relink::relink(tree) };
     if manner.compat
@@ -218,7 +243,7 @@ fn lower(tree: &mut Tree, manner: Manner, is_toml: bool, complaints: &mut Compla
     {
         *tree = relinked.tree;
     }
-    let lowered = lower::lower(tree, manner, complaints);
+    let lowered = lower::lower(tree, manner, recalled, complaints);
     if complaints.has_errors()
         && !manner.compat
         && let Some(relinked) = relink(tree)

@@ -62,8 +62,8 @@ pub struct Sources {
 struct SourceFile {
     name: String,
     text: Arc<str>,
-    /// Where each line starts, in bytes.
-    starts: Vec<usize>,
+    /// Where each line starts, in bytes; found out when the first line is asked for, which few files come to.
+    starts: OnceLock<Vec<usize>>,
     included_at: Option<Span>,
 }
 
@@ -91,7 +91,7 @@ impl Sources {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         // The byte order mark that some editors leave is no part of the text.
         let text: Arc<str> = text.strip_prefix('\u{feff}').unwrap_or(&text).into();
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let starts = OnceLock::new();
         self.files.push(SourceFile { name: path.display().to_string(), text, starts, included_at });
         id
     }
@@ -133,8 +133,11 @@ impl Sources {
 impl SourceFile {
     fn line(&self, line: u32) -> Option<&str> {
         let line = usize::try_from(line.checked_sub(1)?).ok()?;
-        let start = *self.starts.get(line)?;
-        let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
+        let starts = self.starts.get_or_init(|| {
+            std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+        });
+        let start = *starts.get(line)?;
+        let end = starts.get(line + 1).copied().unwrap_or(self.text.len());
         Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']))
     }
 }
@@ -212,7 +215,9 @@ fn read(path: &Path) -> Result<String, Refusal> {
                        with `chmod a-x`";
         return refuse(Code::FileExecutable, message);
     }
-    let mut bytes = Vec::new();
+    // Enough at once: a buffer that grows is copied again and again.
+    let expected = usize::try_from(metadata.len().min(MAX_SIZE)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(expected + 1);
     let file = File::open(path).map_err(|error| refusal_of(&error))?;
     // One byte more than allowed tells a file that grew since it was looked at.
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|error| refusal_of(&error))?;

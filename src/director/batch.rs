@@ -35,6 +35,10 @@ pub(super) struct Batch {
 impl Director {
     /// A pool has changed: what should be in the kernel for it.
     pub(super) fn renew_service(&mut self, served: &Served, now: Instant) {
+        if self.is_on_its_way(served) {
+            // It is handed out with all that follows from its configuration.
+            return;
+        }
         let Some(pool) = self.pools.get_mut(served) else { return };
         let is_large = pool.servers.len() > LARGE || self.table.value.services.len() > LARGE;
         if is_large || !self.batch.waiting.is_empty() {
@@ -56,6 +60,9 @@ impl Director {
         while left > 0
             && let Some(served) = self.batch.waiting.pop_first()
         {
+            if self.is_on_its_way(&served) {
+                continue;
+            }
             let Some(pool) = self.pools.get_mut(&served) else { continue };
             left = left.saturating_sub(1 + pool.servers.len());
             if pool.refresh() {

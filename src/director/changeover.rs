@@ -17,6 +17,7 @@ use ipvs_backend::{DestinationSettings, Service, ServiceKey};
 
 use super::effect::{Effect, Settlement};
 use super::journal::Entry;
+use super::pools::{Transit, Unbegun};
 use super::{Director, Owner};
 use crate::config::{Difference, GroupKey, Served};
 
@@ -41,6 +42,10 @@ pub(super) struct Changeover {
     pending: Vec<BTreeSet<ServiceKey>>,
     /// The same of groups.
     pending_groups: Vec<BTreeSet<GroupKey>>,
+    /// The one that is on its way.
+    pub(super) transit: Option<Transit>,
+    /// New checks that have not begun yet.
+    pub(super) unbegun: Unbegun,
     /// Virtual servers that the table holds more of than is wanted.
     pub(super) spare: BTreeSet<ServiceKey>,
     /// What was refused before it began.
@@ -48,7 +53,7 @@ pub(super) struct Changeover {
     /// Whether there is something to return to.
     careful: bool,
     /// Real servers of all pools.
-    servers: usize,
+    pub(super) servers: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -93,6 +98,12 @@ impl Director {
         let Difference { services, group_services, .. } = difference;
         let known = self.known_failures();
         let changeover = &mut self.changeover;
+        // One that was on its way begins again: it may have another goal, or none.
+        match changeover.transit.take().map(|transit| transit.served) {
+            Some(Served::Key(key)) => changeover.pending.push([key].into()),
+            Some(Served::Group(key)) => changeover.pending_groups.push([key].into()),
+            None => {}
+        }
         // The sets are taken as they are: filling another one would take its time.
         changeover.pending.extend([services.to_remove, services.to_change, services.to_add]);
         changeover.pending_groups.extend([
@@ -128,9 +139,15 @@ impl Director {
 
     fn add_piece(&mut self, now: Instant) {
         let mut left = PIECE;
-        while let Some(served) = self.changeover.next() {
-            let size = self.change_service(&served, now);
-            left = left.saturating_sub(size);
+        while let Some(mut transit) = self.next_transit(now) {
+            while left > 0 && !transit.is_through() {
+                // It is looked for while it moves on.
+                self.changeover.transit = Some(transit.clone());
+                left = left.saturating_sub(self.move_on(&mut transit, left, left == PIECE, now));
+            }
+            let through = transit.is_through();
+            self.changeover.transit = (!through).then_some(transit);
+            left = left.saturating_sub(usize::from(through));
             if left == 0 {
                 return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
             }
@@ -153,20 +170,13 @@ impl Director {
         self.settle(now);
     }
 
-    /// One virtual server takes on its new configuration; tells how much work that was.
-    fn change_service(&mut self, served: &Served, now: Instant) -> usize {
-        self.see_off(served, now);
-        let before = self.pools.get(served).map_or(0, |pool| pool.servers.len());
-        if self.config.virtual_server(served).is_some() {
-            self.configure_pool(served, now);
-        } else {
-            self.displace_pool(served, now);
+    /// The virtual server that is on its way, or the next one.
+    fn next_transit(&mut self, now: Instant) -> Option<Transit> {
+        if let Some(transit) = self.changeover.transit.take() {
+            return Some(transit);
         }
-        let pool = self.pools.get(served);
-        let after = pool.map_or(0, |pool| pool.servers.len());
-        let checks: usize = pool.map_or(0, |pool| pool.servers.values().map(|s| s.checks.len()).sum());
-        self.changeover.servers = self.changeover.servers.saturating_sub(before) + after;
-        1 + before.max(after) + checks
+        let served = self.changeover.next()?;
+        Some(self.set_off(served, now))
     }
 
     /// Whether the table keeps what a configuration that takes effect does not want any more.

@@ -9,6 +9,7 @@
 //! A virtual server of a group is one pool with one set of checks, and several services in the kernel, which hold the
 //! same servers: [`Pool::level`] has them.
 
+mod configure;
 mod flaps;
 mod kernel;
 mod quorum;
@@ -23,16 +24,15 @@ use healthcheck::{Check, Schedule, Verdict};
 use ipvs_backend::{DestinationKey, Service, ServiceKey};
 use notify::Serving;
 
+pub(super) use configure::Configured;
 pub(super) use flaps::Flaps;
 pub(super) use quorum::Quorum;
 pub(super) use server::{CheckRun, Server, words};
-use server::{neighbours, same_question};
 pub(super) use settle::Panic;
 
-use super::event::CheckId;
 use super::overrides::{Steer, Wanted};
 use super::target::plain;
-use crate::config::{Config, Served, SorryServer, VirtualServer};
+use crate::config::{Served, SorryServer, VirtualServer};
 
 /// One virtual server and its servers.
 #[derive(Debug)]
@@ -45,10 +45,16 @@ pub(super) struct Pool {
     pub(super) quorum: Quorum,
     /// Whether people were told last that it is lost.
     pub(super) told_lost: bool,
+    /// Servers that have come out of their `maintenance_window` with a configuration that is on its way.
+    released: Vec<DestinationKey>,
     /// What the backup servers that are up weigh together.
     backups_live: u64,
     /// Set while more servers fail than checks may take out.
     pub(super) panic: Option<Panic>,
+    /// Whether its checks are shared with others that ask the same; `None`: it has none yet.
+    pub(super) shares: Option<bool>,
+    /// Real servers of it that are counted among all.
+    pub(super) counted: usize,
     /// Whether checks rest because the service's address is not on this host (`ha_suspend`).
     pub(super) suspended: bool,
     /// The services in the kernel: one, or those of a group.
@@ -106,19 +112,6 @@ pub(super) enum StandIn {
     Sorry,
 }
 
-/// What a configuration changed.
-#[derive(Debug, Default)]
-pub(super) struct Configured {
-    /// Checks that are no more.
-    pub(super) gone: Vec<CheckId>,
-    /// What is different now.
-    pub(super) changes: Vec<Change>,
-    /// Servers that are new and serve from now on.
-    pub(super) started: Vec<DestinationKey>,
-    /// Servers that are in a `maintenance_window` no longer.
-    pub(super) released: Vec<DestinationKey>,
-}
-
 impl Pool {
     pub(super) fn new(served: Served, config: Arc<VirtualServer>) -> Self {
         Pool {
@@ -128,81 +121,15 @@ impl Pool {
             steered: BTreeMap::new(),
             quorum: Quorum::new(),
             told_lost: false,
+            released: Vec::new(),
             backups_live: 0,
             panic: None,
+            shares: None,
+            counted: 0,
             suspended: false,
             serves: Arc::default(),
             levels: BTreeMap::new(),
         }
-    }
-
-    /// Takes over a configuration: servers and checks that are still asked for keep their history.
-    ///
-    /// `new_check` makes a running check from its specification.
-    pub(super) fn configure(
-        &mut self,
-        config: Arc<VirtualServer>,
-        all: &Config,
-        now: Instant,
-        mut new_check: impl FnMut(&DestinationKey, &Arc<Check>) -> CheckRun,
-    ) -> Configured {
-        let mut done = Configured::default();
-        let is_new = self.serves.is_empty();
-        let (mut old, before) = (std::mem::take(&mut self.servers), self.before());
-        let mut were_up = Vec::new();
-        for (key, server_config) in config.all_servers() {
-            let before = old.remove(key);
-            let was_up = before.as_ref().map(|server| server.up);
-            let mut server = before.unwrap_or_else(|| Server::new(server_config.clone(), now));
-            server.config = server_config.clone();
-            server.backup = config.backups.contains_key(key);
-            let in_window = server.in_window;
-            server.wanted(self.steered.get(key));
-            done.released.extend((in_window && !server.in_window).then_some(*key));
-            let mut runs = std::mem::take(&mut server.checks);
-            for spec in &server_config.checks {
-                let run = match runs.iter().position(|run| same_question(&run.spec, spec)) {
-                    Some(at) => kept(runs.remove(at), spec, now),
-                    None => {
-                        // A new server waits where it is told to; one that is down waits, one that serves does not.
-                        let must_pass = was_up.map_or(spec.schedule.alpha, |up| !up);
-                        CheckRun { must_pass, ..new_check(key, spec) }
-                    }
-                };
-                server.checks.push(run);
-            }
-            done.gone.extend(runs.iter().map(|run| run.id));
-            server.neighbours = neighbours(server_config, &server.neighbours);
-            let ids: Vec<CheckId> = server.checks.iter().map(|run| run.id).collect();
-            server.given = server.given.configured(server_config, &ids, all);
-            server.judge(now);
-            self.servers.insert(*key, server);
-            were_up.push((*key, was_up));
-        }
-        done.gone.extend(old.values().flat_map(|s| s.checks.iter().map(|run| run.id)));
-        self.config = config;
-        self.settle(now);
-        for (key, was_up) in were_up {
-            let Some(server) = self.servers.get_mut(&key) else { continue };
-            server.note_waiting(was_up);
-            match (was_up, self.servers.get(&key)) {
-                (None, Some(server)) if server.up => done.started.push(key),
-                (Some(up), Some(server)) if up != server.up => {
-                    let reason = "the configuration was changed".to_owned();
-                    done.changes.push(self.change(key, server, reason));
-                }
-                _ => {}
-            }
-        }
-        let of_pool = self.note(&before);
-        let told = of_pool.iter().any(|change| matches!(change, Change::Quorum { .. }));
-        done.changes.extend(of_pool);
-        // As keepalived, which tells at the start of a quorum, and of none if the sorry server stands in.
-        if !told && is_new && self.stand_in() != StandIn::Nobody {
-            done.changes.retain(|change| *change != Change::StandIn);
-            done.changes.push(Change::Quorum { up: self.quorum.up });
-        }
-        done
     }
 
     /// What is known of a neighbour now, for one server: true if its verdict changed.
@@ -372,15 +299,6 @@ impl Pool {
         };
         Change::Server { key, up: server.up, reason, treatment }
     }
-}
-
-/// A check that goes on, with another rhythm perhaps.
-fn kept(mut run: CheckRun, spec: &Arc<Check>, now: Instant) -> CheckRun {
-    if run.spec.schedule != spec.schedule {
-        run.monitor.handle_schedule(rhythm(spec), now);
-    }
-    run.spec = spec.clone();
-    run
 }
 
 /// The rhythm of a check. What `alpha` means is the pool's to decide: the monitor tells of every verdict.

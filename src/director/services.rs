@@ -167,7 +167,15 @@ impl Director {
     ) {
         let (told, words) = (check.clone(), reason.to_owned());
         self.log(Entry::CheckFlipped { service: service.clone(), server, check: told, up, reason: words });
+        let decided = !self.is_on_its_way(&service);
         let Some(pool) = self.pools.get_mut(&service) else { return };
+        if !decided {
+            // What follows is decided when all its real servers have taken on their configuration.
+            if let Some(server) = pool.servers.get_mut(&server) {
+                server.judge(now);
+            }
+            return self.keep_health(&service, &server);
+        }
         let changes = pool.reconsider(&server, &format!("{check}: {reason}"), now);
         if !changes.iter().any(|change| matches!(change, Change::Server { key, .. } if *key == server)) {
             self.keep_health(&service, &server);
@@ -199,7 +207,7 @@ impl Director {
 
     /// Tells everybody who is to hear of it.
     pub(super) fn tell_changes(&mut self, service: &Served, changes: Vec<Change>, now: Instant) {
-        let Some(pool) = self.pools.get(service) else { return };
+        let Some(pool) = self.pools.get(service).filter(|_| !changes.is_empty()) else { return };
         let (config, left, quorum) = (pool.config.clone(), pool.serving(), pool.quorum);
         let (stands_in, panic) = (pool.stand_in_words(), pool.panic.map(|panic| panic.words()));
         for change in changes {

@@ -40,6 +40,7 @@ impl Director {
     /// A pool is no more, and neither is what it had in the kernel.
     pub(super) fn displace_pool(&mut self, served: &Served, now: Instant) {
         let Some(pool) = self.pools.remove(served) else { return };
+        self.changeover.servers = self.changeover.servers.saturating_sub(pool.counted);
         self.forget_vip_check(served);
         self.time_pool(served);
         self.plan_windows(served, now);

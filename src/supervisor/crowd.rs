@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// The longest rest.
-const REST: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_millis(2);
 
 /// Shorter ones are no rest.
 const SHORTEST: Duration = Duration::from_micros(100);
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(rests(Duration::from_millis(10)).0, 0);
         assert_eq!(rests(Duration::from_micros(300)).0, 0);
         let (rests, longest) = rests(Duration::from_micros(100));
-        assert!((1900..2000).contains(&rests), "{rests}");
+        assert!((450..500).contains(&rests), "{rests}");
         assert!(longest <= REST, "{longest:?}");
     }
 

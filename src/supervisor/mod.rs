@@ -65,7 +65,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use vrrp::io::LinkMonitor;
 
-use crate::config::{self, Colour, Manner, Purpose, Reading};
+use crate::config::{self, Colour, Manner, Purpose, Reader, Reading};
 use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
@@ -165,7 +165,8 @@ impl From<Exit> for End {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> End {
-    let mut reading = config::read(&options.config, options.config_id.as_deref(), options.manner());
+    let mut reader = Reader::new(&options.config, options.config_id.as_deref(), options.manner());
+    let mut reading = reader.read();
     let fallen_back = fall_back(options, &mut reading);
     let ipvs_home = match may_start(options, &reading) {
         Ok(home) => Arc::new(home),
@@ -205,7 +206,7 @@ pub fn run(options: &Options) -> End {
         if !found.is_planned() {
             bookends::startup(&executor).await;
         }
-        let reading = (reading, fallen_back);
+        let reading = (reader, reading, fallen_back);
         let served = serve(options, &runtime_dir, reading, found, executor.clone(), ipvs_home).await;
         let (exit, departure) = served.unwrap_or_else(|sentence| {
             error!("{sentence}");
@@ -291,7 +292,7 @@ fn may_start(options: &Options, reading: &Reading) -> Result<IpvsHome, Exit> {
 async fn serve(
     options: &Options,
     runtime_dir: &RuntimeDir,
-    (reading, fallen_back): (Reading, Option<String>),
+    (reader, reading, fallen_back): (Reader, Reading, Option<String>),
     found: Found,
     executor: Executor,
     ipvs_home: Arc<IpvsHome>,
@@ -381,7 +382,7 @@ async fn serve(
         ipvs_home,
     };
     let copy = options.last_good.clone().unwrap_or_else(|| runtime_dir.last_good());
-    let mut reloader = Reloader::new(options, ways, followers, LastGood::new(copy, fallen_back));
+    let mut reloader = Reloader::new((reader, options), ways, followers, LastGood::new(copy, fallen_back));
     reloader.start(reading).await;
     let reloader = tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");

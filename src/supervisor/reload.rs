@@ -12,12 +12,13 @@ mod last_good;
 mod outcome;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use notify::{Heading, Notice, Notices};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::Options;
@@ -27,7 +28,7 @@ use super::memory;
 use super::names;
 use super::namespace::{self, IpvsHome};
 use super::table;
-use crate::config::{self, Colour, Config, Difference, Expectation, Manner, Reading};
+use crate::config::{self, Colour, Config, Difference, Expectation, Reader, Reading};
 use crate::director::effect::Settlement;
 use crate::director::event::Event;
 pub(super) use followers::Followers;
@@ -54,8 +55,7 @@ pub(super) struct Ways {
 #[derive(Debug)]
 pub(super) struct Reloader {
     path: PathBuf,
-    config_id: Option<String>,
-    manner: Manner,
+    reader: Arc<Mutex<Reader>>,
     running: Arc<Config>,
     /// The one before the last reload: what `directord rollback` returns to.
     before: Option<Arc<Config>>,
@@ -70,11 +70,15 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(options: &Options, ways: Ways, followers: Followers, last_good: LastGood) -> Self {
+    pub(super) fn new(
+        (reader, options): (Reader, &Options),
+        ways: Ways,
+        followers: Followers,
+        last_good: LastGood,
+    ) -> Self {
         Reloader {
             path: options.config.clone(),
-            config_id: options.config_id.clone(),
-            manner: options.manner(),
+            reader: Arc::new(Mutex::new(reader)),
             running: Arc::default(),
             before: None,
             attic: Vec::new(),
@@ -108,10 +112,12 @@ impl Reloader {
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
         let in_effect = self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty());
         let kept = in_effect.then(|| self.last_good.keep(&self.running));
+        let learnt = self.learn();
         tokio::spawn(async move {
             if let Some(kept) = kept {
                 let _ = kept.await;
             }
+            let _ = learnt.await;
             let _ = tokio::task::spawn_blocking(memory::give_back).await;
         });
         loop {
@@ -153,6 +159,16 @@ impl Reloader {
         }
     }
 
+    /// Remembers what the running configuration was made of, on another thread, which need not be waited for.
+    fn learn(&self) -> JoinHandle<()> {
+        let (reader, running) = (self.reader.clone(), self.running.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut reader = lock(&reader);
+            reader.learn();
+            reader.share(&running);
+        })
+    }
+
     fn tell(&self, outcome: ReloadOutcome) {
         self.ways.told.send_modify(|told| {
             if outcome.accepted {
@@ -165,8 +181,8 @@ impl Reloader {
     }
 
     async fn reload(&mut self, wish: &ReloadWish) -> ReloadOutcome {
-        let (path, config_id, manner) = (self.path.clone(), self.config_id.clone(), self.manner);
-        let read = move || config::read(&path, config_id.as_deref(), manner);
+        let reader = self.reader.clone();
+        let read = move || lock(&reader).read();
         let (config, mut outcome) = match tokio::task::spawn_blocking(read).await.map(|r| self.judge(r)) {
             Ok(Ok(good)) => good,
             Ok(Err(refusal)) => return refusal,
@@ -193,6 +209,7 @@ impl Reloader {
                 outcome.summary += "; whether all of it is in effect is not known: the brain does not answer"
             }
         }
+        drop(self.learn());
         info!("{}: {}", self.path.display(), outcome.summary);
         if !Arc::ptr_eq(&before, &self.running) {
             self.before = Some(before.clone());
@@ -382,4 +399,9 @@ fn summary(difference: &Difference) -> String {
         part("vrrp_instances", instances.to_add.len(), instances.to_change.len(), instances.to_remove.len()),
         part("virtual_servers", services.to_add.len(), services.to_change.len(), services.to_remove.len()),
     )
+}
+
+/// One that broke down while it read has read nothing, which is told; the next attempt is a new one.
+fn lock(reader: &Mutex<Reader>) -> MutexGuard<'_, Reader> {
+    reader.lock().unwrap_or_else(PoisonError::into_inner)
 }

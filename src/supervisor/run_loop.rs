@@ -8,7 +8,7 @@
 //! 2. deadlines that have come (an advert that is due, a master that fell silent),
 //! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes,
 //! 4. a piece of what readers want to know,
-//! 5. a rest of half a millisecond at most, where adverts come by the thousand each second.
+//! 5. a rest of two milliseconds at most, where adverts come by the thousand each second.
 //!
 //! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
 //! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.

@@ -5,7 +5,6 @@
 //! answer is complete ([`Check::patience`]). A server that sends a byte now and then gains nothing by it.
 //! Dropping the future abandons the attempt and closes its socket.
 
-mod ask_first;
 mod connection;
 mod conversation;
 mod datagram;

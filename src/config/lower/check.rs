@@ -150,7 +150,7 @@ fn network(
 
 /// When and how patiently to check, as far as it has been said. The nearest word counts: the check's, else the
 /// server's, else the service's.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Timing {
     delay_loop: Option<Duration>,
     connect_timeout: Option<Duration>,

@@ -24,7 +24,7 @@ use mail::MailDraft;
 pub(super) use vrrp::version;
 
 /// What instances and virtual servers take over where they say nothing themselves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Defaults {
     pub interface: Option<String>,
     pub version: Option<::vrrp::Version>,

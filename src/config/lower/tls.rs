@@ -7,7 +7,7 @@ use crate::config::keywords::Place;
 use crate::config::{Thing, TlsFiles};
 
 /// What it says for all checks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct TlsDefaults {
     pub verify: Option<bool>,
     pub expiry_days: Option<u32>,

@@ -69,7 +69,7 @@ impl Kind {
 }
 
 /// What is known of a definition.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Defined {
     /// Its weight.
     As(Weight),
@@ -92,6 +92,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// What there is of each name.
+    pub(super) fn definitions(&self) -> &BTreeMap<(Kind, String), Defined> {
+        &self.definitions
+    }
+
     fn get(&self, kind: Kind, name: &str) -> Option<Defined> {
         self.definitions.get(&(kind, name.to_owned())).copied()
     }

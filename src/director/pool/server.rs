@@ -8,6 +8,7 @@ use healthcheck::{Check, Monitor, Outcome, Verdict};
 use ipvs_backend::DestinationSettings;
 
 use super::Flaps;
+use super::configure::Fresh;
 use crate::config::{Extras, PlannedCheck, RealServer};
 use crate::director::event::CheckId;
 use crate::director::given::Given;
@@ -48,6 +49,8 @@ pub(in crate::director) struct Server {
     pub(in crate::director) untold: bool,
     /// Set while it is in maintenance: by which file.
     pub(in crate::director) maintenance: Option<String>,
+    /// Set while a configuration that it has taken on has not been decided on.
+    pub(super) fresh: Option<Fresh>,
 }
 
 /// One check of one real server.
@@ -115,6 +118,7 @@ impl Server {
             held: None,
             untold: false,
             maintenance: None,
+            fresh: None,
         }
     }
 
@@ -122,6 +126,11 @@ impl Server {
     pub(super) fn wanted(&mut self, wanted: Option<&Wanted>) {
         let Wanted { steer, in_window } = wanted.copied().unwrap_or_default();
         (self.steer, self.in_window) = (steer, in_window);
+    }
+
+    /// Whether this configuration is the very one that it has, and nothing else of a file has a say.
+    pub(super) fn is_as_before(&self, config: &Arc<RealServer>) -> bool {
+        Arc::ptr_eq(&self.config, config) && config.planned.is_empty()
     }
 
     /// Takes in what its checks say now. One failing check is enough, and only all together are well.

@@ -4,6 +4,7 @@
 //! loop has an operating system thread of its own; probes, mail, control and reload share a multi-threaded runtime;
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
+mod alert;
 mod announcements;
 mod bookends;
 mod calls;
@@ -213,7 +214,10 @@ pub fn run(options: &Options) -> End {
             (Exit::Failed, None)
         });
         match departure {
-            None => bookends::shutdown(&executor).await,
+            None => {
+                executor.end_checks().await;
+                bookends::shutdown(&executor).await;
+            }
             Some(Departure { become_program: Some(program) }) => return End::Become(program),
             Some(Departure { become_program: None }) => {}
         }

@@ -67,6 +67,8 @@ pub(super) struct RunLoop {
     armed: Option<Instant>,
     /// It has fired, and is readable until it is set again.
     fired: bool,
+    /// The deadline that the others were woken for.
+    roused: Option<Instant>,
     crowd: Crowd,
     punctual: Punctual,
     clock: ClockWatch,
@@ -104,6 +106,7 @@ impl RunLoop {
             timer,
             armed: None,
             fired: false,
+            roused: None,
             crowd: Crowd::new(Instant::now()),
             punctual,
             clock,
@@ -197,7 +200,10 @@ impl RunLoop {
                 let wake = at.checked_sub(vigil).unwrap_or(at);
                 let left = wake.saturating_duration_since(Instant::now());
                 if self.fired && left.is_zero() && !vigil.is_zero() {
-                    // As long as the timer has fired, the loop does not sleep.
+                    // As long as the timer has fired, the loop does not sleep, and those who take over with it neither.
+                    if self.roused.replace(at) != Some(at) {
+                        self.workers.rouse();
+                    }
                     return Ok(());
                 }
                 // Zero would disarm the timer: a deadline that has passed fires after the shortest time there is.

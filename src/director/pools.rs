@@ -189,8 +189,8 @@ impl Director {
                 leavers.push(*key);
             }
         }
-        let more =
-            last.filter(|last| pool.servers.range((Bound::Excluded(*last), Bound::Unbounded)).next().is_some());
+        let more = last
+            .filter(|last| pool.servers.range((Bound::Excluded(*last), Bound::Unbounded)).next().is_some());
         let gone: Vec<CheckId> = leavers.iter().flat_map(|key| pool.drop_server(key)).collect();
         self.forget_checks(gone);
         (more, worked / CHANGE)

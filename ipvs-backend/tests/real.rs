@@ -376,7 +376,8 @@ fn answers_that_were_lost_are_looked_up() {
     let servers = |first: u32| (0..400).map(move |n| DestinationKey::new(address(first, n), 80));
     let mut held = Service::new(settings("wlc"));
     // Of addresses that no packet can be sent to the kernel wants to know nothing; each is a refusal of its own.
-    held.destinations = servers(0x0a01_0000).chain(servers(0xe001_0000)).map(|key| (key, weighing(1))).collect();
+    held.destinations =
+        servers(0x0a01_0000).chain(servers(0xe001_0000)).map(|key| (key, weighing(1))).collect();
     let wanted = Table { services: [(service(WEB), Arc::new(held))].into() };
     // One that is there already, and one of somebody else.
     let before = [add_service(WEB, settings("rr")), add_service("FWM 7", settings("rr"))];
@@ -386,7 +387,11 @@ fn answers_that_were_lost_are_looked_up() {
     let mut reconciler = Reconciler::new(&mut kernel);
     reconciler.start().unwrap();
     make_room(2048);
-    assert_eq!(reconciler.converge(&wanted), Err(KernelError::Overrun), "nothing was lost: this tests nothing");
+    assert_eq!(
+        reconciler.converge(&wanted),
+        Err(KernelError::Overrun),
+        "nothing was lost: this tests nothing"
+    );
     // It can be asked at once, and once more fails in the same way.
     reconciler.start().unwrap();
     let known = |reconciler: &Reconciler<&mut NetlinkKernel>| {

@@ -218,7 +218,7 @@ impl Answer {
                 .filter(move |header| header.name.eq_ignore_ascii_case(name))
                 .map(|header| header.value)
         };
-        if let Some(last) = named("transfer-encoding").last() {
+        if let Some(last) = named("transfer-encoding").next_back() {
             let last = last.rsplit(|byte| *byte == b',').next().unwrap_or(last).trim_ascii();
             return Ok(if last.eq_ignore_ascii_case(b"chunked") { Place::Length } else { Place::Rest });
         }

@@ -35,26 +35,26 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Asi
             format!("could not ask: the check has no URL number {step}"),
         ));
     };
-    // A wrong one is found before anybody is asked.
-    let question = match http.protocol {
-        HttpVersion::Http2 => Question::Two(request2(check, http, url)?),
-        _ => Question::One,
+    // One that is none is found before anybody is asked.
+    let by_http2 = match http.protocol {
+        HttpVersion::Http2 => Some(Box::new(request2(check, http, url)?)),
+        _ => None,
     };
     let stream = socket::connect(check).await?;
     let greeting = AtomicBool::new(http.tls.is_some());
     let host = url.virtualhost.as_deref().or(http.virtualhost.as_deref());
     let answered = async {
         // What few checks need must not make every attempt a large one.
-        match (&http.tls, question) {
-            (None, Question::Two(request)) => Box::pin(http2::ask(stream, request, url)).await,
-            (None, Question::One) => ask(stream, &request(http, url, &own_host(check, false)), url).await,
-            (Some(settings), Question::Two(request)) => {
+        match (&http.tls, by_http2) {
+            (None, Some(request)) => Box::pin(http2::ask(stream, *request, url)).await,
+            (None, None) => ask(stream, &request(http, url, &own_host(check, false)), url).await,
+            (Some(settings), Some(request)) => {
                 let stream = Box::pin(tls::greet_http2(check, settings, host, stream)).await?;
                 tls::note_expiry(&stream, settings, aside);
                 greeting.store(false, Ordering::Relaxed);
-                Box::pin(http2::ask(stream, request, url)).await
+                Box::pin(http2::ask(stream, *request, url)).await
             }
-            (Some(settings), Question::One) => {
+            (Some(settings), None) => {
                 let stream = Box::pin(tls::greet(check, settings, host, stream)).await?;
                 tls::note_expiry(&stream, settings, aside);
                 greeting.store(false, Ordering::Relaxed);
@@ -71,12 +71,6 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Asi
             Err(failure(FailureKind::Timeout, reason))
         }
     }
-}
-
-/// By which version of HTTP the server is asked.
-enum Question {
-    One,
-    Two(Request<Bytes>),
 }
 
 /// The request as HTTP/2 has it. The host stands in the address (RFC 9113 section 8.3.1).

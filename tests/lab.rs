@@ -69,8 +69,23 @@ fn the_ipvs_crate_against_a_real_kernel() {
 #[test]
 fn ipvlan_and_routing_domains_beside_keepalived() {
     let program = test_binary("interop");
-    let only = ["guest::", "--skip", "guest::model::", "--ignored", "--test-threads=1"];
+    let others = ["--skip", "guest::model::", "--skip", "guest::systemd::"];
+    let only = [&["guest::"], &others[..], &["--ignored", "--test-threads=1"]].concat();
     run_in_guest(&program, &only, &[("CI", "true"), ("RUST_BACKTRACE", "0")]);
+}
+
+/// The unit that is shipped, under a real systemd, beside keepalived.
+#[test]
+fn a_restart_by_systemd_costs_neither_address_nor_role() {
+    let systemd = match lab::packages::systemd() {
+        Ok(tools) => tools.map(|tools| lab::job::seen_inside(&tools.root).display().to_string()),
+        Err(error) => return skip_or_fail(error),
+    };
+    let mut environment = vec![("CI", "true"), ("RUST_BACKTRACE", "0")];
+    environment.extend(systemd.as_deref().map(|root| ("LAB_SYSTEMD", root)));
+    let program = test_binary("interop");
+    let only = ["guest::systemd::", "--ignored", "--test-threads=1"];
+    run_in_guest(&program, &only, &environment);
 }
 
 /// The whole model of the table, times, switches and quorums, beside keepalived.

@@ -8,6 +8,7 @@ mod announce;
 mod authentication;
 mod bfd;
 mod check;
+pub(super) mod circumstances;
 mod command;
 mod conduct;
 mod context;
@@ -16,7 +17,6 @@ mod global;
 mod group;
 pub(super) mod hmac;
 mod instance;
-pub(super) mod lesson;
 mod line;
 mod method;
 mod missing;
@@ -48,8 +48,9 @@ use super::complaint::Complaints;
 use super::keywords::Place;
 use super::syntax::tree::Tree;
 use super::{Config, Manner, Spans};
+use circumstances::Circumstances;
 use context::Context;
-use lesson::{Circumstances, Lesson, Recalled};
+pub(super) use via::number as number_marks;
 
 /// What a file was lowered to.
 #[derive(Debug)]
@@ -58,17 +59,12 @@ pub struct Lowered {
     pub config: Config,
     /// Where everything stands.
     pub spans: Spans,
-    /// What the next reading may learn from it.
-    pub lesson: Lesson,
+    /// What its virtual servers go by.
+    pub circumstances: Circumstances,
 }
 
-/// Lowers a whole file; `recalled` are virtual servers of it that are not in the tree.
-pub fn lower(
-    tree: &Tree,
-    manner: Manner,
-    recalled: Option<Recalled<'_>>,
-    complaints: &mut Complaints,
-) -> Lowered {
+/// Lowers a whole file.
+pub fn lower(tree: &Tree, manner: Manner, complaints: &mut Complaints) -> Lowered {
     let mut context = Context::new(manner, complaints);
     let entries = context.entries(&tree.root, Place::Root);
     let blocks = |name: &'static str| entries.iter().filter(move |entry| entry.name() == name);
@@ -93,8 +89,7 @@ pub fn lower(
         trackers: context.trackers.definitions().clone(),
         groups: config.server_groups.clone(),
     };
-    let written = service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
-    let fits = recalled.is_none_or(|recalled| recalled.join(&circumstances, &mut config));
+    service::lower(&mut context, blocks("virtual_server"), &defaults, &mut config);
     via::number(&mut config);
     root::lower(&mut context, &entries, &mut config.root);
     let known = [
@@ -117,8 +112,7 @@ pub fn lower(
     for entry in entries.iter().filter(|entry| !known(entry.name())) {
         context.forgotten(entry);
     }
-    let lesson = Lesson { circumstances, written, fits };
-    Lowered { config, spans: context.spans.complete(), lesson }
+    Lowered { config, spans: context.spans.complete(), circumstances }
 }
 
 /// Whether `global_defs` says `compat`: this must be known before anything else is judged.

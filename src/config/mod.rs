@@ -39,7 +39,7 @@ pub use spans::{Spans, Thing};
 
 use complaint::Complaints;
 use lower::Lowered;
-use lower::lesson::{Lesson, Recalled};
+use lower::circumstances::Circumstances;
 use source::{Fetched, FileId, Refusal, Span};
 pub use syntax::builtin::Surroundings;
 use syntax::include::Fetch;
@@ -157,17 +157,16 @@ pub fn read_fetched(
     around: &Surroundings<'_>,
     manner: impl Into<Manner>,
 ) -> Reading {
-    read_beside(main, fetch, around, manner.into(), None).0
+    read_with(main, fetch, around, manner.into()).0
 }
 
-/// The same, and what it teaches. `recalled` are virtual servers that are known already, and left out of the text.
-fn read_beside(
+/// The same, and what virtual servers go by there.
+fn read_with(
     main: Fetched,
     fetch: Fetch<'_>,
     around: &Surroundings<'_>,
     mut manner: Manner,
-    recalled: Option<Recalled<'_>>,
-) -> (Reading, Option<Lesson>) {
+) -> (Reading, Option<Circumstances>) {
     let mut sources = Sources::default();
     let mut complaints = Complaints::default();
     let Fetched { path, text } = main;
@@ -190,8 +189,7 @@ fn read_beside(
                 complaints.be_compatible();
             }
             // Half a text is not what was meant.
-            let lowered =
-                (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, recalled, &mut complaints));
+            let lowered = (!tree.incomplete).then(|| lower(&mut tree, manner, is_toml, &mut complaints));
             // With that keyword keepalived ends at any mistake, even at its start.
             if lowered.as_ref().is_some_and(|lowered| lowered.config.global.reload.check != Sometimes::No) {
                 complaints.be_thorough();
@@ -205,8 +203,8 @@ fn read_beside(
         }
     };
     let lowered = lowered.filter(|_| !complaints.has_errors());
-    let (mut config, spans, lesson) = match lowered {
-        Some(Lowered { config, spans, lesson }) => (Some(config), spans, Some(lesson)),
+    let (mut config, spans, circumstances) = match lowered {
+        Some(Lowered { config, spans, circumstances }) => (Some(config), spans, Some(circumstances)),
         None => (None, Spans::default(), None),
     };
     // The way keepalived links blocks may have taken the word out of `global_defs`; it was obeyed all the same.
@@ -225,17 +223,11 @@ fn read_beside(
     if manner.purpose != Purpose::Show {
         tree = Tree::default();
     }
-    (Reading { config, complaints, sources, spans, tree, unreadable, compat: manner.compat }, lesson)
+    (Reading { config, complaints, sources, spans, tree, unreadable, compat: manner.compat }, circumstances)
 }
 
 /// Lowers the tree, in compatible reading as keepalived links it.
-fn lower(
-    tree: &mut Tree,
-    manner: Manner,
-    is_toml: bool,
-    recalled: Option<Recalled<'_>>,
-    complaints: &mut Complaints,
-) -> Lowered {
+fn lower(tree: &mut Tree, manner: Manner, is_toml: bool, complaints: &mut Complaints) -> Lowered {
     // keepalived's way with braces is nothing to TOML.
     let relink = |tree: &Tree| if is_toml { None } else { relink::relink(tree) };
     if manner.compat
@@ -243,7 +235,7 @@ fn lower(
     {
         *tree = relinked.tree;
     }
-    let lowered = lower::lower(tree, manner, recalled, complaints);
+    let lowered = lower::lower(tree, manner, complaints);
     if complaints.has_errors()
         && !manner.compat
         && let Some(relinked) = relink(tree)

@@ -1,13 +1,14 @@
-//! Reads a file again and again, and what it says the same as before only once.
+//! Reads a file block by block, and again and again; what it says the same as before only once.
 //!
-//! Of a file with ten thousand real servers a reload most often changes a few lines. Where the text of a `virtual_server`
-//! block is what it was, and so is all that it goes by beside (defaults, `SSL`, groups, what can be tracked), the virtual
-//! server is the very value that was made of it before, which nobody need compare either. Such a block is taken out of the
-//! text before that is read; its lines stay, empty, so that everything else stands where it stood.
+//! Of a file with ten thousand real servers most are in blocks that stand for themselves. Each `virtual_server` is read by
+//! itself, behind all the others that it goes by (defaults, `SSL`, groups, what can be tracked): so its words and
+//! statements need no more memory than the largest of them does. And a reload most often changes a few lines: where the
+//! text of a block is what it was, and so is all that it goes by, the virtual server is the very value that was made of it
+//! before, which nobody need compare either. In the text of the rest the lines of such blocks stay, empty, so that
+//! everything else stands where it stood.
 //!
-//! That is done only where it can make no difference but in time: with a file in which nothing is expanded, with blocks of
-//! which nothing was complained, and if the rest has no more and no other complaints than before. In all other cases the
-//! whole text is read.
+//! That is done only where it can make no difference but in time and memory: to run a file, if nothing is expanded in it,
+//! and nothing is to be said about any of these blocks. In all other cases the whole text is read at once.
 
 mod blocks;
 
@@ -18,12 +19,15 @@ use std::sync::Arc;
 
 use blocks::{BlockAt, blocks};
 
-use super::lower::lesson::{Circumstances, Lesson, Recalled};
-use super::source::{Fetched, FileId};
+use super::complaint::Complaints;
+use super::lower::circumstances::Circumstances;
+use super::lower::number_marks;
+use super::source::{Fetched, Sources};
 use super::syntax::include::Fetch;
 use super::syntax::toml;
-use super::{Code, Complaint, Config, Manner, Reading, Served, Severity, Surroundings, VirtualServer};
-use super::{finish, read_beside, source};
+use super::syntax::tree::{self, Tree};
+use super::{Config, Manner, Purpose, Reading, Served, Surroundings, VirtualServer};
+use super::{finish, read_with, source};
 
 /// Reads one file, as often as is wanted.
 #[derive(Debug)]
@@ -32,35 +36,21 @@ pub struct Reader {
     config_id: Option<String>,
     manner: Manner,
     known: Option<Known>,
-    fresh: Option<Fresh>,
-}
-
-/// What is known of a text that was read.
-#[derive(Debug)]
-struct Known {
-    circumstances: Circumstances,
-    services: Services,
-    /// What was complained of.
-    said: Vec<Said>,
     prints: Prints,
 }
 
-/// A text that was read as a whole, and of which nothing has been remembered yet.
+/// What is known of the text that was read last.
 #[derive(Debug)]
-struct Fresh {
-    text: Arc<str>,
-    lesson: Lesson,
-    complaints: Vec<Complaint>,
+struct Known {
+    circumstances: Circumstances,
+    services: BTreeMap<Print, (Served, Arc<VirtualServer>)>,
 }
 
 /// What a block's text comes to: 128 bits, by keys that nobody else knows. Two blocks have the same only if they are.
 type Print = (u64, u64);
 
-/// Virtual servers by the text that they were made of.
-type Services = BTreeMap<Print, (Served, Arc<VirtualServer>)>;
-
 /// How texts become prints.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Prints(RandomState, RandomState);
 
 impl Prints {
@@ -69,45 +59,20 @@ impl Prints {
     }
 }
 
-/// A complaint without its place.
-type Said = (Severity, Code, String);
-
-fn said(complaints: &[Complaint]) -> Vec<Said> {
-    complaints.iter().map(|one| (one.severity, one.code, one.message.clone())).collect()
-}
-
-/// A text without what is known of it.
-struct Rest {
-    text: String,
-    recalled: Vec<(Served, Arc<VirtualServer>)>,
-    /// All blocks of the whole text.
-    blocks: Vec<(Print, BlockAt)>,
-}
-
 impl Reader {
     /// Reads this file; `config_id` as in [`super::read`].
     pub fn new(path: &Path, config_id: Option<&str>, manner: Manner) -> Self {
         let (path, config_id) = (path.to_owned(), config_id.map(str::to_owned));
-        Reader { path, config_id, manner, known: None, fresh: None }
+        Reader { path, config_id, manner, known: None, prints: Prints::default() }
     }
 
     /// Reads it, as [`super::read`] does.
     pub fn read(&mut self) -> Reading {
         let host = source::Host::of(self.config_id.as_deref());
-        let mut reading =
-            self.read_fetched(source::file(&self.path), &source::from_disk, &host.surroundings());
+        let main = source::file(&self.path);
+        let mut reading = self.read_fetched(main, &source::from_disk, &host.surroundings());
         finish(&mut reading, &self.path);
         reading
-    }
-
-    /// Remembers what was read last, for the next time. That need not be waited for before the configuration is used; it
-    /// is done with the next reading at the latest.
-    pub fn learn(&mut self) {
-        let Some(Fresh { text, lesson, complaints }) = self.fresh.take() else { return };
-        let prints = self.known.take().map(|known| known.prints).unwrap_or_default();
-        let Some(blocks) = blocks(&text) else { return };
-        let blocks = blocks.into_iter().map(|block| (prints.of(block.text(&text)), block)).collect();
-        self.known = Some(Known::of(blocks, lesson, &complaints, None, prints));
     }
 
     /// The configuration that took effect: what it says the same is kept once.
@@ -123,86 +88,80 @@ impl Reader {
     }
 
     fn read_fetched(&mut self, main: Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>) -> Reading {
-        self.learn();
-        if let Some(reading) = self.read_rest(&main, fetch, around) {
-            return reading;
+        match self.read_in_pieces(&main, fetch, around) {
+            Some(reading) => reading,
+            None => read_with(main, fetch, around, self.manner).0,
         }
-        let (reading, lesson) = read_beside(main, fetch, around, self.manner, None);
-        // What is refused is not what the next text will be like.
-        if let Some(lesson) = lesson.filter(|_| reading.config.is_some() && !reading.compat) {
-            let (text, complaints) = (reading.sources.text(FileId::default()), reading.complaints.clone());
-            self.fresh = Some(Fresh { text, lesson, complaints });
-        }
-        reading
     }
 
-    /// Reads what is not known yet; `None` if the whole is to be read.
-    fn read_rest(&mut self, main: &Fetched, fetch: Fetch<'_>, around: &Surroundings<'_>) -> Option<Reading> {
+    /// Reads each virtual server by itself; `None` if the whole is to be read at once.
+    fn read_in_pieces(
+        &mut self,
+        main: &Fetched,
+        fetch: Fetch<'_>,
+        around: &Surroundings<'_>,
+    ) -> Option<Reading> {
         let text = main.text.as_ref().ok().filter(|_| !toml::is_one(&main.path))?;
-        let known = self.known.as_ref()?;
-        let Rest { text, recalled, blocks } = known.rest(text)?;
-        let rest = Fetched { path: main.path.clone(), text: Ok(text) };
-        let recalled = Recalled { circumstances: &known.circumstances, services: recalled };
-        let (reading, lesson) = read_beside(rest, fetch, around, self.manner, Some(recalled));
-        let lesson = lesson.filter(|lesson| lesson.fits && !reading.compat)?;
-        if reading.config.is_none() || said(&reading.complaints) != known.said {
+        if self.manner.purpose != Purpose::Run || self.manner.compat {
             return None;
         }
-        let (before, prints) = (Some(&known.services), known.prints.clone());
-        self.known = Some(Known::of(blocks, lesson, &reading.complaints, before, prints));
+        let blocks = blocks(text).filter(|blocks| !blocks.is_empty())?;
+        let rest = Fetched { path: main.path.clone(), text: Ok(without(text, &blocks)) };
+        let (mut reading, circumstances) = read_with(rest, fetch, around, self.manner);
+        let circumstances = circumstances.filter(|_| !reading.compat)?;
+        let config = reading.config.as_mut()?;
+        let before = self.known.as_ref().filter(|known| known.circumstances == circumstances);
+        let texts = || blocks.iter().map(|block| block.text(text));
+        let prints: Vec<Print> = texts().map(|text| self.prints.of(text)).collect();
+        let is_known = |print: &Print| before.is_some_and(|before| before.services.contains_key(print));
+        let new = prints.iter().zip(texts()).filter(|(print, _)| !is_known(print)).map(|(_, text)| text);
+        let mut new = circumstances.lower(new.map(|text| parsed(&main.path, text, around)))?.into_iter();
+        let mut services = BTreeMap::new();
+        for print in prints {
+            let known = before.and_then(|before| before.services.get(&print)).cloned();
+            let (served, service) =
+                known.or_else(|| new.next().filter(|(_, service)| stands_alone(service)))?;
+            let other = match &served {
+                Served::Key(key) => config.services.insert(*key, service.clone()),
+                Served::Group(key) => config.group_services.insert(key.clone(), service.clone()),
+            };
+            if other.is_some() || services.insert(print, (served, service)).is_some() {
+                return None;
+            }
+        }
+        number_marks(config);
+        self.known = Some(Known { circumstances, services });
         Some(reading)
     }
 }
 
-impl Known {
-    /// What is known of a text: of each block, if it was read now or before.
-    fn of(
-        blocks: Vec<(Print, BlockAt)>,
-        lesson: Lesson,
-        complaints: &[Complaint],
-        before: Option<&Services>,
-        prints: Prints,
-    ) -> Self {
-        let Lesson { circumstances, written, .. } = lesson;
-        let main = written.into_iter().filter(|written| written.at.file == FileId::default());
-        let written: BTreeMap<u32, _> =
-            main.map(|written| (written.at.line, (written.served, written.service))).collect();
-        let mut services = Services::new();
-        for (print, block) in blocks {
-            let before = before.and_then(|before| before.get(&print));
-            let complained = complaints.iter().any(|complaint| block.lines().contains(&complaint.line));
-            let now = written.get(&block.line).filter(|(_, service)| !complained && stands_alone(service));
-            if let Some(service) = before.or(now) {
-                services.insert(print, service.clone());
-            }
-        }
-        Known { circumstances, services, said: said(complaints), prints }
+/// The text with nothing but the ends of lines in the place of blocks.
+fn without(text: &str, blocks: &[BlockAt]) -> String {
+    let mut rest = String::with_capacity(text.len() / 8);
+    let mut from = 0;
+    for block in blocks {
+        rest.push_str(text.get(from..block.bytes.start).unwrap_or_default());
+        rest.extend(std::iter::repeat_n('\n', block.ends));
+        from = block.bytes.end;
     }
-
-    /// What is left of a text if what is known is taken out; `None` if nothing is, or not for certain.
-    fn rest(&self, text: &str) -> Option<Rest> {
-        let blocks: Vec<(Print, BlockAt)> =
-            blocks(text)?.into_iter().map(|block| (self.prints.of(block.text(text)), block)).collect();
-        let mut rest = String::with_capacity(text.len() / 8);
-        let (mut recalled, mut from) = (Vec::new(), 0);
-        for (print, block) in &blocks {
-            let Some(service) = self.services.get(print) else { continue };
-            recalled.push(service.clone());
-            rest.push_str(text.get(from..block.bytes.start)?);
-            rest.extend(std::iter::repeat_n('\n', block.ends));
-            from = block.bytes.end;
-        }
-        rest.push_str(text.get(from..)?);
-        (!recalled.is_empty()).then_some(Rest { text: rest, recalled, blocks })
-    }
+    rest.push_str(text.get(from..).unwrap_or_default());
+    rest
 }
 
-/// Whether it is made of nothing but its block and the circumstances: numbers are given to checks that go through the
-/// table when all are known, and passwords are read from their files each time.
+/// The tree of a block that includes nothing; `None` if there is anything to be said about it.
+fn parsed(path: &Path, text: &str, around: &Surroundings<'_>) -> Option<Tree> {
+    let (mut sources, mut complaints) = (Sources::default(), Complaints::default());
+    let file = sources.add(path, text.to_owned(), None);
+    let nothing = |_: &Path| Vec::new();
+    let tree = tree::parse(file, path, &mut sources, &nothing, around, &mut complaints);
+    (complaints.count() == 0).then_some(tree)
+}
+
+/// Whether it is made of nothing but texts: passwords are read from their files each time, and if one cannot be read, the
+/// place is told where it is wanted.
 fn stands_alone(service: &VirtualServer) -> bool {
     let checks = || service.all_servers().flat_map(|(_, server)| &server.checks);
-    service.vip_check.is_none()
-        && checks().all(|check| check.via.is_none() && check.secret_files().next().is_none())
+    checks().all(|check| check.secret_files().next().is_none())
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ use crate::config::{Difference, GroupKey, Served};
 /// ten.
 const PIECE: usize = 64;
 
-/// How long the loop has for everything else between two pieces.
+/// The next piece is due at the earliest so long after the last one began. It takes about as long, so that the loop does
+/// not sleep in between: it hears what has arrived, and what was due before goes first.
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// How long the owners of table, addresses and interfaces may take to answer.

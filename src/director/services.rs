@@ -250,7 +250,7 @@ impl Director {
     fn mail_of_quorum(&mut self, service: &Served, up: bool, words: &str, now: Instant) {
         let Some(pool) = self.pools.get_mut(service) else { return };
         let told = std::mem::replace(&mut pool.told_lost, !up);
-        if pool.config.alert && !(up && !told) {
+        if pool.config.alert && (told || !up) {
             let left = pool.serving();
             self.notify(now, |heading| Notice::quorum(heading, service, up, words, left));
         }

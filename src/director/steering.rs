@@ -240,8 +240,8 @@ impl Director {
             Kind::Disable => "disabled",
             Kind::Weight => "given another weight",
         };
-        let by_clock = |one: &&Override| one.kind() == kind && found.as_ref() == Ok(&one.target);
-        if let Some(one) = self.overrides.by_clock().find(by_clock) {
+        let meets = |one: &Override| found.as_ref().is_ok_and(|found| found.meets(&one.target));
+        if let Some(one) = self.overrides.by_clock().find(|one| one.kind() == kind && meets(one)) {
             return Err(format!("{} is {one}: that ends by {}", one.target, windows::UNDO));
         }
         let known: Vec<String> = set.map(|one| format!("`{}`", kind.undo(&one.target))).collect();

@@ -18,7 +18,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use notify::{Heading, Notice, Notices};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::Options;
@@ -112,12 +111,10 @@ impl Reloader {
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
         let in_effect = self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty());
         let kept = in_effect.then(|| self.last_good.keep(&self.running));
-        let learnt = self.learn();
         tokio::spawn(async move {
             if let Some(kept) = kept {
                 let _ = kept.await;
             }
-            let _ = learnt.await;
             let _ = tokio::task::spawn_blocking(memory::give_back).await;
         });
         loop {
@@ -157,16 +154,6 @@ impl Reloader {
         if let Some(reply) = request.reply {
             let _ = reply.send(outcome);
         }
-    }
-
-    /// Remembers what the running configuration was made of, on another thread, which need not be waited for.
-    fn learn(&self) -> JoinHandle<()> {
-        let (reader, running) = (self.reader.clone(), self.running.clone());
-        tokio::task::spawn_blocking(move || {
-            let mut reader = lock(&reader);
-            reader.learn();
-            reader.share(&running);
-        })
     }
 
     fn tell(&self, outcome: ReloadOutcome) {
@@ -209,7 +196,8 @@ impl Reloader {
                 outcome.summary += "; whether all of it is in effect is not known: the brain does not answer"
             }
         }
-        drop(self.learn());
+        let (reader, running) = (self.reader.clone(), self.running.clone());
+        drop(tokio::task::spawn_blocking(move || lock(&reader).share(&running)));
         info!("{}: {}", self.path.display(), outcome.summary);
         if !Arc::ptr_eq(&before, &self.running) {
             self.before = Some(before.clone());

@@ -43,6 +43,9 @@ const FACTS_PER_ROUND: usize = 256;
 /// Deadlines met in one round: then it is time to hear again what arrived.
 const DEADLINES_PER_ROUND: usize = 64;
 
+/// After so long a round it is time for that as well.
+const ROUND: Duration = Duration::from_micros(300);
+
 /// How long before a master is believed to be gone the loop stays awake: a processor that has to be woken first is late
 /// by about as much. It happens where a master has been silent for long, and hardly ever else.
 const VIGIL: Duration = Duration::from_micros(400);
@@ -123,8 +126,12 @@ impl RunLoop {
         // Room for every socket: after a stall no deadline is met before all of them were read.
         let mut ready = vec![EpollEvent::empty(); 1024];
         while !self.stopped {
-            self.arm()?;
-            let idle = self.inbox.is_empty() && self.surveys.is_empty();
+            // What is due need not be waited for: a timer that fires at once takes longer than to look.
+            let overdue = self.is_late(Instant::now());
+            if !overdue {
+                self.arm()?;
+            }
+            let idle = !overdue && self.inbox.is_empty() && self.surveys.is_empty();
             let wait = if idle { EpollTimeout::NONE } else { EpollTimeout::ZERO };
             let count = match self.epoll.wait(&mut ready, wait) {
                 Ok(count) => count,
@@ -136,12 +143,15 @@ impl RunLoop {
                 let wall = self.clock.rearm()?;
                 self.handle(Event::ClockSet { wall }, Instant::now());
             }
-            let fired = tokens().any(|token| token == TIMER);
+            let timer = tokens().any(|token| token == TIMER);
+            let fired = timer || overdue;
             for token in tokens().filter(|token| *token >= FIRST_SOCKET) {
                 self.read_socket(token, fired);
             }
-            if fired {
+            if timer {
                 (self.armed, self.fired) = (None, true);
+            }
+            if fired {
                 self.meet_deadlines();
             }
             if tokens().any(|token| token == INBOX) {
@@ -167,8 +177,12 @@ impl RunLoop {
 
     /// Lets the brain do what is due, and carries it out.
     fn meet_deadlines(&mut self) {
+        let begun = Instant::now();
         for _ in 0..DEADLINES_PER_ROUND {
             let now = Instant::now();
+            if now.saturating_duration_since(begun) > ROUND {
+                break;
+            }
             let Some(late) = self.director.deadline().and_then(|at| now.checked_duration_since(at)) else {
                 break;
             };

@@ -12,6 +12,7 @@ use lab::netns::{Daemon, Host, Instance, Net, Program, tool, wait_until};
 use serde_json::Value;
 
 mod model;
+mod systemd;
 
 /// How long anything may take in a guest, which is slow.
 const SLACK: Duration = Duration::from_secs(20);

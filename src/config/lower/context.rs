@@ -136,11 +136,6 @@ impl<'a> Context<'a> {
         self.complaints.push(Severity::Warning, code, span, message, Some(suggestion.into()));
     }
 
-    /// Whether a daemon is to run what is read.
-    pub fn is_to_be_run(&self) -> bool {
-        self.manner.purpose == Purpose::Run
-    }
-
     /// Whether what keepalived survives is to be survived, with the same effect.
     pub fn compat(&self) -> bool {
         self.manner.compat

@@ -8,7 +8,6 @@ use ipvs_backend::{Family, Protocol, Scheduler, ServiceSettings, flag};
 
 use super::context::{Context, Entry};
 use super::global::Defaults;
-use super::lesson::Written;
 use super::method::{self, Method};
 use super::persistence;
 use super::place::Endpoint;
@@ -24,47 +23,36 @@ use crate::config::keywords::Place;
 use crate::config::source::Span;
 use crate::config::{Config, MaintenanceWindow, Served, VirtualServer};
 
-/// All virtual servers of the file; returns those of which nothing was complained, if it is read to be run.
+/// All virtual servers of the file.
 pub(super) fn lower<'a>(
     context: &mut Context<'_>,
     blocks: impl Iterator<Item = &'a Entry<'a>>,
     defaults: &Defaults,
     config: &mut Config,
-) -> Vec<Written> {
-    let mut written = Vec::new();
+) {
     for block in blocks {
-        let complained = context.complaints.count();
         let Some(target) = Target::read(context, block, &config.server_groups) else { continue };
         let span = target.span;
         let Some((served, service)) = Draft::read(context, block, target, defaults) else { continue };
         context.note(served.thing(), block);
-        let service = match &served {
-            Served::Key(key) => insert(context, &mut config.services, *key, service, span),
-            Served::Group(key) => insert(context, &mut config.group_services, key.clone(), service, span),
-        };
-        if let Some(service) = service
-            && context.is_to_be_run()
-            && context.complaints.count() == complained
-        {
-            written.push(Written { at: block.statement.keyword.span, served, service });
+        match served {
+            Served::Key(key) => insert(context, &mut config.services, key, service, span),
+            Served::Group(key) => insert(context, &mut config.group_services, key, service, span),
         }
     }
-    written
 }
 
-/// Returns it if it is the only one so far. Of two blocks for one service, keepalived puts all servers into the service
-/// that the kernel made for the first.
+/// Of two blocks for one service, keepalived puts all servers into the service that the kernel made for the first.
 fn insert<K: Ord + std::fmt::Display>(
     context: &mut Context<'_>,
     services: &mut BTreeMap<K, Arc<VirtualServer>>,
     key: K,
     service: VirtualServer,
     span: Span,
-) -> Option<Arc<VirtualServer>> {
+) {
     let Some(first) = services.get_mut(&key) else {
-        let service = Arc::new(service);
-        services.insert(key, service.clone());
-        return Some(service);
+        services.insert(key, Arc::new(service));
+        return;
     };
     let keepalived = Reaction::goes_on("its real servers join those of the first one, whose settings count");
     let message = format!("there already is a virtual server {key}");
@@ -79,7 +67,6 @@ fn insert<K: Ord + std::fmt::Display>(
     let VirtualServer { servers, backups, .. } = first;
     backups.retain(|key, _| !servers.contains_key(key));
     first.sorry = first.sorry.take().or(service.sorry);
-    None
 }
 
 /// What has been said in the block.

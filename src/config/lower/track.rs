@@ -92,6 +92,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Those of a file that was read, without their places.
+    pub(super) fn of(definitions: &BTreeMap<(Kind, String), Defined>) -> Self {
+        Known { definitions: definitions.clone(), ..Known::default() }
+    }
+
     /// What there is of each name.
     pub(super) fn definitions(&self) -> &BTreeMap<(Kind, String), Defined> {
         &self.definitions

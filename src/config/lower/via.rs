@@ -56,7 +56,7 @@ pub(super) fn lead(context: &mut Context<'_>, server: &mut RealServer, endpoint:
 }
 
 /// Gives each server with such checks a mark that nobody else uses.
-pub(super) fn number(config: &mut Config) {
+pub(in crate::config) fn number(config: &mut Config) {
     let goes_via = |service: &VirtualServer| {
         service.vip_check.is_some() || all_servers(service).any(|server| is_led(server))
     };

@@ -4,7 +4,7 @@
 //! blocks, and neither has one whose braces do not match. A line with quotes, backslashes or file names is cut into words
 //! as the reader itself does.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use crate::config::complaint::Complaints;
 use crate::config::source::FileId;
@@ -16,8 +16,6 @@ use crate::config::syntax::tree::needs_expansion;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BlockAt {
     pub bytes: Range<usize>,
-    /// The line of its keyword, counted from 1.
-    pub line: u32,
     /// Ends of line in it.
     pub ends: usize,
 }
@@ -25,11 +23,6 @@ pub(super) struct BlockAt {
 impl BlockAt {
     pub fn text<'a>(&self, text: &'a str) -> &'a str {
         text.get(self.bytes.clone()).unwrap_or_default()
-    }
-
-    pub fn lines(&self) -> RangeInclusive<u32> {
-        let ends = u32::try_from(self.ends).unwrap_or(u32::MAX);
-        self.line..=self.line.saturating_add(ends)
     }
 }
 
@@ -50,13 +43,12 @@ enum Shape {
 pub(super) fn blocks(text: &str) -> Option<Vec<BlockAt>> {
     let (expands, includes) = (text.contains('$'), text.contains("include"));
     let mut found: Vec<BlockAt> = Vec::new();
-    let (mut depth, mut at, mut line) = (0_usize, 0_usize, 0_u32);
+    let (mut depth, mut at) = (0_usize, 0_usize);
     // The block that is open; whether the last line with words in it ended one.
     let (mut open, mut behind): (Option<BlockAt>, bool) = (None, false);
     for whole in text.split_inclusive('\n') {
         let start = at;
         at += whole.len();
-        line = line.checked_add(1)?;
         if (expands || whole.trim_start().starts_with(['@', '~'])) && needs_expansion(whole) {
             return None;
         }
@@ -73,7 +65,7 @@ pub(super) fn blocks(text: &str) -> Option<Vec<BlockAt>> {
         match shape(code, includes) {
             Shape::Plain => {}
             Shape::Head if depth == 0 => {
-                open = Some(BlockAt { bytes: start..at, line, ends: has_end });
+                open = Some(BlockAt { bytes: start..at, ends: has_end });
                 depth = 1;
             }
             Shape::Head => depth += 1,
@@ -144,8 +136,8 @@ fn cut_up(code: &str) -> Shape {
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Option<Vec<(u32, &str)>> {
-        blocks(text).map(|found| found.iter().map(|block| (block.line, block.text(text))).collect())
+    fn found(text: &str) -> Option<Vec<&str>> {
+        blocks(text).map(|found| found.iter().map(|block| block.text(text)).collect())
     }
 
     #[test]
@@ -155,13 +147,12 @@ mod tests {
         assert_eq!(
             found(text),
             Some(vec![
-                (4, "virtual_server a 1 { # }\n x \"}\"\n y {\n }\n}\n"),
-                (11, " virtual_server b 2 {\n} # end\n"),
+                "virtual_server a 1 { # }\n x \"}\"\n y {\n }\n}\n",
+                " virtual_server b 2 {\n} # end\n",
             ])
         );
-        let at = blocks(text).unwrap().remove(0);
-        assert_eq!((at.ends, at.lines()), (5, 4..=9));
-        assert_eq!(found("virtual_server a {\n}"), Some(vec![(1, "virtual_server a {\n}")]));
+        assert_eq!(blocks(text).unwrap()[0].ends, 5);
+        assert_eq!(found("virtual_server a {\n}"), Some(vec!["virtual_server a {\n}"]));
     }
 
     #[test]

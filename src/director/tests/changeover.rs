@@ -1,5 +1,6 @@
 //! Reloads beside a kernel's table: what is needed stays, what is refused is taken back, and nothing is done in one piece.
 
+use healthcheck::{FailureKind, Outcome};
 use ipvs_backend::{
     DestinationKey, Errno, Kernel, KernelError, MemoryKernel, Operation, Reconciler, Rejection, ServerUsage,
     Service, ServiceKey, SyncChange, SyncDaemons, Table, Timeouts, Traffic,
@@ -265,6 +266,62 @@ fn ten_thousand_servers_are_gone_through_in_pieces_and_a_newer_file_overtakes() 
         .flat_map(|service| service.destinations.values().map(|settings| settings.weight))
         .collect();
     assert_eq!(weights, [3].into());
+}
+
+/// Three thousand checked real servers from this one on, in one virtual server.
+fn one(first: u32, weight: u32) -> String {
+    let server = |n: u32| {
+        let address = std::net::Ipv4Addr::from_bits(0x0a01_0000 + n);
+        format!("real_server {address} 80 {{\nweight {weight}\nTCP_CHECK {{\nretry 0\n}}\n}}\n")
+    };
+    let servers: String = (first..first + 3000).map(server).collect();
+    format!("virtual_server 10.0.0.1 80 {{\nlvs_sched rr\nprotocol TCP\n{servers}}}\n")
+}
+
+#[test]
+fn one_virtual_server_of_thousands_is_gone_through_in_pieces_and_decided_on_at_the_end() {
+    let mut room = Room::new(&one(0, 1));
+    room.desk.pass(Duration::from_secs(60));
+    room.kernel.take_log();
+    let handed_out = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Table(_)));
+    let mut effects = room.desk.configure(&one(0, 2));
+    let piece = |room: &mut Room| {
+        let at = room.desk.director.deadline().expect("there is more to do");
+        let pause = at - room.desk.now;
+        assert!(pause <= Duration::from_millis(1));
+        room.desk.pass(pause)
+    };
+    for _ in 0..10 {
+        effects.extend(piece(&mut room));
+    }
+    // A check fails meanwhile, of a server that is through and of one that is not; and then comes another file.
+    for n in [0, 1, 2500] {
+        let address: std::net::IpAddr = std::net::Ipv4Addr::from_bits(0x0a01_0000 + n).into();
+        let director = &room.desk.director;
+        let found = director.places.iter().find(|(_, place)| place.server.address == address);
+        let check = *found.expect("it is checked").0;
+        let attempt = director.run(check).expect("it is checked").1.monitor.attempts();
+        let outcome = Outcome::failed(FailureKind::Refused, "refused", Duration::ZERO);
+        effects.extend(room.desk.tell(Event::ProbeDone { check, attempt, outcome }));
+        effects.extend(piece(&mut room));
+    }
+    assert!(!handed_out(&effects), "it was handed out half done");
+    let settlement = room.reload(&one(1, 3)).expect("it settles");
+    assert_eq!((settlement.generation, settlement.failures.len()), (4, 0));
+    let held = room.kernel.table().services.values().next().expect("it is there").clone();
+    let last = held.destinations.keys().next_back().map(ToString::to_string);
+    assert_eq!((held.destinations.len(), last.as_deref()), (2998, Some("[10.1.11.184]:80")));
+    assert!(held.destinations.values().all(|settings| settings.weight == 3));
+    // All are checked, those that are new as well.
+    room.desk.pass(Duration::from_secs(60));
+    let pool = room.desk.director.pools.values().next().expect("it is there");
+    assert_eq!(pool.servers.len(), 3000);
+    let asked = |server: &super::super::pool::Server| server.checks[0].monitor.attempts() > 0;
+    assert!(pool.servers.values().all(asked));
+    // Of the same file again nothing is done.
+    room.kernel.take_log();
+    room.reload(&one(1, 3)).expect("it settles");
+    assert_eq!(room.kernel.take_log(), []);
 }
 
 #[test]

@@ -253,8 +253,12 @@ fn an_operator_and_a_window_do_not_replace_one_another() {
     bench.take_back("tcp:10.0.0.100:80/10.0.1.2:80", Kind::Drain);
     assert_eq!(bench.held(VIP), [(1, 1), (2, 2)]);
     bench.until(DAY + 2 * HOUR, &[1, 2]);
-    let refused = bench.desk.find_override("tcp:10.0.0.100:80/10.0.1.2:80", Kind::Drain).unwrap_err();
-    assert!(refused.contains("maintenance_window") && refused.contains("reload"), "{refused}");
+    for what in ["tcp:10.0.0.100:80/10.0.1.2:80", "10.0.1.2", "10.0.0.100:80"] {
+        let refused = bench.desk.find_override(what, Kind::Drain).unwrap_err();
+        assert!(refused.contains("maintenance_window") && refused.contains("reload"), "{what}: {refused}");
+    }
+    let refused = bench.desk.find_override("10.0.1.1", Kind::Drain).unwrap_err();
+    assert!(!refused.contains("maintenance_window"), "{refused}");
     bench.steer("10.0.1.2", Act::Disable);
     assert_eq!(bench.held(VIP), [(1, 1)], "the strictest counts");
     // What the clock set is not written down: the next run knows the time.

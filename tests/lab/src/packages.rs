@@ -61,6 +61,8 @@ const DATABASES: Set = Set {
     ],
     programs: &["slapd", "mariadbd", "freeradius"],
 };
+/// What runs the unit that is shipped.
+const SYSTEMD: Set = Set { root: "systemd", packages: &["systemd"], programs: &["systemctl"] };
 /// Libraries that come with the host's C library and must match its loader.
 const HOST_LIBRARIES: [&str; 3] = ["libc6", "libgcc-s1", "libc-bin"];
 /// Where programs lie, below the fetched root as below the host's.
@@ -116,6 +118,15 @@ pub fn ldirectord() -> Result<Tools> {
 /// As [`ensure`].
 pub fn databases() -> Result<Tools> {
     DATABASES.ensure()
+}
+
+/// systemd, in the same way (10 MB); `None` where this machine has one of its own.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn systemd() -> Result<Option<Tools>> {
+    let own = Path::new("/lib/systemd/systemd").exists() && on_host("systemctl").is_some();
+    if own { Ok(None) } else { SYSTEMD.ensure().map(Some) }
 }
 
 impl Set {

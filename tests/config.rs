@@ -30,6 +30,8 @@ mod toml;
 mod trackers;
 #[path = "config/via.rs"]
 mod via;
+#[path = "config/windows.rs"]
+mod windows;
 
 use std::collections::BTreeSet;
 use std::fs;

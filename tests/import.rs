@@ -216,10 +216,11 @@ fn what_has_no_counterpart_is_said_to_be_lost() {
     let config = read(&imported);
     let text = config::write::text(imported.lines.as_ref().unwrap());
     for (start, fate, part) in [
-        ("service = ldap", Fate::Changed, "not the search for an entry"),
+        ("service = ldap", Fate::Translated, "`LDAP_CHECK`"),
+        ("virtual = 192.0.2.1:1812", Fate::Changed, "Status-Server"),
         ("service = imap", Fate::Translated, "`IMAP_CHECK`"),
         ("passwd = ", Fate::Translated, "`password`"),
-        ("database = ", Fate::Dropped, "does not look at this"),
+        ("database = ", Fate::Translated, "`database`"),
         ("checktype = external-perl", Fate::Changed, "executable"),
         ("checktype = off", Fate::Changed, "`weight 0`"),
         ("virtual = 192.0.2.1:110", Fate::Trap, "without `login`"),

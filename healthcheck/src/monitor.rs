@@ -7,7 +7,8 @@
 //! The first attempt starts at once (or within the warm-up time). All regular ones lie on a grid: one per
 //! interval, with a phase drawn from the seed. So servers that began together do not stay in step, a slow
 //! answer does not move the grid, and no two attempts of a check lie further apart than one interval plus
-//! the time the first of them took. A failed attempt of a live server is repeated off the grid, after
+//! the time the first of them took. Where a failed attempt took an interval or longer, the next one starts when it ends.
+//! A failed attempt of a live server is repeated off the grid, after
 //! `delay_before_retry`; the passes of a server that comes up (`rise`) lie on the grid. The phase is all the chance
 //! there is: jitter on top of it would only make that bound, and so the time until a death is seen, a vague one.
 //!
@@ -52,7 +53,7 @@ pub enum Output {
         /// Whether it counts as up now.
         up: bool,
     },
-    /// Something is odd about attempts that pass, or is no more. [`Monitor::warnings`] has the words.
+    /// Something is odd about attempts that pass, or cannot be made, or is no more. [`Monitor::warnings`] has the words.
     Warned {
         /// What it is about.
         about: Concern,
@@ -151,8 +152,14 @@ impl Monitor {
         if self.verdict() != verdict {
             self.history.note_flip(now);
         }
+        let overdue = outcome.result.is_err() && outcome.took >= period(&self.schedule);
         self.last = Some(outcome);
-        let (until, reason) = self.next_attempt(now);
+        let (until, reason) = match self.next_attempt(now) {
+            // By waiting for a silent server it has missed a point of the grid. To wait for the next one would ask half
+            // as often as the interval says, and see as late that the server is back.
+            (_, Reason::Regular) if overdue => (now, Reason::Regular),
+            next => next,
+        };
         self.phase = Phase::Waiting { until, reason };
     }
 
@@ -223,7 +230,12 @@ impl Monitor {
 
     /// The next thing to do or to know, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // There are thousands of monitors, and most queues are empty: they hold no memory.
+            self.outputs = VecDeque::new();
+        }
+        next
     }
 
     /// When to call [`Monitor::handle_timeout`], and why; `None` while an attempt runs.
@@ -284,6 +296,12 @@ impl Monitor {
     }
 
     fn count(&mut self, outcome: &Outcome) {
+        let changes = self.warnings.observe(outcome, self.steps);
+        self.count_pass_or_failure(outcome);
+        self.outputs.extend(changes.into_iter().map(|(about, begins)| Output::Warned { about, begins }));
+    }
+
+    fn count_pass_or_failure(&mut self, outcome: &Outcome) {
         let passed = match &outcome.result {
             Ok(()) => true,
             // We could not ask, so we know nothing new.
@@ -294,8 +312,6 @@ impl Monitor {
         self.tally.observe(passed, self.schedule.retry, self.needed());
         self.tell_flip(counted_as_up);
         if passed {
-            let changes = self.warnings.observe(outcome, self.steps);
-            self.outputs.extend(changes.into_iter().map(|(about, begins)| Output::Warned { about, begins }));
             // A failed step is asked again until it passes, so that trouble is followed, not passed by.
             self.step = (self.step + 1) % self.steps;
         }

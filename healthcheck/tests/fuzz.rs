@@ -2,6 +2,7 @@
 
 use healthcheck::dialogue::conversation::{Act, Conversation, Credentials};
 use healthcheck::dialogue::echo::{COOKIE, Echo};
+use healthcheck::dialogue::http;
 use healthcheck::dialogue::ldap::Ldap;
 use healthcheck::dialogue::mysql::Mysql;
 use healthcheck::dialogue::pgsql::Pgsql;
@@ -9,8 +10,8 @@ use healthcheck::dialogue::talk::{Step, Talk};
 use healthcheck::dialogue::tns::Tns;
 use healthcheck::dialogue::{answer, certificate, datagram, dns, grpc, quote, radius, sip};
 use healthcheck::{
-    Assertion, Dialogue, Dns, Encryption, Ftp, Login, MaskedByte, Oracle, Password, Pattern, Protocol,
-    Radius, Search, Secret, Sip, Sql, Tls, Udp, json,
+    Assertion, Dialogue, Dns, Encryption, Ftp, Login, MaskedByte, Method, Oracle, Password, Pattern,
+    Protocol, Radius, Search, Secret, Sip, Sql, Tls, Udp, json,
 };
 use proptest::prelude::*;
 
@@ -87,6 +88,28 @@ fn held(which: usize, starttls: bool, said: &[u8], step: usize) -> Vec<Result<Ac
     done
 }
 
+/// The status and the body of an answer that comes in pieces of this length; `None` if it is none.
+fn fetched(said: &[u8], step: usize) -> Option<(u16, Vec<u8>)> {
+    let mut answer = http::Answer::new(Method::Get);
+    let (mut heard, mut pieces) = (Vec::new(), said.chunks(step));
+    let (mut status, mut body) = (0, Vec::new());
+    loop {
+        let (taken, piece) = answer.next(&heard).ok()?;
+        assert!(taken <= heard.len());
+        match piece {
+            Some(http::Piece::Status(found)) => status = found,
+            Some(http::Piece::Body(some)) => body.extend_from_slice(some),
+            Some(http::Piece::End) => return Some((status, body)),
+            None if taken > 0 => {}
+            None => match pieces.next() {
+                Some(more) => heard.extend_from_slice(more),
+                None => return answer.end().ok().map(|()| (status, body)),
+            },
+        }
+        heard.drain(..taken);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -116,6 +139,19 @@ proptest! {
         // In one piece and in many: what is done is the same.
         let whole = held(which, starttls, &said, said.len().max(1));
         prop_assert_eq!(held(which, starttls, &said, step), whole);
+    }
+
+    #[test]
+    fn web_servers_may_say_anything(
+        counted in nearly(b"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 5\r\n\r\nhello".to_vec()),
+        chunked in nearly(b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3;a\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n".to_vec()),
+        other in any::<Vec<u8>>(),
+        step in 1..9usize,
+    ) {
+        for said in [&counted, &chunked, &other] {
+            // In one piece and in many: what is read is the same.
+            prop_assert_eq!(fetched(said, step), fetched(said, said.len().max(1)));
+        }
     }
 
     #[test]

@@ -95,23 +95,11 @@ impl Notice {
         reason: &str,
         left: Serving,
     ) -> Notice {
-        let (word, happened) = if up {
-            ("UP", "passes its checks again and is back in service")
-        } else {
-            ("DOWN", "failed its check and is out of service")
+        let said = match up {
+            true => ("UP", "passes its checks again and is back in service"),
+            false => ("DOWN", "failed its check and is out of service"),
         };
-        Notice {
-            subject: subject(
-                heading,
-                format_args!("Realserver {server} of virtual server {service} - {word}"),
-            ),
-            body: body(
-                heading,
-                format_args!("Real server {server} of virtual server {service} {happened}."),
-                reason,
-            ) + &format!("{left}\n"),
-            about: About::Server { service: service.to_string(), server: server.to_string() },
-        }
+        Self::of_server(heading, service, server, said, reason, Some(left))
     }
 
     /// Something is odd about a real server that passes its checks, or is no more. keepalived has no such mail.
@@ -122,44 +110,24 @@ impl Notice {
         begins: bool,
         reason: &str,
     ) -> Notice {
-        let (word, happened) = if begins {
-            ("WARNING", "passes its checks, and something about it wants looking at")
-        } else {
-            ("WARNING OVER", "passes its checks without a warning again")
+        let said = match begins {
+            true => ("WARNING", "passes its checks, and something about it wants looking at"),
+            false => ("WARNING OVER", "passes its checks without a warning again"),
         };
-        Notice {
-            subject: subject(
-                heading,
-                format_args!("Realserver {server} of virtual server {service} - {word}"),
-            ),
-            body: body(
-                heading,
-                format_args!("Real server {server} of virtual server {service} {happened}."),
-                reason,
-            ),
-            about: About::Server { service: service.to_string(), server: server.to_string() },
-        }
+        Self::of_server(heading, service, server, said, reason, None)
     }
 
     /// A virtual server lost or gained its quorum: the weight of its live servers fell below or rose to
-    /// what is needed.
+    /// what is needed. `words` says how much that is.
     pub fn quorum(
         heading: Heading<'_>,
         service: impl Display,
         up: bool,
-        weight: u64,
-        quorum: u64,
+        words: &str,
         left: Serving,
     ) -> Notice {
-        let (word, happened) =
-            if up { ("UP", "has gained its quorum") } else { ("DOWN", "has lost its quorum") };
-        let reason = format!("the weight of its live servers is {weight}, the quorum is {quorum}");
-        Notice {
-            subject: subject(heading, format_args!("Virtualserver {service} - {word}")),
-            body: body(heading, format_args!("Virtual server {service} {happened}."), &reason)
-                + &format!("{left}\n"),
-            about: About::Service { service: service.to_string() },
-        }
+        let said = if up { ("UP", "has gained its quorum") } else { ("DOWN", "has lost its quorum") };
+        Self::of_service(heading, service, said, words, left)
     }
 
     /// More servers of a virtual server fail than checks may take out of service, or that is over. `words` says how
@@ -171,15 +139,51 @@ impl Notice {
         words: &str,
         left: Serving,
     ) -> Notice {
-        let (word, happened) = match on {
+        let said = match on {
             true => ("PANIC", "keeps servers that fail in service, because too many fail at once"),
             false => ("PANIC OVER", "keeps no server in service that fails"),
         };
+        Self::of_service(heading, service, said, words, left)
+    }
+
+    /// A word for the subject and what happened, about a virtual server.
+    fn of_service(
+        heading: Heading<'_>,
+        service: impl Display,
+        (word, happened): (&str, &str),
+        reason: &str,
+        left: Serving,
+    ) -> Notice {
         Notice {
             subject: subject(heading, format_args!("Virtualserver {service} - {word}")),
-            body: body(heading, format_args!("Virtual server {service} {happened}."), words)
+            body: body(heading, format_args!("Virtual server {service} {happened}."), reason)
                 + &format!("{left}\n"),
             about: About::Service { service: service.to_string() },
+        }
+    }
+
+    /// The same about a real server; what is left is told where it changes.
+    fn of_server(
+        heading: Heading<'_>,
+        service: impl Display,
+        server: impl Display,
+        (word, happened): (&str, &str),
+        reason: &str,
+        left: Option<Serving>,
+    ) -> Notice {
+        let (service, server) = (service.to_string(), server.to_string());
+        let left = left.map_or_else(String::new, |left| format!("{left}\n"));
+        Notice {
+            subject: subject(
+                heading,
+                format_args!("Realserver {server} of virtual server {service} - {word}"),
+            ),
+            body: body(
+                heading,
+                format_args!("Real server {server} of virtual server {service} {happened}."),
+                reason,
+            ) + &left,
+            about: About::Server { service, server },
         }
     }
 
@@ -323,13 +327,13 @@ mod tests {
 
     #[test]
     fn a_quorums_notice_reads_as_keepalived_writes_it() {
-        let notice = Notice::quorum(heading(), fwmark(5), false, 1, 2, left(1, true));
+        let notice = Notice::quorum(heading(), fwmark(5), false, "1 is up, 2 are needed", left(1, true));
         assert_eq!(notice.subject, "[lvs-1] Virtualserver FWM 5 - DOWN");
-        assert!(notice.body.contains("\nReason: the weight of its live servers is 1, the quorum is 2.\n"));
+        assert!(notice.body.contains("\nReason: 1 is up, 2 are needed.\n"));
         assert!(
             notice.body.ends_with("\nLeft: 1 of 3 real servers are alive, but the sorry server stands in.\n")
         );
-        let notice = Notice::quorum(heading(), fwmark(5), true, 2, 2, left(2, false));
+        let notice = Notice::quorum(heading(), fwmark(5), true, "2 are up", left(2, false));
         assert_eq!(notice.subject, "[lvs-1] Virtualserver FWM 5 - UP");
     }
 

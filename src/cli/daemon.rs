@@ -1,6 +1,5 @@
 //! The commands that ask a running daemon, or live through what one recorded.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -53,7 +52,7 @@ pub(super) fn status(runtime_dir: &Path, json: bool, detail: Detail) -> ExitCode
                 ExitCode::FAILURE
             }
         },
-        Ok(status) => say(&control::render(&status, detail, std::io::stdout().is_terminal())),
+        Ok(status) => say(&control::render(&status, detail, super::checks::look())),
     }
 }
 

@@ -154,7 +154,7 @@ impl Overrides {
             Err(code) => code,
             Ok(all) if self.json => say_json(&all),
             Ok(all) if all.is_empty() => say("no overrides: everything is as the file says\n"),
-            Ok(all) => say(&control::render_overrides(&all)),
+            Ok(all) => say(&control::render_overrides(&all, super::checks::look())),
         }
     }
 }

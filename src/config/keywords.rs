@@ -12,6 +12,7 @@ mod root;
 #[cfg(test)]
 mod tests;
 mod vrrp;
+mod window;
 mod words;
 
 use std::collections::BTreeMap;
@@ -64,6 +65,7 @@ pub enum Place {
     SipCheck,
     TextCheck,
     VipCheck,
+    MaintenanceWindow,
 }
 
 impl Place {
@@ -110,6 +112,7 @@ impl Place {
             Self::SipCheck => "SIP_CHECK",
             Self::TextCheck => "TEXT_CHECK",
             Self::VipCheck => "vip_check",
+            Self::MaintenanceWindow => "maintenance_window",
         }
     }
 }
@@ -240,9 +243,18 @@ pub enum Found {
 
 /// Every keyword; one that means different things in different places stands here several times.
 pub fn all() -> impl Iterator<Item = &'static Keyword> {
-    [root::TABLE, global::TABLE, vrrp::TABLE, lvs::TABLE, check::TABLE, dialogue::TABLE, handshake::TABLE]
-        .into_iter()
-        .flatten()
+    [
+        root::TABLE,
+        global::TABLE,
+        vrrp::TABLE,
+        lvs::TABLE,
+        window::TABLE,
+        check::TABLE,
+        dialogue::TABLE,
+        handshake::TABLE,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What a word is at a place.
@@ -327,6 +339,22 @@ pub const DIRECTORD: &str = "directord";
 const SECOND: u64 = 1_000_000;
 const ANY: i64 = i32::MAX as i64;
 const NOT_YET: Status = Status::NotYet("it has no effect");
+
+/// Places of several lists, one after the other.
+const fn join<const N: usize>(lists: &[&[Place]]) -> [Place; N] {
+    let mut all = [Place::Root; N];
+    let (mut list, mut at, mut length) = (0, 0, 0);
+    while list < lists.len() {
+        if at < lists[list].len() {
+            all[length] = lists[list][at];
+            (at, length) = (at + 1, length + 1);
+        } else {
+            (list, at) = (list + 1, 0);
+        }
+    }
+    assert!(length == N, "as many places as were said");
+    all
+}
 
 const fn key(
     name: &'static str,

@@ -42,6 +42,7 @@ mod track_process;
 mod value;
 mod via;
 mod vip_check;
+mod window;
 
 use super::complaint::Complaints;
 use super::keywords::Place;

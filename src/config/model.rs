@@ -22,6 +22,7 @@ mod service;
 mod track;
 mod track_file;
 mod track_process;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use service::*;
 pub use track::*;
 pub use track_file::*;
 pub use track_process::*;
+pub use window::*;
 
 /// Everything one configuration file asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,6 +26,7 @@ mod toml;
 mod track;
 mod track_file;
 mod track_process;
+mod window;
 
 use std::net::IpAddr;
 use std::time::Duration;

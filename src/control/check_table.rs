@@ -8,9 +8,12 @@ const HEAD: &[&str] = &["SERVER", "CHECK", "STATE", "FOR", "FAILED", "LATENCY MS
 /// What narrow terminals do without, the last first.
 const DISPENSABLE: &[&str] = &["FAILED", "NEXT", "FOR", "LATENCY MS"];
 /// Columns that the last result has at least.
-const LEAST: usize = 24;
-/// Longer questions are cut in the middle of the table.
+const LEAST: usize = 28;
+/// Longer questions are cut in the middle of the table; on narrow terminals those longer than this.
 const LONGEST_QUESTION: usize = 32;
+const LONGEST_IN_NARROW: usize = 16;
+/// Narrower terminals are narrow.
+const WIDE: usize = 100;
 
 /// Lays checks out as a table; `down` if only those were asked for that are.
 pub fn render_checks(answer: &ChecksAnswer, down: bool, look: Look) -> String {
@@ -18,11 +21,19 @@ pub fn render_checks(answer: &ChecksAnswer, down: bool, look: Look) -> String {
     if answer.checks.is_empty() {
         page.say(0, Tone::Plain, if down { "no check fails" } else { "there are no checks" });
     }
+    let narrow = look.width.is_some_and(|width| width < WIDE);
+    let longest = if narrow { LONGEST_IN_NARROW } else { LONGEST_QUESTION };
     for checks in answer.checks.chunk_by(|one, other| one.service == other.service) {
         let Some(first) = checks.first() else { continue };
         page.gap();
         page.say(0, Tone::Head, &format!("virtual_server {}", word(&first.service)));
-        page.table(2, HEAD, checks.iter().map(row).collect(), DISPENSABLE, Last::Cut(LEAST));
+        page.table(
+            2,
+            HEAD,
+            checks.iter().map(|check| row(check, longest)).collect(),
+            DISPENSABLE,
+            Last::Cut(LEAST),
+        );
     }
     if answer.checks.len() > 1 {
         page.gap();
@@ -31,7 +42,7 @@ pub fn render_checks(answer: &ChecksAnswer, down: bool, look: Look) -> String {
     page.finish()
 }
 
-fn row(check: &CheckReport) -> Vec<String> {
+fn row(check: &CheckReport, longest: usize) -> Vec<String> {
     let failed = match check.failed_in_a_row {
         0 => "-".to_owned(),
         count => format!("{count}x"),
@@ -52,7 +63,7 @@ fn row(check: &CheckReport) -> Vec<String> {
     };
     vec![
         plain(&check.server),
-        titled(check, LONGEST_QUESTION),
+        titled(check, longest),
         check.verdict.clone(),
         check.verdict_for_seconds.map_or_else(|| "-".to_owned(), duration),
         failed,
@@ -134,6 +145,14 @@ virtual_server tcp:10.0.0.100:80
         let text = shown(vec![check("10.0.0.3:80", true)], false, Some(80));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains("connection refused") && !text.contains("LATENCY"), "{text}");
+    }
+
+    #[test]
+    fn where_names_leave_no_room_the_reason_stands_below() {
+        let server = "[2001:db8:aaaa:bbbb:cccc:dddd:1111:1]:8443";
+        let text = shown(vec![check(server, true)], false, Some(80));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("\n      last result: connection refused, 0.2s ago\n"), "{text}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Tone {
     pub(super) fn of(word: &str) -> Self {
         match word {
             "up" | "MASTER" | "passed" => Self::Good,
-            "down" | "FAULT" | "failed" => Self::Bad,
+            "down" | "FAULT" | "fault" | "failed" => Self::Bad,
             "unknown" | "rests" => Self::Doubtful,
             _ => Self::Plain,
         }
@@ -112,7 +112,8 @@ impl Page {
     }
 
     /// Rows in columns as wide as their widest cell; the last one has the room that is left. Columns that may be missed
-    /// give way, the last of `dispensable` first, until the last column has enough.
+    /// give way, the last of `dispensable` first, until the last column has enough. If it has not even then, it stands below
+    /// the others.
     pub(super) fn table(
         &mut self,
         indent: usize,
@@ -136,12 +137,15 @@ impl Page {
                 widths.remove(column);
             }
         }
-        let room = self.left_for_last(indent, &widths).max(least);
+        let room = self.left_for_last(indent, &widths);
+        if room < least && head.len() > 1 {
+            return self.stack(indent, &head, rows, &widths);
+        }
         let titles: Vec<String> = head.iter().map(|title| (*title).to_owned()).collect();
         self.row(indent, &titles, &widths, room, |_| Tone::Dim);
         for row in &mut rows {
             let lines = match (last, row.last()) {
-                (Last::Wrapped(_), Some(cell)) => wrapped(cell, room),
+                (Last::Wrapped(_), Some(cell)) if cell.chars().count() > room => wrapped(cell, room),
                 _ => Vec::new(),
             };
             let (first, rest) = match lines.split_first() {
@@ -155,6 +159,29 @@ impl Page {
             let before = widths.iter().rev().skip(1).map(|width| width + 2).sum::<usize>();
             for line in &rest {
                 self.line(indent + before, Tone::Plain, line);
+            }
+        }
+    }
+
+    /// The same where the last column stands below the others, and with it all that do not fit beside one another.
+    fn stack(&mut self, indent: usize, head: &[&str], rows: Vec<Vec<String>>, widths: &[usize]) {
+        let fits = |count: &usize| {
+            let used: usize = widths.iter().take(*count).map(|width| width + 2).sum();
+            used <= self.width().saturating_sub(indent) + 2
+        };
+        let others = (1..widths.len()).rev().find(fits).unwrap_or(1);
+        let below_titles: Vec<String> =
+            head.iter().skip(others).map(|title| title.trim().to_lowercase()).collect();
+        let widths = widths.get(..others).unwrap_or_default();
+        let titles: Vec<String> = head.iter().take(others).map(|title| (*title).to_owned()).collect();
+        self.row(indent, &titles, widths, usize::MAX, |_| Tone::Dim);
+        for mut row in rows {
+            let below = row.split_off(others.min(row.len()));
+            self.row(indent, &row, widths, usize::MAX, Tone::of);
+            for (title, cell) in
+                below_titles.iter().zip(&below).filter(|(_, cell)| !matches!(cell.as_str(), "" | "-"))
+            {
+                self.say(indent + 4, Tone::Plain, &format!("{title}: {cell}"));
             }
         }
     }

@@ -5,6 +5,7 @@ mod services;
 use std::fmt::Write;
 
 use super::Status;
+use super::page::{Last, Look, Page};
 use crate::config::Complaint;
 use crate::director::snapshot::{
     GroupStatus, InstanceStatus, NeighbourStatus, OverrideStatus, OwnerStatus, Snapshot, TakenStatus,
@@ -21,9 +22,9 @@ pub enum Detail {
     Traffic,
 }
 
-/// Lays the state out as text. Colour only where a terminal reads it.
-pub fn render(status: &Status, detail: Detail, colour: bool) -> String {
-    let paint = Paint { colour };
+/// Lays the state out as text, as wide as a terminal is that reads it.
+pub fn render(status: &Status, detail: Detail, look: Look) -> String {
+    let paint = Paint(look);
     let mut out = String::new();
     let director = &status.director;
     let _ = writeln!(
@@ -117,9 +118,9 @@ fn leaving(out: &mut String, director: &Snapshot) {
 const OVERRIDES: &[&str] = &["OVERRIDE", "IS", "BY", "SINCE", "ENDS IN", "TAKE BACK WITH", "WHY"];
 
 /// What operators want of real servers, as a table.
-pub fn render_overrides(overrides: &[OverrideStatus]) -> String {
+pub fn render_overrides(overrides: &[OverrideStatus], look: Look) -> String {
     let mut out = String::new();
-    table(&mut out, OVERRIDES, overrides.iter().map(override_row).collect(), &Paint { colour: false });
+    table(&mut out, OVERRIDES, overrides.iter().map(override_row).collect(), &Paint(look));
     out
 }
 
@@ -268,22 +269,18 @@ fn neighbour_row(neighbour: &NeighbourStatus) -> Vec<String> {
     ]
 }
 
-/// Lays rows out in columns as wide as their widest cell; the last column runs free.
+/// Columns that a narrow terminal does without, the last first.
+const DISPENSABLE: [&str; 10] =
+    ["SINCE", "FOR", "INTERFACE", "PACKETS", "VIA", "ACTIVE", "INACT", "CONN/S", "  IN/S", " OUT/S"];
+
+/// Columns that what is said in words has at least.
+const LEAST: usize = 24;
+
+/// Lays rows out in columns as wide as their widest cell.
 fn table(out: &mut String, head: &[&str], rows: Vec<Vec<String>>, paint: &Paint) {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain(head.get(column).map(|h| h.chars().count())).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: Vec<&str>, mark: &dyn Fn(&str, &str) -> String| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| mark(cell, &format!("{cell:width$}")));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let _ = writeln!(out, "{}", line(head.to_vec(), &|_, padded| paint.dim(padded)));
-    for row in &rows {
-        let cells = row.iter().map(String::as_str).collect();
-        let _ = writeln!(out, "{}", line(cells, &|cell, padded| paint.state(cell, padded)));
-    }
+    let mut page = Page::new(paint.0);
+    page.table(0, head, rows, &DISPENSABLE, Last::Wrapped(LEAST));
+    out.push_str(&page.finish());
 }
 
 fn duration(seconds: f64) -> String {
@@ -296,31 +293,15 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// Colours, or none.
-struct Paint {
-    colour: bool,
-}
+/// How it looks: colours, or none.
+struct Paint(Look);
 
 impl Paint {
     fn with(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.0.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     fn bad(&self, text: &str) -> String {
         self.with("31", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.with("2", text)
-    }
-
-    /// Colours the words that name a state.
-    fn state(&self, cell: &str, padded: &str) -> String {
-        match cell {
-            "MASTER" | "up" => self.with("32", padded),
-            "FAULT" | "down" | "fault" => self.with("31", padded),
-            "unknown" => self.with("33", padded),
-            _ => padded.to_owned(),
-        }
     }
 }

@@ -305,7 +305,7 @@ fn tell_table(page: &mut Page, service: &ServiceReasons, server: &ServerStatus) 
         page.say(4, Tone::Plain, &format!("Its weight: {weight}."));
     }
     if let Some(words) = &server.overridden {
-        page.say(2, Tone::Doubtful, &format!("An operator's override decides: {words}."));
+        page.say(2, Tone::Doubtful, &format!("An override decides: {words}."));
         for undo in service.undo.iter().filter(|undo| undo.server == server.server) {
             page.say(4, Tone::Plain, &format!("Take it back with `{}`.", undo.command));
         }

@@ -1,4 +1,5 @@
-//! What is odd about a real server whose checks pass: a certificate that ends soon, answers that come slowly.
+//! What is odd about a real server whose checks pass (a certificate that ends soon, answers that come slowly), or that
+//! cannot be asked for a reason of ours.
 //!
 //! It changes nothing about the server. The log and, where mails go out for it, a mail tell when it begins and when it is
 //! over; `status` shows it meanwhile.
@@ -28,6 +29,7 @@ impl Change {
         let over = || match about {
             Concern::Expiry => "the certificate does not end soon any more".to_owned(),
             Concern::Latency => "answers come soon enough again".to_owned(),
+            Concern::Unasked => "the server can be asked again".to_owned(),
         };
         Change { begins, words: said.map_or_else(over, |warning| warning.words.clone()) }
     }

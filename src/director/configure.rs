@@ -49,6 +49,7 @@ impl Director {
         self.note_missing_sync_instance();
         self.repeat_states(now);
         self.renew_maintenance(now);
+        self.plan_director_windows(now);
         self.effect(Effect::Keep(Keepsake::Only(config)));
         self.change_services(difference, now);
     }

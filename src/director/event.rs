@@ -4,6 +4,7 @@
 //! the instant at which each was handled travels beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::legacy::Inheritance;
 use super::overrides::Order;
+use super::zone::Zone;
 use crate::config::{Config, Difference};
 
 /// Names one check of one real server while the configuration that asked for it lasts.
@@ -96,6 +98,9 @@ pub enum Event {
     MaintenanceRead {
         /// The names that are those of servers, an address or an address and a port.
         names: BTreeSet<String>,
+        /// Those that name a host, perhaps with a port, and its addresses.
+        #[serde(default)]
+        hosts: BTreeMap<String, BTreeSet<IpAddr>>,
         /// What is wrong with the directory, or with other names in it, in words.
         problem: Option<String>,
     },
@@ -145,6 +150,9 @@ pub enum Event {
         /// The time of day now.
         wall: SystemTime,
     },
+    /// How the local clock stands against UTC, and when that changes next; before the first configuration, and whenever
+    /// it is another.
+    Zone(Zone),
     /// The daemon was asked to end: hand over and let go of everything.
     Stop,
 }

@@ -278,8 +278,7 @@ impl Instance {
         let mut addresses = self.config.all_addresses().peekable();
         addresses.peek().is_some()
             && addresses.all(|wanted| {
-                let interface = wanted.interface.as_ref().unwrap_or(&self.config.interface);
-                let link = links.get(interface);
+                let link = links.get(self.devices.interface_of(&self.config, wanted));
                 link.is_some_and(|link| link.addresses.iter().any(|held| held.address == wanted.address))
             })
     }

@@ -2,11 +2,11 @@
 //! (`maintenance_dir`).
 //!
 //! Such a server counts as down, whatever its checks say, which go on underneath; when the file is gone it counts as what
-//! they say. A file is named by the server's address, or by address and port for one of several servers there. What
-//! follows from a server that is down is the service's to say, as always: `inhibit_on_failure`, the quorum, the sorry
+//! they say. A file is named by the server's address, or by address and port for one of several servers there; or by the
+//! name of its host, which others look up. What follows from a server that is down is the service's to say, as always: `inhibit_on_failure`, the quorum, the sorry
 //! server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -20,6 +20,8 @@ use crate::config::Served;
 #[derive(Debug, Default)]
 pub(super) struct Maintenance {
     names: BTreeSet<String>,
+    /// Names of hosts, and their addresses.
+    hosts: BTreeMap<String, BTreeSet<IpAddr>>,
     problem: Option<String>,
 }
 
@@ -30,7 +32,14 @@ impl Maintenance {
             Ok(one) => one.ip() == server.address && one.port() == server.port,
             Err(_) => address(name) == Some(server.address),
         };
-        self.names.iter().find(is).map(String::as_str)
+        let hosts = || {
+            self.hosts.iter().find(|(name, addresses)| {
+                let port = name.rsplit_once(':').map(|(_, port)| port);
+                let same = port.is_none_or(|port| port.parse() == Ok(server.port));
+                same && addresses.contains(&server.address)
+            })
+        };
+        self.names.iter().find(is).or_else(|| hosts().map(|(name, _)| name)).map(String::as_str)
     }
 }
 
@@ -49,7 +58,8 @@ impl Director {
     /// What lies in the directory has changed.
     pub(super) fn maintenance_read(
         &mut self,
-        names: &BTreeSet<String>,
+        names: BTreeSet<String>,
+        hosts: BTreeMap<String, BTreeSet<IpAddr>>,
         problem: Option<String>,
         now: Instant,
     ) {
@@ -61,7 +71,7 @@ impl Director {
         {
             self.log(Entry::TrackerProblem { tracker: "maintenance_dir".to_owned(), note: note.clone() });
         }
-        self.maintenance = Maintenance { names: names.clone(), problem };
+        self.maintenance = Maintenance { names, hosts, problem };
         let services: Vec<Served> = self.pools.keys().cloned().collect();
         for service in services {
             self.note_maintenance(&service, now);
@@ -70,8 +80,10 @@ impl Director {
 
     /// The configuration has changed: without a directory nobody is in maintenance.
     pub(super) fn renew_maintenance(&mut self, now: Instant) {
-        if self.config.global.lvs.maintenance_dir.is_none() && !self.maintenance.names.is_empty() {
-            self.maintenance_read(&BTreeSet::new(), None, now);
+        let Maintenance { names, hosts, .. } = &self.maintenance;
+        let any = !(names.is_empty() && hosts.is_empty());
+        if any && self.config.global.lvs.maintenance_dir.is_none() {
+            self.maintenance_read(BTreeSet::new(), BTreeMap::new(), None, now);
         }
     }
 
@@ -115,7 +127,14 @@ mod tests {
     #[test]
     fn a_file_is_about_an_address_or_about_one_port_of_it() {
         let names = ["192.0.2.1", "192.0.2.2:80", "[2001:DB8::1]:80", "[2001:db8::2]", "2001:db8::3"];
-        let maintenance = Maintenance { names: names.map(str::to_owned).into(), problem: None };
+        let hosts =
+            [("web4", "192.0.2.4"), ("web5.example.org:80", "192.0.2.5"), ("web5.example.org:80", "::5")];
+        let mut found: BTreeMap<String, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (name, address) in hosts {
+            found.entry(name.to_owned()).or_default().insert(address.parse().unwrap());
+        }
+        let names = names.map(str::to_owned).into();
+        let maintenance = Maintenance { names, hosts: found, problem: None };
         let about = |server: &str| maintenance.about(&server.parse().unwrap());
         for (server, file) in [
             ("192.0.2.1:80", Some("192.0.2.1")),
@@ -123,6 +142,10 @@ mod tests {
             ("192.0.2.2:80", Some("192.0.2.2:80")),
             ("192.0.2.2:443", None),
             ("192.0.2.3:80", None),
+            ("192.0.2.4:81", Some("web4")),
+            ("192.0.2.5:80", Some("web5.example.org:80")),
+            ("192.0.2.5:81", None),
+            ("[::5]:80", Some("web5.example.org:80")),
             ("[2001:db8::1]:80", Some("[2001:DB8::1]:80")),
             ("[2001:db8::2]:80", Some("[2001:db8::2]")),
             ("[2001:db8::3]:80", Some("2001:db8::3")),

@@ -57,7 +57,9 @@ pub mod target;
 mod trackers;
 mod via;
 pub mod vip_check;
+mod windows;
 mod wishes;
+pub mod zone;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -95,6 +97,7 @@ use taken::Thefts;
 use trackers::Trackers;
 use via::Vias;
 use vip_check::VipChecks;
+use windows::Windows;
 use wishes::{Pending, Published};
 
 use crate::config::{Config, Served};
@@ -118,6 +121,8 @@ enum Owner {
     Patience(String),
     /// An override that ends, or a drain that has had its time.
     Overrides,
+    /// A `maintenance_window` begins or ends.
+    Windows,
     /// Virtual servers that wait for what overrides mean for them.
     Steering,
     /// A server that was removed has had its time.
@@ -199,6 +204,7 @@ pub struct Director {
     /// The virtual servers of groups that have a service in the kernel.
     of_groups: BTreeMap<ServiceKey, BTreeSet<Served>>,
     overrides: Overrides,
+    windows: Windows,
     /// As they were written down last.
     kept: Arc<Vec<Override>>,
     /// Virtual servers that wait for what overrides mean for them.
@@ -275,6 +281,7 @@ impl Director {
             neighbours: Neighbours::default(),
             pools: BTreeMap::new(),
             overrides: Overrides::default(),
+            windows: Windows::default(),
             kept: Arc::default(),
             unsteered: BTreeSet::new(),
             leaving: Leaving::default(),
@@ -337,7 +344,9 @@ impl Director {
             Event::ProbeDone { check, attempt, outcome } => self.probe_done(check, attempt, outcome, now),
             Event::ScriptDone { script, run, outcome } => self.script_done(&script, run, outcome, now),
             Event::FileRead { file, number, problem } => self.file_read(&file, number, problem, now),
-            Event::MaintenanceRead { names, problem } => self.maintenance_read(&names, problem, now),
+            Event::MaintenanceRead { names, hosts, problem } => {
+                self.maintenance_read(names, hosts, problem, now);
+            }
             Event::ProcessesCounted { process, count } => self.processes_counted(&process, count, now),
             Event::ProcessesUnheard(why) => self.processes_unheard(&why, now),
             Event::SetPriority { instance, priority } => self.set_priority(&instance, priority, now),
@@ -354,7 +363,9 @@ impl Director {
             Event::ClockSet { wall } => {
                 self.clock = (now, wall);
                 self.overrides_due(now);
+                self.windows_due(now);
             }
+            Event::Zone(zone) => self.keep_zone(zone, now),
             Event::Inherited(inheritance) => self.inherit(*inheritance, now),
             Event::Leave => self.leave_everything(now),
             Event::Stop => self.stop(now),
@@ -382,6 +393,7 @@ impl Director {
                 Owner::Process(name) => self.process_due(&name, now),
                 Owner::Patience(name) => self.evaluate(&name, now),
                 Owner::Overrides => self.overrides_due(now),
+                Owner::Windows => self.windows_due(now),
                 Owner::Steering => self.steer_some(now),
                 Owner::Leaving => self.leaving_due(now),
                 Owner::Batch => self.renew_waiting(now),

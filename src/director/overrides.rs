@@ -13,7 +13,7 @@ use ipvs_backend::DestinationKey;
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
-use crate::config::Served;
+use crate::config::{MaintenanceWindow, Served};
 
 /// Overrides at most; more is a script gone wild.
 pub const MOST: usize = 4096;
@@ -109,10 +109,21 @@ pub enum Steer {
 /// A server that is being drained for its removal.
 pub type Member = (Served, DestinationKey);
 
+/// What operators and the clock want of a real server; nothing of most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// What becomes of it.
+    pub(super) steer: Steer,
+    /// Whether it is in a `maintenance_window`.
+    pub(super) in_window: bool,
+}
+
 /// All overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     all: BTreeMap<(Target, Kind), Override>,
+    /// Those that `maintenance_window`s are at present. The clock sets them and takes them back, nobody else.
+    by_clock: BTreeMap<Target, BTreeMap<MaintenanceWindow, Override>>,
     /// Drained servers that have become empty, and are to be removed then.
     emptied: BTreeSet<Member>,
 }
@@ -187,14 +198,19 @@ impl fmt::Display for Override {
 }
 
 impl Overrides {
-    /// All of them, by target.
+    /// All that operators set, by target.
     pub fn all(&self) -> impl Iterator<Item = &Override> + Clone {
         self.all.values()
     }
 
+    /// Those that the clock set, by target.
+    pub fn by_clock(&self) -> impl Iterator<Item = &Override> + Clone {
+        self.by_clock.values().flat_map(BTreeMap::values)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.all.is_empty() && self.by_clock.is_empty()
     }
 
     /// The one of a kind for a target.
@@ -219,9 +235,51 @@ impl Overrides {
         self.all.remove(&(target.clone(), kind))
     }
 
+    /// A `maintenance_window` has begun, or ends at another time than it was to. True if it has begun.
+    pub(super) fn open(&mut self, window: &MaintenanceWindow, new: Override) -> bool {
+        let of_target = self.by_clock.entry(new.target.clone()).or_default();
+        of_target.insert(window.clone(), new).is_none()
+    }
+
+    /// It is over.
+    pub(super) fn close(&mut self, window: &MaintenanceWindow, target: &Target) -> Option<Override> {
+        let of_target = self.by_clock.get_mut(target)?;
+        let closed = of_target.remove(window);
+        if of_target.is_empty() {
+            self.by_clock.remove(target);
+        }
+        closed
+    }
+
     /// Those that concern a virtual server.
     pub(super) fn of_service(&self, served: &Served) -> Vec<&Override> {
-        self.all.values().filter(|one| one.target.concerns(served)).collect()
+        self.all.values().chain(self.by_clock()).filter(|one| one.target.concerns(served)).collect()
+    }
+
+    /// Whether a real server is in a `maintenance_window`.
+    fn in_window(&self, served: &Served, server: &DestinationKey) -> bool {
+        let (address, port) = (server.address, Some(server.port));
+        // Windows are for these only.
+        let targets = || {
+            [
+                Target::Director,
+                Target::Service(served.clone()),
+                Target::Server { service: Some(served.clone()), address, port },
+            ]
+        };
+        !self.by_clock.is_empty() && targets().iter().any(|target| self.by_clock.contains_key(target))
+    }
+
+    /// What is wanted of a real server, of those that concern its virtual server.
+    pub(super) fn wanted(
+        &self,
+        concerning: &[&Override],
+        served: &Served,
+        server: &DestinationKey,
+        wall: Duration,
+    ) -> Wanted {
+        let (steer, _) = self.steer(concerning, served, server, wall);
+        Wanted { steer, in_window: self.in_window(served, server) }
     }
 
     /// What a real server is to be, of those that concern its virtual server: the strictest, of weights the closest. With
@@ -291,7 +349,8 @@ impl Overrides {
     /// Those that any of these servers are subject to, in words.
     pub fn over(&self, members: &[Member]) -> Vec<String> {
         let of = |one: &&Override| members.iter().any(|(served, server)| one.target.covers(served, server));
-        self.all.values().filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
+        let all = self.all.values().chain(self.by_clock());
+        all.filter(of).map(|one| format!("{} is still {one}", one.target)).collect()
     }
 
     /// When the next thing happens by itself, since 1970; what is past has happened.

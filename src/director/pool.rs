@@ -30,7 +30,7 @@ pub(super) use quorum::Quorum;
 pub(super) use server::{CheckRun, Server, words};
 pub(super) use settle::Panic;
 
-use super::overrides::Steer;
+use super::overrides::{Steer, Wanted};
 use super::target::plain;
 use crate::config::{Served, SorryServer, VirtualServer};
 
@@ -40,9 +40,13 @@ pub(super) struct Pool {
     pub(super) served: Served,
     pub(super) config: Arc<VirtualServer>,
     pub(super) servers: BTreeMap<DestinationKey, Server>,
-    /// What operators want of servers; those that are as configured are not here.
-    pub(super) steered: BTreeMap<DestinationKey, Steer>,
+    /// What operators and the clock want of servers; those that are as configured are not here.
+    pub(super) steered: BTreeMap<DestinationKey, Wanted>,
     pub(super) quorum: Quorum,
+    /// Whether people were told last that it is lost.
+    pub(super) told_lost: bool,
+    /// Servers that have come out of their `maintenance_window` with a configuration that is on its way.
+    released: Vec<DestinationKey>,
     /// What the backup servers that are up weigh together.
     backups_live: u64,
     /// Set while more servers fail than checks may take out.
@@ -116,6 +120,8 @@ impl Pool {
             servers: BTreeMap::new(),
             steered: BTreeMap::new(),
             quorum: Quorum::new(),
+            told_lost: false,
+            released: Vec::new(),
             backups_live: 0,
             panic: None,
             shares: None,
@@ -238,13 +244,23 @@ impl Pool {
         self.stand_in() == StandIn::Sorry
     }
 
-    /// Operators want this of servers, and nothing of the others: what follows.
-    pub(super) fn steer(&mut self, steered: BTreeMap<DestinationKey, Steer>, now: Instant) -> Vec<Change> {
+    /// Operators and the clock want this of servers, and nothing of the others: what follows, and which servers have
+    /// come out of a `maintenance_window`.
+    pub(super) fn steer(
+        &mut self,
+        steered: BTreeMap<DestinationKey, Wanted>,
+        now: Instant,
+    ) -> (Vec<Change>, Vec<DestinationKey>) {
+        let mut released = Vec::new();
         for (key, server) in &mut self.servers {
-            server.steer = steered.get(key).copied().unwrap_or_default();
+            let before = server.in_window;
+            server.wanted(steered.get(key));
+            if before && !server.in_window {
+                released.push(*key);
+            }
         }
         self.steered = steered;
-        self.work_out(now, |_| None)
+        (self.work_out(now, |_| None), released)
     }
 
     /// Whether the service has a quorum now, and would have none if its servers came to this.

@@ -56,7 +56,10 @@ impl Director {
     /// A virtual server is to become what is configured.
     pub(super) fn set_off(&mut self, served: Served, now: Instant) -> Transit {
         self.see_off(&served, now);
-        if let Some(pool) = self.pools.remove(&served) {
+        let before = self.pools.remove(&served);
+        // While it is not there: what they mean for it is decided with the rest.
+        self.plan_windows(&served, now);
+        if let Some(pool) = before {
             self.forget_neighbour_checks(&pool);
             self.pools.insert(served.clone(), pool);
         }
@@ -200,11 +203,12 @@ impl Director {
     fn settle_pool(&mut self, served: &Served, config: Arc<VirtualServer>, now: Instant) {
         let Some(mut pool) = self.pools.remove(served) else { return };
         pool.shares = Some(shares(&config, self.config.global.compat));
-        let Configured { mut changes, mut started } = pool.configured(config, now);
+        let Configured { mut changes, mut started, released } = pool.configured(config, now);
         // Whoever goes on as before has nothing to tell.
         if self.recall_health(&mut pool, now) {
             changes.clear();
             started.clear();
+            pool.told_lost = !pool.has_quorum();
         }
         self.changeover.servers = (self.changeover.servers + pool.servers.len()).saturating_sub(pool.counted);
         pool.counted = pool.servers.len();
@@ -216,6 +220,7 @@ impl Director {
             }
         }
         self.tell_changes(served, changes, now);
+        self.tell_released(served, released, now);
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
         self.configure_vip_check(served, now);

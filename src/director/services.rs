@@ -213,9 +213,8 @@ impl Director {
         for change in changes {
             match change {
                 Change::Server { key, up, reason, treatment } => {
-                    if config.server(&key).is_some_and(|s| s.alert) {
-                        let name = server_name(service, &key);
-                        self.notify(now, |heading| Notice::server(heading, service, name, up, &reason, left));
+                    if !self.in_window(service, &key) {
+                        self.mail_of_server(service, &key, up, &reason, now);
                     }
                     self.tell_server(service, &key, up, &reason);
                     self.keep_health(service, &key);
@@ -224,7 +223,10 @@ impl Director {
                 Change::Quorum { up } => {
                     let cause = if up { "enough servers are up" } else { "too few servers are up" };
                     self.tell_quorum(service, up, cause);
-                    let (stands_in, words) = (stands_in.clone(), quorum.words());
+                    let windows = self.windows_of(service).filter(|_| !up);
+                    let words: Vec<String> = [quorum.words()].into_iter().chain(windows).collect();
+                    let (stands_in, words) = (stands_in.clone(), words.join("; "));
+                    self.mail_of_quorum(service, up, &words, now);
                     self.log(Entry::Quorum { service: service.clone(), up, stands_in, words });
                 }
                 Change::Panic { on } => {
@@ -241,6 +243,35 @@ impl Director {
                     self.log(Entry::StandIn { service: service.clone(), stands_in });
                 }
             }
+        }
+    }
+
+    /// People hear of a service that it lost its quorum, or has it again; not that it has one from the start.
+    fn mail_of_quorum(&mut self, service: &Served, up: bool, words: &str, now: Instant) {
+        let Some(pool) = self.pools.get_mut(service) else { return };
+        let told = std::mem::replace(&mut pool.told_lost, !up);
+        if pool.config.alert && (told || !up) {
+            let left = pool.serving();
+            self.notify(now, |heading| Notice::quorum(heading, service, up, words, left));
+        }
+    }
+
+    /// People hear of a server that it is down, or back.
+    pub(super) fn mail_of_server(
+        &mut self,
+        service: &Served,
+        key: &DestinationKey,
+        up: bool,
+        reason: &str,
+        now: Instant,
+    ) {
+        let Some(pool) = self.pools.get_mut(service) else { return };
+        let left = pool.serving();
+        let Some(server) = pool.servers.get_mut(key) else { return };
+        server.told_up = up;
+        if server.config.alert {
+            let name = server_name(service, key);
+            self.notify(now, |heading| Notice::server(heading, service, name, up, reason, left));
         }
     }
 

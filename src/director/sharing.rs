@@ -6,6 +6,7 @@
 //!
 //! Not shared are checks of virtual servers with `share_checks off` or `ha_suspend`, and none are in compatible mode.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,13 +16,68 @@ use healthcheck::{Check, Schedule, Verdict};
 use super::Director;
 use super::event::CheckId;
 
+/// What a check asks. Two ask the same if they are alike in everything but what their owners make of the outcome.
+#[derive(Debug, Clone)]
+struct Question(Arc<Check>);
+
+impl Question {
+    /// All that counts. Each field of a check has its place here, or a reason not to.
+    fn parts(&self) -> impl Ord + '_ {
+        let Check {
+            kind,
+            target,
+            source,
+            device,
+            mark,
+            via,
+            connect_timeout,
+            schedule,
+            // Whether the owner logs what fails.
+            log_all_failures: _,
+        } = &*self.0;
+        let Schedule {
+            interval,
+            retry,
+            delay_before_retry,
+            // What the owner believes before the first outcome.
+            alpha: _,
+            warmup,
+            fast_recovery,
+            rise,
+            latency,
+        } = schedule;
+        let rhythm = (interval, retry, delay_before_retry, warmup, fast_recovery, rise, latency);
+        (target, kind, (source, device, mark, via), connect_timeout, rhythm)
+    }
+}
+
+impl Ord for Question {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.parts().cmp(&other.parts()) }
+    }
+}
+
+impl PartialOrd for Question {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Question {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Question {}
+
 /// Who asks for whom.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     /// Who asks, by what is asked.
-    askers: BTreeMap<Arc<Check>, CheckId>,
+    askers: BTreeMap<Question, CheckId>,
     /// What each check asks that may be shared.
-    asked: BTreeMap<CheckId, Arc<Check>>,
+    asked: BTreeMap<CheckId, Question>,
     /// Those that an asker asks for beside itself; most have none, and are not here.
     listeners: BTreeMap<CheckId, BTreeSet<CheckId>>,
     /// The asker of each of these.
@@ -32,7 +88,7 @@ pub(super) struct Sharing {
 
 impl Sharing {
     /// Takes a check in; who asks for it, if it is not itself.
-    fn join(&mut self, id: CheckId, question: Arc<Check>) -> Option<CheckId> {
+    fn join(&mut self, id: CheckId, question: Question) -> Option<CheckId> {
         self.asked.insert(id, question.clone());
         let asker = *self.askers.entry(question).or_insert(id);
         if asker == id {
@@ -98,21 +154,12 @@ impl Sharing {
     }
 }
 
-/// What makes two checks the same: everything but what its owner makes of the outcome.
-fn question(spec: &Arc<Check>) -> Arc<Check> {
-    if !spec.schedule.alpha && spec.log_all_failures.is_none() {
-        return spec.clone();
-    }
-    let schedule = Schedule { alpha: false, ..spec.schedule.clone() };
-    Arc::new(Check { schedule, log_all_failures: None, ..Check::clone(spec) })
-}
-
 impl Director {
     /// A check is new, or another than before: it joins others that ask the same.
     pub(super) fn share_check(&mut self, id: CheckId, now: Instant) {
         let Some((place, run)) = self.run(id) else { return };
         let shares = self.pools.get(&place.service).is_some_and(|pool| pool.shares == Some(true));
-        let wanted = shares.then(|| question(&run.spec));
+        let wanted = shares.then(|| Question(run.spec.clone()));
         if self.sharing.asked.get(&id) == wanted.as_ref() {
             return;
         }

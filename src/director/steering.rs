@@ -11,10 +11,11 @@ use notify::Notice;
 
 use super::effect::Effect;
 use super::journal::Entry;
-use super::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Overrides, Removal, Steer};
+use super::overrides::{Act, DORMANT_FOR, Kind, Order, Override, Overrides, Removal, Wanted};
 use super::pool::Pool;
 use super::snapshot::OverrideStatus;
 use super::target::Target;
+use super::windows;
 use super::{Director, Owner};
 use crate::config::{Served, VirtualServer};
 
@@ -134,7 +135,7 @@ impl Director {
         }
     }
 
-    fn until(&self, one: &Override, now: Instant) -> String {
+    pub(super) fn until(&self, one: &Override, now: Instant) -> String {
         let left = |at: Duration| span(at.saturating_sub(self.since_1970(now)));
         one.expires.map_or_else(String::new, |at| format!(", for {}", left(at)))
     }
@@ -156,9 +157,10 @@ impl Director {
             looked_at += pool.servers.len() + 1;
             let steers = self.steers(&served, &pool.config, now);
             let Some(pool) = self.pools.get_mut(&served) else { continue };
-            let changes = pool.steer(steers, now);
+            let (changes, released) = pool.steer(steers, now);
             self.renew_service(&served, now);
             self.tell_changes(&served, changes, now);
+            self.tell_released(&served, released, now);
             self.time_pool(&served);
         }
         let more = (!self.unsteered.is_empty()).then_some(now);
@@ -174,15 +176,15 @@ impl Director {
         served: &Served,
         config: &VirtualServer,
         now: Instant,
-    ) -> BTreeMap<DestinationKey, Steer> {
+    ) -> BTreeMap<DestinationKey, Wanted> {
         if self.overrides.is_empty() {
             return BTreeMap::new();
         }
         let wall = self.since_1970(now);
         let concerning = self.overrides.of_service(served);
-        let steer = |server: &DestinationKey| self.overrides.steer(&concerning, served, server, wall).0;
-        let steers = config.all_servers().map(|(server, _)| (*server, steer(server)));
-        steers.filter(|(_, steer)| *steer != Steer::AsConfigured).collect()
+        let wanted = |server: &DestinationKey| self.overrides.wanted(&concerning, served, server, wall);
+        let all = config.all_servers().map(|(server, _)| (*server, wanted(server)));
+        all.filter(|(_, wanted)| *wanted != Wanted::default()).collect()
     }
 
     /// What an override decides of a server, in words.
@@ -201,7 +203,7 @@ impl Director {
     /// The overrides as they are shown.
     pub fn override_status(&self, now: Instant) -> Vec<OverrideStatus> {
         let wall = self.since_1970(now);
-        let status = |one: &Override| OverrideStatus {
+        let status = |one: &Override, undo: String| OverrideStatus {
             target: one.target.to_string(),
             act: one.act.to_string(),
             owner: one.owner.clone(),
@@ -210,9 +212,10 @@ impl Director {
             expires_in_seconds: one.expires.map(|at| at.saturating_sub(wall).as_secs()),
             removes: ends_in_removal(one),
             dormant: one.dormant.is_some(),
-            undo: one.kind().undo(&one.target),
+            undo,
         };
-        self.overrides.all().map(status).collect()
+        let set = self.overrides.all().map(|one| status(one, one.kind().undo(&one.target)));
+        set.chain(self.overrides.by_clock().map(|one| status(one, windows::UNDO.to_owned()))).collect()
     }
 
     /// The override that an operator's words mean, to take it back: it may be for what is no longer configured. `found` is
@@ -237,6 +240,10 @@ impl Director {
             Kind::Disable => "disabled",
             Kind::Weight => "given another weight",
         };
+        let meets = |one: &Override| found.as_ref().is_ok_and(|found| found.meets(&one.target));
+        if let Some(one) = self.overrides.by_clock().find(|one| one.kind() == kind && meets(one)) {
+            return Err(format!("{} is {one}: that ends by {}", one.target, windows::UNDO));
+        }
         let known: Vec<String> = set.map(|one| format!("`{}`", kind.undo(&one.target))).collect();
         let named = found.map_or_else(|_| what.to_owned(), |target| target.to_string());
         match known.as_slice() {

@@ -43,6 +43,7 @@ impl Director {
         self.changeover.servers = self.changeover.servers.saturating_sub(pool.counted);
         self.forget_vip_check(served);
         self.time_pool(served);
+        self.plan_windows(served, now);
         for key in pool.serves.iter() {
             self.leave(key, served);
         }

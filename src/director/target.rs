@@ -91,6 +91,22 @@ impl Target {
         here && self.concerns(served)
     }
 
+    /// Whether there may be servers that both mean.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let services = match (self.service(), other.service()) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        let servers = match (self, other) {
+            (
+                Self::Server { address, port, .. },
+                Self::Server { address: other_address, port: other_port, .. },
+            ) => address == other_address && (port.is_none() || other_port.is_none() || port == other_port),
+            _ => true,
+        };
+        services && servers
+    }
+
     /// The more of these, the fewer servers are meant: of two weights the closer one counts.
     pub fn closeness(&self) -> u8 {
         match self {

@@ -32,6 +32,7 @@ mod sync;
 mod trackers;
 mod via;
 mod vip_check;
+mod windows;
 mod wire;
 mod wishes;
 

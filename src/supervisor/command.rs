@@ -10,10 +10,11 @@ mod launch;
 mod output;
 mod program;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -59,7 +60,14 @@ pub(super) struct Executor {
     places: Arc<Semaphore>,
     /// Open files that this process was started with the right to.
     files: u64,
+    /// The checks that run; none outlives the daemon.
+    checks: Groups,
+    /// Whether these commands are checks.
+    checking: bool,
 }
+
+/// Process groups of commands.
+type Groups = Arc<Mutex<BTreeSet<Pid>>>;
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -89,6 +97,8 @@ pub(super) struct Running {
     child: Child,
     group: Option<Pid>,
     said: Said,
+    /// Where its group is written down while it runs, if it is a check.
+    checks: Option<Groups>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -97,12 +107,27 @@ impl Executor {
     pub(super) fn new(most: usize) -> Self {
         // Asked for before the limit is raised for the probes.
         let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-        Executor { rules: Arc::default(), places: Arc::new(Semaphore::new(most)), files }
+        let places = Arc::new(Semaphore::new(most));
+        Executor { rules: Arc::default(), places, files, checks: Groups::default(), checking: false }
     }
 
-    /// The same rules, with places of its own.
-    pub(super) fn with_places(&self, most: usize) -> Self {
-        Executor { places: Arc::new(Semaphore::new(most)), ..self.clone() }
+    /// The same rules for commands that are checks, with places of their own: [`Executor::end_checks`] ends them.
+    pub(super) fn for_checks(&self, most: usize) -> Self {
+        Executor { places: Arc::new(Semaphore::new(most)), checking: true, ..self.clone() }
+    }
+
+    /// Ends every check that runs: politely, then not. At once where none does, or all obey.
+    pub(super) async fn end_checks(&self) {
+        let groups = || self.checks.lock().map(|groups| groups.clone()).unwrap_or_default();
+        let all = |signal: Option<Signal>| {
+            groups().into_iter().filter(|group| killpg(*group, signal).is_ok()).count()
+        };
+        all(Some(Signal::SIGTERM));
+        let end = tokio::time::Instant::now() + GRACE;
+        while all(None) > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        all(Some(Signal::SIGKILL));
     }
 
     /// The rules from now on.
@@ -170,7 +195,9 @@ impl Executor {
         // Our copies of its ends of the pipes go with it.
         drop(command);
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        let mut running = Running { child, group, said, _place: place };
+        let checks = self.checking.then(|| self.checks.clone());
+        let mut running = Running { child, group, said, checks, _place: place };
+        running.note(true);
         let mut sentence = String::new();
         ours.set_nonblocking(true).map_err(cannot)?;
         let ours = UnixStream::from_std(ours).map_err(cannot)?;
@@ -230,6 +257,7 @@ impl Running {
     /// Waits for its end, not longer than `limit`; `None` if it goes on.
     pub(super) async fn wait(&mut self, limit: Duration) -> Option<Ending> {
         let status = timeout(limit, self.child.wait()).await.ok()?;
+        self.note(false);
         self.group = None;
         Some(match status {
             Ok(status) => Ending::Ended(status, self.said.last_words().await),
@@ -237,9 +265,21 @@ impl Running {
         })
     }
 
+    /// Writes down that it runs, or no more, if it is a check.
+    fn note(&mut self, runs: bool) {
+        if let (Some(checks), Some(group)) = (&self.checks, self.group)
+            && let Ok(mut checks) = checks.lock()
+        {
+            match runs {
+                true => checks.insert(group),
+                false => checks.remove(&group),
+            };
+        }
+    }
+
     /// Ends it and everything it started: politely, then not; after that it is left to the kernel.
     pub(super) async fn end(&mut self) {
-        let Some(group) = self.group.take() else { return };
+        let Some(group) = self.group else { return };
         let asked = killpg(group, Signal::SIGTERM);
         if asked == Err(Errno::EPERM) {
             tracing::warn!(
@@ -249,6 +289,8 @@ impl Running {
         }
         let ended = timeout(GRACE, self.child.wait()).await.is_ok();
         let _ = killpg(group, Signal::SIGKILL);
+        self.note(false);
+        self.group = None;
         if !ended && timeout(GRACE, self.child.wait()).await.is_err() {
             tracing::warn!(
                 "process {group} cannot be ended: it waits in the kernel, for a disk or a file server"
@@ -260,6 +302,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(group) = self.group {
+            // A check stays written down: this is the end of the daemon, which sees to it that nothing stays behind.
             let _ = killpg(group, Signal::SIGTERM);
         }
     }

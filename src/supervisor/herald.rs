@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use vrrp::{AddressKey, NetworkLevel};
 
+use super::alert::Alert;
 use super::announcements::{Announcements, Message};
 use super::priority;
 use crate::director::effect::{Announcement, Level};
@@ -21,6 +22,8 @@ pub(super) struct Herald(mpsc::Sender<Word>);
 /// What it is told.
 #[derive(Debug)]
 pub(super) enum Word {
+    /// By the loop: addresses are likely to come in a moment.
+    Rouse,
     /// By the brain: tell the neighbours, once the level of this number has been carried out.
     Announce(Announcement, u64),
     /// By the owner of the addresses: these have just been added.
@@ -58,6 +61,12 @@ pub(super) fn herald() -> (Herald, Receiver<Word>) {
 }
 
 impl Herald {
+    /// Addresses are likely to come in a moment.
+    pub(super) fn rouse(&self) {
+        // A thread that has ended was told so by a panic that ends the process; nothing to do here.
+        let _ = self.0.send(Word::Rouse);
+    }
+
     /// Tell the neighbours, once the level of this number has been carried out.
     pub(super) fn announce(&self, burst: Announcement, level: u64) {
         // A thread that has ended was told so by a panic that ends the process; nothing to do here.
@@ -80,12 +89,10 @@ pub(super) fn work(words: &Receiver<Word>) {
     priority::prefer(priority::ADDRESSES);
     let mut desk = Desk::default();
     desk.announcements.prepare();
+    let mut alert = Alert::default();
     loop {
-        let word = match desk.announcements.next() {
-            None => words.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(until) => words.recv_timeout(until.saturating_duration_since(Instant::now())),
-        };
-        match word {
+        match alert.receive(words, desk.announcements.next()) {
+            Ok(Word::Rouse) => alert.rouse(),
             Ok(word) => {
                 for message in desk.hear(word, Instant::now()) {
                     desk.announcements.send(&message);
@@ -102,6 +109,7 @@ impl Desk {
     /// What may leave because of this word.
     fn hear(&mut self, word: Word, now: Instant) -> Vec<Message> {
         match word {
+            Word::Rouse => Vec::new(),
             Word::Announce(burst, level) if level <= self.done.serial => {
                 self.announcements.take(&burst, &BTreeSet::new(), now)
             }

@@ -4,6 +4,7 @@
 //! loop has an operating system thread of its own; probes, mail, control and reload share a multi-threaded runtime;
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
+mod alert;
 mod announcements;
 mod bookends;
 mod calls;
@@ -51,6 +52,7 @@ pub(crate) mod table;
 pub(crate) mod tally;
 mod watched;
 mod workers;
+mod zone;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -213,7 +215,10 @@ pub fn run(options: &Options) -> End {
             (Exit::Failed, None)
         });
         match departure {
-            None => bookends::shutdown(&executor).await,
+            None => {
+                executor.end_checks().await;
+                bookends::shutdown(&executor).await;
+            }
             Some(Departure { become_program: Some(program) }) => return End::Become(program),
             Some(Departure { become_program: None }) => {}
         }
@@ -366,6 +371,7 @@ async fn serve(
 
     // The interfaces before the configuration: an instance starts on what is there.
     tell_beginning(options, &heritage, &inbox, &links).await;
+    let zones = tokio::spawn(zone::watch(inbox.clone(), zone::tell(&inbox).await));
     if !kept.left.is_empty() {
         inbox.order(Order::Restore(kept.left)).await;
     }
@@ -413,6 +419,7 @@ async fn serve(
     drop(host_levels);
     [network, devices, table, kept.thread].into_iter().for_each(join);
     // It has a way to the mail worker, whose end is waited for.
+    zones.abort();
     reloader.abort();
     let _ = reloader.await;
     let departure = left.map(|(departure, _)| departure);

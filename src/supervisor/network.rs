@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use vrrp::NetworkLevel;
 
+use super::alert::Alert;
 use super::devices::Gate;
 use super::holdings::{Hearsay, Holdings};
 use super::inbox::Sender;
@@ -23,6 +24,8 @@ pub(super) enum Job {
     Addresses(Level<NetworkLevel>),
     /// Somebody else changed something: look whether all is there.
     Rumours(Vec<Hearsay>),
+    /// A level is likely to come in a moment.
+    Rouse,
     /// There is nothing more to do.
     End,
 }
@@ -34,21 +37,26 @@ struct Work {
     level: Option<Level<NetworkLevel>>,
     /// `None`: nothing was heard.
     rumours: Option<Vec<Hearsay>>,
+    rouse: bool,
     end: bool,
 }
 
 /// Works until it is told to end, or the brain's end of the queue is gone.
 pub(super) fn work(mut holdings: Holdings, jobs: &Receiver<Job>, gate: &Gate, nudge: &Nudge, inbox: &Sender) {
     priority::prefer(priority::ADDRESSES);
+    let mut alert = Alert::default();
     loop {
         let now = Instant::now();
         let due = holdings.due(now);
         let until = [holdings.telling(), due].into_iter().flatten().min();
-        let work = match next(jobs, until) {
+        let work = match alert.receive(jobs, until) {
             Ok(first) => Work::gather(first, jobs),
             Err(RecvTimeoutError::Timeout) => Work::default(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        if work.rouse {
+            alert.rouse();
+        }
         if work.level.is_some() {
             gate.wait();
         }
@@ -80,14 +88,6 @@ fn carry_out(work: Work, look: bool, holdings: &mut Holdings, inbox: &Sender) {
     }
 }
 
-/// The next thing to do, or the time at which something else is due.
-fn next(jobs: &Receiver<Job>, until: Option<Instant>) -> Result<Job, RecvTimeoutError> {
-    match until {
-        None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        Some(until) => jobs.recv_timeout(until.saturating_duration_since(Instant::now())),
-    }
-}
-
 impl Work {
     /// Everything that waits.
     fn gather(first: Job, jobs: &Receiver<Job>) -> Self {
@@ -96,6 +96,7 @@ impl Work {
             match job {
                 Job::Addresses(newer) => work.level = Some(newer),
                 Job::Rumours(rumours) => work.rumours.get_or_insert_default().extend(rumours),
+                Job::Rouse => work.rouse = true,
                 Job::End => work.end = true,
             }
         }

@@ -34,7 +34,7 @@ const MOST: u64 = 60_000;
 
 /// Attempts that are begun before those under way may go on: so many, or this part of those that wait.
 const BATCH: usize = 64;
-const SHARE: usize = 64;
+const SHARE: usize = 512;
 
 /// With more attempts under way than this, others wait a little before they begin. Ten thousand that are due at once, when
 /// the daemon starts, would otherwise all be under way at once, each with its memory; and servers that hang must not keep
@@ -145,6 +145,9 @@ async fn unless_it_panics(probe: impl Future<Output = Outcome>) -> Outcome {
     })
 }
 
+/// Results that come together at most, but for moments like the start.
+const USUAL: usize = 1024;
+
 /// Results that are on their way to the brain.
 #[derive(Debug, Default)]
 struct Results {
@@ -174,6 +177,7 @@ impl Results {
                 std::mem::swap(&mut batch, &mut *waiting);
             }
             inbox.events(batch.drain(..)).await;
+            batch.shrink_to(USUAL);
         }
     }
 }

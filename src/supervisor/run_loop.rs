@@ -8,7 +8,7 @@
 //! 2. deadlines that have come (an advert that is due, a master that fell silent),
 //! 3. facts and questions from the workers, a bounded number, ending early when a deadline comes,
 //! 4. a piece of what readers want to know,
-//! 5. a rest of half a millisecond at most, where adverts come by the thousand each second.
+//! 5. a rest of two milliseconds at most, where adverts come by the thousand each second.
 //!
 //! It is a plain `epoll` loop with a timerfd, not an asynchronous runtime: the runtime's timers round up to the next
 //! millisecond, and between "the timer fired" and "the advert left" nothing should stand but this file.
@@ -70,6 +70,8 @@ pub(super) struct RunLoop {
     armed: Option<Instant>,
     /// It has fired, and is readable until it is set again.
     fired: bool,
+    /// The deadline that the others were woken for.
+    roused: Option<Instant>,
     crowd: Crowd,
     punctual: Punctual,
     clock: ClockWatch,
@@ -107,6 +109,7 @@ impl RunLoop {
             timer,
             armed: None,
             fired: false,
+            roused: None,
             crowd: Crowd::new(Instant::now()),
             punctual,
             clock,
@@ -211,7 +214,10 @@ impl RunLoop {
                 let wake = at.checked_sub(vigil).unwrap_or(at);
                 let left = wake.saturating_duration_since(Instant::now());
                 if self.fired && left.is_zero() && !vigil.is_zero() {
-                    // As long as the timer has fired, the loop does not sleep.
+                    // As long as the timer has fired, the loop does not sleep, and those who take over with it neither.
+                    if self.roused.replace(at) != Some(at) {
+                        self.workers.rouse();
+                    }
                     return Ok(());
                 }
                 // Zero would disarm the timer: a deadline that has passed fires after the shortest time there is.

@@ -71,7 +71,7 @@ pub(super) fn start(
     let (mail, mail_settings) = watch::channel(None);
     let (calls, call_settings) = watch::channel(CallSettings::default());
     probes::start(probe_queue, inbox.clone(), executor.clone())?;
-    tokio::spawn(scripts::work(script_queue, executor.with_places(scripts::MOST), inbox.clone()));
+    tokio::spawn(scripts::work(script_queue, executor.for_checks(scripts::MOST), inbox.clone()));
     let last_words = LastWords {
         mailer: tokio::spawn(mail::work(notice_queue, mail_settings)),
         caller: tokio::spawn(calls::work(telling_queue, call_settings, executor.clone())),

@@ -5,6 +5,7 @@
 
 mod connector;
 mod files;
+mod lookups;
 mod maintenance;
 mod processes;
 

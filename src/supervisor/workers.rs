@@ -69,6 +69,12 @@ impl Workers {
         let _ = self.network.send(Job::Addresses(level));
     }
 
+    /// Addresses are likely to be wanted in a moment.
+    pub(super) fn rouse(&self) {
+        let _ = self.network.send(Job::Rouse);
+        self.herald.rouse();
+    }
+
     pub(super) fn host(&self, level: Level<HostLevel>) {
         let (owner, gate) = &self.host;
         gate.expect(level.serial);

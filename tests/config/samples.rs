@@ -47,7 +47,9 @@ fn conversation(place: Place, lines: &str, with: impl Fn(&[&str]) -> String) -> 
     match place {
         Place::ImapCheck | Place::Pop3Check | Place::NntpCheck => with(&["tls starttls", "login probe"]),
         // A file is fetched without TLS only.
-        Place::FtpCheck if says("tls") || says("verify") || says("sni_name") => with(&["tls on"]),
+        Place::FtpCheck if says("tls") || says("verify") || says("sni_name") || says("expiry_days") => {
+            with(&["tls on"])
+        }
         Place::FtpCheck => with(&["login probe", "path /motd"]),
         _ if says("UDP") => lines.to_owned(),
         _ => with(&["tls"]),
@@ -120,6 +122,9 @@ pub fn around(place: Place, lines: &str) -> String {
         | Place::FtpCheck
         | Place::SipCheck
         | Place::TextCheck => servers(&block(place.name(), &conversation(place, lines, with))),
+        Place::MaintenanceWindow => {
+            service(&beside_a_server(&block(place.name(), &with(&["from 02:00", "to 04:30"]))))
+        }
         Place::VipCheck => service(&beside_a_server(&block(place.name(), lines))),
     };
     format!("{WORLD}{text}")
@@ -197,6 +202,7 @@ fn word(name: &str, what: &str) -> &'static [&'static str] {
         (_, "a host name") => &["www.example.org"],
         (_, "a domain name") => &["example.net", "."],
         (_, "a mail address") => &["me@example.org", "\"Me & You <me@example.org>\""],
+        (_, "a time of day, HH:MM") => &["00:10", "23:59"],
         (_, "a network namespace") => &["blue"],
         (_, "a path" | "a file" | "a directory") => &["/run/some/where", "\"/run/a b\""],
         _ => &["name1", "\"name 2\""],
@@ -294,6 +300,11 @@ fn words(name: &str, place: Place) -> &'static [&'static str] {
         ("persistence_granularity", _) => &["255.255.255.0"],
         ("backup_server", _) => &["10.0.1.92 8080 {\nweight 3\nTCP_CHECK {\n}\n}", "10.0.1.93 {\n}"],
         ("panic_threshold", _) => &["50", "0", "33%", "100"],
+        ("days", _) => &["sat sun", "mon-fri", "Sunday", "sun-mon wed"],
+        ("maintenance_window", _) => &[
+            "{\nfrom 02:00\nto 04:30\n}",
+            "{\ndays sat-sun\nfrom 23:30\nto 00:10\ntimezone utc\nmode disable\nreason \"a # b\"\n}",
+        ],
         ("flap_hold", _) => &["10", "10 900", "0.5 60", "0"],
         ("sorry_server", _) => &["10.0.1.90 80", "10.0.1.90"],
         ("header", _) => &["\"X-Probe: one two\"", "X-Key: 1"],

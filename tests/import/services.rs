@@ -15,6 +15,7 @@ fn check_of(section: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_service_is_asked_in_its_own_language() {
     let section = |port: u16, lines: &str| {
         let lines: String = lines.lines().map(|line| format!("\t{line}\n")).collect();
@@ -57,6 +58,37 @@ fn each_service_is_asked_in_its_own_language() {
             "request=\"http://www.example.org/x\"\nreceive=\"ok\"",
             "HTTP_GET {\n    url {\n        path http://www.example.org/x\n        regex ok\n    }\n    retry 0\n}\n",
         ),
+        (
+            80,
+            "httpmethod=HEAD",
+            "HTTP_GET {\n    url {\n        path /\n        method HEAD\n    }\n    retry 0\n}\n",
+        ),
+        (
+            389,
+            "request=\"cn=a,dc=b\"\nlogin=\"cn=me\"\npasswd=\"p\"\nreceive=\"cn=a\"",
+            "LDAP_CHECK {\n    login cn=me\n    password p\n    base cn=a,dc=b\n    retry 0\n}\n",
+        ),
+        (
+            636,
+            "request=\"dc=b\"\nlogin=\"cn=me\"",
+            "LDAP_CHECK {\n    tls on\n    verify off\n    base dc=b\n    retry 0\n}\n",
+        ),
+        (
+            3306,
+            "login=\"a\"\npasswd=\"b c\"\ndatabase=\"shop\"\nrequest=\"SELECT 1\"",
+            "MYSQL_CHECK {\n    login a\n    password \"b c\"\n    database shop\n    query \"SELECT 1\"\n    retry 0\n}\n",
+        ),
+        (
+            5432,
+            "login=\"a\"\nrequest=\"SELECT * FROM t\"",
+            "PGSQL_CHECK {\n    login a\n    query \"SELECT * FROM t\"\n    retry 0\n}\n",
+        ),
+        (
+            1812,
+            "protocol=udp\nlogin=\"a\"\npasswd=\"b\"\nsecret=\"c\"",
+            "RADIUS_CHECK {\n    login a\n    password b\n    secret c\n    require_message_authenticator off\n    retry 0\n}\n",
+        ),
+        (1521, "database=\"ORCL\"", "ORACLE_CHECK {\n    sid ORCL\n    retry 0\n}\n"),
         // One round negotiates, two only connect.
         (
             110,

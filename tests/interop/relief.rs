@@ -66,6 +66,8 @@ fn relieve_both(ours: &Instance, theirs: &Instance) {
     // What was taken over is let go of like one's own.
     assert_eq!(exit_code(new.stop()), 0);
     assert!(!we.has(ours.vip()), "the address stayed");
+    // An interface that keepalived made is its own.
+    assert_eq!(we.ip("link show").contains("vrrp.51"), ours.more == "use_vmac");
     wait_role(&second, "MASTER");
     wait_until("the address", SLACK, || peer.has(ours.vip()).then_some(()));
 }
@@ -80,6 +82,8 @@ fn keepalived_is_relieved_without_a_missing_advert() {
         s.spawn(|| relieve_both(&v3, &v3));
         s.spawn(|| relieve_both(&v2, &v2));
         s.spawn(|| relieve_both(&cast(&v3, WE, PEER), &cast(&v3, PEER, WE)));
+        let vmac = Instance { more: "use_vmac".into(), ..v3.clone() };
+        s.spawn(move || relieve_both(&vmac, &vmac));
         let v6 = v3.clone().v6();
         s.spawn(move || relieve_both(&cast(&v6, WE_V6, PEER_V6), &cast(&v6, PEER_V6, WE_V6)));
     });

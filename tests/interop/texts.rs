@@ -76,7 +76,8 @@ fn around(place: Place, line: &str) -> Option<String> {
         | Place::PgsqlCheck
         | Place::RadiusCheck
         | Place::OracleCheck
-        | Place::VipCheck => return None,
+        | Place::VipCheck
+        | Place::MaintenanceWindow => return None,
         Place::SyncGroup => {
             format!("{}{}", instance("B", 4, ""), block("vrrp_sync_group G", "group {\nA\nB\n}"))
         }

@@ -97,8 +97,5 @@ fn an_operator_is_told_what_is_down_and_why() {
     // What was drained is not as the file says.
     assert_eq!(say(director, &format!("drain {}:8001 --force --reason disk", host.address())).0, 0);
     let (_, text, _) = say(director, "why");
-    assert!(
-        text.contains("An operator's override decides: ") && text.contains("directord undrain"),
-        "{text}"
-    );
+    assert!(text.contains("An override decides: ") && text.contains("directord undrain"), "{text}");
 }

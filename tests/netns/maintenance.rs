@@ -59,3 +59,32 @@ fn a_file_named_as_a_server_takes_it_out() {
     wait(&daemon, 0, "up", Some(5));
     wait(&daemon, 1, "up", Some(5));
 }
+
+#[test]
+fn a_window_by_the_clock_drains_a_server_until_a_reload_without_it() {
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    let _listeners =
+        [8001, 8002].map(|port| host.enter(|| TcpListener::bind((host.address(), port))).unwrap());
+    let config = |window: &str| {
+        let servers = [(8001, ""), (8002, window)].map(|(port, more)| {
+            format!("real_server {} {port} {{\nweight 5\n{more}TCP_CHECK {{\n}}\n}}\n", host.address())
+        });
+        format!(
+            "virtual_server 10.0.0.100 80 {{\ndelay_loop 0.2\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\n{}}}\n",
+            servers.concat()
+        )
+    };
+    let always = "maintenance_window {\nfrom 00:00\nto 24:00\nreason \"new disks\"\n}\n";
+    let daemon = start(director, &config(always));
+    wait(&daemon, 0, "up", Some(5));
+    wait(&daemon, 1, "up", Some(0));
+    let status = daemon.status().unwrap();
+    let listed = &status["overrides"][0];
+    assert_eq!((&listed["owner"], &listed["reason"]), (&"maintenance_window".into(), &"new disks".into()));
+    assert!(listed["expires_in_seconds"].as_u64().is_some(), "{listed}");
+    daemon.reload(&config(""));
+    wait(&daemon, 1, "up", Some(5));
+    assert_eq!(daemon.status().unwrap()["overrides"].as_array().map(Vec::len), Some(0));
+}

@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Version 3, a little more than three adverts a second: two of them are more than a busy machine ever misses.
 const INTERVAL: Duration = Duration::from_millis(300);
 
-fn calm() -> Instance {
+pub(super) fn calm() -> Instance {
     Instance::new(3, INTERVAL, 100)
 }
 
 /// A script on this host; its path.
-fn script(host: &Host, name: &str, text: &str) -> String {
+pub(super) fn script(host: &Host, name: &str, text: &str) -> String {
     let path = host.dir().join(name);
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("/run is ours");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -57,7 +57,7 @@ fn text(global: &str, instance: &Instance) -> String {
 }
 
 /// From its first advert to now, a master of this host never fell silent for longer than two intervals.
-fn expect_no_gap(sniffer: &Sniffer, host: &str, since: SystemTime) {
+pub(super) fn expect_no_gap(sniffer: &Sniffer, host: &str, since: SystemTime) {
     let timeline = sniffer.timeline();
     let (mut at, mut gaps, mut count) = (since, Vec::new(), 0);
     while let Some(next) = timeline.first_advert(host, at + Duration::from_nanos(1)) {

@@ -106,6 +106,9 @@ fn our_own_adverts_that_come_back_are_counted_and_change_nothing() {
         wait_until("one that came back", SLACK, || (counter(&daemon, "looped") >= n).then_some(()));
     }
     assert_eq!((counter(&daemon, "looped"), counter(&daemon, "became_master")), (3, 1));
+    let odd = oddities(&daemon);
+    assert!(odd.len() == 1 && odd[0].contains("adverts come in from fe80::1, our own address"), "{odd:?}");
+    assert_eq!(daemon.log().matches("adverts come in from").count(), 1, "{}", daemon.log());
     wait_role(&daemon, "MASTER");
     // From anybody else the same is a better claim.
     let other = "fe80::2".parse().expect("an address");

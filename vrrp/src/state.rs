@@ -162,6 +162,11 @@ pub enum Note {
         /// Its address.
         source: IpAddr,
     },
+    /// Adverts come in from our own address: the network sends ours back, or somebody else has our address.
+    OwnAddress {
+        /// The address.
+        source: IpAddr,
+    },
     /// Adverts are being dropped.
     Rejected {
         /// Who sent it, where known.
@@ -182,6 +187,8 @@ pub enum NoteKind {
     IntervalDiffers,
     /// [`Note::OwnerConflict`].
     OwnerConflict,
+    /// [`Note::OwnAddress`].
+    OwnAddress,
     /// [`Note::Rejected`], for each kind of error.
     Rejected(ErrorKind),
 }
@@ -194,6 +201,7 @@ impl Note {
             Note::AddressListDiffers { .. } => NoteKind::AddressListDiffers,
             Note::IntervalDiffers { .. } => NoteKind::IntervalDiffers,
             Note::OwnerConflict { .. } => NoteKind::OwnerConflict,
+            Note::OwnAddress { .. } => NoteKind::OwnAddress,
             Note::Rejected { error, .. } => NoteKind::Rejected(error.kind()),
         }
     }
@@ -229,7 +237,7 @@ pub struct Counters {
     pub zero_sent: u64,
     /// Adverts accepted with priority 0.
     pub zero_received: u64,
-    /// Own adverts that came back, ignored.
+    /// Adverts from our own address, ignored: they came back, or another host has it too.
     pub looped: u64,
     /// Times this router became master.
     pub became_master: u64,

@@ -96,6 +96,13 @@ impl fmt::Display for Note {
             Note::OwnerConflict { source } => {
                 write!(f, "{source} has priority 255 too, but only one can own the addresses")
             }
+            Note::OwnAddress { source } => {
+                write!(
+                    f,
+                    "adverts come in from {source}, our own address: the network sends ours back, or another host has \
+                     this address too; they are ignored"
+                )
+            }
             Note::Rejected { source: Some(source), error } => {
                 write!(f, "adverts of {source} are dropped: {error}")
             }

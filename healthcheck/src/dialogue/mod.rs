@@ -1,4 +1,4 @@
-//! What is said in checks without a library of their own: DNS, mail, files, news, telephones, ICMP echo, gRPC's messages, plain
+//! What is said in checks without a library of their own: HTTP/1, DNS, mail, files, news, telephones, ICMP echo, gRPC's messages, plain
 //! datagrams, LDAP, RADIUS and the handshakes of databases, as bytes.
 //!
 //! Here questions are written and answers are read; nothing is sent. Every reader takes any bytes whatever, needs
@@ -18,6 +18,7 @@ pub mod dns;
 pub mod echo;
 mod ftp;
 pub mod grpc;
+pub mod http;
 mod imap;
 pub mod ldap;
 pub mod mysql;

@@ -151,6 +151,29 @@ fn regular_attempts_lie_on_a_grid_whatever_the_answers_take() {
 }
 
 #[test]
+fn a_silent_server_is_asked_again_when_it_has_been_waited_for() {
+    let mut desk = Desk::new(schedule(10, 0, 1), 1, 99);
+    let (first, _) = desk.attempt();
+    desk.answer(first, true, Duration::ZERO);
+    let (phase, _) = desk.jump();
+    let hangs = 10 * SECOND + Duration::from_micros(200);
+    for number in 2..6 {
+        assert_eq!(desk.attempt().0, number);
+        desk.answer(number, false, hangs);
+        assert_eq!(desk.jump(), (Duration::ZERO, Reason::Regular));
+    }
+    // One that answers, however late or badly, is asked on the grid again.
+    let (number, _) = desk.attempt();
+    desk.answer(number, false, SECOND);
+    let (waited, _) = desk.jump();
+    assert_eq!(waited, 9 * SECOND - 4 * Duration::from_micros(200));
+    assert_eq!((desk.now - desk.start - phase).as_nanos() % (10 * SECOND).as_nanos(), 0);
+    let (number, _) = desk.attempt();
+    desk.answer(number, true, 11 * SECOND);
+    assert_eq!(desk.jump().0, 9 * SECOND);
+}
+
+#[test]
 fn seeds_spread_the_second_attempts_over_the_interval() {
     let mut tenths = [0; 10];
     for seed in 0..1000 {

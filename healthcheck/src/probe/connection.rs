@@ -9,6 +9,7 @@ use tokio_rustls::client::TlsStream;
 use super::{failure, network_failure, tls};
 use crate::outcome::{Failure, FailureKind};
 use crate::spec::{Check, Tls};
+use crate::warning::Aside;
 
 /// Bytes that are read at once.
 const PIECE: usize = 4096;
@@ -20,10 +21,19 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// The same connection with TLS.
-    pub(super) async fn secure(self, check: &Check, settings: &Tls) -> Result<Stream, Failure> {
+    /// The same connection with TLS. What its certificate tells is noted.
+    pub(super) async fn secure(
+        self,
+        check: &Check,
+        settings: &Tls,
+        aside: &mut Aside,
+    ) -> Result<Stream, Failure> {
         match self {
-            Stream::Plain(stream) => Ok(Stream::Tls(tls::greet(check, settings, None, stream).await?)),
+            Stream::Plain(stream) => {
+                let stream = tls::greet(check, settings, None, stream).await?;
+                tls::note_expiry(&stream, settings, aside);
+                Ok(Stream::Tls(stream))
+            }
             secure @ Stream::Tls(_) => Ok(secure),
         }
     }

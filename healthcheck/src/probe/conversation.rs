@@ -3,35 +3,33 @@
 //! What is said when is decided by [`Conversation`]; here are its mouth and ears. The whole conversation is bounded by
 //! the check's `connect_timeout`, however slowly a server speaks, and its memory by what a reply may be long.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 
 use nix::unistd::gethostname;
 use tokio::time::timeout;
 
 use super::connection::{Stream, cut};
-use super::{failure, find, socket, words};
+use super::{failure, find, socket, talk, words};
 use crate::dialogue::conversation::{Act, Conversation, Credentials, Fault};
 use crate::outcome::{Failure, FailureKind};
-use crate::spec::{Check, Dialogue, Encryption, Login, Password, Pattern, Protocol, Smtp};
+use crate::spec::{Check, Dialogue, Encryption, Login, Pattern, Protocol, Smtp};
+use crate::warning::Aside;
 
 /// The longest file that is fetched, in bytes.
 const LONGEST_FILE: usize = 4 * 1024 * 1024;
-/// The longest password, in bytes, with what else stands in its file.
-const LONGEST_PASSWORD: u64 = 4096;
 
 /// A conversation with a mail server.
-pub(super) async fn smtp(check: &Check, smtp: &Smtp) -> Result<(), Failure> {
-    let credentials = credentials(smtp.login.as_ref()).await?;
+pub(super) async fn smtp(check: &Check, smtp: &Smtp, aside: &mut Aside) -> Result<(), Failure> {
+    let credentials = credentials(smtp.login.as_ref())?;
     let name = smtp.helo.clone().or_else(own_name).unwrap_or_else(|| "localhost".to_owned());
     let starttls = matches!(smtp.encryption, Encryption::StartTls(_));
-    converse(check, &smtp.encryption, None, Conversation::smtp(&name, starttls, credentials)).await
+    let conversation = Conversation::smtp(&name, starttls, credentials);
+    converse(check, &smtp.encryption, None, conversation, aside).await
 }
 
 /// A conversation in another language of lines.
-pub(super) async fn dialogue(check: &Check, dialogue: &Dialogue) -> Result<(), Failure> {
-    let credentials = credentials(dialogue.login.as_ref()).await?;
+pub(super) async fn dialogue(check: &Check, dialogue: &Dialogue, aside: &mut Aside) -> Result<(), Failure> {
+    let credentials = credentials(dialogue.login.as_ref())?;
     let pattern = match &dialogue.protocol {
         Protocol::Ftp(ftp) => ftp.pattern.as_deref(),
         _ => None,
@@ -39,7 +37,7 @@ pub(super) async fn dialogue(check: &Check, dialogue: &Dialogue) -> Result<(), F
     let Some(conversation) = Conversation::new(dialogue, credentials) else {
         return Err(failure(FailureKind::Local, "could not ask: this is no language of lines"));
     };
-    converse(check, &dialogue.encryption, pattern, conversation).await
+    converse(check, &dialogue.encryption, pattern, conversation, aside).await
 }
 
 async fn converse(
@@ -47,9 +45,10 @@ async fn converse(
     encryption: &Encryption,
     pattern: Option<&Pattern>,
     mut conversation: Conversation,
+    aside: &mut Aside,
 ) -> Result<(), Failure> {
     let stream = Stream::Plain(socket::connect(check).await?);
-    let held = Session { check, encryption, pattern, left: Vec::new(), second: None }
+    let held = Session { check, encryption, pattern, left: Vec::new(), second: None, aside }
         .hold(stream, &mut conversation);
     if let Ok(judged) = timeout(check.connect_timeout, held).await {
         return judged;
@@ -70,13 +69,15 @@ struct Session<'a> {
     left: Vec<u8>,
     /// The connection that a file comes by.
     second: Option<Stream>,
+    /// What the server's certificate tells.
+    aside: &'a mut Aside,
 }
 
 impl Session<'_> {
     async fn hold(mut self, mut stream: Stream, conversation: &mut Conversation) -> Result<(), Failure> {
         if let Encryption::On(tls) = self.encryption {
             conversation.begin_secured();
-            stream = stream.secure(self.check, tls).await?;
+            stream = stream.secure(self.check, tls, self.aside).await?;
             conversation.secured();
         }
         let mut file = None;
@@ -85,7 +86,7 @@ impl Session<'_> {
                 Act::Say(line) => stream.say(line.as_bytes()).await?,
                 Act::StartTls => {
                     if let Some(tls) = self.encryption.tls() {
-                        stream = stream.secure(self.check, tls).await?;
+                        stream = stream.secure(self.check, tls, self.aside).await?;
                     }
                     if let Some(Act::Say(line)) = conversation.secured() {
                         stream.say(line.as_bytes()).await?;
@@ -173,32 +174,12 @@ fn own_name() -> Option<String> {
     gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
 }
 
-/// What is said of us. A password that nobody has read from its file yet is read now.
-async fn credentials(login: Option<&Login>) -> Result<Option<Credentials>, Failure> {
-    let Some(Login { name, password }) = login else { return Ok(None) };
-    let Password::File(path, None) = password else {
-        let password = String::from_utf8_lossy(password.reveal()).into_owned();
-        return Ok(Some(Credentials { user: name.clone(), password }));
+/// What is said of us.
+fn credentials(login: Option<&Login>) -> Result<Option<Credentials>, Failure> {
+    talk::known(login)?;
+    let said = |login: &Login| Credentials {
+        user: login.name.clone(),
+        password: String::from_utf8_lossy(login.password.reveal()).into_owned(),
     };
-    let owned = path.clone();
-    let read = tokio::task::spawn_blocking(move || first_line(&owned)).await;
-    let cannot = |why: String| {
-        failure(FailureKind::Local, format!("could not ask: no password can be read from {path}: {why}"))
-    };
-    let password = read.map_err(|panic| cannot(panic.to_string()))?.map_err(cannot)?;
-    Ok(Some(Credentials { user: name.clone(), password }))
-}
-
-/// What a file says in its first line.
-fn first_line(path: &str) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err("it is no regular file".to_owned());
-    }
-    let mut text = String::new();
-    file.take(LONGEST_PASSWORD).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    let line = text.lines().next().unwrap_or_default();
-    // What is no text would break the line that it is said in.
-    let fits = !line.is_empty() && !line.contains(char::is_control);
-    if fits { Ok(line.to_owned()) } else { Err("its first line is empty, or no text".to_owned()) }
+    Ok(login.map(said))
 }

@@ -3,34 +3,29 @@
 //! The body is read only where more is said of it: a server that answers well but does not end its answer passes a
 //! check that asks for the status alone. Redirects are not followed: 301 is a status like any other.
 
-use std::error::Error as _;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
-use hyper::http::request::Builder as Draft;
-use hyper::{Method, Request, Version};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, USER_AGENT};
+use http::{Request, Version};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
-use super::ask_first::AskFirst;
+use super::connection::cut;
 use super::page::{Page, judge_status};
 use super::{failure, http2, network_failure, socket, tls, words};
+use crate::dialogue::http::{Answer, Fault, LONGEST_HEAD, Piece, basic, request};
 use crate::outcome::{Failure, FailureKind};
-use crate::spec::{self, BasicLogin, Check, Http, HttpVersion, Url, authority};
+use crate::spec::{Check, Http, HttpVersion, Url, authority};
 use crate::warning::Aside;
 
-/// The longest head of an answer (status line and headers), in bytes.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// Bytes that are read at once: of a head, which is short, and of a body.
+const SHORT_PIECE: usize = 1024;
+const PIECE: usize = 16 * 1024;
 
 /// One request for one URL.
 pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Aside) -> Result<(), Failure> {
@@ -40,26 +35,30 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Asi
             format!("could not ask: the check has no URL number {step}"),
         ));
     };
-    let request = request(check, http, url)?;
+    // A wrong one is found before anybody is asked.
+    let question = match http.protocol {
+        HttpVersion::Http2 => Question::Two(request2(check, http, url)?),
+        _ => Question::One,
+    };
     let stream = socket::connect(check).await?;
     let greeting = AtomicBool::new(http.tls.is_some());
     let host = url.virtualhost.as_deref().or(http.virtualhost.as_deref());
     let answered = async {
         // What few checks need must not make every attempt a large one.
-        match (&http.tls, http.protocol) {
-            (None, HttpVersion::Http2) => Box::pin(http2::ask(stream, request, url)).await,
-            (None, _) => ask(stream, request.map(Full::new), url).await,
-            (Some(settings), HttpVersion::Http2) => {
+        match (&http.tls, question) {
+            (None, Question::Two(request)) => Box::pin(http2::ask(stream, request, url)).await,
+            (None, Question::One) => ask(stream, &request(http, url, &own_host(check, false)), url).await,
+            (Some(settings), Question::Two(request)) => {
                 let stream = Box::pin(tls::greet_http2(check, settings, host, stream)).await?;
                 tls::note_expiry(&stream, settings, aside);
                 greeting.store(false, Ordering::Relaxed);
                 Box::pin(http2::ask(stream, request, url)).await
             }
-            (Some(settings), _) => {
-                let stream = tls::greet(check, settings, host, stream).await?;
+            (Some(settings), Question::One) => {
+                let stream = Box::pin(tls::greet(check, settings, host, stream)).await?;
                 tls::note_expiry(&stream, settings, aside);
                 greeting.store(false, Ordering::Relaxed);
-                ask(stream, request.map(Full::new), url).await
+                ask(stream, &request(http, url, &own_host(check, true)), url).await
             }
         }
     };
@@ -74,77 +73,43 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Asi
     }
 }
 
-fn request(check: &Check, http: &Http, url: &Url) -> Result<Request<Bytes>, Failure> {
-    let virtualhost = url.virtualhost.as_ref().or(http.virtualhost.as_ref());
-    // A page that is asked for by way of the server has a host of its own.
-    let host = virtualhost.cloned().or_else(|| authority(&url.path).map(str::to_owned));
-    let host = host.unwrap_or_else(|| own_host(check, http.tls.is_some()));
-    let mut request = Request::builder().method(method(url.method));
-    request = match http.protocol {
-        HttpVersion::Http10 | HttpVersion::Http10Close => {
-            request.uri(url.path.as_str()).version(Version::HTTP_10).header(HOST, host)
-        }
-        HttpVersion::Http11 => request.uri(url.path.as_str()).version(Version::HTTP_11).header(HOST, host),
-        // Here the host stands in the address (RFC 9113 section 8.3.1).
-        HttpVersion::Http2 if authority(&url.path).is_some() => {
-            request.uri(url.path.as_str()).version(Version::HTTP_2)
-        }
-        HttpVersion::Http2 => {
-            let scheme = if http.tls.is_some() { "https" } else { "http" };
-            request.uri(format!("{scheme}://{host}{}", url.path)).version(Version::HTTP_2)
-        }
+/// By which version of HTTP the server is asked.
+enum Question {
+    One,
+    Two(Request<Bytes>),
+}
+
+/// The request as HTTP/2 has it. The host stands in the address (RFC 9113 section 8.3.1).
+fn request2(check: &Check, http: &Http, url: &Url) -> Result<Request<Bytes>, Failure> {
+    let mut request = Request::builder().method(url.method.as_str()).version(Version::HTTP_2);
+    request = if authority(&url.path).is_some() {
+        request.uri(url.path.as_str())
+    } else {
+        let virtualhost = url.virtualhost.as_ref().or(http.virtualhost.as_ref());
+        let host = virtualhost.cloned().unwrap_or_else(|| own_host(check, http.tls.is_some()));
+        let scheme = if http.tls.is_some() { "https" } else { "http" };
+        request.uri(format!("{scheme}://{host}{}", url.path))
     };
     let own = || http.headers.iter().chain(&url.headers);
     if !own().any(|header| header.name.eq_ignore_ascii_case("user-agent")) {
         request = request.header(USER_AGENT, HeaderValue::from_static("directord"));
     }
-    if matches!(http.protocol, HttpVersion::Http10Close | HttpVersion::Http11) {
-        request = request.header(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Some(login) = &http.login {
-        request = basic(request, login);
+    // Base64 fits into any header.
+    if let Some(mut said) = http.login.as_ref().and_then(|login| HeaderValue::from_str(&basic(login)).ok()) {
+        said.set_sensitive(true);
+        request = request.header(AUTHORIZATION, said);
     }
     for header in own() {
         request = request.header(header.name.as_str(), header.value.reveal());
     }
     let body =
         url.body.as_ref().map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.reveal().as_bytes()));
-    // A server may refuse such a request without a length (RFC 9110 section 8.6).
-    if body.is_empty() && matches!(url.method, spec::Method::Post | spec::Method::Put | spec::Method::Patch) {
-        request = request.header(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    // HTTP/2 needs none, and who reads the request behind it often does.
-    if !body.is_empty() && http.protocol == HttpVersion::Http2 {
+    // It needs none, and who reads the request behind it often does (RFC 9110 section 8.6).
+    if !body.is_empty() || url.method.takes_body() {
         request = request.header(CONTENT_LENGTH, body.len());
     }
     let unusable = |error| format!("could not ask for path '{}': {error}", url.path);
     request.body(body).map_err(|error| failure(FailureKind::Local, unusable(error)))
-}
-
-fn method(method: spec::Method) -> Method {
-    match method {
-        spec::Method::Get => Method::GET,
-        spec::Method::Head => Method::HEAD,
-        spec::Method::Post => Method::POST,
-        spec::Method::Put => Method::PUT,
-        spec::Method::Patch => Method::PATCH,
-        spec::Method::Delete => Method::DELETE,
-        spec::Method::Options => Method::OPTIONS,
-    }
-}
-
-/// Says who we are (RFC 7617 section 2).
-fn basic(request: Draft, login: &BasicLogin) -> Draft {
-    let both = Zeroizing::new(format!("{}:{}", login.name, login.password.reveal()));
-    let said = Zeroizing::new(format!("Basic {}", BASE64.encode(both.as_bytes())));
-    match HeaderValue::from_str(&said) {
-        Ok(mut value) => {
-            value.set_sensitive(true);
-            request.header(AUTHORIZATION, value)
-        }
-        // Base64 fits into any header.
-        Err(_) => request,
-    }
 }
 
 /// The Host header of a server without a virtual host (RFC 9110 section 7.2): its address, and its port
@@ -160,95 +125,132 @@ pub(super) fn own_host(check: &Check, tls: bool) -> String {
     }
 }
 
-/// Speaks HTTP over a fresh connection. What only a reader of headers would mind is forgiven: the check
-/// asks whether the server serves, not whether it is tidy.
-pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    url: &Url,
-) -> Result<(), Failure> {
-    let mut builder = Builder::new();
-    builder
-        .title_case_headers(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .ignore_invalid_headers_in_responses(true)
-        .max_buf_size(LONGEST_HEAD);
-    let stream = AskFirst::new(stream, !url.close_notify);
-    let (sender, connection) = builder.handshake(stream).await.map_err(|error| answer_failure(&error))?;
-    let (judged, connection) = drive(connection, exchange(sender, request, url)).await;
-    if let Some(connection) = connection.filter(|_| url.close_notify && judged.is_ok()) {
+/// Speaks HTTP/1 over a fresh connection.
+pub(super) async fn ask<S>(mut stream: S, request: &[u8], url: &Url) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut question = Unsaid { rest: request, flushed: false, refused: None };
+    let judged = exchange(&mut stream, &mut question, url).await;
+    if url.close_notify && judged.is_ok() {
         // Whether the server hears the farewell does not matter to the verdict.
-        let _ = connection.into_parts().io.into_inner().shutdown().await;
+        let _ = stream.shutdown().await;
     }
     judged
 }
 
-async fn exchange(
-    mut sender: SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
-    url: &Url,
-) -> Result<(), Failure> {
-    let response = sender.send_request(request).await.map_err(|error| answer_failure(&error))?;
-    judge_status(url, response.status().as_u16())?;
-    if url.wants_status_only() {
-        return Ok(());
-    }
-    let (mut body, mut page) = (response.into_body(), Page::new(url));
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| answer_failure(&error))?;
-        if let Some(data) = frame.data_ref() {
-            page.take(data)?;
-        }
-    }
-    page.judge().await
-}
-
-/// Runs a connection for as long as the work done over it needs, and gives it back if it is still there. It may end
-/// first, since the server closes it after the answer: what it has handed over by then is still to be worked on.
-async fn drive<S, W>(
-    connection: Connection<AskFirst<S>, Full<Bytes>>,
-    work: W,
-) -> (W::Output, Option<Connection<AskFirst<S>, Full<Bytes>>>)
+async fn exchange<S>(stream: &mut S, question: &mut Unsaid<'_>, url: &Url) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    W: Future,
 {
-    let mut work = pin!(work);
-    let mut connection = Some(connection);
-    let done = poll_fn(|context| {
-        if let Poll::Ready(done) = work.as_mut().poll(context) {
-            return Poll::Ready(done);
+    let mut answer = Answer::new(url.method);
+    let mut page = Page::new(url);
+    let (mut heard, mut over, mut size) = (Vec::new(), 0, SHORT_PIECE);
+    loop {
+        let (taken, piece) =
+            answer.next(heard.get(over..).unwrap_or_default()).map_err(|fault| faulty(&fault))?;
+        match piece {
+            Some(Piece::Status(status)) => {
+                judge_status(url, status)?;
+                if url.wants_status_only() {
+                    return Ok(());
+                }
+                size = PIECE;
+            }
+            Some(Piece::Body(data)) => page.take(data)?,
+            Some(Piece::End) => return page.judge().await,
+            None if taken > 0 => {}
+            None => {
+                heard.drain(..over);
+                over = 0;
+                let more = hear(stream, question, &mut heard, size).await;
+                let ended = match more {
+                    // TLS that ends without a word is an end like any other, unless it is asked to be tidy.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !url.close_notify => true,
+                    more => more.map_err(|error| broken(&error))? == 0,
+                };
+                if ended {
+                    answer.end().map_err(|fault| faulty(&fault))?;
+                    return page.judge().await;
+                }
+            }
         }
-        let ended = connection.as_mut().is_some_and(|running| Pin::new(running).poll(context).is_ready());
-        if !ended {
-            return Poll::Pending;
-        }
-        connection = None;
-        work.as_mut().poll(context)
-    })
-    .await;
-    (done, connection)
+        over += taken;
+    }
 }
 
-/// Why no complete answer came, in our words.
-fn answer_failure(error: &hyper::Error) -> Failure {
-    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    if let Some(cause) = cause.filter(|cause| cause.raw_os_error().is_some()) {
-        return network_failure(cause);
+/// What is still to be said of a request.
+struct Unsaid<'a> {
+    rest: &'a [u8],
+    flushed: bool,
+    /// Why the server did not hear it to the end. It may have answered all the same.
+    refused: Option<io::Error>,
+}
+
+impl Unsaid<'_> {
+    fn poll_say<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, context: &mut std::task::Context<'_>) {
+        while !self.flushed {
+            let said = match self.rest {
+                [] => Pin::new(&mut *stream).poll_flush(context).map_ok(|()| None),
+                rest => Pin::new(&mut *stream).poll_write(context, rest).map_ok(Some),
+            };
+            match said {
+                Poll::Pending => return,
+                Poll::Ready(Ok(None)) => self.flushed = true,
+                Poll::Ready(Ok(Some(said @ 1..))) => self.rest = self.rest.get(said..).unwrap_or_default(),
+                Poll::Ready(Ok(Some(0))) => self.give_up(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Err(error)) => self.give_up(error),
+            }
+        }
     }
-    if let Some(fault) = cause.and_then(tls::broken) {
-        return fault;
+
+    fn give_up(&mut self, error: io::Error) {
+        (self.flushed, self.refused) = (true, Some(error));
     }
-    let ended = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
-    if ended || error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return failure(FailureKind::Closed, "connection closed before the answer was complete");
+}
+
+/// Appends at most `size` bytes of what comes next, and says meanwhile what is to be said; how many came, 0 at the end.
+async fn hear<S>(
+    stream: &mut S,
+    question: &mut Unsaid<'_>,
+    heard: &mut Vec<u8>,
+    size: usize,
+) -> io::Result<usize>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let before = heard.len();
+    heard.resize(before + size, 0);
+    let came = poll_fn(|context| {
+        question.poll_say(stream, context);
+        let mut room = ReadBuf::new(heard.get_mut(before..).unwrap_or_default());
+        Pin::new(&mut *stream).poll_read(context, &mut room).map_ok(|()| room.filled().len())
+    })
+    .await;
+    heard.truncate(before + came.as_ref().copied().unwrap_or(0));
+    match (came, question.refused.take()) {
+        (Ok(0), Some(refused)) => Err(refused),
+        (came, _) => came,
     }
-    // hyper tells a client this kind of parse error by its text only.
-    if error.is_parse() && error.to_string().contains("too large") {
-        let reason = format!("headers longer than {} KiB", LONGEST_HEAD / 1024);
-        return failure(FailureKind::TooLong, reason);
+}
+
+fn faulty(fault: &Fault) -> Failure {
+    match fault {
+        Fault::NotHttp(why) => failure(FailureKind::Protocol, format!("the answer is not HTTP ({why})")),
+        Fault::LongHead => {
+            let reason = format!("headers longer than {} KiB", LONGEST_HEAD / 1024);
+            failure(FailureKind::TooLong, reason)
+        }
+        Fault::Cut => cut(),
     }
-    let detail = cause.map_or_else(|| error.to_string(), io::Error::to_string);
-    failure(FailureKind::Protocol, format!("the answer is not HTTP ({detail})"))
+}
+
+fn broken(error: &io::Error) -> Failure {
+    if error.raw_os_error().is_some() {
+        return network_failure(error);
+    }
+    tls::broken(error).unwrap_or_else(|| match error.kind() {
+        io::ErrorKind::UnexpectedEof => cut(),
+        _ => network_failure(error),
+    })
 }

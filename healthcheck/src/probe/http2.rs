@@ -1,4 +1,4 @@
-//! HTTP/2 for checks: one request over a fresh connection, by the library that hyper's own HTTP/2 stands on.
+//! HTTP/2 for checks: one request over a fresh connection, by h2, which hyper stands on.
 //!
 //! hyper itself wants to hand parts of a connection to a runtime, where they would outlive the attempt; here the
 //! connection is driven by the attempt, and gone with it.
@@ -8,10 +8,10 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Reason, RecvStream};
-use hyper::body::Bytes;
-use hyper::{Request, Response};
+use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::page::{Page, judge_status};

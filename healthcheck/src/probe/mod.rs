@@ -5,7 +5,6 @@
 //! answer is complete ([`Check::patience`]). A server that sends a byte now and then gains nothing by it.
 //! Dropping the future abandons the attempt and closes its socket.
 
-mod ask_first;
 mod connection;
 mod conversation;
 mod datagram;
@@ -31,7 +30,7 @@ use nix::errno::Errno;
 
 use crate::dialogue::{ldap::Ldap, mysql::Mysql, pgsql::Pgsql, tns::Tns};
 use crate::outcome::{Failure, FailureKind, Outcome};
-use crate::spec::{self, Check, Kind, Latency, Protocol};
+use crate::spec::{self, Check, Dialogue, Kind, Latency, Protocol};
 use crate::warning::{Aside, Concern, Warning};
 use talk::Secured;
 
@@ -53,24 +52,20 @@ async fn once(check: &Check, step: usize) -> Outcome {
         Kind::Tcp => socket::connect(check).await.map(drop),
         // What few checks need must not make every attempt a large one.
         Kind::Http(settings) => Box::pin(http::get(check, settings, step, &mut aside)).await,
-        Kind::Smtp(settings) => Box::pin(conversation::smtp(check, settings)).await,
+        Kind::Smtp(settings) => Box::pin(conversation::smtp(check, settings, &mut aside)).await,
         Kind::Dns(settings) => Box::pin(datagram::ask_name(check, settings)).await,
         Kind::Udp(settings) => Box::pin(datagram::udp(check, settings)).await,
         Kind::Ping => Box::pin(datagram::ping(check)).await,
         Kind::Grpc(settings) => Box::pin(grpc::ask(check, settings, &mut aside)).await,
-        Kind::Ldap(settings) => Box::pin(ldap(check, settings)).await,
-        Kind::Mysql(settings) => Box::pin(mysql(check, settings)).await,
-        Kind::Pgsql(settings) => Box::pin(pgsql(check, settings)).await,
+        Kind::Ldap(settings) => Box::pin(ldap(check, settings, &mut aside)).await,
+        Kind::Mysql(settings) => Box::pin(mysql(check, settings, &mut aside)).await,
+        Kind::Pgsql(settings) => Box::pin(pgsql(check, settings, &mut aside)).await,
         Kind::Radius(settings) => Box::pin(radius::ask(check, settings)).await,
         Kind::Oracle(settings) => {
             let mut tns = Tns::new(settings);
-            Box::pin(talk::talk(check, None, Secured::InTime, &mut tns)).await
+            Box::pin(talk::talk(check, None, Secured::InTime, &mut tns, &mut aside)).await
         }
-        Kind::Dialogue(dialogue) => match &dialogue.protocol {
-            Protocol::Sip(sip) => Box::pin(sip::options(check, &dialogue.encryption, sip)).await,
-            Protocol::Text(text) => Box::pin(text::ask(check, &dialogue.encryption, text)).await,
-            _ => Box::pin(conversation::dialogue(check, dialogue)).await,
-        },
+        Kind::Dialogue(dialogue) => Box::pin(dialogue_of(check, dialogue, &mut aside)).await,
         Kind::Command(_) => Err(failure(FailureKind::Local, "could not ask: no command is run here")),
     };
     let took = begun.elapsed();
@@ -97,26 +92,30 @@ fn judge_latency(latency: Latency, took: Duration, aside: &mut Aside) -> Result<
     }
 }
 
-async fn ldap(check: &Check, settings: &spec::Ldap) -> Result<(), Failure> {
-    known(settings.login.as_ref())?;
+async fn dialogue_of(check: &Check, dialogue: &Dialogue, aside: &mut Aside) -> Result<(), Failure> {
+    match &dialogue.protocol {
+        Protocol::Sip(sip) => sip::options(check, &dialogue.encryption, sip, aside).await,
+        Protocol::Text(text) => text::ask(check, &dialogue.encryption, text, aside).await,
+        _ => conversation::dialogue(check, dialogue, aside).await,
+    }
+}
+
+async fn ldap(check: &Check, settings: &spec::Ldap, aside: &mut Aside) -> Result<(), Failure> {
+    talk::known(settings.login.as_ref())?;
     let secured =
         if settings.tls.is_some() && !settings.starttls { Secured::AtOnce } else { Secured::InTime };
-    talk::talk(check, settings.tls.as_ref(), secured, &mut Ldap::new(settings)).await
+    talk::talk(check, settings.tls.as_ref(), secured, &mut Ldap::new(settings), aside).await
 }
 
-async fn mysql(check: &Check, settings: &spec::Sql) -> Result<(), Failure> {
-    known(settings.login.as_ref())?;
-    talk::talk(check, settings.tls.as_ref(), Secured::InTime, &mut Mysql::new(settings)).await
+async fn mysql(check: &Check, settings: &spec::Sql, aside: &mut Aside) -> Result<(), Failure> {
+    talk::known(settings.login.as_ref())?;
+    talk::talk(check, settings.tls.as_ref(), Secured::InTime, &mut Mysql::new(settings), aside).await
 }
 
-async fn pgsql(check: &Check, settings: &spec::Sql) -> Result<(), Failure> {
-    known(settings.login.as_ref())?;
+async fn pgsql(check: &Check, settings: &spec::Sql, aside: &mut Aside) -> Result<(), Failure> {
+    talk::known(settings.login.as_ref())?;
     let mut pgsql = Pgsql::new(settings, random()?);
-    talk::talk(check, settings.tls.as_ref(), Secured::InTime, &mut pgsql).await
-}
-
-fn known(login: Option<&spec::Login>) -> Result<(), Failure> {
-    login.map_or(Ok(()), |login| talk::known(&login.password))
+    talk::talk(check, settings.tls.as_ref(), Secured::InTime, &mut pgsql, aside).await
 }
 
 /// Bytes that nobody can foresee.

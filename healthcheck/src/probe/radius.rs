@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::datagram::{send, unreachable};
-use super::talk::known;
+use super::talk::{has_been_read, known};
 use super::{failure, random, socket, words};
 use crate::dialogue::radius::{Fault, LONGEST, judge, question};
 use crate::outcome::{Failure, FailureKind};
@@ -11,10 +11,8 @@ use crate::spec::{Check, Radius};
 
 /// One question.
 pub(super) async fn ask(check: &Check, radius: &Radius) -> Result<(), Failure> {
-    known(&radius.secret)?;
-    if let Some(login) = &radius.login {
-        known(&login.password)?;
-    }
+    has_been_read(&radius.secret)?;
+    known(radius.login.as_ref())?;
     let socket = socket::datagram(check)?;
     let [number, unforeseen @ ..] = random::<17>()?;
     let question = question(radius, number, unforeseen);

@@ -13,6 +13,7 @@ use super::{failure, local_failure, socket, words};
 use crate::dialogue::sip::{Asking, Fault, Reader};
 use crate::outcome::{Failure, FailureKind};
 use crate::spec::{Check, Encryption, Sip, Transport};
+use crate::warning::Aside;
 
 /// Room for an answer by datagram.
 const ROOM: usize = 64 * 1024;
@@ -20,7 +21,12 @@ const ROOM: usize = 64 * 1024;
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// One request and its answer.
-pub(super) async fn options(check: &Check, encryption: &Encryption, sip: &Sip) -> Result<(), Failure> {
+pub(super) async fn options(
+    check: &Check,
+    encryption: &Encryption,
+    sip: &Sip,
+    aside: &mut Aside,
+) -> Result<(), Failure> {
     let answered = match sip.transport {
         Transport::Udp => {
             let socket = socket::datagram(check)?;
@@ -28,7 +34,7 @@ pub(super) async fn options(check: &Check, encryption: &Encryption, sip: &Sip) -
         }
         Transport::Tcp => {
             let stream = Stream::Plain(socket::connect(check).await?);
-            timeout(check.connect_timeout, by_connection(check, encryption, sip, stream)).await
+            timeout(check.connect_timeout, by_connection(check, encryption, sip, stream, aside)).await
         }
     };
     answered.unwrap_or_else(|_| {
@@ -65,10 +71,11 @@ async fn by_connection(
     encryption: &Encryption,
     sip: &Sip,
     mut stream: Stream,
+    aside: &mut Aside,
 ) -> Result<(), Failure> {
     let mut transport = "TCP";
     if let Some(tls) = encryption.tls() {
-        stream = stream.secure(check, tls).await?;
+        stream = stream.secure(check, tls, aside).await?;
         transport = "TLS";
     }
     let local = stream.local().map_err(|error| local_failure("no address", &error))?;

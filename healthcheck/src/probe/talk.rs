@@ -16,7 +16,8 @@ use super::{failure, network_failure, socket, tls, words};
 use crate::dialogue::pgsql::stretch;
 use crate::dialogue::talk::{Step, Talk, Work};
 use crate::outcome::{Failure, FailureKind};
-use crate::spec::{Check, Password, Tls};
+use crate::spec::{Check, Login, Password, Tls};
+use crate::warning::Aside;
 
 /// The longest dialogue that is listened to, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -38,10 +39,18 @@ pub(super) async fn talk(
     tls: Option<&Tls>,
     secured: Secured,
     talk: &mut (impl Talk + Send),
+    aside: &mut Aside,
 ) -> Result<(), Failure> {
     let stream = socket::connect(check).await?;
-    let mut session =
-        Session { check, tls, stream: Stream::Plain(stream), heard: Vec::new(), total: 0, greeting: false };
+    let mut session = Session {
+        check,
+        tls,
+        stream: Stream::Plain(stream),
+        heard: Vec::new(),
+        total: 0,
+        greeting: false,
+        aside,
+    };
     let judged = timeout(check.connect_timeout, session.run(secured, talk)).await;
     let judged = judged.unwrap_or_else(|_| {
         if talk.is_satisfied() {
@@ -61,8 +70,13 @@ pub(super) async fn talk(
     judged
 }
 
-/// A password that should have been read from a file, and was not.
-pub(super) fn known(password: &Password) -> Result<(), Failure> {
+/// A password that should have been read from its file with the configuration, and was not.
+pub(super) fn known(login: Option<&Login>) -> Result<(), Failure> {
+    login.map_or(Ok(()), |login| has_been_read(&login.password))
+}
+
+/// The same of any secret.
+pub(super) fn has_been_read(password: &Password) -> Result<(), Failure> {
     match password {
         Password::File(path, None) => {
             Err(failure(FailureKind::Local, format!("could not ask: nothing has been read from {path}")))
@@ -116,6 +130,8 @@ struct Session<'a> {
     total: usize,
     /// Whether TLS is being made.
     greeting: bool,
+    /// What the server's certificate tells.
+    aside: &'a mut Aside,
 }
 
 impl Session<'_> {
@@ -164,7 +180,9 @@ impl Session<'_> {
             return Err(failure(FailureKind::Local, "could not ask: TLS begins where none is meant to"));
         };
         self.greeting = true;
-        self.stream = Stream::Tls(tls::greet(self.check, settings, None, stream).await?);
+        let stream = tls::greet(self.check, settings, None, stream).await?;
+        tls::note_expiry(&stream, settings, self.aside);
+        self.stream = Stream::Tls(stream);
         self.greeting = false;
         Ok(())
     }

@@ -273,7 +273,7 @@ fn every_path_that_may_be_configured_can_be_asked_for() {
     for byte in 0..=127u8 {
         for path in [format!("/a{}b", char::from(byte)), format!("/?a{}b", char::from(byte))] {
             let allowed = check_path(&path).is_ok();
-            let usable = path.parse::<hyper::Uri>().is_ok();
+            let usable = path.parse::<http::Uri>().is_ok();
             assert!(usable || !allowed, "{path}");
         }
     }
@@ -412,7 +412,7 @@ fn an_answer_that_comes_before_the_request_passes() {
         let (mut server, _) = listener.accept().await.unwrap();
         server.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello\n").await.unwrap();
         stream.readable().await.unwrap();
-        let request = hyper::Request::get("/").body(http_body_util::Full::default()).unwrap();
+        let request = b"GET / HTTP/1.0\r\n\r\n";
         assert_eq!(super::http::ask(stream, request, &page("/")).await, Ok(()));
     });
 }

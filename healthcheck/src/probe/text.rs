@@ -10,6 +10,7 @@ use super::{failure, find, socket, words};
 use crate::dialogue::answer::{Answer, LONGEST};
 use crate::outcome::{Failure, FailureKind};
 use crate::spec::{Check, Encryption, Text, Transport};
+use crate::warning::Aside;
 
 /// Room for an answer by datagram.
 const ROOM: usize = 64 * 1024;
@@ -17,13 +18,19 @@ const ROOM: usize = 64 * 1024;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Says what is to be said, and looks for what is expected.
-pub(super) async fn ask(check: &Check, encryption: &Encryption, text: &Text) -> Result<(), Failure> {
+pub(super) async fn ask(
+    check: &Check,
+    encryption: &Encryption,
+    text: &Text,
+    aside: &mut Aside,
+) -> Result<(), Failure> {
     let mut answer = Answer::default();
     let asked = match text.transport {
         Transport::Udp => timeout(check.connect_timeout, by_datagram(check, text)).await,
         Transport::Tcp => {
             let stream = Stream::Plain(socket::connect(check).await?);
-            timeout(check.connect_timeout, by_connection(check, encryption, text, stream, &mut answer)).await
+            let asked = by_connection(check, (encryption, aside), text, stream, &mut answer);
+            timeout(check.connect_timeout, asked).await
         }
     };
     asked.unwrap_or_else(|_| {
@@ -52,13 +59,13 @@ async fn by_datagram(check: &Check, text: &Text) -> Result<(), Failure> {
 
 async fn by_connection(
     check: &Check,
-    encryption: &Encryption,
+    (encryption, aside): (&Encryption, &mut Aside),
     text: &Text,
     mut stream: Stream,
     answer: &mut Answer,
 ) -> Result<(), Failure> {
     if let Some(tls) = encryption.tls() {
-        stream = stream.secure(check, tls).await?;
+        stream = stream.secure(check, tls, aside).await?;
     }
     if let Some(said) = &text.send {
         stream.say(said.as_bytes()).await?;

@@ -7,18 +7,16 @@ use super::Place::{
     SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, Url,
 };
 use super::Status::{Accepted, Works};
-use super::{ANY, DIRECTORD, Keyword, key};
+use super::{ANY, DIRECTORD, Keyword, dialogue, handshake, join, key};
 
-/// Checks that open a connection.
-pub(super) const NETWORK: &[Place] = &[
+/// Checks whose packets IPVS can forward.
+pub(super) const FORWARDED: &[Place] = &[
     TcpCheck,
     HttpGet,
     SslGet,
     SmtpCheck,
-    SmtpHost,
     DnsCheck,
     UdpCheck,
-    PingCheck,
     GrpcCheck,
     LdapCheck,
     MysqlCheck,
@@ -32,35 +30,22 @@ pub(super) const NETWORK: &[Place] = &[
     SipCheck,
     TextCheck,
 ];
+const OTHERS: &[Place] = &[SmtpHost, PingCheck];
+/// Checks that ask over the network.
+pub(super) const NETWORK: &[Place] = &join::<{ FORWARDED.len() + OTHERS.len() }>(&[FORWARDED, OTHERS]);
 /// The same, and commands.
-const LOGGING: &[Place] = &[
-    TcpCheck,
-    HttpGet,
-    SslGet,
-    SmtpCheck,
-    SmtpHost,
-    DnsCheck,
-    UdpCheck,
-    PingCheck,
-    GrpcCheck,
-    LdapCheck,
-    MysqlCheck,
-    PgsqlCheck,
-    RadiusCheck,
-    OracleCheck,
-    FtpCheck,
-    ImapCheck,
-    Pop3Check,
-    NntpCheck,
-    SipCheck,
-    TextCheck,
-    MiscCheck,
-];
+const LOGGING: &[Place] = &join::<{ NETWORK.len() + 1 }>(&[NETWORK, &[MiscCheck]]);
 /// Where an expression is looked for in what a server delivers.
 const SEARCHED: &[Place] = &[Url, FtpCheck, TextCheck];
 const WEB: &[Place] = &[HttpGet, SslGet];
 /// Checks that speak TLS.
 const SECURE: &[Place] = &[SslGet, GrpcCheck];
+/// Those, and the ones that may speak it.
+const EXPIRING: &[Place] = &join::<{ SECURE.len() + handshake::SECURE.len() + dialogue::SECURED.len() }>(&[
+    SECURE,
+    handshake::SECURE,
+    dialogue::SECURED,
+]);
 const NO_TLS: &str = "`HTTP_GET` speaks no TLS";
 
 #[rustfmt::skip]
@@ -80,7 +65,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("tls_compliant", &[HttpGet], Flag, Accepted(NO_TLS), "Close TLS connections properly.").by_default("off").since("2.2.8"),
     key("enable_sni", SECURE, Flag, Works, "Send the virtual host in the TLS greeting.").by_default("off"),
     key("sni_name", SECURE, Word("a host name"), Works, "The name to send in the TLS greeting.").since("after 2.4.3"),
-    key("expiry_days", SECURE, Whole(0, 36_500), Works, "Warn when the server's certificate ends within so many days; 0 never.").by_default("as in `SSL`, else 0").since(DIRECTORD),
+    key("expiry_days", EXPIRING, Whole(0, 36_500), Works, "Warn when the server's certificate ends within so many days; 0 never.").by_default("as in `SSL`, else 0").since(DIRECTORD),
     key("verify", SECURE, Switch, Works, "The server's certificate must be valid, and for the name that is asked for.").by_default("as in `SSL`, else on; with `compat` off").since(DIRECTORD),
     key("fast_recovery", WEB, Switch, Works, "No delay between pages while the server comes up.").by_default("off"),
     key("tls_compliant", &[SslGet, Url], Flag, Works, "Close TLS connections properly.").by_default("off").since("2.2.8"),

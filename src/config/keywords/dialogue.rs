@@ -11,7 +11,8 @@ use super::{DIRECTORD, Form, Keyword, key};
 const LETTING_IN: &[Place] = &[SmtpCheck, FtpCheck, ImapCheck, Pop3Check, NntpCheck];
 /// Those that speak TLS from the first byte on, or never.
 const PLAIN: &[Place] = &[SipCheck, TextCheck];
-const SECURED: &[Place] = &[SmtpCheck, FtpCheck, ImapCheck, Pop3Check, NntpCheck, SipCheck, TextCheck];
+pub(super) const SECURED: &[Place] =
+    &[SmtpCheck, FtpCheck, ImapCheck, Pop3Check, NntpCheck, SipCheck, TextCheck];
 const TRANSPORT: Form = OneOf(healthcheck::Transport::NAMES);
 
 const fn own(name: &'static str, places: &'static [Place], form: Form, about: &'static str) -> Keyword {

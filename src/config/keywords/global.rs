@@ -101,7 +101,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("lvs_timeouts", &[Global], Words("tcp SECONDS tcpfin SECONDS udp SECONDS"), Works, "How long IPVS remembers connections.").by_default("unchanged"),
     key("lvs_flush", &[Global], Flag, Works, "At start, remove what is not in this file from the IPVS table.").by_default("off"),
     key("lvs_flush_on_stop", &[Global], Words("[VS]"), Works, "At the end, remove everything from the IPVS table; with VS our own services, as without it.").by_default("off"),
-    key("maintenance_dir", &[Global], Word("a directory"), Works, "While a file in it is named as a real server, `192.0.2.1` or `192.0.2.1:80`, that server counts as down.").by_default("none").since(DIRECTORD),
+    key("maintenance_dir", &[Global], Word("a directory"), Works, "While a file in it is named as a real server, `192.0.2.1`, `192.0.2.1:80` or `web1.example.org`, that server counts as down.").by_default("none").since(DIRECTORD),
     key("reconcile", &[Global], OneOf(&["off", "report", "repair"]), Works, "What is done when somebody else changes our services in the kernel: every half minute the whole table is read and compared; a difference is told, and put right.").by_default("repair").since(DIRECTORD),
     key("lvs_flush_onstop", &[Global], Words("[VS]"), SameAs("lvs_flush_on_stop"), "Older name of `lvs_flush_on_stop`.").by_default("off"),
     key("lvs_sysctl", &[Global], Lines("", "SWITCH VALUE"), Works, "Switches of the kernel below `net.ipv4.vs`, put back at the end.").by_default("expire_nodest_conn 1; with `compat` nothing").since(DIRECTORD),

@@ -8,7 +8,7 @@ use super::{DIRECTORD, Keyword, key};
 /// Checks that log in.
 const LOGIN: &[Place] = &[LdapCheck, MysqlCheck, PgsqlCheck, RadiusCheck];
 /// Checks that may speak TLS.
-const SECURE: &[Place] = &[LdapCheck, MysqlCheck, PgsqlCheck];
+pub(super) const SECURE: &[Place] = &[LdapCheck, MysqlCheck, PgsqlCheck];
 const SQL: &[Place] = &[MysqlCheck, PgsqlCheck];
 
 #[rustfmt::skip]

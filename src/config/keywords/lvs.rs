@@ -2,13 +2,13 @@
 
 use super::Form::{Block, Flag, OneOf, Seconds, Switch, Whole, Word, Words};
 use super::Place::{
-    BfdCheck, DnsCheck, FileCheck, FtpCheck, GrpcCheck, HttpGet, ImapCheck, LdapCheck, MiscCheck, MysqlCheck,
-    NntpCheck, OracleCheck, PgsqlCheck, PingCheck, Pop3Check, RadiusCheck, RealServer, SipCheck, SmtpCheck,
-    SmtpHost, SslGet, TcpCheck, TextCheck, UdpCheck, VipCheck, VirtualServer,
+    BfdCheck, DnsCheck, FileCheck, GrpcCheck, HttpGet, MiscCheck, PingCheck, RealServer, SmtpCheck, SslGet,
+    TcpCheck, UdpCheck, VipCheck, VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
+use super::check::FORWARDED;
 use super::global::MONTH;
-use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, key};
+use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, join, key};
 
 const SCHEDULERS: &[&str] = &ipvs_backend::Scheduler::KNOWN;
 const METHOD: &str = "NAT, DR, or TUN [type ipip|gre|gue] [port NUMBER] [nocsum|csum|remcsum]";
@@ -22,102 +22,13 @@ const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
 const LONG: u64 = 315_360_000 * SECOND;
 const IN_CHECKS: &[Place] = super::check::NETWORK;
-const CHECKED: &[Place] = &[
-    RealServer,
-    TcpCheck,
-    HttpGet,
-    SslGet,
-    SmtpCheck,
-    SmtpHost,
-    DnsCheck,
-    UdpCheck,
-    PingCheck,
-    GrpcCheck,
-    LdapCheck,
-    MysqlCheck,
-    PgsqlCheck,
-    RadiusCheck,
-    OracleCheck,
-    FtpCheck,
-    ImapCheck,
-    Pop3Check,
-    NntpCheck,
-    SipCheck,
-    TextCheck,
-];
+const SERVERS: &[Place] = &[VirtualServer, RealServer];
+const CHECKED: &[Place] = &join::<{ IN_CHECKS.len() + 1 }>(&[&[RealServer], IN_CHECKS]);
 /// Checks whose packets IPVS can forward, and what stands around them.
-const VIA: &[Place] = &[
-    VirtualServer,
-    RealServer,
-    TcpCheck,
-    HttpGet,
-    SslGet,
-    SmtpCheck,
-    DnsCheck,
-    UdpCheck,
-    GrpcCheck,
-    LdapCheck,
-    MysqlCheck,
-    PgsqlCheck,
-    RadiusCheck,
-    OracleCheck,
-    FtpCheck,
-    ImapCheck,
-    Pop3Check,
-    NntpCheck,
-    SipCheck,
-    TextCheck,
-];
-const DEFAULTS: &[Place] = &[
-    VirtualServer,
-    RealServer,
-    TcpCheck,
-    HttpGet,
-    SslGet,
-    SmtpCheck,
-    SmtpHost,
-    DnsCheck,
-    UdpCheck,
-    PingCheck,
-    GrpcCheck,
-    LdapCheck,
-    MysqlCheck,
-    PgsqlCheck,
-    RadiusCheck,
-    OracleCheck,
-    FtpCheck,
-    ImapCheck,
-    Pop3Check,
-    NntpCheck,
-    SipCheck,
-    TextCheck,
-];
+const VIA: &[Place] = &join::<{ FORWARDED.len() + 2 }>(&[SERVERS, FORWARDED]);
+const DEFAULTS: &[Place] = &join::<{ IN_CHECKS.len() + 2 }>(&[SERVERS, IN_CHECKS]);
 /// The same with checks that are commands.
-const ATTEMPTED: &[Place] = &[
-    VirtualServer,
-    RealServer,
-    TcpCheck,
-    HttpGet,
-    SslGet,
-    SmtpCheck,
-    SmtpHost,
-    DnsCheck,
-    UdpCheck,
-    PingCheck,
-    GrpcCheck,
-    LdapCheck,
-    MysqlCheck,
-    PgsqlCheck,
-    RadiusCheck,
-    OracleCheck,
-    FtpCheck,
-    ImapCheck,
-    Pop3Check,
-    NntpCheck,
-    SipCheck,
-    TextCheck,
-    MiscCheck,
-];
+const ATTEMPTED: &[Place] = &join::<{ DEFAULTS.len() + 1 }>(&[DEFAULTS, &[MiscCheck]]);
 /// The longest time that anybody waits for an answer, in milliseconds: an hour.
 const HOUR: i64 = 3_600_000;
 

@@ -12,6 +12,7 @@ use super::method::{Method, method};
 use super::place::{Endpoint, Located, place};
 use super::pool;
 use super::via;
+use super::window;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
@@ -126,6 +127,7 @@ impl<'a> Draft<'a> {
                 own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);
             }
             "flap_hold" => own.flap_hold = pool::flap_hold(context, entry).unwrap_or(own.flap_hold),
+            "maintenance_window" => self.extras.windows.extend(window::lower(context, entry)),
             "uthreshold" => {
                 self.extras.upper = context.whole(entry).unwrap_or(self.extras.upper);
                 self.limits = self.limits.or(Some(entry.span()));

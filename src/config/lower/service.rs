@@ -17,10 +17,11 @@ use super::server::{self, Servers};
 use super::sorry;
 use super::target::Target;
 use super::vip_check;
+use super::window;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::source::Span;
-use crate::config::{Config, Served, VirtualServer};
+use crate::config::{Config, MaintenanceWindow, Served, VirtualServer};
 
 /// All virtual servers of the file.
 pub(super) fn lower<'a>(
@@ -90,6 +91,7 @@ struct Draft<'a> {
     alert: Option<bool>,
     panic_threshold: Option<u8>,
     share_checks: bool,
+    windows: Vec<MaintenanceWindow>,
     /// Whether scheduler, method and protocol are there, though perhaps with a wrong value.
     given: [bool; 3],
 }
@@ -139,6 +141,7 @@ impl<'a> Draft<'a> {
             alert: None,
             panic_threshold: defaults.panic_threshold,
             share_checks: defaults.share_checks,
+            windows: Vec::new(),
             given: [false; 3],
         }
     }
@@ -258,6 +261,7 @@ impl<'a> Draft<'a> {
             "panic_threshold" => {
                 self.panic_threshold = pool::percent(context, entry).or(self.panic_threshold)
             }
+            "maintenance_window" => self.windows.extend(window::lower(context, entry)),
             "share_checks" => self.share_checks = context.switch(entry).unwrap_or(self.share_checks),
             "weight" => own.weight = context.whole(entry).unwrap_or(own.weight),
             "virtualhost" => {
@@ -317,6 +321,7 @@ impl<'a> Draft<'a> {
             vip_check,
             panic_threshold,
             own_checks: !self.share_checks,
+            windows: self.windows,
         };
         Some((served, service))
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ipvs_backend::{Checksum, Tunnel};
 
-use super::{Command, PlannedCheck};
+use super::{Command, MaintenanceWindow, PlannedCheck};
 
 /// `real_server`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Extras {
     pub drain_on_remove: Option<Duration>,
     /// `flap_hold`: how long it is held back when it fails again and again. `None`: it returns at once.
     pub flap_hold: Option<FlapHold>,
+    /// `maintenance_window`s of its own; those of the service and of `global_defs` come on top.
+    #[serde(default)]
+    pub windows: Vec<MaintenanceWindow>,
 }
 
 /// `flap_hold`: what a server has to pass before it returns, if it failed soon after it had returned the last time.
@@ -74,6 +77,7 @@ impl RealServer {
             snmp_name: None,
             drain_on_remove: None,
             flap_hold: None,
+            windows: Vec::new(),
         };
         self.extras.as_deref().unwrap_or(&NOTHING)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Command, GroupKey, RealServer, Tunnel};
+use super::{Command, GroupKey, MaintenanceWindow, RealServer, Tunnel};
 
 /// `virtual_server`: one service and its real servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct VirtualServer {
     /// `share_checks off`: its checks are made even where others ask the same.
     #[serde(default)]
     pub own_checks: bool,
+    /// `maintenance_window`s of all its servers.
+    #[serde(default)]
+    pub windows: Vec<MaintenanceWindow>,
 }
 
 /// What a virtual server serves, and so what it is known by.

@@ -44,6 +44,7 @@ pub(super) fn access(encryption: &Encryption, login: Option<&Login>, lines: &mut
         if let Sni::Name(name) = &tls.sni {
             lines.value("sni_name", name.as_str());
         }
+        lines.some("expiry_days", tls.expiry_days);
     }
     let Some(Login { name, password }) = login else { return };
     lines.value("login", name.as_str());

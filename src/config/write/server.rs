@@ -2,7 +2,7 @@
 
 use ipvs_backend::{DestinationKey, Forwarding};
 
-use super::{Lines, Value, check};
+use super::{Lines, Value, check, window};
 use crate::config::{Checksum, Extras, FlapHold, RealServer, Served, Tunnel};
 
 /// What the block around a server says for all of its servers.
@@ -22,8 +22,17 @@ pub(super) fn write(
     out: &mut Lines,
 ) {
     let words = [key.address.to_string(), key.port.to_string()];
-    let Extras { upper, lower, tunnel, notify_up, notify_down, snmp_name, drain_on_remove, flap_hold } =
-        server.extras();
+    let Extras {
+        upper,
+        lower,
+        tunnel,
+        notify_up,
+        notify_down,
+        snmp_name,
+        drain_on_remove,
+        flap_hold,
+        windows,
+    } = server.extras();
     out.block(keyword, words, Some(served.server(key)), |lines| {
         lines.unless("weight", server.weight, 1);
         let method = (server.forwarding, *tunnel);
@@ -40,6 +49,7 @@ pub(super) fn write(
         lines.some("snmp_name", snmp_name.as_deref());
         lines.inherited("drain_on_remove", drain_on_remove.unwrap_or_default());
         lines.inherited_words("flap_hold", hold(*flap_hold));
+        window::write(windows, lines);
         check::write(key, server, |number| served.check(key, number), lines);
     });
 }

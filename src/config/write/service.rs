@@ -3,7 +3,7 @@
 use ipvs_backend::{Family, Forwarding, Granularity, Protocol, ServiceKey, ServiceSettings, flag};
 
 use super::server::{self, Around, method};
-use super::{Lines, check};
+use super::{Lines, check, window};
 use crate::config::{Config, GroupEntry, Quorum, Served, SorryServer, VirtualServer};
 
 /// One virtual server.
@@ -80,6 +80,7 @@ fn one(served: &Served, service: &VirtualServer, [marked, mixed]: [bool; 2], lin
     lines.inherited("share_checks", !service.own_checks);
     lines.inherited("panic_threshold", service.panic_threshold.unwrap_or(100));
     lines.some("snmp_name", service.snmp_name.as_deref());
+    window::write(&service.windows, lines);
     if let Some(check) = &service.vip_check {
         check::vip(check, lines);
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ipvs_backend::{ConnectionCounts, Rates, ServerUsage, Traffic};
 
-use super::{Detail, Paint, duration, table};
+use super::{Detail, Look, Paint, duration, table};
 use crate::director::snapshot::{ServerStatus, ServiceStatus};
 use crate::director::target::plain;
 
@@ -44,7 +44,8 @@ pub(super) fn show(out: &mut String, service: &ServiceStatus, detail: Detail, pa
                 rows.push(traffic_row(name, Some(connections), Some(traffic)));
             }
             rows.push(traffic_row("  all since it was added".to_owned(), all(service), service.traffic));
-            table(out, &TRAFFIC, rows, paint);
+            // Who asks for numbers wants all of them.
+            table(out, &TRAFFIC, rows, &Paint(Look { width: None, ..paint.0 }));
         }
     }
 }

@@ -121,7 +121,7 @@ fn an_override_tells_how_it_is_taken_back() {
     let server = service.status.servers[0].server;
     service.undo = vec![Undo { server, command: "directord undrain 10.0.0.2".to_owned() }];
     let text = told(&answer);
-    assert!(text.contains("An operator's override decides: drained by alice (new kernel)."), "{text}");
+    assert!(text.contains("An override decides: drained by alice (new kernel)."), "{text}");
     assert!(text.contains("Take it back with `directord undrain 10.0.0.2`."), "{text}");
     assert!(text.contains("with weight 0; it gets no new connections"), "{text}");
 }

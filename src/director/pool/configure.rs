@@ -19,6 +19,8 @@ pub(in crate::director) struct Configured {
     pub(in crate::director) changes: Vec<Change>,
     /// Servers that are new and serve from now on.
     pub(in crate::director) started: Vec<DestinationKey>,
+    /// Servers that are in a `maintenance_window` no longer.
+    pub(in crate::director) released: Vec<DestinationKey>,
 }
 
 /// What one real server has taken on since it was last decided who serves.
@@ -43,11 +45,15 @@ impl Pool {
         now: Instant,
         mut new_check: impl FnMut(&Arc<Check>) -> CheckRun,
     ) -> Option<Vec<CheckId>> {
-        let steer = self.steered.get(key).copied().unwrap_or_default();
+        let wanted = self.steered.get(key);
+        let was_in_window = self.servers.get(key).is_some_and(|server| server.in_window);
+        if was_in_window && !wanted.is_some_and(|wanted| wanted.in_window) {
+            self.released.push(*key);
+        }
         let was_up = match self.servers.get_mut(key) {
             // Nearly all, where ten thousand are read again for the sake of one.
             Some(same) if same.backup == backup && !anew && same.is_as_before(config) => {
-                same.steer = steer;
+                same.wanted(wanted);
                 return None;
             }
             Some(server) => Some(server.up),
@@ -58,8 +64,10 @@ impl Pool {
         server.fresh = Some(if is_new { Fresh::New } else { Fresh::Changed });
         server.config = config.clone();
         server.backup = backup;
-        server.steer = steer;
-        let mut runs = std::mem::take(&mut server.checks);
+        server.wanted(wanted);
+        // Room for exactly these: a check is large, and servers are many.
+        let room = Vec::with_capacity(config.checks.len());
+        let mut runs = std::mem::replace(&mut server.checks, room);
         for spec in &config.checks {
             let run = match runs.iter().position(|run| same_question(&run.spec, spec)) {
                 Some(at) => kept(runs.remove(at), spec, now),
@@ -86,7 +94,8 @@ impl Pool {
 
     /// All real servers have taken over what this says of them: decides what follows.
     pub(in crate::director) fn configured(&mut self, config: Arc<VirtualServer>, now: Instant) -> Configured {
-        let mut done = Configured::default();
+        let released = std::mem::take(&mut self.released);
+        let mut done = Configured { released, ..Configured::default() };
         let (is_new, before) = (self.serves.is_empty(), self.before());
         self.config = config;
         let flipped: BTreeSet<DestinationKey> = self.settle(now).into_iter().collect();

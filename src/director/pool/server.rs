@@ -12,7 +12,7 @@ use super::configure::Fresh;
 use crate::config::{Extras, PlannedCheck, RealServer};
 use crate::director::event::CheckId;
 use crate::director::given::Given;
-use crate::director::overrides::Steer;
+use crate::director::overrides::{Steer, Wanted};
 
 /// One real server.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ pub(in crate::director) struct Server {
     pub(in crate::director) flaps: Option<Box<Flaps>>,
     /// What operators want of it.
     pub(in crate::director) steer: Steer,
+    /// Whether it is in a `maintenance_window`: nobody is told that it is down ...
+    pub(in crate::director) in_window: bool,
+    /// ... so this is what people were told last.
+    pub(in crate::director) told_up: bool,
     /// Set while it is down without a failing check: why.
     pub(in crate::director) held: Option<String>,
     /// Set from the start with `alpha` until a check has said something: nobody has heard of it yet.
@@ -109,11 +113,19 @@ impl Server {
             served: false,
             flaps: None,
             steer: Steer::AsConfigured,
+            in_window: false,
+            told_up: true,
             held: None,
             untold: false,
             maintenance: None,
             fresh: None,
         }
+    }
+
+    /// Takes in what operators and the clock want of it, if anything.
+    pub(super) fn wanted(&mut self, wanted: Option<&Wanted>) {
+        let Wanted { steer, in_window } = wanted.copied().unwrap_or_default();
+        (self.steer, self.in_window) = (steer, in_window);
     }
 
     /// Whether this configuration is the very one that it has, and nothing else of a file has a say.
@@ -134,7 +146,7 @@ impl Server {
         };
         if !well && self.failing.is_none() {
             self.failing = Some(now);
-            if self.served {
+            if self.served && !self.in_window {
                 self.flaps.get_or_insert_default().failed(hold, now);
             }
         } else if well
@@ -166,7 +178,8 @@ impl Server {
     /// Whether it is one of those of which checks may take out a share only: real servers with a weight that have been in
     /// service before.
     pub(super) fn counts_for_panic(&self) -> bool {
-        !self.backup && self.served && self.config.weight > 0 && self.maintenance.is_none()
+        let maintained = self.in_window || self.maintenance.is_some();
+        !self.backup && self.served && self.config.weight > 0 && !maintained
     }
 
     /// It is to serve, or not; true if that is new.

@@ -74,6 +74,35 @@ fn what_is_odd_is_told_when_it_begins_and_when_it_is_over() {
     assert!(server(&desk).checks[0].warnings.is_empty());
 }
 
+/// Its verdict stays what it was, so somebody must hear that nobody looks any more.
+#[test]
+fn a_server_that_cannot_be_asked_is_told_of_and_keeps_its_verdict() {
+    let mut desk = Desk::new("");
+    let mut effects = desk.configure(&service("TCP_CHECK {\n}"));
+    let unasked = || {
+        Outcome::failed(FailureKind::Local, "could not ask: no socket bound to 10.0.0.9:0", Duration::ZERO)
+    };
+    let server = |desk: &Desk| desk.director.snapshot(desk.now).services[0].servers[0].clone();
+    assert_eq!(answer(&mut desk, &mut effects, unasked()), (vec![], vec![]));
+    let (lines, mails) = answer(&mut desk, &mut effects, unasked());
+    assert!(
+        lines.iter().any(|line| line.contains("TCP_CHECK: warning: could not ask: no socket")),
+        "{lines:?}"
+    );
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    for _ in 0..5 {
+        assert_eq!(answer(&mut desk, &mut effects, unasked()), (vec![], vec![]));
+    }
+    assert!(server(&desk).checks[0].warnings[0].contains("counts neither for nor against the server"));
+    assert_eq!(server(&desk).checks[0].verdict, "unknown");
+    for _ in 0..2 {
+        answer(&mut desk, &mut effects, Outcome::passed(Duration::ZERO));
+    }
+    let (lines, mails) = answer(&mut desk, &mut effects, Outcome::passed(Duration::ZERO));
+    assert!(lines[0].ends_with("no warning any more: the server can be asked again"), "{lines:?}");
+    assert_eq!(mails.len(), 1, "{mails:?}");
+}
+
 #[test]
 fn a_server_that_comes_up_slowly_says_how_far_it_is() {
     let mut desk = Desk::new("");

@@ -65,7 +65,7 @@ impl Bench {
         self.take(effects);
     }
 
-    fn take_back(&mut self, what: &str, kind: Kind) {
+    pub(super) fn take_back(&mut self, what: &str, kind: Kind) {
         let target = self.desk.find_override(what, kind).unwrap();
         let effects = self.desk.tell(Event::Override(Order::TakeBack { target, kind, by: "bob".to_owned() }));
         self.take(effects);

@@ -1,11 +1,12 @@
 //! How a section checks its servers → the check of each `real_server`.
 //!
-//! For most protocols our language has a check of the same kind. Of the others only the port is asked, which the report
-//! says each time.
+//! For each protocol our language has a check of the same kind. Where it looks at less than ldirectord did, the report says
+//! so.
 
 use ipvs_backend::{Protocol, ServiceKey};
 
 use super::Patience;
+use super::handshake;
 use super::model::{At, CheckType, Service, Virtual};
 use crate::import::{Desk, Fate, Report};
 
@@ -41,6 +42,11 @@ pub(super) enum Kind {
     Sip,
     Text,
     Proxy,
+    Ldap { tls: bool },
+    Mysql,
+    Pgsql,
+    Radius,
+    Oracle,
     Command(String),
 }
 
@@ -172,7 +178,6 @@ fn negotiate(service: &Virtual, report: &mut Report) -> Kind {
         S::Smtp | S::Submission => Kind::Smtp,
         S::Dns => Kind::Dns,
         S::None => Kind::None,
-        S::Radius => Kind::Udp,
         S::Ftp => Kind::Ftp,
         S::Imap => Kind::Imap { tls: false },
         S::Imaps => Kind::Imap { tls: true },
@@ -182,7 +187,7 @@ fn negotiate(service: &Virtual, report: &mut Report) -> Kind {
         S::Sip => Kind::Sip,
         S::Simpletcp => Kind::Text,
         S::HttpProxy => Kind::Proxy,
-        _ => Kind::Tcp,
+        S::Ldap | S::Ldaps | S::Mysql | S::Pgsql | S::Oracle | S::Radius => handshake::kind(service),
     };
     let name = match kind {
         Kind::Http => "`HTTP_GET`",
@@ -197,11 +202,22 @@ fn negotiate(service: &Virtual, report: &mut Report) -> Kind {
         Kind::Nntp => "`NNTP_CHECK`",
         Kind::Sip => "`SIP_CHECK`",
         Kind::Text => "`TEXT_CHECK`",
+        Kind::Ldap { .. } => "`LDAP_CHECK`",
+        Kind::Mysql => "`MYSQL_CHECK`",
+        Kind::Pgsql => "`PGSQL_CHECK`",
+        Kind::Radius => "`RADIUS_CHECK`",
+        Kind::Oracle => "`ORACLE_CHECK`",
         Kind::Proxy => "`HTTP_GET` of a whole address, by way of the server",
         _ => "no check: the servers count as up",
     };
     let line = line_of(service);
-    match lost(negotiated) {
+    let lost = match negotiated {
+        S::Dns => Some(
+            "that the name server answers without an error is asked, not which address or name it answers",
+        ),
+        _ => handshake::lost(service, &kind),
+    };
+    match lost {
         None => report.say(line, Fate::Translated, format!("{name} ({})", negotiated.word())),
         Some(lost) => report.say(line, Fate::Changed, format!("{name} ({}): {lost}", negotiated.word())),
     }
@@ -209,21 +225,6 @@ fn negotiate(service: &Virtual, report: &mut Report) -> Kind {
         report.say(line, Fate::Changed, "the name server is asked by UDP, where ldirectord asked by TCP");
     }
     kind
-}
-
-/// What ldirectord looked at in a check that has no counterpart.
-fn lost(service: Service) -> Option<&'static str> {
-    use Service as S;
-    Some(match service {
-        S::Http | S::Https | S::HttpProxy | S::Smtp | S::Submission | S::None => return None,
-        S::Ftp | S::Imap | S::Imaps | S::Pop | S::Pops | S::Nntp | S::Simpletcp | S::Sip => return None,
-        S::Dns => {
-            "that the name server answers without an error is asked, not which address or name it answers"
-        }
-        S::Ldap | S::Ldaps => "that the port takes connections is asked, not the search for an entry",
-        S::Mysql | S::Pgsql | S::Oracle => "that the port takes connections is asked, not the query",
-        S::Radius => "that the port is not refused is asked, not the login",
-    })
 }
 
 /// What ldirectord heeds in a check of this section.
@@ -248,8 +249,16 @@ fn heeded(service: &Virtual) -> &'static [Part] {
 }
 
 /// What our check takes over of that.
-fn carried(kind: &Kind) -> &'static [Part] {
+fn carried(service: &Virtual, kind: &Kind) -> &'static [Part] {
     match kind {
+        // An entry that is found is the one that was asked for: its name need not be looked at.
+        Kind::Ldap { .. } => &[Part::Port, Part::Login, Part::Request, Part::Receive],
+        Kind::Mysql | Kind::Pgsql if handshake::logs_in(service, kind) => {
+            &[Part::Port, Part::Login, Part::Database, Part::Request]
+        }
+        Kind::Mysql | Kind::Pgsql => &[Part::Port],
+        Kind::Oracle => &[Part::Port, Part::Database],
+        Kind::Radius => &[Part::Port, Part::Login, Part::Secret],
         Kind::None | Kind::Ping => &[],
         Kind::Tcp | Kind::Udp | Kind::Smtp | Kind::Nntp => &[Part::Port],
         Kind::Imap { .. } | Kind::Pop { .. } | Kind::Sip => &[Part::Port, Part::Login],
@@ -268,29 +277,41 @@ fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
     let request = match kind {
         Kind::Dns => "`name`",
         Kind::Text => "`send`",
+        Kind::Ldap { .. } => "`base`",
+        Kind::Mysql | Kind::Pgsql => "`query`",
         _ => "`path`",
     };
     let (login, passwd) = match kind {
         Kind::Sip => ("`uri`", "left out: OPTIONS needs no password"),
+        Kind::Ldap { .. } if !handshake::logs_in(service, kind) => {
+            ("left out: without a password the bind is anonymous, whoever is named", "left out: it is empty")
+        }
         _ => ("`login`", "`password`"),
     };
+    let receive = match kind {
+        Kind::Ldap { .. } => "left out: the entry that is found is the one that was asked for",
+        _ => "`regex`",
+    };
+    let database = if *kind == Kind::Oracle { "`sid`" } else { "`database`" };
     let said = [
         (service.checkport.as_ref().map(|said| said.line), Part::Port, "`connect_port`"),
         (line(&service.checkcommand), Part::Command, "`misc_path`, with the same four arguments"),
         (line(&service.request), Part::Request, request),
-        (line(&service.receive), Part::Receive, "`regex`"),
-        (service.head.as_ref().map(|said| said.line), Part::Method, "pages are asked for with GET"),
+        (line(&service.receive), Part::Receive, receive),
+        (service.head.as_ref().map(|said| said.line), Part::Method, "`method`"),
         (line(&service.virtualhost), Part::Host, "`virtualhost`"),
         (line(&service.login), Part::Login, login),
         (line(&service.passwd), Part::Login, passwd),
-        (line(&service.database), Part::Database, ""),
-        (line(&service.secret), Part::Secret, ""),
+        (line(&service.database), Part::Database, database),
+        (line(&service.secret), Part::Secret, "`secret`"),
     ];
     for (line, part, text) in said {
         let Some(line) = line else { continue };
-        match (heeded(service).contains(&part), carried(kind).contains(&part)) {
-            (true, true) if part == Part::Method && service.head.as_ref().is_some_and(|said| said.value) => {
-                report.say(line, Fate::Changed, "pages are asked for with GET; there is no HEAD");
+        match (heeded(service).contains(&part), carried(service, kind).contains(&part)) {
+            (true, true) if part == Part::Method && service.is_head() && service.expects() => {
+                let text = "pages are asked for with GET: the answer to a HEAD has no page that `receive` could be in, and \
+                            with ldirectord such a check never passes";
+                report.say(line, Fate::Changed, text);
             }
             (true, true) => report.say(line, Fate::Translated, text),
             (true, false) => {
@@ -305,7 +326,7 @@ fn tell_parts(service: &Virtual, kind: &Kind, report: &mut Report) {
     }
     for real in service.reals.iter().filter(|real| real.request.is_some() || real.receive.is_some()) {
         let both = |parts: &[Part]| parts.contains(&Part::Request) && parts.contains(&Part::Receive);
-        if !both(carried(kind)) {
+        if !both(carried(service, kind)) {
             let text =
                 "the two texts behind the server are lost, or in part: the check does not look at them";
             report.say(real.line, Fate::Changed, text);

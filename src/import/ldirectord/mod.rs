@@ -6,6 +6,7 @@
 
 mod check;
 mod dialogue;
+mod handshake;
 mod mail;
 mod model;
 mod parse;

@@ -221,6 +221,18 @@ impl Virtual {
         self.service.as_ref().map_or_else(|| Service::of_port(self.port()), |said| said.value)
     }
 
+    /// Whether pages are asked for with HEAD.
+    pub fn is_head(&self) -> bool {
+        self.head.as_ref().is_some_and(|said| said.value)
+    }
+
+    /// Whether something is expected in the answer of any server.
+    pub fn expects(&self) -> bool {
+        let said = |text: Option<&String>| text.is_some_and(|text| !text.is_empty());
+        said(self.receive.as_ref().map(|said| &said.value))
+            || self.reals.iter().any(|real| said(real.receive.as_ref()))
+    }
+
     /// How its servers are checked.
     pub fn check(&self) -> CheckType {
         self.checktype.as_ref().map_or(CheckType::Negotiate, |said| said.value)

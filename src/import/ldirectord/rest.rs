@@ -47,7 +47,7 @@ pub(super) const GLOBAL: &[Entry] = &[
         .or_no(Translated, "one process it is; still no check waits for another"),
     entry("readdquiescent", Form::YesNo, Translated, "a server that is missing in the table is put back, with the weight that it should have")
         .or_no(Dropped, "a server that somebody took out by hand is put back, with the weight that it should have; to take one out, say `weight 0` in the file"),
-    entry("maintenancedir", Form::Text, Changed, "`maintenance_dir`: a server is named by its address, alone or with the port; names of hosts are not looked up"),
+    entry("maintenancedir", Form::Text, Changed, "`maintenance_dir`: names of hosts are looked up forward, where ldirectord asked for the name of each address"),
 ];
 
 /// Those of a section.

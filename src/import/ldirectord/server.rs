@@ -7,7 +7,7 @@ use ipvs_backend::{Forwarding, Protocol, ServiceKey};
 
 use super::check::{Check, Kind};
 use super::model::{Real, Service, Virtual};
-use super::{dialogue, value};
+use super::{dialogue, handshake, value};
 use crate::config::Code;
 use crate::import::statement::Statements;
 use crate::import::{Desk, Fate};
@@ -74,6 +74,11 @@ fn check_of(
         Kind::Sip => "SIP_CHECK",
         Kind::Text => "TEXT_CHECK",
         Kind::Https => "SSL_GET",
+        Kind::Ldap { .. } => "LDAP_CHECK",
+        Kind::Mysql => "MYSQL_CHECK",
+        Kind::Pgsql => "PGSQL_CHECK",
+        Kind::Radius => "RADIUS_CHECK",
+        Kind::Oracle => "ORACLE_CHECK",
     };
     let mut target = SocketAddr::new(address, check_port(check.service, real));
     if check.kind == Kind::Dns {
@@ -86,6 +91,7 @@ fn check_of(
         inside.value("verify", "off");
     }
     dialogue::write(check, real, &mut inside);
+    handshake::write(check, real, &mut inside);
     if matches!(check.kind, Kind::Http | Kind::Https | Kind::Proxy) {
         page(check.service, real, &mut target, &mut inside, desk);
     }
@@ -242,6 +248,9 @@ fn url(
     }
     let mut url = Statements::default();
     url.value("path", path);
+    if service.is_head() && !service.expects() {
+        url.value("method", "HEAD");
+    }
     if let Some(host) = host {
         url.value("virtualhost", host);
     }

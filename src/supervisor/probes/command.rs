@@ -27,7 +27,7 @@ pub(super) struct Commands {
 
 impl Commands {
     pub(super) fn new(executor: Executor) -> Self {
-        Commands { executor: executor.with_places(scripts::MOST), stuck: Arc::default() }
+        Commands { executor: executor.for_checks(scripts::MOST), stuck: Arc::default() }
     }
 
     fn stuck(&self) -> std::sync::MutexGuard<'_, BTreeSet<CheckId>> {

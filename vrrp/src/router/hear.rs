@@ -20,6 +20,7 @@ impl Router {
     pub(super) fn hear(&mut self, advert: &Advert, envelope: &Envelope, now: Instant) {
         if self.source == Some(envelope.source) {
             self.counters.looped += 1;
+            self.note(Note::OwnAddress { source: envelope.source }, now);
             return;
         }
         if !matches!(self.stage, Stage::Backup(_) | Stage::Master(_)) {
@@ -113,10 +114,11 @@ impl Router {
             self.succeed(heard, interval, cause, now);
             return;
         }
+        // One who speaks more seldom than we do is not met anew each time.
         let memory = master_down(
             self.settings.version,
             ours.priority,
-            self.settings.interval,
+            self.settings.interval.max(interval),
             self.settings.down_timer_adverts,
         );
         let new_encounter = master.meet(heard, memory, now);

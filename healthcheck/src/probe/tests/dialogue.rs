@@ -8,9 +8,10 @@ use tokio_rustls::TlsAcceptor;
 use super::tls::{Authority, believing, server};
 use super::*;
 use crate::spec::{
-    Dialogue, Encryption, Ftp, Login, Password, Pattern, Protocol, Secret, Sip, Smtp, StatusRanges, Text,
-    Transport,
+    Dialogue, Encryption, Ftp, Login, Password, Pattern, Protocol, Secret, Sip, Smtp, Sql, StatusRanges,
+    Text, Tls, Transport,
 };
+use crate::warning::Concern;
 
 fn login() -> Option<Login> {
     let password = Password::Said(Secret::new("sesame".to_owned()));
@@ -226,7 +227,7 @@ fn tls_begins_in_the_middle_of_a_conversation() {
     let authority = Authority::new("dialogue.pem");
     let identity = authority.sign(&["127.0.0.1"], |_| {});
     let asked_with = |believed: Option<&str>| {
-        let encryption = Encryption::StartTls(believing(believed));
+        let encryption = Encryption::StartTls(Tls { expiry_days: Some(3_000_000), ..believing(believed) });
         let dialogue = Dialogue { encryption, login: login(), ..Dialogue::new(Protocol::Imap) };
         let config = Arc::new(server(&identity));
         asked(Kind::Dialogue(Box::new(dialogue)), AMPLE, move |mut stream: TcpStream| {
@@ -244,7 +245,11 @@ fn tls_begins_in_the_middle_of_a_conversation() {
             }
         })
     };
-    assert_eq!(asked_with(Some(&authority.path)).result, Ok(()));
+    let outcome = asked_with(Some(&authority.path));
+    assert_eq!(outcome.result, Ok(()));
+    let aside = outcome.aside.expect("what the certificate tells");
+    assert_eq!(aside.warnings.iter().map(|warning| warning.about).collect::<Vec<_>>(), [Concern::Expiry]);
+    assert!(aside.warnings[0].words.starts_with("the certificate ends in "), "{aside:?}");
     let other = Authority::new("dialogue-other.pem");
     let outcome = asked_with(Some(&other.path));
     assert_eq!(kind(&outcome), FailureKind::BadCertificate, "{outcome:?}");
@@ -265,6 +270,26 @@ fn tls_may_begin_with_the_first_byte() {
         }
     });
     assert_eq!(outcome.result, Ok(()));
+    let aside = outcome.aside.expect("when the certificate ends");
+    assert!(aside.expires.is_some() && aside.warnings.is_empty(), "{aside:?}");
+}
+
+#[test]
+fn of_databases_too_the_end_of_the_certificate_is_seen() {
+    let authority = Authority::new("dialogue-pgsql.pem");
+    let config = Arc::new(server(&authority.sign(&["127.0.0.1"], |_| {})));
+    let tls = Some(Tls { expiry_days: Some(3_000_000), ..believing(Some(&authority.path)) });
+    let outcome = asked(Kind::Pgsql(Sql { tls, ..Sql::default() }), AMPLE, move |mut stream: TcpStream| {
+        let config = config.clone();
+        async move {
+            let mut question = [0; 8];
+            let _ = stream.read_exact(&mut question).await;
+            let _ = stream.write_all(b"S").await;
+            let _ = TlsAcceptor::from(config).accept(stream).await;
+        }
+    });
+    assert!(outcome.result.is_err(), "it said nothing more");
+    assert_eq!(outcome.aside.expect("a warning").warnings.len(), 1);
 }
 
 #[test]
@@ -373,11 +398,9 @@ fn telephone_servers_answer_by_datagram() {
 }
 
 #[test]
-fn a_password_may_stand_in_a_file() {
-    let path = std::env::temp_dir().join(format!("healthcheck-{}-password", std::process::id()));
-    std::fs::write(&path, "sesame\nand what else\n").unwrap();
-    let asked_with = |path: &std::path::Path| {
-        let password = Password::File(path.to_str().unwrap().to_owned(), None);
+fn a_password_may_stand_in_a_file_which_is_read_with_the_configuration_only() {
+    let asked_with = |held: Option<&str>| {
+        let password = Password::File("/no/file".to_owned(), held.map(|text| Secret::new(text.to_owned())));
         let login = Some(Login { name: "me".to_owned(), password });
         let dialogue = Dialogue { login, ..Dialogue::new(Protocol::Pop3) };
         asked(Kind::Dialogue(Box::new(dialogue)), AMPLE, async |mut stream: TcpStream| {
@@ -385,9 +408,8 @@ fn a_password_may_stand_in_a_file() {
                 .await;
         })
     };
-    assert_eq!(asked_with(&path).result, Ok(()));
-    std::fs::remove_file(&path).unwrap();
-    let outcome = asked_with(&path);
-    assert_eq!(kind(&outcome), FailureKind::Local);
-    assert!(reason(&outcome).contains("no password can be read from"), "{outcome:?}");
+    assert_eq!(asked_with(Some("sesame")).result, Ok(()));
+    let outcome = asked_with(None);
+    let expected = "could not ask: nothing has been read from /no/file";
+    assert_eq!((kind(&outcome), reason(&outcome)), (FailureKind::Local, expected));
 }

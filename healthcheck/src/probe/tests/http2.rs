@@ -1,9 +1,9 @@
 //! HTTP/2 and gRPC: servers that speak them well, badly, and not at all.
 
+use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use hyper::body::Bytes;
-use hyper::{Request, Response};
+use http::{Request, Response};
 
 use super::*;
 use crate::spec::{Assertion, Grpc, Method, Secret};

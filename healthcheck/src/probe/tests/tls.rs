@@ -278,7 +278,7 @@ fn over_tls_a_server_must_choose_http2() {
                     && let Ok(mut connection) = h2::server::handshake(stream).await
                 {
                     while let Some(Ok((_, mut respond))) = connection.accept().await {
-                        let head = hyper::Response::builder()
+                        let head = http::Response::builder()
                             .header("content-type", "application/grpc")
                             .header("grpc-status", "14")
                             .body(())

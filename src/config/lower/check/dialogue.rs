@@ -17,6 +17,7 @@ pub(super) struct Access {
     tls: Option<(&'static str, Span)>,
     verify: Option<(bool, Span)>,
     sni: Option<(String, Span)>,
+    expiry_days: Option<(u32, Span)>,
     login: Option<String>,
     password: Option<(Password, Span)>,
 }
@@ -30,6 +31,9 @@ impl Access {
             "tls" => self.tls = tls(context, entry).map(|word| (word, span)).or(self.tls),
             "verify" => self.verify = context.switch(entry).map(|on| (on, span)).or(self.verify),
             "sni_name" => self.sni = virtualhost(context, entry).map(|name| (name, span)).or(self.sni.take()),
+            "expiry_days" => {
+                self.expiry_days = context.whole(entry).map(|days| (days, span)).or(self.expiry_days);
+            }
             "login" => self.login = context.text(entry).or(self.login.take()),
             "password" => {
                 let said = context.text(entry).map(|text| Password::Said(Secret::new(text)));
@@ -72,7 +76,7 @@ impl Access {
             context.warning(Code::NoEffect, span, message);
         };
         let settings = |context: &Context<'_>| Tls {
-            expiry_days: None,
+            expiry_days: self.expiry_days.map(|(days, _)| days).or(context.tls.expiry_days),
             sni: self.sni.as_ref().map_or(Sni::Off, |(name, _)| Sni::Name(name.clone())),
             verify: self.verify.map_or(context.tls.verify.unwrap_or(!context.compat()), |(on, _)| on),
             files: context.tls.files.clone(),
@@ -83,6 +87,9 @@ impl Access {
             _ => {
                 if let Some((_, span)) = self.verify {
                     without(context, span, "verify", "tls");
+                }
+                if let Some((_, span)) = self.expiry_days {
+                    without(context, span, "expiry_days", "tls");
                 }
                 if let Some((_, span)) = self.sni {
                     without(context, span, "sni_name", "tls");

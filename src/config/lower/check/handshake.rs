@@ -222,12 +222,14 @@ struct Security {
     starttls: bool,
     verify: bool,
     sni: Sni,
+    expiry_days: Option<u32>,
 }
 
 impl Security {
     fn new(context: &Context<'_>) -> Self {
         let verify = context.tls.verify.unwrap_or(!context.compat());
-        Self { tls: false, starttls: false, verify, sni: Sni::Off }
+        let expiry_days = context.tls.expiry_days;
+        Self { tls: false, starttls: false, verify, sni: Sni::Off, expiry_days }
     }
 
     fn take(&mut self, context: &mut Context<'_>, entry: &Entry<'_>) -> bool {
@@ -242,13 +244,14 @@ impl Security {
             }
             "verify" => self.verify = context.switch(entry).unwrap_or(self.verify),
             "sni_name" => self.sni = virtualhost(context, entry).map_or(self.sni.clone(), Sni::Name),
+            "expiry_days" => self.expiry_days = context.whole(entry).or(self.expiry_days),
             _ => return false,
         }
         true
     }
 
     fn finish(self, context: &Context<'_>) -> Option<Tls> {
-        let Self { tls, verify, sni, .. } = self;
-        tls.then(|| Tls { sni, verify, expiry_days: None, files: context.tls.files.clone() })
+        let Self { tls, verify, sni, expiry_days, .. } = self;
+        tls.then(|| Tls { sni, verify, expiry_days, files: context.tls.files.clone() })
     }
 }

@@ -8,6 +8,7 @@ use crate::config::complaint::{Code, Reaction};
 use crate::config::lower::context::{Context, Entry, short};
 use crate::config::lower::pool;
 use crate::config::lower::via;
+use crate::config::lower::window;
 use crate::config::syntax::Word;
 use crate::config::{FlushOnStop, LvsGlobal, LvsTimeouts, Reconcile, SyncDaemon};
 
@@ -27,6 +28,7 @@ impl LvsGlobal {
             "lvs_sysctl" => sysctl::lower(context, entry, &mut self.switches),
             "drain_on_remove" => keep(&mut self.drain_on_remove, context.seconds(entry)),
             "maintenance_dir" => keep(&mut self.maintenance_dir, directory(context, entry)),
+            "maintenance_window" => self.windows.extend(window::lower(context, entry)),
             "panic_threshold" => keep(&mut self.panic_threshold, pool::percent(context, entry)),
             "flap_hold" => set(&mut self.flap_hold, pool::flap_hold(context, entry)),
             "share_checks" => keep(&mut self.share_checks, context.switch(entry)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::FlapHold;
+use crate::config::model::{FlapHold, MaintenanceWindow};
 
 /// The `lvs_…` keywords of `global_defs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct LvsGlobal {
     pub flap_hold: Option<FlapHold>,
     /// `share_checks`, of virtual servers that say nothing. `None`: on.
     pub share_checks: Option<bool>,
+    /// `maintenance_window`s of all servers.
+    #[serde(default)]
+    pub windows: Vec<MaintenanceWindow>,
 }
 
 /// `reconcile`.

@@ -55,4 +55,5 @@ fn security(tls: Option<&Tls>, when: Option<&str>, lines: &mut Lines) {
     if let Sni::Name(name) = &tls.sni {
         lines.value("sni_name", name.as_str());
     }
+    lines.some("expiry_days", tls.expiry_days);
 }

@@ -1,6 +1,7 @@
 //! What concerns IPVS as a whole, as statements.
 
 use super::super::server::hold;
+use super::super::window;
 use super::Lines;
 use crate::config::{FlushOnStop, LvsGlobal, Reconcile, SyncDaemon};
 
@@ -43,6 +44,7 @@ pub(super) fn write(lvs: &LvsGlobal, lines: &mut Lines) {
     if lvs.flap_hold.is_some() {
         lines.say("flap_hold", hold(lvs.flap_hold));
     }
+    window::write(&lvs.windows, lines);
 }
 
 fn sync_daemon(daemon: &SyncDaemon) -> Vec<String> {

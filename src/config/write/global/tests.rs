@@ -177,7 +177,8 @@ iproute_etc_dir /etc/iproute2
 "#;
 
 /// Keywords that need others beside them, and one that is gone once the file is read.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
+    "maintenance_window",
     // The checks have it.
     "checker_fall",
     "checker_rise",

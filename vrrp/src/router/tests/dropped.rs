@@ -57,8 +57,11 @@ fn another_authentication_is_dropped() {
 #[test]
 fn our_own_adverts_are_ignored() {
     let mut bench = Bench::master(settings(Version::V3));
-    assert!(bench.hear(5, 128).is_empty());
-    assert_eq!((bench.router.counters().looped, bench.router.counters().received), (1, 0));
+    let note = Note::OwnAddress { source: host(5) };
+    assert_eq!(bench.hear(5, 128), [Output::Note(note.clone())]);
+    assert!(bench.hear(5, 255).is_empty(), "told once");
+    assert_eq!((bench.router.counters().looped, bench.router.counters().received), (2, 0));
+    assert_eq!(bench.router.notes(bench.now).collect::<Vec<_>>(), [&note]);
 }
 
 #[test]

@@ -202,6 +202,19 @@ fn a_lower_master_is_noted_once_per_encounter() {
     assert!(noted(bench.live(millis(9_001)).hear(9, 100)));
 }
 
+/// A rival that speaks once in ten of our intervals is one rival, not a new one each time.
+#[test]
+fn a_lower_master_of_a_longer_interval_is_noted_once_as_well() {
+    let mut bench = Bench::master(Settings { interval: millis(100), ..settings(Version::V3) });
+    let rival = Advert { interval: SECOND, ..advert(bench.router.settings(), 100) };
+    let mut told = 0;
+    for second in 1..=20 {
+        let outputs = bench.live(second * SECOND).hear_advert(&rival, host(9), 255);
+        told += outputs.iter().filter(|output| **output == lower_note(9, 100)).count();
+    }
+    assert_eq!(told, 1);
+}
+
 #[test]
 fn a_lower_master_is_not_answered_when_told_so() {
     let ours = Settings { lower_prio_no_advert: true, ..settings(Version::V3) };

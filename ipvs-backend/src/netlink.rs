@@ -420,12 +420,27 @@ fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Kerne
         return match socket::recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC) {
             Err(SystemErrno::EINTR) => continue,
             Err(SystemErrno::EAGAIN) => Err(KernelError::Timeout(ANSWER_TIMEOUT)),
-            Err(SystemErrno::ENOBUFS) => Err(KernelError::Overrun),
+            Err(SystemErrno::ENOBUFS) => {
+                discard(socket, buffer);
+                Err(KernelError::Overrun)
+            }
             Err(errno) => Err(system("recv", errno)),
             Ok(length) => buffer
                 .get(..length)
                 .ok_or_else(|| KernelError::Malformed(format!("a datagram of {length} bytes was cut off"))),
         };
+    }
+}
+
+/// Throws away the answers that were not lost: as long as they fill the buffer there is no room for those to the next
+/// question, which would be lost as well.
+fn discard(socket: &OwnedFd, buffer: &mut [u8]) {
+    let end = Instant::now() + ANSWER_TIMEOUT;
+    while Instant::now() < end {
+        match socket::recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(_) | Err(SystemErrno::EINTR | SystemErrno::ENOBUFS) => {}
+            Err(_) => return,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -23,8 +24,8 @@ use crate::outcome::{Failure, FailureKind};
 use crate::spec::{Check, Http, HttpVersion, Url, authority};
 use crate::warning::Aside;
 
-/// Bytes that are read at once: of a head, which is short, and of a body.
-const SHORT_PIECE: usize = 1024;
+/// Bytes that are read at once. Much of a short page comes with its head, and is taken though the status may be all that
+/// counts: closing over bytes that nobody has read would reset the connection.
 const PIECE: usize = 16 * 1024;
 
 /// One request for one URL.
@@ -139,7 +140,7 @@ where
 {
     let mut answer = Answer::new(url.method);
     let mut page = Page::new(url);
-    let (mut heard, mut over, mut size) = (Vec::new(), 0, SHORT_PIECE);
+    let (mut heard, mut over) = (Vec::new(), 0);
     loop {
         let (taken, piece) =
             answer.next(heard.get(over..).unwrap_or_default()).map_err(|fault| faulty(&fault))?;
@@ -149,7 +150,6 @@ where
                 if url.wants_status_only() {
                     return Ok(());
                 }
-                size = PIECE;
             }
             Some(Piece::Body(data)) => page.take(data)?,
             Some(Piece::End) => return page.judge().await,
@@ -157,7 +157,7 @@ where
             None => {
                 heard.drain(..over);
                 over = 0;
-                let more = hear(stream, question, &mut heard, size).await;
+                let more = hear(stream, question, &mut heard).await;
                 let ended = match more {
                     // TLS that ends without a word is an end like any other, unless it is asked to be tidy.
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !url.close_notify => true,
@@ -203,25 +203,21 @@ impl Unsaid<'_> {
     }
 }
 
-/// Appends at most `size` bytes of what comes next, and says meanwhile what is to be said; how many came, 0 at the end.
-async fn hear<S>(
-    stream: &mut S,
-    question: &mut Unsaid<'_>,
-    heard: &mut Vec<u8>,
-    size: usize,
-) -> io::Result<usize>
+/// Appends what comes next, and says meanwhile what is to be said; how many bytes came, 0 at the end.
+async fn hear<S>(stream: &mut S, question: &mut Unsaid<'_>, heard: &mut Vec<u8>) -> io::Result<usize>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let before = heard.len();
-    heard.resize(before + size, 0);
     let came = poll_fn(|context| {
         question.poll_say(stream, context);
-        let mut room = ReadBuf::new(heard.get_mut(before..).unwrap_or_default());
-        Pin::new(&mut *stream).poll_read(context, &mut room).map_ok(|()| room.filled().len())
+        // Not kept while it waits: thousands of attempts do at once.
+        let mut room = [const { MaybeUninit::uninit() }; PIECE];
+        let mut room = ReadBuf::uninit(&mut room);
+        let read = Pin::new(&mut *stream).poll_read(context, &mut room);
+        heard.extend_from_slice(room.filled());
+        read.map_ok(|()| room.filled().len())
     })
     .await;
-    heard.truncate(before + came.as_ref().copied().unwrap_or(0));
     match (came, question.refused.take()) {
         (Ok(0), Some(refused)) => Err(refused),
         (came, _) => came,

@@ -136,3 +136,22 @@ fn slow_answers_are_told_and_slower_ones_fail() {
     let outcome = asked(Latency { most: Some(long), warn: Some(long) }, Duration::ZERO);
     assert_eq!((outcome.result, outcome.aside), (Ok(()), None));
 }
+
+#[test]
+fn a_short_page_is_read_with_its_head_so_that_the_connection_ends_well() {
+    let ended = std::sync::Mutex::new(None);
+    let outcome = run(async {
+        let (listener, address) = listen().await;
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            let answer = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'x'; 8000]].concat();
+            stream.write_all(&answer).await.unwrap();
+            *ended.lock().unwrap() = Some(stream.read_u8().await.unwrap_err().kind());
+        };
+        let check = http(address, page("/"), AMPLE);
+        tokio::join!(attempt(&check, 0), server).0
+    });
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(ended.into_inner().unwrap(), Some(std::io::ErrorKind::UnexpectedEof), "a reset is none");
+}

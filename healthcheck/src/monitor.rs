@@ -7,7 +7,7 @@
 //! The first attempt starts at once (or within the warm-up time). All regular ones lie on a grid: one per
 //! interval, with a phase drawn from the seed. So servers that began together do not stay in step, a slow
 //! answer does not move the grid, and no two attempts of a check lie further apart than one interval plus
-//! the time the first of them took. Where a failed attempt took an interval or longer, the next one starts when it ends.
+//! the time the first of them took. Where a server was silent for an interval or longer, the next one starts at once.
 //! A failed attempt of a live server is repeated off the grid, after
 //! `delay_before_retry`; the passes of a server that comes up (`rise`) lie on the grid. The phase is all the chance
 //! there is: jitter on top of it would only make that bound, and so the time until a death is seen, a vague one.
@@ -152,7 +152,8 @@ impl Monitor {
         if self.verdict() != verdict {
             self.history.note_flip(now);
         }
-        let overdue = outcome.result.is_err() && outcome.took >= period(&self.schedule);
+        let silent = outcome.result.as_ref().is_err_and(|failure| failure.kind == FailureKind::Timeout);
+        let overdue = silent && outcome.took >= period(&self.schedule);
         self.last = Some(outcome);
         let (until, reason) = match self.next_attempt(now) {
             // By waiting for a silent server it has missed a point of the grid. To wait for the next one would ask half

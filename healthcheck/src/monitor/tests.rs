@@ -30,12 +30,16 @@ impl Desk {
     }
 
     fn answer(&mut self, number: u64, passed: bool, took: Duration) -> Vec<Output> {
-        self.now += took;
         let outcome = if passed {
             Outcome::passed(took)
         } else {
             Outcome::failed(FailureKind::Refused, "connection refused", took)
         };
+        self.end(number, outcome)
+    }
+
+    fn end(&mut self, number: u64, outcome: Outcome) -> Vec<Output> {
+        self.now += outcome.took;
         self.monitor.handle_result(number, outcome, self.now);
         self.outputs()
     }
@@ -159,10 +163,10 @@ fn a_silent_server_is_asked_again_when_it_has_been_waited_for() {
     let hangs = 10 * SECOND + Duration::from_micros(200);
     for number in 2..6 {
         assert_eq!(desk.attempt().0, number);
-        desk.answer(number, false, hangs);
+        desk.end(number, Outcome::failed(FailureKind::Timeout, "no answer", hangs));
         assert_eq!(desk.jump(), (Duration::ZERO, Reason::Regular));
     }
-    // One that answers, however late or badly, is asked on the grid again.
+    // One that answers, however late or badly, is asked on the grid again, and a command is run on it.
     let (number, _) = desk.attempt();
     desk.answer(number, false, SECOND);
     let (waited, _) = desk.jump();
@@ -170,6 +174,9 @@ fn a_silent_server_is_asked_again_when_it_has_been_waited_for() {
     assert_eq!((desk.now - desk.start - phase).as_nanos() % (10 * SECOND).as_nanos(), 0);
     let (number, _) = desk.attempt();
     desk.answer(number, true, 11 * SECOND);
+    assert_eq!(desk.jump().0, 9 * SECOND);
+    let (number, _) = desk.attempt();
+    desk.end(number, Outcome::failed(FailureKind::Command, "it did not end", 11 * SECOND));
     assert_eq!(desk.jump().0, 9 * SECOND);
 }
 

@@ -58,11 +58,9 @@ pub fn request(http: &Http, url: &Url, host: &str) -> Zeroizing<Vec<u8>> {
 
 /// What stands in the first line: a whole address has a path, if only a slash (RFC 9112 section 3.2.2).
 fn target(path: &str) -> Cow<'_, str> {
-    match authority(path).and_then(|host| path.split_once(host)) {
-        Some((scheme, rest)) if !rest.starts_with('/') => {
-            let host = authority(path).unwrap_or_default();
-            format!("{scheme}{host}/{rest}").into()
-        }
+    let end = authority(path).map(|host| "http://".len() + host.len());
+    match end.and_then(|end| path.split_at_checked(end)) {
+        Some((host, rest)) if !rest.starts_with('/') => format!("{host}/{rest}").into(),
         _ => path.into(),
     }
 }
@@ -425,6 +423,8 @@ mod tests {
             ("http://a.example/b", "http://a.example/b"),
             ("http://a.example", "http://a.example/"),
             ("http://a.example?b", "http://a.example/?b"),
+            ("http://p/b", "http://p/b"),
+            ("http://http?b", "http://http/?b"),
         ] {
             assert_eq!(target(path), asked);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use lab::in_namespaces;
 use lab::netns::{Daemon, Host, Instance, Net, Program, exit_code, wait_until};
-use lab::sniff::{Sniffer, between};
+use lab::sniff::between;
 
 use super::{SLACK, directord, instance, start, wait_address, wait_role};
 
@@ -37,16 +37,6 @@ fn keepalived<'a>(host: &'a Host, instance: &Instance) -> Daemon<'a> {
     Daemon::start(&Program::Keepalived, host, &instance.priority(100).to_string())
 }
 
-/// Since `from` nobody but `one` was master, it said no farewell, and it is master still.
-fn expect_unbroken(sniffer: &Sniffer, from: SystemTime) {
-    sniffer.wait_advert("one", SystemTime::now(), calm(100).patience() + SLACK);
-    let timeline = sniffer.timeline();
-    let others: Vec<_> =
-        timeline.masters().into_iter().filter(|(at, host)| *at >= from && *host != "one").collect();
-    assert_eq!(others, [], "the peer took over:\n{timeline}");
-    assert_eq!(timeline.farewell("one", from), None, "{timeline}");
-}
-
 #[test]
 fn an_upgrade_a_restart_and_a_mended_crash_cost_neither_address_nor_role() {
     in_namespaces!();
@@ -72,19 +62,19 @@ fn an_upgrade_a_restart_and_a_mended_crash_cost_neither_address_nor_role() {
     assert_eq!((&now["role"], &now["cause"]), (&"MASTER".into(), &"goes on as before the restart".into()));
     assert_eq!(now["overridden_priority"], 190, "an operator's word was forgotten");
     assert!(now["for_seconds"].as_f64() > Some(1.0), "it was master before: {now}");
-    expect_unbroken(&sniffer, from);
+    sniffer.expect_unbroken("one", from, calm(100).patience() + SLACK);
 
     assert_eq!(command(one, &["stop", "--stay"]).status.code(), Some(0));
     assert_eq!(exit_code(daemon.wait(SLACK)), 0);
     assert!(one.has(Instance::VIP), "the address went with the process");
     let mut daemon = start(one, &calm(200));
     wait_role(&daemon, "MASTER");
-    expect_unbroken(&sniffer, from);
+    sniffer.expect_unbroken("one", from, calm(100).patience() + SLACK);
 
     daemon.kill();
     let daemon = start(one, &calm(200));
     wait_role(&daemon, "MASTER");
-    expect_unbroken(&sniffer, from);
+    sniffer.expect_unbroken("one", from, calm(100).patience() + SLACK);
 
     assert!(!peer.log().contains("MASTER"), "{}", peer.log());
     let seen = monitor.end();

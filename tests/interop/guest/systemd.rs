@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use lab::in_namespaces;
 use lab::netns::{Daemon, Host, Instance, Net, Program, overlay, wait_until};
-use lab::sniff::Sniffer;
 use nix::mount::{MsFlags, mount};
 
 use super::{SLACK, directord};
@@ -128,16 +127,6 @@ impl Drop for Systemd<'_> {
     }
 }
 
-/// Since `from` nobody but `one` was master, it said no farewell, and it goes on.
-fn expect_unbroken(sniffer: &Sniffer, from: SystemTime) {
-    sniffer.wait_advert("one", SystemTime::now(), SLACK);
-    let timeline = sniffer.timeline();
-    let others: Vec<_> =
-        timeline.masters().into_iter().filter(|(at, host)| *at >= from && *host != "one").collect();
-    assert_eq!(others, [], "the peer took over:\n{timeline}");
-    assert_eq!(timeline.farewell("one", from), None, "{timeline}");
-}
-
 #[test]
 #[ignore = "needs a guest, whose control groups nobody else uses"]
 fn the_shipped_unit_restarts_without_a_loss_and_stops_by_handing_over() {
@@ -166,7 +155,7 @@ fn the_shipped_unit_restarts_without_a_loss_and_stops_by_handing_over() {
     systemd.with_unit(&["restart"]);
     let restarted = systemd.tells("MainPID");
     assert_ne!(restarted, process, "nothing was restarted");
-    expect_unbroken(&sniffer, from);
+    sniffer.expect_unbroken("one", from, SLACK);
 
     systemd.with_unit(&["kill", "--signal=KILL"]);
     wait_until("another start", SLACK, || {
@@ -174,7 +163,7 @@ fn the_shipped_unit_restarts_without_a_loss_and_stops_by_handing_over() {
         (systemd.tells("ActiveState") == "active" && now != restarted && now != "0").then_some(())
     });
     assert_eq!(systemd.tells("NRestarts"), "1");
-    expect_unbroken(&sniffer, from);
+    sniffer.expect_unbroken("one", from, SLACK);
     assert!(!peer.log().contains("MASTER"), "{}", peer.log());
     let seen = monitor.end();
     assert!(!seen.contains("10.0.0.100"), "the address was touched: {seen}");
@@ -185,7 +174,7 @@ fn the_shipped_unit_restarts_without_a_loss_and_stops_by_handing_over() {
     assert!(!systemd.ctl(&["reload", "directord"]).status.success(), "a bad file was taken over");
     assert_eq!(systemd.tells("ActiveState"), "active");
     std::fs::write("/etc/directord/directord.conf", calm(200).to_string()).expect("/etc is ours");
-    expect_unbroken(&sniffer, from);
+    sniffer.expect_unbroken("one", from, SLACK);
 
     let stopped = SystemTime::now();
     systemd.with_unit(&["stop"]);

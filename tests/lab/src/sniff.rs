@@ -138,6 +138,19 @@ impl Sniffer {
     pub fn wait_advert(&self, host: &str, after: SystemTime, limit: Duration) -> Event {
         self.wait_for(&format!("an advert from {host}"), limit, |t| t.first_advert(host, after).cloned())
     }
+
+    /// Since `from` nobody but `host` was master, it said no farewell, and it goes on.
+    ///
+    /// # Panics
+    /// If that is not so, or its next advert does not come within `limit`.
+    pub fn expect_unbroken(&self, host: &str, from: SystemTime, limit: Duration) {
+        self.wait_advert(host, SystemTime::now(), limit);
+        let timeline = self.timeline();
+        let others: Vec<_> =
+            timeline.masters().into_iter().filter(|(at, master)| *at >= from && *master != host).collect();
+        assert_eq!(others, [], "somebody else took over:\n{timeline}");
+        assert_eq!(timeline.farewell(host, from), None, "{timeline}");
+    }
 }
 
 impl Drop for Sniffer {

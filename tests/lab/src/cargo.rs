@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Builds one binary with the profile of the running program (`--release` for `cargo demo`) and returns its path.
+/// Builds one binary with the profile of the running program (`quick` for `cargo demo`) and returns its path.
 /// Cargo's own progress goes to standard error.
 ///
 /// # Errors
@@ -38,13 +38,13 @@ pub fn standin() -> Result<PathBuf> {
 
 /// Builds a target of a package and returns the path of the `file` that comes of it.
 fn made(package: &str, target: &[&str], file: &str) -> Result<PathBuf> {
-    let release = !cfg!(debug_assertions);
+    let (profile, directory) = profile()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(packages::workspace()).args(["build", "--package", package]).args(target);
-    if release {
-        command.arg("--release");
-    }
+    command
+        .current_dir(packages::workspace())
+        .args(["build", "--profile", &profile, "--package", package])
+        .args(target);
     let status = command.stdin(Stdio::null()).status().attempt("running cargo build")?;
     if !status.success() {
         return Err(LabError::Program {
@@ -53,8 +53,20 @@ fn made(package: &str, target: &[&str], file: &str) -> Result<PathBuf> {
             stderr: "see its messages above".into(),
         });
     }
-    let path = packages::target_dir().join(if release { "release" } else { "debug" }).join(file);
+    let path = directory.join(file);
     if path.is_file() { Ok(path) } else { Err(LabError::NoBinary { name: file.into(), path }) }
+}
+
+/// The profile that the running program was built with, and the folder where cargo puts what is built with it.
+fn profile() -> Result<(String, PathBuf)> {
+    let this = std::env::current_exe().attempt("finding this program")?;
+    let target = packages::target_dir();
+    let target = target.canonicalize().unwrap_or(target);
+    let below = this.strip_prefix(&target).ok().and_then(|rest| rest.components().next());
+    let otherwise = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let folder = below.map_or(otherwise.into(), |name| name.as_os_str().to_string_lossy().into_owned());
+    let profile = if folder == "debug" { "dev".into() } else { folder.clone() };
+    Ok((profile, target.join(folder)))
 }
 
 /// The `lab` program, which is also the guest's init: this very program, or built now (in a test's process).

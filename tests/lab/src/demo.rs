@@ -32,24 +32,31 @@ pub const START: Step = Step {
         for director in &mut stage.cluster.directors {
             director.start()?;
         }
-        let took =
-            stage.cluster.wait(secs(10), "director1 to hold all VIPs and director2 none", |cluster| {
-                Ok(cluster.directors[0].holds_vips(true)? && cluster.directors[1].holds_vips(false)?)
-            })?;
-        stage.say(format!("director1 is master after {} and holds {}", ms(took), vips()));
-        for director in [1, 2] {
-            let expected = format!("nine real servers in the table of director{director}");
-            stage.cluster.wait(secs(10), &expected, |cluster| {
-                Ok((1..=3).all(|server| cluster.in_service(director, server, true).unwrap_or(false)))
-            })?;
-        }
-        stage.say("director2 is backup and ready, its IPVS table already filled");
-        if let Some(status) = stage.cluster.directors[0].status(&[])? {
-            stage.show("directord status on director1:", status);
-        }
-        stage.show_table(1)
+        ready(stage)
     },
 };
+
+/// Waits until the pair is what each scenario begins with, and shows it.
+///
+/// # Errors
+/// When it does not become so.
+pub fn ready(stage: &mut Stage) -> Result<()> {
+    let took = stage.cluster.wait(secs(10), "director1 to hold all VIPs and director2 none", |cluster| {
+        Ok(cluster.directors[0].holds_vips(true)? && cluster.directors[1].holds_vips(false)?)
+    })?;
+    stage.say(format!("director1 is master after {} and holds {}", ms(took), vips()));
+    for director in [1, 2] {
+        let expected = format!("nine real servers in the table of director{director}");
+        stage.cluster.wait(secs(10), &expected, |cluster| {
+            Ok((1..=3).all(|server| cluster.in_service(director, server, true).unwrap_or(false)))
+        })?;
+    }
+    stage.say("director2 is backup and ready, its IPVS table already filled");
+    if let Some(status) = stage.cluster.directors[0].status(&[])? {
+        stage.show("directord status on director1:", status);
+    }
+    stage.show_table(1)
+}
 
 /// Requests are spread evenly in each forwarding mode.
 pub const BALANCE: Step = Step {

@@ -41,7 +41,7 @@ pub enum LabError {
         console: String,
     },
     /// A binary of this workspace is not where it was built.
-    #[error("no {name} at {}: build it with `cargo build --release --bin {name}`", path.display())]
+    #[error("no {name} at {}: build it with `cargo build --bin {name}`", path.display())]
     NoBinary {
         /// The binary's name.
         name: String,

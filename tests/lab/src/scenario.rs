@@ -8,6 +8,7 @@ use crate::guest;
 use crate::job::{Job, LAB, Line, seen_inside};
 use crate::packages::Tools;
 use crate::{adoption, counters, demo, drain, restart, synchronisation, via};
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -167,6 +168,7 @@ impl Stage {
 
     /// What a person would look at first when a step did not hold.
     fn show_evidence(&self) {
+        self.show("Processes, and what they wait for in the kernel:", processes());
         for director in &self.cluster.directors {
             let name = director.name();
             let table = director.ipvsadm(&["-Ln"]).unwrap_or_else(|e| e.to_string());
@@ -178,6 +180,21 @@ impl Stage {
             );
         }
     }
+}
+
+/// The programs that run in the guest, one a line, each with what it waits for in the kernel.
+fn processes() -> String {
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let directories = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    let line = |path: PathBuf| {
+        // A kernel thread has no command line; nor has what is no process.
+        let command = read(path.join("cmdline"));
+        let name = Some(read(path.join("comm"))).filter(|_| !command.is_empty())?;
+        let stack = read(path.join("stack"));
+        let calls: Vec<_> = stack.split_whitespace().filter_map(|w| w.split_once('+')).map(|w| w.0).collect();
+        Some(format!("{} {}: {}", path.file_name()?.display(), name.trim(), calls.join(" ")))
+    };
+    directories.filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// An error that says what was expected and what was seen, unless the condition holds.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// All steps, in their order.
 pub const ALL: &[&Step] =
-    &[&CONFIGURE, &demo::START, &FOLLOW, &CONNECTIONS, &FAULT, &RELOAD, &demo::STOP, &NONE_LEFT];
+    &[&CONFIGURE, &START, &FOLLOW, &CONNECTIONS, &FAULT, &RELOAD, &demo::STOP, &NONE_LEFT];
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -24,6 +24,18 @@ fn daemon(options: &str) -> String {
 pub const CONFIGURE: Step = Step {
     title: "the configuration asks for synchronisation on eth1, tied to VI_1",
     run: |stage| stage.cluster.directors.iter_mut().try_for_each(|director| director.add(&daemon(""))),
+};
+
+/// The directors start one after the other: a keepalived that becomes master and a moment later backup asks the kernel
+/// for another daemon and now and then waits for the answer for ever.
+pub const START: Step = Step {
+    title: "two directors start, one after the other",
+    run: |stage| {
+        stage.cluster.directors[0].start()?;
+        stage.cluster.wait(LIMIT, "director1 to hold all VIPs", |c| c.directors[0].holds_vips(true))?;
+        stage.cluster.directors[1].start()?;
+        demo::ready(stage)
+    },
 };
 
 /// The master sends, the backup listens.

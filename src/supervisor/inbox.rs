@@ -204,7 +204,11 @@ mod tests {
             .collect();
         let mut seen = 0;
         while seen < SENDERS * FACTS {
-            assert!(is_rung(&inbox), "after {seen} facts: the bell is silent, in the queue: {}", !inbox.is_empty());
+            assert!(
+                is_rung(&inbox),
+                "after {seen} facts: the bell is silent, in the queue: {}",
+                !inbox.is_empty()
+            );
             inbox.clear_wakeups();
             while inbox.next().is_some() {
                 seen += 1;

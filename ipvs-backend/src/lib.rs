@@ -11,6 +11,7 @@
 
 pub mod codec;
 mod conn;
+mod destinations;
 mod error;
 mod kernel;
 mod key;
@@ -29,6 +30,7 @@ mod traffic;
 mod tunnel;
 
 pub use conn::{Connection, ConnectionCounts};
+pub use destinations::Destinations;
 pub use error::{KernelError, ParseError};
 pub use kernel::{Errno, Kernel, Rejection};
 pub use key::{DestinationKey, Family, Protocol, ServiceKey};

@@ -298,7 +298,10 @@ impl State {
             Operation::SetDestination { service, key, settings } => {
                 let held = self.service(*service)?;
                 check_destination(*service, *key, settings)?;
-                *held.destinations.get_mut(key).ok_or(Errno::ENOENT)? = kept(settings);
+                if !held.destinations.contains_key(key) {
+                    return Err(Errno::ENOENT);
+                }
+                held.destinations.insert(*key, kept(settings));
             }
             Operation::RemoveDestination { service, key } => {
                 self.service(*service)?.destinations.remove(key).ok_or(Errno::ENOENT)?;

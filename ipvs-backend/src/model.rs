@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{DestinationKey, Family, ServiceKey};
+use crate::destinations::Destinations;
+use crate::key::{Family, ServiceKey};
 use crate::tunnel::Tunnel;
 use crate::{ParseError, codec};
 
@@ -52,7 +53,7 @@ pub struct Service {
     /// How it is balanced.
     pub settings: ServiceSettings,
     /// Its real servers.
-    pub destinations: BTreeMap<DestinationKey, DestinationSettings>,
+    pub destinations: Destinations,
 }
 
 /// How a virtual service is balanced.
@@ -132,7 +133,7 @@ pub struct DestinationSettings {
 impl Service {
     /// A service without real servers.
     pub fn new(settings: ServiceSettings) -> Self {
-        Self { settings, destinations: BTreeMap::new() }
+        Self { settings, destinations: Destinations::new() }
     }
 
     /// Whether some real server takes new connections (has a weight above 0).

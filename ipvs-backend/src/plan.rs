@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::destinations::Destinations;
 use crate::key::ServiceKey;
 use crate::model::{Service, Table};
 use crate::operation::Operation;
@@ -52,10 +53,15 @@ fn plan_destinations(
     wanted: &Service,
     operations: &mut Vec<Operation>,
 ) {
-    let mut lowered = Vec::new();
-    for (key, settings) in &wanted.destinations {
-        let (key, settings) = (*key, *settings);
-        match current.and_then(|current| current.destinations.get(&key)) {
+    let none = Destinations::new();
+    let current = current.map_or(&none, |current| &current.destinations);
+    let (mut lowered, mut dropped) = (Vec::new(), Vec::new());
+    for (key, held, wanted) in current.differences(&wanted.destinations) {
+        let Some(settings) = wanted.copied() else {
+            dropped.push(Operation::RemoveDestination { service, key });
+            continue;
+        };
+        match held {
             None => operations.push(Operation::AddDestination { service, key, settings }),
             Some(held) if held.same_as(&settings) => {}
             Some(held) if settings.weight < held.weight => {
@@ -65,9 +71,7 @@ fn plan_destinations(
         }
     }
     operations.append(&mut lowered);
-    let held = current.into_iter().flat_map(|current| current.destinations.keys());
-    let dropped = held.filter(|key| !wanted.destinations.contains_key(key));
-    operations.extend(dropped.map(|key| Operation::RemoveDestination { service, key: *key }));
+    operations.append(&mut dropped);
 }
 
 #[cfg(test)]
@@ -76,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::sample::{any_keys, any_table, nat, server, service, table};
-    use crate::{Kernel, MemoryKernel, ServiceSettings};
+    use crate::{DestinationSettings, Kernel, MemoryKernel, ServiceSettings};
 
     fn described(current: &Table, wanted: &Table, ours: &[&str]) -> Vec<String> {
         let ours = ours.iter().map(|key| service(key)).collect();
@@ -118,7 +122,8 @@ mod tests {
         let current = table(&[("FWM 1", &[("10.1.0.1:0", 1)])]);
         let mut changed = Service::clone(&current.services[&service("FWM 1")]);
         changed.settings = ServiceSettings::new("rr".parse().unwrap());
-        changed.destinations.get_mut(&server("10.1.0.1:0")).unwrap().forwarding = crate::Forwarding::Dr;
+        let routed = DestinationSettings::new(crate::Forwarding::Dr, 1);
+        changed.destinations.insert(server("10.1.0.1:0"), routed);
         let wanted = Table { services: [(service("FWM 1"), Arc::new(changed))].into() };
         assert_eq!(
             described(&current, &wanted, &[]),

@@ -1,6 +1,6 @@
 //! Tables for tests: few keys, so that random tables meet each other often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +61,10 @@ pub fn any_keys() -> impl Strategy<Value = BTreeSet<ServiceKey>> {
 /// Any service that the kernel takes.
 pub fn any_service(family: Family) -> impl Strategy<Value = Service> {
     let destinations = btree_map(any_server(family), any_destination(), 0..5);
-    (any_settings(family), destinations)
-        .prop_map(|(settings, destinations): (_, BTreeMap<_, _>)| Service { settings, destinations })
+    (any_settings(family), destinations).prop_map(|(settings, destinations)| {
+        let destinations = destinations.into_iter().collect();
+        Service { settings, destinations }
+    })
 }
 
 /// Any settings that the kernel takes.

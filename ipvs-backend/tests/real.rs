@@ -284,7 +284,8 @@ fn a_hundred_services_of_a_hundred_servers() {
     // One change costs one operation.
     let key = service(WEB);
     let held = Arc::make_mut(wanted.services.get_mut(&key).unwrap());
-    *held.destinations.values_mut().next().unwrap() = DestinationSettings::new(Forwarding::Dr, 5);
+    let first = *held.destinations.keys().next().unwrap();
+    held.destinations.insert(first, DestinationSettings::new(Forwarding::Dr, 5));
     let started = Instant::now();
     let report = reconciler.converge(&wanted).unwrap();
     println!("one of them changed and its service read back in {:?}", started.elapsed());

@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Real servers gone through in one piece.
 const PIECE: usize = 1000;
 
+/// Where few real servers of a pool have changed, the others are so much less work.
+const LOOK: usize = 64;
+
 /// What waits to be handed out.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -64,8 +67,12 @@ impl Director {
                 continue;
             }
             let Some(pool) = self.pools.get_mut(&served) else { continue };
-            left = left.saturating_sub(1 + pool.servers.len());
-            if pool.refresh() {
+            let Some(changed) = pool.refresh_some(left) else {
+                self.batch.waiting.insert(served);
+                break;
+            };
+            left = left.saturating_sub(1 + pool.servers.len() / LOOK);
+            if changed {
                 let keys = pool.serves.clone();
                 self.write_services(&keys, Spare::Goes);
                 self.batch.changed = true;

@@ -98,9 +98,13 @@ impl Director {
     pub(super) fn change_services(&mut self, difference: Difference, now: Instant) {
         let Difference { services, group_services, .. } = difference;
         let known = self.known_failures();
+        let mut transit = self.changeover.transit.take();
+        if let Some(transit) = &mut transit {
+            self.tell_some(transit, usize::MAX, now);
+        }
         let changeover = &mut self.changeover;
         // One that was on its way begins again: it may have another goal, or none.
-        match changeover.transit.take().map(|transit| transit.served) {
+        match transit.map(|transit| transit.served) {
             Some(Served::Key(key)) => changeover.pending.push([key].into()),
             Some(Served::Group(key)) => changeover.pending_groups.push([key].into()),
             None => {}
@@ -140,11 +144,9 @@ impl Director {
 
     fn add_piece(&mut self, now: Instant) {
         let mut left = PIECE;
-        while let Some(mut transit) = self.next_transit(now) {
+        while let Some(mut transit) = self.next_transit() {
             while left > 0 && !transit.is_through() {
-                // It is looked for while it moves on.
-                self.changeover.transit = Some(transit.clone());
-                left = left.saturating_sub(self.move_on(&mut transit, left, left == PIECE, now));
+                left = left.saturating_sub(self.move_on(&mut transit, left, now));
             }
             let through = transit.is_through();
             self.changeover.transit = (!through).then_some(transit);
@@ -172,12 +174,12 @@ impl Director {
     }
 
     /// The virtual server that is on its way, or the next one.
-    fn next_transit(&mut self, now: Instant) -> Option<Transit> {
+    fn next_transit(&mut self) -> Option<Transit> {
         if let Some(transit) = self.changeover.transit.take() {
             return Some(transit);
         }
         let served = self.changeover.next()?;
-        Some(self.set_off(served, now))
+        Some(Transit::new(served))
     }
 
     /// Whether the table keeps what a configuration that takes effect does not want any more.
@@ -286,17 +288,13 @@ pub(super) enum Spare {
 /// `None` if there is nothing besides.
 pub(super) fn with_spare(wanted: Option<&Service>, held: &Service) -> Option<Service> {
     let Some(wanted) = wanted else { return Some(held.clone()) };
-    // Both are in order: ten thousand servers are gone through once, and most often nothing is kept.
-    let mut known = wanted.destinations.iter().peekable();
-    let spare = held.destinations.iter().filter_map(|(key, held)| {
-        while known.next_if(|(known, _)| *known < key).is_some() {}
-        match known.peek().filter(|(known, _)| *known == key) {
-            None => Some((*key, *held)),
-            Some((_, settings)) if settings.weight < held.weight => {
-                Some((*key, DestinationSettings { weight: held.weight, ..**settings }))
-            }
-            Some(_) => None,
+    let differences = wanted.destinations.differences(&held.destinations);
+    let spare = differences.filter_map(|(key, wanted, held)| match (wanted, held?) {
+        (None, held) => Some((key, *held)),
+        (Some(settings), held) if settings.weight < held.weight => {
+            Some((key, DestinationSettings { weight: held.weight, ..*settings }))
         }
+        (Some(_), _) => None,
     });
     let spare: Vec<_> = spare.collect();
     if spare.is_empty() {

@@ -125,6 +125,10 @@ fn factor(check: &FileCheck, config: &Config) -> FileWeight {
 impl Director {
     /// The files that servers are checked by.
     pub(super) fn files_of_checks(&self) -> BTreeSet<String> {
+        if self.config.files.is_empty() {
+            // Most have none, and tens of thousands of servers.
+            return BTreeSet::new();
+        }
         let servers = self.config.virtual_servers().flat_map(|(_, service)| service.all_servers());
         servers.flat_map(|(_, server)| file_checks(server).map(|check| check.track_file.clone())).collect()
     }
@@ -144,12 +148,12 @@ impl Director {
         });
     }
 
-    /// Tells the servers of a pool what their files say, after a configuration.
-    pub(super) fn note_files(&mut self, service: &Served, now: Instant) {
+    /// Tells these servers of a pool what their files say, after a configuration.
+    pub(super) fn note_files(&mut self, service: &Served, asking: &[DestinationKey], now: Instant) {
         let Some(pool) = self.pools.get(service) else { return };
         let mut asked: BTreeMap<String, Vec<(Served, DestinationKey)>> = BTreeMap::new();
-        for (key, server) in &pool.servers {
-            for (name, ..) in server.given.files() {
+        for key in asking {
+            for (name, ..) in pool.servers.get(key).iter().flat_map(|server| server.given.files()) {
                 asked.entry(name.to_owned()).or_default().push((service.clone(), *key));
             }
         }
@@ -193,11 +197,13 @@ impl Director {
         fact: impl FnOnce(&mut Given) -> Option<(String, bool, String)>,
     ) {
         let Some(pool) = self.pools.get_mut(&service) else { return };
-        let Some(server) = pool.servers.get_mut(&key) else { return };
-        let from = server.weight();
-        let verdict = fact(&mut server.given);
-        let to = server.weight();
-        let why = server.given.words(server.config.weight).unwrap_or_else(|| "as configured".to_owned());
+        let weighed = pool.servers.change(&key, |server| {
+            let from = server.weight();
+            let verdict = fact(&mut server.given);
+            let why = server.given.words(server.config.weight).unwrap_or_else(|| "as configured".to_owned());
+            (from, server.weight(), why, verdict)
+        });
+        let Some((from, to, why, verdict)) = weighed else { return };
         if from != to {
             let changes = pool.recount(now);
             self.log(Entry::Weight { service: service.clone(), server: key, from, to, why });

@@ -20,7 +20,7 @@ use super::snapshot::LeavingStatus;
 use super::target::plain;
 use super::wishes::Pending;
 use super::{Director, Owner};
-use crate::config::Served;
+use crate::config::{RealServer, Served};
 
 /// A real server in the kernel.
 type Place = (ServiceKey, DestinationKey);
@@ -53,7 +53,7 @@ impl Leaving {
         let mut service = configured.unwrap_or_else(|| Arc::new(Service::new(settings.clone())));
         let held = Arc::make_mut(&mut service);
         for (server, leaver) in self.of_service(key) {
-            held.destinations.entry(*server).or_insert(leaver.settings);
+            held.destinations.insert_missing(*server, leaver.settings);
         }
         Some(service)
     }
@@ -81,25 +81,29 @@ impl Leaving {
 }
 
 impl Director {
-    /// A virtual server is about to take on another configuration: who is in the table and not in it any more may have time
-    /// to leave.
-    pub(super) fn see_off(&mut self, served: &Served, now: Instant) {
+    /// A virtual server is about to take on another configuration: a real server that is in the table and not in it any
+    /// more may have time to leave.
+    pub(super) fn see_off(
+        &mut self,
+        served: &Served,
+        server: &DestinationKey,
+        config: &RealServer,
+        now: Instant,
+    ) {
+        let Some(time) = config.extras().drain_on_remove else { return };
         let Some(pool) = self.pools.get(served) else { return };
         let configured = self.config.virtual_server(served);
+        let stays = configured.is_some_and(|service| service.server(server).is_some());
         let serves = self.config.kernel_services(served);
-        for (server, config) in pool.config.all_servers() {
-            let Some(time) = config.extras().drain_on_remove else { continue };
-            let stays = configured.is_some_and(|service| service.server(server).is_some());
-            for place in pool.places(server) {
-                if stays && serves.contains(&place.0) {
-                    continue;
-                }
-                let Some(level) = self.table.value.services.get(&place.0) else { continue };
-                let Some(settings) = level.destinations.get(&place.1) else { continue };
-                let settings = DestinationSettings { weight: 0, ..*settings };
-                self.leaving.servers.insert(place, Leaver { settings, until: now + time, left: None });
-                self.leaving.services.insert(place.0, level.settings.clone());
+        for place in pool.places(server) {
+            if stays && serves.contains(&place.0) {
+                continue;
             }
+            let Some(level) = self.table.value.services.get(&place.0) else { continue };
+            let Some(settings) = level.destinations.get(&place.1) else { continue };
+            let settings = DestinationSettings { weight: 0, ..*settings };
+            self.leaving.servers.insert(place, Leaver { settings, until: now + time, left: None });
+            self.leaving.services.insert(place.0, level.settings.clone());
         }
     }
 

@@ -273,16 +273,12 @@ impl Director {
         let Some(known) = self.inherited.legacy.health.remove(&pool.served) else { return false };
         for (key, health) in &known {
             let since = self.instant(health.since, now);
-            if let Some(server) = pool.servers.get_mut(key) {
-                server.recall(health, since, now);
-            }
+            pool.servers.change(key, |server| server.recall(health, since, now));
         }
         pool.work_out(now, |_| None);
         for (key, health) in &known {
             let since = self.instant(health.since, now);
-            if let Some(server) = pool.servers.get_mut(key) {
-                server.recalled(health, since);
-            }
+            pool.servers.change(key, |server| server.recalled(health, since));
         }
         true
     }

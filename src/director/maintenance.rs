@@ -8,12 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Bound;
 use std::time::Instant;
 
 use ipvs_backend::DestinationKey;
 
 use super::Director;
 use super::journal::Entry;
+use super::pool::Pool;
 use crate::config::Served;
 
 /// What lies in the directory.
@@ -74,7 +76,9 @@ impl Director {
         self.maintenance = Maintenance { names, hosts, problem };
         let services: Vec<Served> = self.pools.keys().cloned().collect();
         for service in services {
-            self.note_maintenance(&service, now);
+            let Some(pool) = self.pools.get(&service) else { continue };
+            let changed = self.maintained(pool, Bound::Unbounded, usize::MAX);
+            self.note_maintenance(&service, changed, now);
         }
     }
 
@@ -87,21 +91,38 @@ impl Director {
         }
     }
 
-    /// Tells the servers of a pool what is known.
-    pub(super) fn note_maintenance(&mut self, service: &Served, now: Instant) {
-        let Some(pool) = self.pools.get_mut(service) else { return };
+    /// Of so many servers of a pool those of which something else is known than before, and by which file they are in
+    /// maintenance now.
+    pub(super) fn maintained(
+        &self,
+        pool: &Pool,
+        first: Bound<DestinationKey>,
+        most: usize,
+    ) -> Vec<(DestinationKey, Option<String>)> {
         let directory = self.config.global.lvs.maintenance_dir.as_deref().unwrap_or_default();
-        let mut changed = Vec::new();
-        for (key, server) in &mut pool.servers {
-            let file =
-                self.maintenance.about(key).map(|name| format!("{}/{name}", directory.trim_end_matches('/')));
-            if server.maintenance != file {
-                server.maintenance = file;
-                changed.push(*key);
-            }
+        let file = |key: &DestinationKey| {
+            let name = self.maintenance.about(key)?;
+            Some(format!("{}/{name}", directory.trim_end_matches('/')))
+        };
+        let servers = pool.servers.range((first, Bound::Unbounded)).take(most);
+        let known = servers.map(|(key, server)| (*key, file(key), &server.maintenance));
+        known.filter(|(_, file, before)| file != *before).map(|(key, file, _)| (key, file)).collect()
+    }
+
+    /// Tells servers of a pool what is known.
+    pub(super) fn note_maintenance(
+        &mut self,
+        service: &Served,
+        changed: Vec<(DestinationKey, Option<String>)>,
+        now: Instant,
+    ) {
+        let Some(pool) = self.pools.get_mut(service) else { return };
+        let keys: Vec<DestinationKey> = changed.iter().map(|(key, _)| *key).collect();
+        for (key, file) in changed {
+            pool.servers.change(&key, |server| server.maintenance = file);
         }
         let mut changes = Vec::new();
-        for key in &changed {
+        for key in &keys {
             let file = pool.servers.get(key).and_then(|server| server.maintenance.as_deref());
             let reason = match file {
                 Some(file) => format!("in maintenance: {file} is there"),
@@ -109,7 +130,7 @@ impl Director {
             };
             changes.extend(pool.reconsider(key, &reason, now));
         }
-        for key in &changed {
+        for key in &keys {
             self.keep_health(service, key);
         }
         if !changes.is_empty() {

@@ -9,6 +9,7 @@
 //! call again.
 
 mod agenda;
+mod arrival;
 mod base_priority;
 mod batch;
 mod calls;
@@ -91,6 +92,7 @@ use pool::Pool;
 use sharing::Sharing;
 use source::Guests;
 use statics::Statics;
+use steering::Unsteered;
 use strangers::Strangers;
 pub use survey::Survey;
 use taken::Thefts;
@@ -208,7 +210,7 @@ pub struct Director {
     /// As they were written down last.
     kept: Arc<Vec<Override>>,
     /// Virtual servers that wait for what overrides mean for them.
-    unsteered: BTreeSet<Served>,
+    unsteered: Unsteered,
     leaving: Leaving,
     batch: Batch,
     places: BTreeMap<CheckId, Place>,
@@ -283,7 +285,7 @@ impl Director {
             overrides: Overrides::default(),
             windows: Windows::default(),
             kept: Arc::default(),
-            unsteered: BTreeSet::new(),
+            unsteered: Unsteered::default(),
             leaving: Leaving::default(),
             batch: Batch::default(),
             changeover: Changeover::default(),
@@ -509,7 +511,7 @@ impl Director {
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);
         self.pools.clear();
-        self.unsteered.clear();
+        self.unsteered = Unsteered::default();
         self.forget_batch();
         self.leaving = Leaving::default();
         self.of_groups.clear();

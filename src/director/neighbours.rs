@@ -20,7 +20,6 @@ use vrrp::track::Reading;
 
 use super::effect::{NeighbourPacket, NeighbourSockets, Speaker};
 use super::journal::Entry;
-use super::pool::Pool;
 use super::{Director, Owner, Pending};
 use crate::config::{Bfd, PlannedCheck, Served};
 
@@ -323,25 +322,29 @@ impl Director {
         }
     }
 
-    /// The servers of a pool ask for no neighbour any more.
-    pub(super) fn forget_neighbour_checks(&mut self, pool: &Pool) {
-        for (server, state) in &pool.servers {
-            for name in state.neighbours.keys() {
-                if let Some(places) = self.neighbours.checks.get_mut(name) {
-                    places.remove(&(pool.served.clone(), *server));
-                    if places.is_empty() {
-                        self.neighbours.checks.remove(name);
-                    }
+    /// A server asks for no neighbour any more.
+    pub(super) fn forget_neighbour_checks(&mut self, service: &Served, server: &DestinationKey) {
+        let state = self.pools.get(service).and_then(|pool| pool.servers.get(server));
+        for name in state.iter().flat_map(|state| state.neighbours.keys()) {
+            if let Some(places) = self.neighbours.checks.get_mut(name) {
+                places.remove(&(service.clone(), *server));
+                if places.is_empty() {
+                    self.neighbours.checks.remove(name);
                 }
             }
         }
     }
 
-    /// The servers of a pool ask for neighbours: notes which, and tells them what is known.
-    pub(super) fn note_neighbour_checks(&mut self, service: &Served, now: Instant) {
+    /// These servers ask for neighbours perhaps: notes which, and tells them what is known.
+    pub(super) fn note_neighbour_checks(
+        &mut self,
+        service: &Served,
+        asking: &[DestinationKey],
+        now: Instant,
+    ) {
         let Some(config) = self.config.virtual_server(service).cloned() else { return };
-        for (server, config) in config.all_servers() {
-            for check in &config.planned {
+        for server in asking {
+            for check in config.server(server).into_iter().flat_map(|config| &config.planned) {
                 let PlannedCheck::Bfd(check) = &**check else { continue };
                 let place = (service.clone(), *server);
                 self.neighbours.checks.entry(check.name.clone()).or_default().insert(place);

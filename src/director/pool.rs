@@ -14,20 +14,24 @@ mod flaps;
 mod kernel;
 mod quorum;
 mod server;
+mod servers;
 mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use configure::Way;
 use healthcheck::{Check, Schedule, Verdict};
 use ipvs_backend::{DestinationKey, Service, ServiceKey};
+use kernel::Draft;
 use notify::Serving;
 
 pub(super) use configure::Configured;
 pub(super) use flaps::Flaps;
 pub(super) use quorum::Quorum;
 pub(super) use server::{CheckRun, Server, words};
+pub(super) use servers::{Servers, Tally};
 pub(super) use settle::Panic;
 
 use super::overrides::{Steer, Wanted};
@@ -39,14 +43,16 @@ use crate::config::{Served, SorryServer, VirtualServer};
 pub(super) struct Pool {
     pub(super) served: Served,
     pub(super) config: Arc<VirtualServer>,
-    pub(super) servers: BTreeMap<DestinationKey, Server>,
-    /// What operators and the clock want of servers; those that are as configured are not here.
-    pub(super) steered: BTreeMap<DestinationKey, Wanted>,
+    pub(super) servers: Servers,
     pub(super) quorum: Quorum,
     /// Whether people were told last that it is lost.
     pub(super) told_lost: bool,
-    /// Servers that have come out of their `maintenance_window` with a configuration that is on its way.
+    /// Servers that have come out of their `maintenance_window`, of which nobody has heard yet.
     released: Vec<DestinationKey>,
+    /// Set while it takes on a configuration.
+    way: Option<Box<Way>>,
+    /// Whether only some of its servers have heard what operators and the clock want.
+    half_steered: bool,
     /// What the backup servers that are up weigh together.
     backups_live: u64,
     /// Set while more servers fail than checks may take out.
@@ -61,6 +67,8 @@ pub(super) struct Pool {
     pub(super) serves: Arc<[ServiceKey]>,
     /// What should be in them, by the port that servers take over; services that agree share it.
     levels: BTreeMap<u16, Arc<Service>>,
+    /// The same in the making.
+    draft: Draft,
 }
 
 /// What real servers of a virtual server come to together.
@@ -83,7 +91,7 @@ impl Share {
             _ if !server.up => 0,
             Some(Steer::Weight(weight)) => u64::from(weight),
             Some(_) => 0,
-            None => Pool::live_weight(server),
+            None => u64::from(server.share()),
         };
     }
 }
@@ -117,11 +125,12 @@ impl Pool {
         Pool {
             served,
             config,
-            servers: BTreeMap::new(),
-            steered: BTreeMap::new(),
+            servers: Servers::default(),
             quorum: Quorum::new(),
             told_lost: false,
             released: Vec::new(),
+            way: None,
+            half_steered: false,
             backups_live: 0,
             panic: None,
             shares: None,
@@ -129,6 +138,7 @@ impl Pool {
             suspended: false,
             serves: Arc::default(),
             levels: BTreeMap::new(),
+            draft: Draft::new(),
         }
     }
 
@@ -140,25 +150,29 @@ impl Pool {
         up: Option<bool>,
         words: &str,
     ) -> bool {
-        let server = self.servers.get_mut(key);
-        let Some(check) = server.and_then(|server| server.neighbours.get_mut(name)) else { return false };
-        let before = check.verdict();
-        (check.up, check.words) = (up, words.to_owned());
-        check.verdict() != before
+        let observed = self.servers.change(key, |server| {
+            let check = server.neighbours.get_mut(name)?;
+            let before = check.verdict();
+            (check.up, check.words) = (up, words.to_owned());
+            Some(check.verdict() != before)
+        });
+        observed.flatten().unwrap_or(false)
     }
 
     /// A check of `server` changed its verdict: what follows for the server and the service.
     pub(super) fn reconsider(&mut self, key: &DestinationKey, reason: &str, now: Instant) -> Vec<Change> {
-        let Some(server) = self.servers.get_mut(key) else { return Vec::new() };
-        server.judge(now);
         // Of a server that waited for its first check it is told how that went, even where it brings nothing new.
-        let told = server.untold && server.verdicts().any(|v| v == Verdict::Down);
+        let told = self.servers.change(key, |server| {
+            server.judge(now);
+            server.untold && server.verdicts().any(|v| v == Verdict::Down)
+        });
+        let Some(told) = told else { return Vec::new() };
         let mut changes = self.work_out(now, |other| (other == key).then(|| reason.to_owned()));
         let is_own =
             |change: &Change| matches!(change, Change::Server { key: changed, .. } if changed == key);
         let changed = changes.iter().any(is_own);
-        if let Some(server) = self.servers.get_mut(key).filter(|_| told || changed) {
-            server.untold = false;
+        if told || changed {
+            self.servers.change(key, |server| server.untold = false);
         }
         if told
             && !changed
@@ -171,18 +185,9 @@ impl Pool {
 
     /// Counts anew what is up; true if the quorum was reached or lost.
     pub(super) fn count(&mut self) -> bool {
-        let live = |backup: bool| {
-            let up = self.servers.values().filter(move |server| server.up && server.backup == backup);
-            up.map(Self::live_weight).sum::<u64>()
-        };
-        let (live, backups) = (live(false), live(true));
-        self.backups_live = backups;
-        self.quorum.follow(&self.config.quorum, live, self.config.total_weight())
-    }
-
-    /// What a server counts for while it is up.
-    fn live_weight(server: &Server) -> u64 {
-        u64::from(server.share())
+        let tally = self.servers.tally();
+        self.backups_live = tally.backups_live;
+        self.quorum.follow(&self.config.quorum, tally.live, tally.all)
     }
 
     /// A server weighs something else now: what follows for the service.
@@ -236,7 +241,7 @@ impl Pool {
     }
 
     fn backups_up(&self) -> usize {
-        self.servers.values().filter(|s| s.backup && s.up && s.share() > 0).count()
+        self.servers.tally().backups
     }
 
     /// Whether the sorry server stands in.
@@ -244,23 +249,42 @@ impl Pool {
         self.stand_in() == StandIn::Sorry
     }
 
-    /// Operators and the clock want this of servers, and nothing of the others: what follows, and which servers have
-    /// come out of a `maintenance_window`.
+    /// Operators and the clock want this of a server.
+    fn wish(&mut self, key: &DestinationKey, wish: Wanted) {
+        let Some(before) = self.servers.get(key).map(Server::wish).filter(|before| *before != wish) else {
+            return;
+        };
+        self.servers.change(key, |server| server.take_wish(wish));
+        if before.in_window && !wish.in_window {
+            self.released.push(*key);
+        }
+    }
+
+    /// Operators and the clock want this of some of its servers. `more`: of others they will be asked in a moment, and
+    /// nothing is decided until then. What follows, and which servers have come out of a `maintenance_window`.
     pub(super) fn steer(
         &mut self,
-        steered: BTreeMap<DestinationKey, Wanted>,
+        wishes: Vec<(DestinationKey, Wanted)>,
+        more: bool,
         now: Instant,
     ) -> (Vec<Change>, Vec<DestinationKey>) {
-        let mut released = Vec::new();
-        for (key, server) in &mut self.servers {
-            let before = server.in_window;
-            server.wanted(steered.get(key));
-            if before && !server.in_window {
-                released.push(*key);
-            }
+        for (key, wish) in wishes {
+            self.wish(&key, wish);
         }
-        self.steered = steered;
-        (self.work_out(now, |_| None), released)
+        self.half_steered = more;
+        let changes = self.work_out(now, |_| None);
+        (changes, if more { Vec::new() } else { std::mem::take(&mut self.released) })
+    }
+
+    /// Whether it takes on a configuration.
+    pub(super) fn takes_on(&self) -> bool {
+        self.way.is_some()
+    }
+
+    /// Whether it takes on a configuration, or some of its servers have not heard yet what operators want: nothing is
+    /// decided about it until that is over.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.way.is_some() || self.half_steered
     }
 
     /// Whether the service has a quorum now, and would have none if its servers came to this.
@@ -271,12 +295,11 @@ impl Pool {
 
     /// What is left to serve clients.
     pub(super) fn serving(&self) -> Serving {
-        let real = || self.servers.values().filter(|server| !server.backup);
-        let serving = real().filter(|s| self.weight(s).is_some_and(|weight| weight > 0));
-        let backups = if self.stand_in() == StandIn::Backups { self.backups_up() } else { 0 };
+        let (tally, stand_in) = (self.servers.tally(), self.stand_in());
+        let backups = if stand_in == StandIn::Backups { tally.backups } else { 0 };
         Serving {
-            serving: serving.count(),
-            configured: real().count(),
+            serving: if stand_in == StandIn::Nobody { tally.usable } else { 0 },
+            configured: tally.real,
             sorry: self.sorry_stands_in(),
             backups,
         }

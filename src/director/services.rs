@@ -54,8 +54,10 @@ impl Director {
     fn forgiving(&mut self, id: CheckId, outcome: Outcome) -> Outcome {
         let compat = self.config.global.compat;
         let Some(place) = self.places.get(&id) else { return outcome };
-        let server = self.pools.get_mut(&place.service).and_then(|pool| pool.servers.get_mut(&place.server));
-        let Some(run) = server.and_then(|server| server.checks.get_mut(place.index)) else { return outcome };
+        let pool = self.pools.get_mut(&place.service);
+        let Some(run) = pool.and_then(|pool| pool.servers.check(&place.server, place.index)) else {
+            return outcome;
+        };
         let absent = |failure: &&Failure| failure.kind == FailureKind::NotStarted;
         let Some(failure) = outcome.result.as_ref().err().filter(absent) else {
             run.made = true;
@@ -112,8 +114,7 @@ impl Director {
         let Some(run) = self
             .pools
             .get_mut(&place.service)
-            .and_then(|pool| pool.servers.get_mut(&place.server))
-            .and_then(|server| server.checks.get_mut(place.index))
+            .and_then(|pool| pool.servers.check(&place.server, place.index))
         else {
             return;
         };
@@ -171,9 +172,7 @@ impl Director {
         let Some(pool) = self.pools.get_mut(&service) else { return };
         if !decided {
             // What follows is decided when all its real servers have taken on their configuration.
-            if let Some(server) = pool.servers.get_mut(&server) {
-                server.judge(now);
-            }
+            pool.servers.change(&server, |server| server.judge(now));
             return self.keep_health(&service, &server);
         }
         let changes = pool.reconsider(&server, &format!("{check}: {reason}"), now);
@@ -267,9 +266,11 @@ impl Director {
     ) {
         let Some(pool) = self.pools.get_mut(service) else { return };
         let left = pool.serving();
-        let Some(server) = pool.servers.get_mut(key) else { return };
-        server.told_up = up;
-        if server.config.alert {
+        let alert = pool.servers.change(key, |server| {
+            server.told_up = up;
+            server.config.alert
+        });
+        if alert == Some(true) {
             let name = server_name(service, key);
             self.notify(now, |heading| Notice::server(heading, service, name, up, reason, left));
         }

@@ -2,7 +2,8 @@
 //!
 //! What an override means for tens of thousands of servers is worked out in pieces, between which adverts leave.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,70 @@ use super::snapshot::OverrideStatus;
 use super::target::Target;
 use super::windows;
 use super::{Director, Owner};
-use crate::config::{Served, VirtualServer};
+use crate::config::Served;
 
 /// Real servers that are looked at in one piece.
 const PIECE: usize = 1000;
+
+/// How long to wait for a virtual server that takes on its configuration.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Virtual servers that wait for what overrides mean for them.
+#[derive(Debug, Default)]
+pub(super) struct Unsteered {
+    waiting: BTreeSet<Served>,
+    /// One whose real servers up to this one have heard it.
+    half: Option<(Served, DestinationKey)>,
+}
+
+impl Unsteered {
+    pub(super) fn insert(&mut self, served: Served) {
+        self.waiting.insert(served);
+    }
+
+    pub(super) fn extend(&mut self, all: impl IntoIterator<Item = Served>) {
+        self.waiting.extend(all);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.half.is_none()
+    }
+
+    /// The real servers of this one hear it on another way.
+    pub(super) fn forget(&mut self, served: &Served) {
+        self.waiting.remove(served);
+        self.half.take_if(|(half, _)| half == served);
+    }
+
+    /// The next one, and behind which of its real servers to go on.
+    fn next(&mut self) -> Option<(Served, Option<DestinationKey>)> {
+        let half = self.half.take().map(|(served, last)| (served, Some(last)));
+        half.or_else(|| self.waiting.pop_first().map(|served| (served, None)))
+    }
+}
+
+/// What operators and the clock want of the real servers of one virtual server, at one instant.
+pub(super) struct Wishes<'a> {
+    overrides: &'a Overrides,
+    concerning: Vec<&'a Override>,
+    served: &'a Served,
+    wall: Duration,
+}
+
+impl<'a> Wishes<'a> {
+    pub(super) fn new(overrides: &'a Overrides, served: &'a Served, wall: Duration) -> Self {
+        let concerning = if overrides.is_empty() { Vec::new() } else { overrides.of_service(served) };
+        Wishes { overrides, concerning, served, wall }
+    }
+
+    /// What is wanted of a real server; of most, nothing.
+    pub(super) fn of(&self, server: &DestinationKey) -> Wanted {
+        match self.overrides.is_empty() {
+            true => Wanted::default(),
+            false => self.overrides.wanted(&self.concerning, self.served, server, self.wall),
+        }
+    }
+}
 
 impl Director {
     /// Does what an operator says.
@@ -149,42 +210,45 @@ impl Director {
 
     /// A piece of the virtual servers that wait to be worked out anew.
     pub(super) fn steer_some(&mut self, now: Instant) {
-        let mut looked_at = 0;
-        while looked_at < PIECE
-            && let Some(served) = self.unsteered.pop_first()
+        let (mut left, mut done, mut taken_on) = (PIECE, false, Vec::new());
+        while left > 0
+            && let Some((served, behind)) = self.unsteered.next()
         {
             let Some(pool) = self.pools.get(&served) else { continue };
-            looked_at += pool.servers.len() + 1;
-            let steers = self.steers(&served, &pool.config, now);
+            if pool.takes_on() {
+                taken_on.push(served);
+                continue;
+            }
+            let wishes = Wishes::new(&self.overrides, &served, self.since_1970(now));
+            let first = behind.map_or(Bound::Unbounded, Bound::Excluded);
+            let (mut looked, mut last, mut changed) = (0, None, Vec::new());
+            for (key, server) in pool.servers.range((first, Bound::Unbounded)).take(left) {
+                (looked, last) = (looked + 1, Some(*key));
+                changed.extend(
+                    Some(wishes.of(key)).filter(|wish| *wish != server.wish()).map(|wish| (*key, wish)),
+                );
+            }
+            let more = last.filter(|_| looked == left);
+            left = left.saturating_sub(looked + 1);
             let Some(pool) = self.pools.get_mut(&served) else { continue };
-            let (changes, released) = pool.steer(steers, now);
+            let (changes, released) = pool.steer(changed, more.is_some(), now);
+            if more.is_some() {
+                self.unsteered.half = more.map(|last| (served, last));
+                continue;
+            }
+            done = true;
             self.renew_service(&served, now);
             self.tell_changes(&served, changes, now);
             self.tell_released(&served, released, now);
             self.time_pool(&served);
         }
-        let more = (!self.unsteered.is_empty()).then_some(now);
-        self.agenda.set(Owner::Steering, more);
-        if looked_at > 0 {
+        // What takes on its configuration just now hears of it in the end.
+        let pause = if taken_on.is_empty() { Duration::ZERO } else { PATIENCE };
+        self.unsteered.extend(taken_on);
+        self.agenda.set(Owner::Steering, (!self.unsteered.is_empty()).then_some(now + pause));
+        if done {
             self.publish_counts(now);
         }
-    }
-
-    /// What overrides make of the real servers of a virtual server; those that are as configured are left out.
-    pub(super) fn steers(
-        &self,
-        served: &Served,
-        config: &VirtualServer,
-        now: Instant,
-    ) -> BTreeMap<DestinationKey, Wanted> {
-        if self.overrides.is_empty() {
-            return BTreeMap::new();
-        }
-        let wall = self.since_1970(now);
-        let concerning = self.overrides.of_service(served);
-        let wanted = |server: &DestinationKey| self.overrides.wanted(&concerning, served, server, wall);
-        let all = config.all_servers().map(|(server, _)| (*server, wanted(server)));
-        all.filter(|(_, wanted)| *wanted != Wanted::default()).collect()
     }
 
     /// What an override decides of a server, in words.

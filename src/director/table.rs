@@ -4,6 +4,7 @@
 //! of another virtual server. As with keepalived the servers of all of them then stand in the one service, whose
 //! settings are the first one's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,8 @@ use crate::config::Served;
 
 impl Director {
     /// A pool has another configuration, and other services in the kernel perhaps.
-    pub(super) fn place_pool(&mut self, served: &Served) {
+    /// `via`: some of its checks go through the table.
+    pub(super) fn place_pool(&mut self, served: &Served, via: bool) {
         let (serves, spare) = (self.config.kernel_services(served), self.spare());
         let Some(pool) = self.pools.get_mut(served) else { return };
         let before = std::mem::replace(&mut pool.serves, serves.clone());
@@ -33,7 +35,7 @@ impl Director {
             self.write_services(&gone, spare);
         }
         self.write_services(&serves, spare);
-        let config = self.config.virtual_server(served).cloned();
+        let config = self.config.virtual_server(served).filter(|_| via).cloned();
         self.place_via(served, config.as_deref());
     }
 
@@ -43,13 +45,12 @@ impl Director {
         self.changeover.servers = self.changeover.servers.saturating_sub(pool.counted);
         self.forget_vip_check(served);
         self.time_pool(served);
-        self.plan_windows(served, now);
+        self.plan_windows(served, BTreeSet::new(), now);
         for key in pool.serves.iter() {
             self.leave(key, served);
         }
         self.write_services(&pool.serves, self.spare());
         self.place_via(served, None);
-        self.forget_neighbour_checks(&pool);
         let gone = pool.servers.values().flat_map(|s| s.checks.iter().map(|run| run.id)).collect();
         self.forget_checks(gone);
         self.lead_orphans(now);
@@ -110,7 +111,7 @@ impl Director {
         Some(levels.fold(first, |mut joined, level| {
             let service = Arc::make_mut(&mut joined);
             for (server, settings) in &level.destinations {
-                service.destinations.entry(*server).or_insert(*settings);
+                service.destinations.insert_missing(*server, *settings);
             }
             joined
         }))
@@ -120,8 +121,12 @@ impl Director {
     pub(super) fn is_configured(&self, service: &ServiceKey, server: &DestinationKey) -> bool {
         let own = self.pools.get(&Served::Key(*service)).into_iter();
         let of_groups = self.of_groups.get(service).into_iter().flatten().filter_map(|s| self.pools.get(s));
-        own.chain(of_groups)
-            .any(|pool| pool.servers.keys().any(|key| pool.places(key).contains(&(*service, *server))))
+        // In the kernel it may have another port, but no other address.
+        let [first, last] = [u16::MIN, u16::MAX].map(|port| DestinationKey::new(server.address, port));
+        own.chain(of_groups).any(|pool| {
+            let mut like = pool.servers.range(first..=last);
+            like.any(|(key, _)| pool.places(key).contains(&(*service, *server)))
+        })
     }
 
     pub(super) fn publish_table(&mut self) {

@@ -29,6 +29,7 @@ mod pools;
 mod sharing;
 mod stand_in;
 mod sync;
+mod tally;
 mod trackers;
 mod via;
 mod vip_check;

@@ -16,6 +16,7 @@ use ipvs_backend::DestinationKey;
 
 use super::journal::Entry;
 use super::overrides::{Act, Override};
+use super::pool::Tally;
 use super::target::Target;
 use super::zone::{Phase, Zone};
 use super::{Director, Owner};
@@ -66,17 +67,17 @@ impl Director {
         self.time_windows(now);
     }
 
-    /// What the configuration says of a virtual server and its servers now, which may be nothing any more.
-    pub(super) fn plan_windows(&mut self, served: &Served, now: Instant) {
-        let mut said = BTreeSet::new();
+    /// What the configuration says of a virtual server now, which may be nothing any more. What it says of its servers was
+    /// looked for before.
+    pub(super) fn plan_windows(
+        &mut self,
+        served: &Served,
+        mut said: BTreeSet<(MaintenanceWindow, Target)>,
+        now: Instant,
+    ) {
         if let Some(config) = self.config.virtual_server(served) {
             let whole = Target::Service(served.clone());
             said.extend(config.windows.iter().map(|window| (window.clone(), whole.clone())));
-            for (key, server) in config.all_servers() {
-                for window in &server.extras().windows {
-                    said.insert((window.clone(), server_target(served, key)));
-                }
-            }
         }
         let before = self.windows.of_services.remove(served).unwrap_or_default();
         if before == said && said.is_empty() {
@@ -253,16 +254,9 @@ impl Director {
     /// What windows have to do with a quorum that is lost, in words.
     pub(super) fn windows_of(&self, service: &Served) -> Option<String> {
         let pool = self.pools.get(service)?;
-        let real = || pool.servers.values().filter(|server| !server.backup);
-        let in_window = real().filter(|server| server.in_window).count();
-        (in_window > 0)
-            .then(|| format!("{in_window} of {} servers are in a maintenance_window", real().count()))
+        let Tally { in_window, real, .. } = pool.servers.tally();
+        (in_window > 0).then(|| format!("{in_window} of {real} servers are in a maintenance_window"))
     }
-}
-
-/// One real server of a virtual server.
-fn server_target(served: &Served, key: &DestinationKey) -> Target {
-    Target::Server { service: Some(served.clone()), address: key.address, port: Some(key.port) }
 }
 
 /// An instant that the calendar tells; before 1970 there was none.

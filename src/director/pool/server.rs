@@ -122,10 +122,15 @@ impl Server {
         }
     }
 
-    /// Takes in what operators and the clock want of it, if anything.
-    pub(super) fn wanted(&mut self, wanted: Option<&Wanted>) {
-        let Wanted { steer, in_window } = wanted.copied().unwrap_or_default();
+    /// Takes in what operators and the clock want of it.
+    pub(super) fn take_wish(&mut self, wish: Wanted) {
+        let Wanted { steer, in_window } = wish;
         (self.steer, self.in_window) = (steer, in_window);
+    }
+
+    /// What operators and the clock want of it.
+    pub(in crate::director) fn wish(&self) -> Wanted {
+        Wanted { steer: self.steer, in_window: self.in_window }
     }
 
     /// Whether this configuration is the very one that it has, and nothing else of a file has a say.
@@ -279,7 +284,24 @@ impl Server {
         }
     }
 
-    pub(super) fn settings(&self, weight: u32) -> DestinationSettings {
+    /// Its weight in the table: `None` if it should not be there. While it is not its turn it makes room for others.
+    pub(super) fn weight_in_table(&self, in_turn: bool) -> Option<u32> {
+        match self.share() {
+            _ if self.steer == Steer::Out => None,
+            // It is being drained, and its connections live on.
+            0 if self.up => Some(0),
+            weight if self.up && in_turn => Some(weight),
+            _ if self.config.inhibit => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The same with all that the table says of it.
+    pub(super) fn place(&self, in_turn: bool) -> Option<DestinationSettings> {
+        self.weight_in_table(in_turn).map(|weight| self.settings(weight))
+    }
+
+    fn settings(&self, weight: u32) -> DestinationSettings {
         let Extras { upper, lower, tunnel, .. } = *self.config.extras();
         DestinationSettings { forwarding: self.config.forwarding, weight, upper, lower, tunnel }
     }

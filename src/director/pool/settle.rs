@@ -6,17 +6,15 @@
 //! while after it passes.
 //!
 //! Both are worked out for all servers together from what is the case, whichever way that came about: settling a second
-//! time changes nothing. An operator's word stands above both: who is disabled stays out, and is not among those that
+//! time changes nothing. But only those are looked at about whom something is to be decided ([`Servers`](super::Servers)). An operator's word stands above both: who is disabled stays out, and is not among those that
 //! checks have taken out. It belongs to the pool all the same, so that no override ever brings a failing server back.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ipvs_backend::DestinationKey;
 
-use super::server::Server;
+use super::configure::Fresh;
 use super::{Change, Pool, StandIn};
-use crate::director::overrides::Steer;
 
 /// More servers fail than checks may take out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,17 @@ impl Panic {
     }
 }
 
+/// What was decided about a server.
+pub(super) struct Decided {
+    pub(super) key: DestinationKey,
+    /// Whether it came or went.
+    pub(super) flipped: bool,
+    /// What of its configuration had not been decided on before.
+    pub(super) fresh: Option<Fresh>,
+}
+
 /// What was the case before something happened.
+#[derive(Debug)]
 pub(super) struct Before {
     panic: bool,
     stands_in: StandIn,
@@ -55,8 +63,17 @@ impl Pool {
     }
 
     /// Something has happened: decides anew who serves, and tells what changed. `cause` says why a server changed, where
-    /// it is not its own checks.
+    /// it is not its own checks. About a pool that is on its way to something nothing is decided.
     pub(in crate::director) fn work_out(
+        &mut self,
+        now: Instant,
+        cause: impl Fn(&DestinationKey) -> Option<String>,
+    ) -> Vec<Change> {
+        if self.is_on_its_way() { Vec::new() } else { self.decide(now, cause) }
+    }
+
+    /// The same wherever the pool is.
+    pub(super) fn decide(
         &mut self,
         now: Instant,
         cause: impl Fn(&DestinationKey) -> Option<String>,
@@ -87,73 +104,72 @@ impl Pool {
 
     /// Decides anew who serves; those that came or went.
     pub(super) fn settle(&mut self, now: Instant) -> Vec<DestinationKey> {
-        let spared = self.spared();
-        if !self.reaches_quorum(&spared) {
-            self.servers.values_mut().for_each(Server::end_hold);
-        }
         let mut changed = Vec::new();
-        for (key, server) in &mut self.servers {
-            server.spared = spared.contains(key);
-            if server.serve(server.is_well() || server.spared, now) {
-                changed.push(*key);
+        loop {
+            let (decided, all) = self.settle_some(usize::MAX, now);
+            changed.extend(decided.into_iter().filter(|decided| decided.flipped).map(|decided| decided.key));
+            if all {
+                return changed;
             }
         }
-        changed
     }
 
-    /// The servers that fail and stay in service all the same. Holds that the threshold leaves no room for end, those
-    /// first that would end first.
-    fn spared(&mut self) -> BTreeSet<DestinationKey> {
+    /// The same for so many servers at most; true if there was nothing left to decide. Whoever serves for the first time
+    /// counts from then on, so that more may follow from what was decided.
+    pub(super) fn settle_some(&mut self, most: usize, now: Instant) -> (Vec<Decided>, bool) {
+        if !self.spare(most) {
+            return (Vec::new(), false);
+        }
+        if !self.reaches_quorum() {
+            self.servers.end_all_holds();
+        }
+        let mut all = Vec::new();
+        while all.len() < most
+            && let Some(key) = self.servers.next_undecided()
+        {
+            let decided = self.servers.change(&key, |server| Decided {
+                key,
+                flipped: server.serve(server.is_well() || server.spared, now),
+                fresh: server.fresh.take(),
+            });
+            all.extend(decided);
+        }
+        let none = all.is_empty();
+        (all, none)
+    }
+
+    /// Finds out which servers fail and stay in service all the same, a step for each that does so no more or from now on;
+    /// true if that is known for all. Holds that the threshold leaves no room for end, those first that would end first.
+    fn spare(&mut self, steps: usize) -> bool {
         self.panic = None;
-        let Some(percent) = self.config.panic_threshold else { return BTreeSet::new() };
-        let counted = || self.servers.iter().filter(|(_, server)| server.counts_for_panic());
-        let of = counted().count();
+        let Some(percent) = self.config.panic_threshold else {
+            return self.servers.spare_all_but(usize::MAX, steps);
+        };
+        let (of, failing) = (self.servers.tally().counted, self.servers.failing());
         let most = of * usize::from(percent) / 100;
-        let by_checks = || counted().filter(|(_, server)| server.steer != Steer::Out);
-        let mut failing: Vec<(Instant, DestinationKey)> =
-            by_checks().filter_map(|(key, server)| Some((server.failing?, *key))).collect();
-        let mut held: Vec<(Instant, DestinationKey)> =
-            by_checks().filter_map(|(key, server)| Some((server.held_until()?, *key))).collect();
-        failing.sort_unstable();
-        held.sort_unstable();
-        let room = most.saturating_sub(failing.len());
-        for (_, key) in held.iter().take(held.len().saturating_sub(room)) {
-            if let Some(server) = self.servers.get_mut(key) {
-                server.end_hold();
-            }
+        self.servers.hold_at_most(most.saturating_sub(failing));
+        if failing > most {
+            self.panic = Some(Panic { failing, of, most, percent });
         }
-        if failing.len() > most {
-            self.panic = Some(Panic { failing: failing.len(), of, most, percent });
-        }
-        failing.into_iter().skip(most).map(|(_, key)| key).collect()
+        self.servers.spare_all_but(most, steps)
     }
 
     /// Whether those who would serve make a quorum without the servers that are held back; true if there are none.
-    fn reaches_quorum(&self, spared: &BTreeSet<DestinationKey>) -> bool {
-        if self.servers.values().all(|server| server.held_until().is_none()) {
-            return true;
-        }
-        let serves = |(key, server): &(&DestinationKey, &Server)| {
-            !server.backup && (server.is_well() || spared.contains(*key))
-        };
-        let live = self.servers.iter().filter(serves).map(|(_, server)| u64::from(server.share())).sum();
+    fn reaches_quorum(&self) -> bool {
+        let tally = self.servers.tally();
         let mut quorum = self.quorum;
-        quorum.follow(&self.config.quorum, live, self.config.total_weight());
-        quorum.up
+        quorum.follow(&self.config.quorum, tally.ready, tally.all);
+        quorum.up || !self.servers.holds_any()
     }
 
     /// When the next server has been held back for long enough.
     pub(in crate::director) fn next(&self) -> Option<Instant> {
-        self.servers.values().filter_map(Server::held_until).min()
+        self.servers.next_end_of_hold()
     }
 
     /// Time has passed: who has been held back for long enough returns.
     pub(in crate::director) fn handle_timeout(&mut self, now: Instant) -> Vec<Change> {
-        for server in self.servers.values_mut() {
-            if server.held_until().is_some_and(|until| until <= now) {
-                server.end_hold();
-            }
-        }
+        self.servers.end_holds_until(now);
         self.work_out(now, |_| Some("its checks have passed for long enough (flap_hold)".to_owned()))
     }
 }

@@ -314,7 +314,8 @@ fn one_virtual_server_of_thousands_is_gone_through_in_pieces_and_decided_on_at_t
     assert!(held.destinations.values().all(|settings| settings.weight == 3));
     // All are checked, those that are new as well.
     room.desk.pass(Duration::from_secs(60));
-    let pool = room.desk.director.pools.values().next().expect("it is there");
+    let pool = room.desk.director.pools.values_mut().next().expect("it is there");
+    super::tally::check(pool).expect("it is what a look at all says");
     assert_eq!(pool.servers.len(), 3000);
     let asked = |server: &super::super::pool::Server| server.checks[0].monitor.attempts() > 0;
     assert!(pool.servers.values().all(asked));

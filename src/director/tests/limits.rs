@@ -273,7 +273,7 @@ fn check_pool(bench: &mut Bench, percent: u8) -> Result<(), TestCaseError> {
     prop_assert!(pool.work_out(now, |_| None).is_empty(), "it is not worked out yet");
     prop_assert_eq!(states(pool), before);
     prop_assert!(!pool.refresh(), "the table is not what the pool wants");
-    Ok(())
+    super::tally::check(pool)
 }
 
 proptest! {

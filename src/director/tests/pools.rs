@@ -389,6 +389,9 @@ fn settings_of_the_kernel_are_asked_for_and_given_back() {
     );
     bench.desk.tell(Event::Stop);
     assert_eq!(settings(&bench), (vec![], 1));
+    let mut bench = Bench::new(&global("compat\nlvs_timeouts tcp 7\nlvs_sysctl {\nconntrack 1\n}"));
+    bench.desk.tell(Event::Stop);
+    assert_eq!(settings(&bench).0, ["timeout tcp 7"], "keepalived leaves the times as they are");
     // The table is emptied, by difference, at the start of the daemon and never at a reload.
     let mut bench =
         Bench { desk: Desk::new(&global("lvs_flush")), open: BTreeMap::new(), effects: Vec::new() };

@@ -234,7 +234,8 @@ fn file(dir: &Path) -> String {
     let section = |port: u16, reals: &str, lines: &str| {
         let reals = reals.split(' ').map(|real| {
             let (port, rest) = real.split_once('/').unwrap_or((real, "1"));
-            format!("\treal=10.0.0.2:{port} masq {rest}\n")
+            let address = if port.contains(':') { port.to_owned() } else { format!("10.0.0.2:{port}") };
+            format!("\treal={address} masq {rest}\n")
         });
         let lines = lines.split(';').map(|line| format!("\t{}\n", line.trim()));
         format!(
@@ -257,6 +258,8 @@ fn file(dir: &Path) -> String {
         section(8103, "8001 8005", &format!("checktype=external; checkcommand=\"{dir}/probe\"")),
         section(8104, "8099", "checktype=on"),
         section(8105, "8001", "checktype=off; fallback=10.0.0.2:8009 masq"),
+        // Nobody has the second address.
+        section(8106, "8001 10.0.0.77:8001", "checktype=ping"),
         section(8107, "8007 8008", "checktype=negotiate; service=simpletcp; request=\"hello\\n\"; receive=\"yourself\""),
         section(8108, "8010 8011", "checktype=negotiate; service=nntp"),
         section(8109, "8003 8004", "checktype=3; service=http; request=\"alive\"; receive=\"well\""),
@@ -328,6 +331,7 @@ fn ldirectord_beside_comes_to_the_same() {
         (8103, &[("8001", 1), ("8005", 1)]),
         (8104, &[("8099", 1)]),
         (8105, &[("8009", 1)]),
+        (8106, &[("8001", 1)]),
         (8107, &[("8007", 1), ("8008", 1)]),
         (8108, &[("8010", 1), ("8011", 1)]),
         (8109, &[("8003", 1), ("8004", 1)]),
@@ -346,6 +350,7 @@ fn ldirectord_beside_comes_to_the_same() {
         (8103, &[("8001", 1)]),
         (8104, &[("8099", 1)]),
         (8105, &[("8009", 1)]),
+        (8106, &[("8001", 1)]),
         (8107, &[("8008", 1)]),
         (8108, &[("8011", 1)]),
         (8109, &[("8004", 1)]),
@@ -362,6 +367,7 @@ fn ldirectord_beside_comes_to_the_same() {
         (8103, &[("8001", 1)]),
         (8104, &[("8099", 1)]),
         (8105, &[("8009", 1)]),
+        (8106, &[("8001", 1)]),
         (8107, &[("8008", 1)]),
         (8108, &[("8011", 1)]),
     ]);

@@ -163,9 +163,14 @@ fn read(asked: &Asked, file: &Path) -> Result<Config, ExitCode> {
 
 /// `directord apply --plan`: a reload that does what was planned or nothing.
 pub(super) fn apply(asked: &Apply) -> ExitCode {
-    let plan = fs::read_to_string(&asked.plan).map_err(|error| error.to_string());
-    let plan = plan.and_then(|text| serde_json::from_str::<Plan>(&text).map_err(|error| error.to_string()));
-    let plan = match plan {
+    let text = match fs::read_to_string(&asked.plan) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("directord: cannot read {}: {error}", asked.plan.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let plan = match serde_json::from_str::<Plan>(&text) {
         Ok(plan) if plan.form == FORM => plan,
         Ok(plan) => {
             let found = plan.form;

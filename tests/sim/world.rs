@@ -264,6 +264,7 @@ impl World {
             mac: Some([2, 0, 0, 0, 0, node as u8]),
             loopback: false,
             addresses,
+            table: None,
         };
         Arc::new([(INTERFACE.to_owned(), link)].into())
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::daemon::asking;
@@ -37,6 +37,7 @@ const LEFT_OVER: u8 = 5;
 
 /// `directord drain`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("end").args(["wait", "then_remove"]).multiple(true))]
 pub(super) struct Drain {
     #[command(flatten)]
     of: For,
@@ -44,7 +45,7 @@ pub(super) struct Drain {
     #[arg(long)]
     wait: bool,
     /// How long connections are given: 90s, 10m, 2h; --wait ends then, --then-remove cuts what is left
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "end")]
     timeout: Option<Duration>,
     /// Take the servers out of the table once they are empty
     #[arg(long)]
@@ -162,14 +163,16 @@ impl Shown {
             }
             return;
         }
-        let line = line(target, seen, pace, spent, to_go, state);
+        let line = |dropped| line(target, seen, pace, spent, to_go, state, dropped);
         if self.terminal {
+            let width = super::checks::look().width.unwrap_or(usize::MAX);
+            let line = fitting(width, line);
             // To the beginning, and what was longer before is wiped; a line that is cut off does not wrap.
             print!("\r\x1b[?7l{line}\x1b[K\x1b[?7h");
             let _ = std::io::stdout().flush();
             self.last = Some(Instant::now());
         } else if state != "draining" || self.last.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
-            say(&format!("{line}\n"));
+            say(&format!("{}\n", line(0)));
             self.last = Some(Instant::now());
         }
     }
@@ -183,7 +186,16 @@ impl Shown {
     }
 }
 
-/// One look for people.
+/// The longest of these lines that fits: from what is missed least on, one part after the other is left out.
+fn fitting(width: usize, line: impl Fn(u8) -> String) -> String {
+    let shortest = line(DISPENSABLE);
+    (0..DISPENSABLE).map(line).find(|line| line.chars().count() <= width).unwrap_or(shortest)
+}
+
+/// Parts of a line that can be left out: servers that are out of the table, inactive connections, the time-out.
+const DISPENSABLE: u8 = 3;
+
+/// One look for people, so many parts of it left out.
 fn line(
     target: &str,
     seen: &ConnectionsAnswer,
@@ -191,6 +203,7 @@ fn line(
     spent: Duration,
     to_go: Option<Duration>,
     state: &str,
+    dropped: u8,
 ) -> String {
     let sum = |of: fn(&ipvs_backend::ConnectionCounts) -> u32| -> u64 {
         seen.servers
@@ -201,12 +214,16 @@ fn line(
     };
     let (active, inactive, bound) = (sum(|c| c.active), sum(|c| c.inactive), sum(|c| c.persistent));
     let out = seen.servers.iter().filter(|server| server.counts.is_none()).count();
-    let mut parts = vec![format!("{active} active"), format!("{inactive} inactive")];
+    let mut parts = vec![format!("{active} active")];
+    if dropped < 2 {
+        parts.push(format!("{inactive} inactive"));
+    }
     if bound > 0 {
         parts.push(format!("{bound} bound clients"));
     }
     match out {
         0 => {}
+        _ if dropped > 0 => {}
         _ if out == seen.servers.len() => parts.push("out of the table".to_owned()),
         _ => parts.push(format!("{out} of {} servers out of the table", seen.servers.len())),
     }
@@ -219,7 +236,9 @@ fn line(
         _ => format!("for {}", time::short(spent)),
     };
     let limit = match to_go {
-        Some(to_go) if state == "draining" => format!(" (timeout in {})", time::short(to_go)),
+        Some(to_go) if state == "draining" && dropped < DISPENSABLE => {
+            format!(" (timeout in {})", time::short(to_go))
+        }
         _ => String::new(),
     };
     format!("{target}: {}; {end}{limit}", parts.join(", "))
@@ -256,6 +275,9 @@ mod tests {
         let second = Duration::from_secs(1);
         let first = seen(&[counts(40, 0)]);
         pace.note(first.left, start);
+        let line = |target: &str, seen: &ConnectionsAnswer, pace: &Pace, spent, to_go, state: &str| {
+            super::line(target, seen, pace, spent, to_go, state, 0)
+        };
         let text = line("10.0.0.2", &first, &pace, Duration::ZERO, Some(second * 600), "draining");
         assert_eq!(text, "10.0.0.2: 40 active, 12 inactive; for 0s (timeout in 10m00s)");
         let then = seen(&[counts(30, 0), counts(0, 4), None]);
@@ -270,5 +292,34 @@ mod tests {
         let text =
             line("10.0.0.2", &seen(&[counts(2, 0)]), &pace, second * 60, Some(Duration::ZERO), "timeout");
         assert_eq!(text, "10.0.0.2: 2 active, 12 inactive; the time is over after 1m00s: 2 left");
+    }
+
+    #[test]
+    fn a_narrow_terminal_sees_how_long_it_will_take() {
+        let counts = |active| Some(ConnectionCounts { active, inactive: 12, persistent: 4 });
+        let (start, mut pace) = (Instant::now(), Pace::default());
+        pace.note(80, start);
+        pace.note(60, start + Duration::from_secs(4));
+        let seen = seen(&[counts(56), None]);
+        let shown = |width| {
+            let (spent, to_go) = (Duration::from_secs(4), Some(Duration::from_secs(596)));
+            fitting(width, |dropped| line("10.0.0.2", &seen, &pace, spent, to_go, "draining", dropped))
+        };
+        let end = "5.0/s fewer, about 12s to go";
+        for (width, expected) in [
+            (
+                200,
+                format!(
+                    "10.0.0.2: 56 active, 12 inactive, 4 bound clients, 1 of 2 servers out of the table; {end} (timeout in \
+                     9m56s)"
+                ),
+            ),
+            (98, format!("10.0.0.2: 56 active, 12 inactive, 4 bound clients; {end} (timeout in 9m56s)")),
+            (85, format!("10.0.0.2: 56 active, 4 bound clients; {end} (timeout in 9m56s)")),
+            (66, format!("10.0.0.2: 56 active, 4 bound clients; {end}")),
+            (40, format!("10.0.0.2: 56 active, 4 bound clients; {end}")),
+        ] {
+            assert_eq!(shown(width), expected, "{width}");
+        }
     }
 }

@@ -141,7 +141,10 @@ enum Command {
     },
     /// Have a running daemon become the program that lies where it was started from, and go on without a break
     #[command(
-        after_help = "The new program is asked first whether it would run the configuration (`check`). Then the process                             becomes it: its number, the addresses, the IPVS table, the connections and the roles stay, and                             the next advert leaves when the new program has read the configuration.\n\n                            Exit status: 0 done; 1 nobody answers; 2 the new program refuses, and the old one goes on"
+        after_help = "The new program is asked first whether it would run the configuration (`check`). Then the process \
+                            becomes it: its number, the addresses, the IPVS table, the connections and the roles stay, and \
+                            the next advert leaves when the new program has read the configuration.\n\n\
+                            Exit status: 0 done; 1 nobody answers; 2 the new program refuses, and the old one goes on"
     )]
     Upgrade {
         /// Another program

@@ -254,6 +254,8 @@ codes! {
     PersistentOps = "persistent-ops",
     /// Persistent clients of a server that is down.
     InhibitedPersistence = "inhibited-persistence",
+    /// Every server in a maintenance window at once, and nobody to stand in.
+    WindowTakesAll = "window-takes-all",
     /// A group that nothing uses.
     UnusedGroup = "unused-group",
     /// A weighted tracker, and `nopreempt`, which may keep the other director from taking over.

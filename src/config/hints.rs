@@ -20,6 +20,7 @@ mod takeover;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod window;
 
 pub use host::on_host;
 pub use peer::compare;
@@ -110,6 +111,11 @@ pub const TRAPS: &[Trap] = &[
         Code::InhibitedPersistence,
         "Persistent clients stay with a server that is down, because it is inhibited.",
         pool::inhibited_persistence,
+    ),
+    trap(
+        Code::WindowTakesAll,
+        "All servers of a virtual server without a sorry server are in a maintenance window at once.",
+        window::window_takes_all,
     ),
     trap(Code::UnusedGroup, "No virtual server uses a `virtual_server_group`.", pool::unused_group),
     trap(

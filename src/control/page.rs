@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 /// Narrower terminals get lines of this many columns all the same.
 const NARROWEST: usize = 40;
+/// How far in the further lines of a paragraph stand.
+const HANGING: usize = 4;
 
 /// A page that grows downwards.
 #[derive(Debug)]
@@ -96,6 +98,33 @@ impl Page {
     pub(super) fn say(&mut self, indent: usize, tone: Tone, words: &str) {
         for line in wrapped(words, self.width().saturating_sub(indent)) {
             self.line(indent, tone, &line);
+        }
+    }
+
+    /// A paragraph that is known by its beginning: what does not fit into its first line stands further in. What fits
+    /// stays as it is.
+    pub(super) fn tell(&mut self, tone: Tone, words: &str) {
+        if words.chars().count() <= self.width() {
+            return self.line(0, tone, words);
+        }
+        let mut lines = wrapped(words, self.width().saturating_sub(HANGING)).into_iter();
+        self.line(0, tone, &lines.next().unwrap_or_default());
+        for line in lines {
+            self.line(HANGING, tone, &line);
+        }
+    }
+
+    /// A heading and what is to be said to it: beside it if there is room for everything, else each on lines of its own.
+    pub(super) fn headed(&mut self, heading: &str, rest: &[(Tone, String)]) {
+        let beside: usize = rest.iter().map(|(_, words)| words.chars().count() + 2).sum();
+        if heading.chars().count().saturating_add(beside) <= self.width() {
+            let rest = rest.iter().map(|(tone, words)| self.painted(*tone, &format!(", {words}")));
+            let line = format!("{heading}{}", rest.collect::<String>());
+            return self.line(0, Tone::Plain, &line);
+        }
+        self.tell(Tone::Plain, heading);
+        for (tone, words) in rest {
+            self.say(HANGING, *tone, words);
         }
     }
 
@@ -311,6 +340,24 @@ mod tests {
             assert!(longest <= Some(width.max(NARROWEST)), "{width}: {text}");
             assert!(text.contains("10.0.0.2:80"), "{text}");
         }
+    }
+
+    #[test]
+    fn headings_and_long_lines_are_broken_between_words() {
+        let page = |width| {
+            let mut page = Page::new(Look { width, colour: false });
+            page.tell(Tone::Bad, "IPVS table:  the kernel refuses one of our services, and says so");
+            let rest = [(Tone::Bad, "no usable server: 10.0.9.9:80 stands in".to_owned())];
+            page.headed("virtual_server tcp:10.0.0.100:80 wlc", &rest);
+            page.finish()
+        };
+        let whole = "IPVS table:  the kernel refuses one of our services, and says so\n\
+                     virtual_server tcp:10.0.0.100:80 wlc, no usable server: 10.0.9.9:80 stands in\n";
+        assert_eq!(page(None), whole);
+        assert_eq!(page(Some(77)), whole);
+        let narrow = "IPVS table: the kernel refuses one of\n    our services, and says so\n\
+                      virtual_server tcp:10.0.0.100:80 wlc\n    no usable server: 10.0.9.9:80 stands in\n";
+        assert_eq!(page(Some(43)), narrow);
     }
 
     #[test]

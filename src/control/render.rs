@@ -5,7 +5,7 @@ mod services;
 use std::fmt::Write;
 
 use super::Status;
-use super::page::{Last, Look, Page};
+use super::page::{Last, Look, Page, Tone};
 use crate::config::Complaint;
 use crate::director::snapshot::{
     GroupStatus, InstanceStatus, NeighbourStatus, OverrideStatus, OwnerStatus, Snapshot, TakenStatus,
@@ -27,28 +27,29 @@ pub fn render(status: &Status, detail: Detail, look: Look) -> String {
     let paint = Paint(look);
     let mut out = String::new();
     let director = &status.director;
-    let _ = writeln!(
-        out,
+    let line = format!(
         "directord {} on {}, process {}, {}, configuration {}",
         status.version, director.router_id, status.pid, status.config, director.generation
     );
+    paint.say(&mut out, &line);
     let reload = &status.last_reload;
     if !reload.accepted {
-        let _ = writeln!(out, "{}", paint.bad(&format!("last reload: {}", reload.summary)));
+        paint.warn(&mut out, &format!("last reload: {}", reload.summary));
+        // Its marks stand below what they mean.
         let _ = writeln!(out, "{}", reload.rendered.trim_end());
     }
     if let Some(left) = status.confirm_within {
         let line = format!("rolled back in {left:.0} s unless `directord confirm` comes before that");
-        let _ = writeln!(out, "{}", paint.bad(&line));
+        paint.warn(&mut out, &line);
     }
-    warnings(&mut out, &status.warnings);
+    warnings(&mut out, &status.warnings, &paint);
     let owners =
         [(&director.ipvs, "IPVS table"), (&director.sync, "sync daemons"), (&director.addresses, "kernel")];
     for (owner, name) in owners {
         problems(&mut out, owner, name, &paint);
     }
     for (role, daemon) in &director.sync_daemons {
-        let _ = writeln!(out, "sync daemon: {role} on {}, id {}", daemon.interface, daemon.id);
+        paint.say(&mut out, &format!("sync daemon: {role} on {}, id {}", daemon.interface, daemon.id));
     }
     thefts(&mut out, director, &paint);
     drift(&mut out, director, &paint);
@@ -64,7 +65,7 @@ pub fn render(status: &Status, detail: Detail, look: Look) -> String {
     }
     for instance in &director.instances {
         for oddity in &instance.oddities {
-            let _ = writeln!(out, "{}", paint.bad(&format!("{}: {oddity}", instance.name)));
+            paint.warn(&mut out, &format!("{}: {oddity}", instance.name));
         }
     }
     trackers(&mut out, &director.instances, &paint);
@@ -74,9 +75,10 @@ pub fn render(status: &Status, detail: Detail, look: Look) -> String {
         let rows = director.overrides.iter().map(override_row).collect();
         table(&mut out, OVERRIDES, rows, &paint);
     }
-    leaving(&mut out, director);
+    leaving(&mut out, director, &paint);
     if let Some(why) = &status.uncounted {
-        let _ = writeln!(out, "\n{}", paint.bad(why));
+        out.push('\n');
+        paint.warn(&mut out, why);
     }
     for service in &director.services {
         services::show(&mut out, service, detail, &paint);
@@ -103,15 +105,16 @@ fn groups_and_neighbours(out: &mut String, director: &Snapshot, paint: &Paint) {
 }
 
 /// Servers that a reload removed and that keep their connections for a while.
-fn leaving(out: &mut String, director: &Snapshot) {
+fn leaving(out: &mut String, director: &Snapshot, paint: &Paint) {
     for one in &director.leaving {
         let left = one.connections.map_or("its".to_owned(), |left| format!("{left}"));
         let most = duration(one.at_most_seconds);
-        let _ = writeln!(
-            out,
-            "\n{} of {}: removed from the configuration, keeps {left} connections, for at most {most}",
+        out.push('\n');
+        let line = format!(
+            "{} of {}: removed from the configuration, keeps {left} connections, for at most {most}",
             one.server, one.service
         );
+        paint.say(out, &line);
     }
 }
 
@@ -150,7 +153,7 @@ fn thefts(out: &mut String, director: &Snapshot, paint: &Paint) {
         let often =
             if *times == 1 { "for the first time".to_owned() } else { format!("{times} times in all") };
         let line = format!("{what}: taken away{by} {ago} s ago, {often}; {outcome}");
-        let _ = writeln!(out, "{}", paint.bad(&line));
+        paint.warn(out, &line);
     }
     if taken.len() > SHOWN {
         let _ = writeln!(out, "and {} more: see `directord status --json`", taken.len() - SHOWN);
@@ -171,14 +174,14 @@ fn drift(out: &mut String, director: &Snapshot, paint: &Paint) {
         shown.join("; "),
         drift.times
     );
-    let _ = writeln!(out, "{}", paint.bad(&line));
+    paint.warn(out, &line);
 }
 
 /// What was said of the running configuration, a line for each, so that it is not forgotten.
-fn warnings(out: &mut String, warnings: &[Complaint]) {
+fn warnings(out: &mut String, warnings: &[Complaint], paint: &Paint) {
     const SHOWN: usize = 20;
     for warning in warnings.iter().take(SHOWN) {
-        let _ = writeln!(out, "{warning}");
+        paint.say(out, &warning.to_string());
     }
     if warnings.len() > SHOWN {
         let _ = writeln!(out, "and {} more: see `directord check`", warnings.len() - SHOWN);
@@ -187,10 +190,10 @@ fn warnings(out: &mut String, warnings: &[Complaint]) {
 
 fn problems(out: &mut String, owner: &OwnerStatus, name: &str, paint: &Paint) {
     if let Some(reason) = &owner.unavailable {
-        let _ = writeln!(out, "{}", paint.bad(&format!("{name}: {reason}")));
+        paint.warn(out, &format!("{name}: {reason}"));
     }
     for failure in &owner.failures {
-        let _ = writeln!(out, "{}", paint.bad(&format!("{name}: {failure}")));
+        paint.warn(out, &format!("{name}: {failure}"));
     }
 }
 
@@ -297,11 +300,19 @@ fn duration(seconds: f64) -> String {
 struct Paint(Look);
 
 impl Paint {
-    fn with(&self, code: &str, text: &str) -> String {
-        if self.0.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    /// A line, or as many as it takes.
+    fn say(&self, out: &mut String, words: &str) {
+        self.tell(out, Tone::Plain, words);
     }
 
-    fn bad(&self, text: &str) -> String {
-        self.with("31", text)
+    /// The same of what somebody should look at.
+    fn warn(&self, out: &mut String, words: &str) {
+        self.tell(out, Tone::Bad, words);
+    }
+
+    fn tell(&self, out: &mut String, tone: Tone, words: &str) {
+        let mut page = Page::new(self.0);
+        page.tell(tone, words);
+        out.push_str(&page.finish());
     }
 }

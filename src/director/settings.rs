@@ -16,22 +16,24 @@ use crate::config::FlushOnStop;
 
 impl Director {
     fn wanted_settings(&self) -> Settings {
-        let mut settings = Settings::new();
-        if self.stopping {
-            return settings;
-        }
         let lvs = &self.config.global.lvs;
+        let compat = self.config.global.compat;
+        let times = &lvs.timeouts;
+        let times = [(Setting::Tcp, times.tcp), (Setting::TcpFin, times.tcpfin), (Setting::Udp, times.udp)];
+        let times =
+            times.into_iter().filter_map(|(setting, time)| Some((setting, time?.as_secs().to_string())));
+        if self.stopping {
+            // keepalived leaves the times as they are.
+            return times.filter(|_| compat).collect();
+        }
+        let mut settings = Settings::new();
         // Clients of a server that was removed are told so by a reset of their next packet, not left to wait.
-        if self.config.has_virtual_servers() && !self.config.global.compat {
+        if self.config.has_virtual_servers() && !compat {
             settings.insert(Setting::Switch("expire_nodest_conn".to_owned()), "1".to_owned());
         }
         let switches = lvs.switches.iter();
         settings.extend(switches.map(|(name, value)| (Setting::Switch(name.clone()), value.clone())));
-        let times = &lvs.timeouts;
-        let times = [(Setting::Tcp, times.tcp), (Setting::TcpFin, times.tcpfin), (Setting::Udp, times.udp)];
-        let said =
-            times.into_iter().filter_map(|(setting, time)| Some((setting, time?.as_secs().to_string())));
-        settings.extend(said);
+        settings.extend(times);
         settings
     }
 

@@ -172,6 +172,16 @@ pub(super) fn tell_ready(status: &str) {
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// The time within which systemd wants to hear that the daemon works, if it watches (`WatchdogSec=`).
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// Tells systemd's watchdog that the daemon works.
+pub(super) fn tell_alive() {
+    let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+}
+
 /// Tells systemd that a reload began.
 pub(super) fn tell_reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {

@@ -146,9 +146,10 @@ impl Sender {
 impl Inbox {
     /// Forgets the wake-ups so far. Call before reading the queue, so that none is missed.
     pub(super) fn clear_wakeups(&self) {
-        // Whoever rings from now on is heard in the next round, and whoever has rung is in the queue already.
-        self.bell.rung.store(false, Ordering::SeqCst);
+        // In this order: whoever comes in between finds the bell rung and is in the queue already, which is read next.
+        // The other way round the wire would lose a ring that the bell remembers, and nobody would ring ever again.
         let _ = self.bell.wire.read();
+        self.bell.rung.store(false, Ordering::SeqCst);
     }
 
     /// The next input, if there is one.
@@ -165,5 +166,54 @@ impl Inbox {
 impl AsFd for Inbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.bell.wire.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    /// Milliseconds: long enough for any machine; only a lost ring takes longer.
+    const PATIENCE: u16 = 10_000;
+
+    fn is_rung(inbox: &Inbox) -> bool {
+        let mut wire = [PollFd::new(inbox.as_fd(), PollFlags::POLLIN)];
+        poll(&mut wire, PollTimeout::from(PATIENCE)).is_ok_and(|ready| ready > 0)
+    }
+
+    #[test]
+    fn no_ring_is_lost_while_the_brain_reads() {
+        const SENDERS: usize = 3;
+        const FACTS: usize = 30_000;
+        let (sender, mut inbox) = inbox().unwrap();
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| {
+                let sender = sender.clone();
+                thread::spawn(move || {
+                    for number in 0..FACTS {
+                        sender.blocking_event(Event::Stop);
+                        // Now and then the queue runs empty, and the bell is needed.
+                        (0..number % 64).for_each(|_| std::hint::spin_loop());
+                    }
+                })
+            })
+            .collect();
+        let mut seen = 0;
+        while seen < SENDERS * FACTS {
+            assert!(
+                is_rung(&inbox),
+                "after {seen} facts: the bell is silent, in the queue: {}",
+                !inbox.is_empty()
+            );
+            inbox.clear_wakeups();
+            while inbox.next().is_some() {
+                seen += 1;
+            }
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
     }
 }

@@ -4,6 +4,7 @@
 //! loop has an operating system thread of its own; probes, mail, control and reload share a multi-threaded runtime;
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
+pub(crate) mod absent;
 mod alert;
 mod announcements;
 mod bookends;
@@ -50,6 +51,7 @@ pub(crate) mod succession;
 mod sync;
 pub(crate) mod table;
 pub(crate) mod tally;
+mod watchdog;
 mod watched;
 mod workers;
 mod zone;
@@ -393,6 +395,7 @@ async fn serve(
     reloader.start(reading).await;
     let reloader = tokio::spawn(reloader.work(request_queue));
     host::tell_ready("serving");
+    let watchdog = tokio::spawn(watchdog::tell(inbox.clone(), host::watchdog(), host::tell_alive));
 
     let (mut left, mut stopping) = (None, false);
     let exit = loop {
@@ -420,6 +423,7 @@ async fn serve(
     [network, devices, table, kept.thread].into_iter().for_each(join);
     // It has a way to the mail worker, whose end is waited for.
     zones.abort();
+    watchdog.abort();
     reloader.abort();
     let _ = reloader.await;
     let departure = left.map(|(departure, _)| departure);

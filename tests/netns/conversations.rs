@@ -1,7 +1,10 @@
-//! Checks that hold a conversation, with real servers: dovecot, vsftpd, OpenSMTPD, SIPp and tinyproxy.
+//! Checks that hold a conversation, with real servers: dovecot, vsftpd, OpenSMTPD, Postfix, INN, SIPp and tinyproxy.
 //!
 //! They insist on users and places of their own, and are too much for every run: `cargo interop` runs this. With
 //! `RECORD_DIALOGUES=1` what was said is written to `healthcheck/tests/dialogues`, where it is held again in every run.
+
+mod inn;
+mod postfix;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -85,6 +88,29 @@ const CASES: &[Case] = &[
         "offers no login",
     )
     .recorded("opensmtpd-no-login", "smtp login=me password=sesame"),
+    case(2526, "SMTP_CHECK {\nhelo_name probe.example\n}", true, "passed").recorded("postfix", "smtp"),
+    case(
+        2526,
+        "SMTP_CHECK {\nhelo_name probe.example\nlogin me\npassword sesame\n}",
+        false,
+        "offers no login",
+    )
+    .recorded("postfix-no-login", "smtp login=me password=sesame"),
+    case(2526, "SMTP_CHECK {\ntls starttls\n}", true, "passed"),
+    case(2587, "SMTP_CHECK {\ntls starttls\nlogin me\npassword sesame\n}", true, "passed"),
+    case(2587, "SMTP_CHECK {\ntls starttls\nlogin me\npassword no\n}", false, "the answer to AUTH is '535 "),
+    case(2587, "SMTP_CHECK {\ntls starttls\nsni_name other.example\n}", false, "it is not for other.example"),
+    case(2465, "SMTP_CHECK {\ntls on\nlogin me\npassword sesame\n}", true, "passed"),
+    case(2465, "SMTP_CHECK {\n}", false, "no greeting within"),
+    case(1119, "NNTP_CHECK {\n}", true, "passed").recorded("inn", "nntp"),
+    case(1119, "NNTP_CHECK {\nlogin me\npassword sesame\n}", true, "passed")
+        .recorded("inn-login", "nntp login=me password=sesame"),
+    case(1119, "NNTP_CHECK {\nlogin me\npassword no\n}", false, "the answer to AUTHINFO PASS is '481 ")
+        .recorded("inn-refused", "nntp login=me password=no"),
+    case(1119, "NNTP_CHECK {\ntls starttls\nlogin me\npassword sesame\n}", true, "passed"),
+    case(1119, "NNTP_CHECK {\ntls starttls\nsni_name other.example\n}", false, "it is not for other.example"),
+    case(1563, "NNTP_CHECK {\ntls on\nlogin me\npassword sesame\n}", true, "passed"),
+    case(1120, "NNTP_CHECK {\n}", false, "the greeting is '400 ").recorded("inn-unavailable", "nntp"),
     case(5060, "SIP_CHECK {\nuri sip:probe@example.org\n}", true, "passed"),
     case(5061, "SIP_CHECK {\ntransport TCP\nstatus_code 200\n}", true, "passed"),
     case(
@@ -130,6 +156,8 @@ fn real_servers_are_spoken_with() {
     let _servers = [dovecot(&tools, host, &certificate), vsftpd(&tools, host), smtpd(&tools, host)];
     let _phones = [sipp(&tools, host, 5060, "u1"), sipp(&tools, host, 5061, "t1")];
     let _proxy = tinyproxy(&tools, host);
+    let _mail = postfix::start(&tools, host, &certificate);
+    let _news = inn::start(&tools, host, &certificate);
 
     let mut text = format!("SSL {{\nca {}\n}}\n", certificate.0);
     let mut recorded = Vec::new();
@@ -139,7 +167,11 @@ fn real_servers_are_spoken_with() {
             port = 20_000 + number;
             recorded.push((name, words, relay(host, port, case.port)));
         }
-        text += &service(number, host, port, case.check);
+        // Many servers on few cores, and each attempt is a process for some of them.
+        let service = service(number, host, port, case.check);
+        text += &service
+            .replace("delay_loop 0.2", "delay_loop 2")
+            .replace("connect_timeout 2", "connect_timeout 5");
     }
     let daemon = start(director, &text);
     let expected: Vec<(bool, &str)> = CASES.iter().map(|case| (case.up, case.reason)).collect();
@@ -170,13 +202,12 @@ fn prepare(tools: &Tools, host: &Host) -> Result<(), String> {
             .map_err(|e| e.to_string())
     };
     let users = [("probe", 4711), ("opensmtpd", 4712), ("opensmtpq", 4713), ("nobody", 65_534)];
+    let users = || users.into_iter().chain(postfix::USERS);
     let home = host.dir().join("files");
     let line = |(name, id): (&str, u32)| format!("{name}:x:{id}:{id}::{}:/bin/false\n", home.display());
-    file("passwd", users.map(line).concat() + "root:x:0:0::/root:/bin/sh\n")?;
-    file(
-        "group",
-        users.map(|(name, id)| format!("{name}:x:{id}:\n")).concat() + "root:x:0:\nnogroup:x:65533:\n",
-    )?;
+    file("passwd", users().map(line).collect::<String>() + "root:x:0:0::/root:/bin/sh\n")?;
+    let groups: String = users().map(|(name, id)| format!("{name}:x:{id}:\n")).collect();
+    file("group", groups + "root:x:0:\nnogroup:x:65533:\n")?;
     // There is nobody to ask for names.
     file("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned())?;
     file("hosts", "10.0.0.1 director\n10.0.0.2 reader.lab.internal reader\n".to_owned())?;
@@ -226,11 +257,13 @@ fn dovecot(tools: &Tools, host: &Host, (certificate, key): &(String, String)) ->
          passdb {{\n  driver = static\n  args = password=sesame\n}}\n\
          userdb {{\n  driver = static\n  args = uid=4711 gid=4711 home={dir}/home\n}}\n\
          service imap-login {{\n  chroot =\n  service_count = 0\n{}{}}}\nservice pop3-login {{\n  chroot =\n  service_count = 0\n{}{}}}\n\
+         service auth {{\n{}}}\n\
          service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\nservice stats {{\n  chroot =\n}}\n",
         listener("imap", 1143),
         listener("imaps", 1993).replace("  }", "    ssl = yes\n  }"),
         listener("pop3", 1110),
         listener("pop3s", 0),
+        listener("sasl", postfix::ASKED),
     );
     let mut command = at_home(tools, "/usr/sbin/dovecot");
     command.arg("-F").arg("-c").arg(config(host, "dovecot.conf", &text));

@@ -8,6 +8,8 @@ use lab::netns::{Daemon, Host, Instance, Program, wait_until};
 mod accept;
 mod adverts;
 mod announce;
+mod balancer;
+mod beside;
 mod catalogue;
 mod checks;
 mod compatible;

@@ -1,6 +1,7 @@
 //! Checks of real servers: nginx, unbound and msmtpd, unpacked by the lab, good and bad in turn.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::time::SystemTime;
 
@@ -73,6 +74,8 @@ pub fn certificate(host: &Host, days: i64) -> (String, String) {
     let file = |name: &str, text: String| {
         let path = host.dir().join(name);
         fs::write(&path, text).expect("a folder of ours");
+        // Some servers take no key that others could read.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file of ours");
         path.display().to_string()
     };
     (file("cert.pem", certificate.pem()), file("key.pem", key.serialize_pem()))

@@ -109,6 +109,8 @@ pub(super) fn broken(error: &h2::Error) -> Failure {
     if let Some(cause) = error.get_io() {
         return tls::broken(cause).unwrap_or_else(|| match cause.kind() {
             _ if cause.raw_os_error().is_some() => network_failure(cause),
+            // The library tells its kind only.
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => network_failure(cause),
             io::ErrorKind::InvalidData => {
                 failure(FailureKind::Protocol, format!("the answer is not HTTP/2 ({cause})"))
             }

@@ -247,6 +247,47 @@ fn traps_of_pools_are_told_and_nothing_else() {
 }
 
 #[test]
+fn a_window_in_which_nobody_serves_is_told() {
+    let window = |lines: &str| format!("maintenance_window {{\n{lines}\n}}\n");
+    let servers = |first: &str, second: &str, more: &str| {
+        let server = |number: u8, lines: &str| {
+            format!("real_server 10.0.1.{number} 80 {{\n{lines}\nTCP_CHECK {{\n}}\n}}\n")
+        };
+        format!(
+            "virtual_server 10.0.0.9 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{more}\n{}{}}}\n",
+            server(1, first),
+            server(2, second)
+        )
+    };
+    let (night, morning) = (window("from 23:00\nto 01:30"), window("from 01:00\nto 02:00"));
+    let later = window("from 01:30\nto 02:00");
+    let sunday = window("days sun\nfrom 23:00\nto 01:30");
+    let monday = window("days mon\nfrom 01:00\nto 02:00");
+    let utc = window("from 01:00\nto 02:00\ntimezone utc");
+    let global = format!("global_defs {{\n{night}}}\n");
+    let told: &[Code] = &[Code::WindowTakesAll];
+    for (text, expected) in [
+        (servers(&night, "", ""), &[][..]),
+        (servers(&night, &later, ""), &[]),
+        (servers(&night, &morning, ""), told),
+        (servers(&sunday, &monday, ""), told),
+        (servers(&sunday, &window("days tue\nfrom 01:00\nto 02:00"), ""), &[]),
+        (servers(&night, &utc, ""), &[]),
+        (servers(&utc, &utc, ""), told),
+        (servers("", "", &night), told),
+        (servers("", "", &format!("{night}sorry_server 10.0.1.9 80")), &[]),
+        (servers(&night, &morning, "backup_server 10.0.1.7 80 {\nTCP_CHECK {\n}\n}"), &[]),
+        (global.clone() + &servers("", "", ""), told),
+        (global + &servers(&morning, "", "sorry_server 10.0.1.9 80"), &[]),
+    ] {
+        assert_eq!(hints(&text, &[]), expected, "{text}");
+    }
+    let reading = read_text("a.conf", &servers(&sunday, &monday, ""));
+    let said = shown(&reading);
+    assert!(said.contains("at mon 01:00 every server of "), "{said}");
+}
+
+#[test]
 fn what_another_complaint_tells_is_not_told_again() {
     // No protocol, which is told of.
     assert_eq!(hints(&service("", "", "TCP_CHECK {\n}"), &[Code::DefaultUsed]), []);

@@ -1,9 +1,8 @@
 //! Virtual servers and their real servers as tables, with what the kernel has counted of them.
 
-use std::fmt::Write;
-
 use ipvs_backend::{ConnectionCounts, Rates, ServerUsage, Traffic};
 
+use super::super::page::{Page, Tone};
 use super::{Detail, Look, Paint, duration, table};
 use crate::director::snapshot::{ServerStatus, ServiceStatus};
 use crate::director::target::plain;
@@ -31,7 +30,11 @@ const TRAFFIC: [&str; 14] = [
 
 /// One virtual server.
 pub(super) fn show(out: &mut String, service: &ServiceStatus, detail: Detail, paint: &Paint) {
-    let _ = writeln!(out, "\n{}", line(service, paint));
+    let (words, said) = heading(service);
+    let mut page = Page::new(paint.0);
+    page.headed(&words, &said);
+    out.push('\n');
+    out.push_str(&page.finish());
     match detail {
         Detail::State => table(out, &STATE, service.servers.iter().map(state).collect(), paint),
         Detail::Traffic => {
@@ -60,29 +63,31 @@ fn all(service: &ServiceStatus) -> Option<ConnectionCounts> {
     })
 }
 
-fn line(service: &ServiceStatus, paint: &Paint) -> String {
-    let mut line = format!("virtual_server {} {}", service.service, service.scheduler);
+/// What it is, and what there is to say of it as a whole.
+fn heading(service: &ServiceStatus) -> (String, Vec<(Tone, String)>) {
+    let mut said = Vec::new();
     if let Some(panic) = &service.panic {
-        line.push_str(&paint.bad(&format!(", PANIC: {panic}")));
+        said.push((Tone::Bad, format!("PANIC: {panic}")));
     }
     match (service.quorum, &service.sorry_server) {
         (true, _) => {}
         (false, _) if service.backup_active => {
-            line.push_str(&paint.bad(", too few usable servers: backup servers stand in"));
+            said.push((Tone::Bad, "too few usable servers: backup servers stand in".to_owned()));
         }
-        (false, Some(sorry)) => line.push_str(&paint.bad(&format!(", no usable server: {sorry} stands in"))),
-        (false, None) => line.push_str(&paint.bad(", no usable server")),
+        (false, Some(sorry)) => said.push((Tone::Bad, format!("no usable server: {sorry} stands in"))),
+        (false, None) => said.push((Tone::Bad, "no usable server".to_owned())),
     }
     if let Some(vip) = service.vip_check.as_ref().filter(|vip| !vip.rests && vip.verdict == "down") {
         let last = vip.last.as_deref().unwrap_or_default();
-        line.push_str(&paint.bad(&format!(", its address does not answer this backup: {last}")));
+        said.push((Tone::Bad, format!("its address does not answer this backup: {last}")));
     }
     let busy = |usage: &ServerUsage| usage.connections.active > 0 || usage.connections.inactive > 0;
     if let (Some(usage), Some(sorry)) = (service.sorry_usage.filter(busy), &service.sorry_server) {
         let ConnectionCounts { active, inactive, .. } = usage.connections;
-        let _ = write!(line, ", {active} active and {inactive} inactive connections of {}", plain(sorry));
+        let words = format!("{active} active and {inactive} inactive connections of {}", plain(sorry));
+        said.push((Tone::Plain, words));
     }
-    line
+    (format!("virtual_server {} {}", service.service, service.scheduler), said)
 }
 
 fn name(server: &ServerStatus) -> String {

@@ -326,7 +326,7 @@ fn checks_rest_while_the_address_is_elsewhere() {
     let here = |more: &[LinkAddress]| {
         let mut addresses = vec![LinkAddress { address: own(), prefix: 24, secondary: false }];
         addresses.extend(more.iter().cloned());
-        let link = Link { index: 7, up: true, loopback: false, mac: None, addresses };
+        let link = Link { index: 7, up: true, loopback: false, mac: None, addresses, table: None };
         Event::Links(Arc::new(BTreeMap::from([("eth0".to_owned(), link)])))
     };
     let vip = LinkAddress { address: "10.0.0.100".parse().unwrap(), prefix: 32, secondary: false };
@@ -389,6 +389,9 @@ fn settings_of_the_kernel_are_asked_for_and_given_back() {
     );
     bench.desk.tell(Event::Stop);
     assert_eq!(settings(&bench), (vec![], 1));
+    let mut bench = Bench::new(&global("compat\nlvs_timeouts tcp 7\nlvs_sysctl {\nconntrack 1\n}"));
+    bench.desk.tell(Event::Stop);
+    assert_eq!(settings(&bench).0, ["timeout tcp 7"], "keepalived leaves the times as they are");
     // The table is emptied, by difference, at the start of the daemon and never at a reload.
     let mut bench =
         Bench { desk: Desk::new(&global("lvs_flush")), open: BTreeMap::new(), effects: Vec::new() };

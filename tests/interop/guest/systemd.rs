@@ -61,6 +61,8 @@ impl<'a> Systemd<'a> {
             "etc/systemd/system/directord.service.d/log.conf",
             "[Service]\nStandardOutput=append:/run/log\n",
         );
+        // As the unit says, only sooner.
+        write("etc/systemd/system/directord.service.d/watchdog.conf", "[Service]\nWatchdogSec=5\n");
         for unit in
             ["lab.target", "sysinit.target", "basic.target", "shutdown.target", "network-online.target"]
         {
@@ -175,6 +177,16 @@ fn the_shipped_unit_restarts_without_a_loss_and_stops_by_handing_over() {
     assert_eq!(systemd.tells("ActiveState"), "active");
     std::fs::write("/etc/directord/directord.conf", calm(200).to_string()).expect("/etc is ours");
     sniffer.expect_unbroken("one", from, SLACK);
+
+    // Who is not heard of is ended and started again.
+    let stuck = systemd.tells("MainPID");
+    systemd.with_unit(&["kill", "--signal=STOP"]);
+    wait_until("the watchdog", SLACK, || {
+        let now = systemd.tells("MainPID");
+        (systemd.tells("ActiveState") == "active" && now != stuck && now != "0").then_some(())
+    });
+    assert_eq!(systemd.tells("NRestarts"), "2");
+    wait_until("the address", SLACK, || one.has(Instance::VIP).then_some(()));
 
     let stopped = SystemTime::now();
     systemd.with_unit(&["stop"]);

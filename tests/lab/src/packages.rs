@@ -28,8 +28,11 @@ const LAB: Set = Set {
     programs: &["linux.uml", "keepalived", "ipvsadm", "ip", "msmtpd", "modprobe", "bfdd", "vrrpd", "zebra"],
 };
 /// Servers that checks are tried on.
-const SERVERS: Set =
-    Set { root: "servers", packages: &["nginx", "unbound"], programs: &["nginx", "unbound"] };
+const SERVERS: Set = Set {
+    root: "servers",
+    packages: &["nginx", "unbound", "haproxy"],
+    programs: &["nginx", "unbound", "haproxy"],
+};
 /// Servers that conversations are held with. Some insist on users and places of their own: see
 /// [`netns::overlay`](crate::netns::overlay).
 const TALKERS: Set = Set {
@@ -40,10 +43,13 @@ const TALKERS: Set = Set {
         "dovecot-pop3d",
         "vsftpd",
         "opensmtpd",
+        "postfix",
+        "inn2",
+        "inn2-inews",
         "sip-tester",
         "tinyproxy-bin",
     ],
-    programs: &["dovecot", "vsftpd", "smtpd", "sipp", "tinyproxy"],
+    programs: &["dovecot", "vsftpd", "smtpd", "postfix", "nnrpd", "sipp", "tinyproxy"],
 };
 /// What is compared with.
 const LDIRECTORD: Set = Set { root: "ldirectord", packages: &["ldirectord"], programs: &["ldirectord"] };
@@ -86,7 +92,7 @@ pub fn ensure() -> Result<Tools> {
     LAB.ensure()
 }
 
-/// Servers that checks are tried on, in the same way and beside the lab's tools: nginx and unbound (5 MB).
+/// Servers that checks are tried on, in the same way and beside the lab's tools: nginx, unbound and HAProxy (8 MB).
 ///
 /// # Errors
 /// As [`ensure`].
@@ -94,8 +100,8 @@ pub fn servers() -> Result<Tools> {
     SERVERS.ensure()
 }
 
-/// Servers that conversations are held with: dovecot, vsftpd, OpenSMTPD, SIPp and tinyproxy (20 MB). Only the
-/// tests that need them fetch them.
+/// Servers that conversations are held with: dovecot, vsftpd, OpenSMTPD, Postfix, INN, SIPp and tinyproxy (60 MB). Only
+/// the tests that need them fetch them.
 ///
 /// # Errors
 /// As [`ensure`].

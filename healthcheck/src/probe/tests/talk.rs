@@ -229,3 +229,66 @@ fn a_password_file_that_was_not_read_is_our_own_failure() {
     let expected = "could not ask: nothing has been read from /no/file";
     assert_eq!((kind(&outcome), reason(&outcome)), (FailureKind::Local, expected));
 }
+
+/// A message of MySQL from a server.
+async fn packet(stream: &mut TcpStream, number: u8, content: &[u8]) {
+    let [a, b, ..] = u32::try_from(content.len()).unwrap().to_le_bytes();
+    stream.write_all(&[&[a, b, 0, number], content].concat()).await.unwrap();
+}
+
+/// What a client says next.
+async fn content(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await.unwrap();
+    let mut content = vec![0; usize::from(u16::from_le_bytes([head[0], head[1]]))];
+    stream.read_exact(&mut content).await.unwrap();
+    content
+}
+
+/// Debian has no server that does this: MySQL 8 and later, where a login is not in its cache and TLS is not spoken. The
+/// server's part is as its documentation has it (`caching_sha2_password`: full authentication by RSA).
+#[test]
+fn a_password_may_be_told_to_the_holder_of_a_key_alone() {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rsa::{KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+    use base64::Engine;
+    const NONCE: &[u8; 20] = b"01234567890123456789";
+
+    let asked_with = |held: &'static str| {
+        let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+        let shown: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+        let shown = base64::engine::general_purpose::STANDARD.encode(shown.as_ref());
+        let lines: Vec<&str> =
+            shown.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));
+        let key = OaepPrivateDecryptingKey::new(key).unwrap();
+        let sql = Sql { login: login(), cleartext: true, ..Sql::default() };
+        asked(&Kind::Mysql(sql), AMPLE, async move |mut stream: TcpStream| {
+            let greeting = b"\x0a8.4.0\0\x07\0\0\x0001234567\0\0\x82\x21\x02\0\x08\0\x15\0\0\0\0\0\0\0\0\0\0890123456789\0caching_sha2_password\0";
+            packet(&mut stream, 0, greeting).await;
+            let answer = content(&mut stream).await;
+            assert!(!answer.windows(7).any(|part| part == b"hunter2"));
+            // The login is not in the cache; the key is wanted.
+            packet(&mut stream, 2, &[1, 4]).await;
+            assert_eq!(content(&mut stream).await, [2]);
+            packet(&mut stream, 4, &[&[1], pem.as_bytes()].concat()).await;
+            let secret = content(&mut stream).await;
+            assert_eq!(secret.len(), 256);
+            let mut room = vec![0; key.min_output_size()];
+            let told = key.decrypt(&OAEP_SHA1_MGF1SHA1, &secret, &mut room, None).unwrap();
+            let told: Vec<u8> =
+                told.iter().zip(NONCE.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            match told == [held.as_bytes(), &[0]].concat() {
+                true => packet(&mut stream, 6, &[0, 0, 0, 2, 0, 0, 0]).await,
+                false => packet(&mut stream, 6, b"\xff\x15\x04#28000Access denied for user 'probe'").await,
+            }
+            let _ = content(&mut stream).await;
+        })
+    };
+    assert_eq!(asked_with("hunter2").result, Ok(()));
+    let outcome = asked_with("another");
+    assert_eq!(
+        (kind(&outcome), reason(&outcome)),
+        (FailureKind::BadStatus, "the login is refused: 'Access denied for user 'probe'' (1045)")
+    );
+}

@@ -134,13 +134,7 @@ impl<K: Kernel> Reconciler<K> {
         self.ours.extend(wanted.services.keys());
         let mut report = Report::default();
         for _ in 0..ATTEMPTS {
-            let operations = self.plan(wanted)?;
-            report.refused.clear();
-            report.settled = operations.is_empty();
-            if report.settled {
-                break;
-            }
-            match self.attempt(operations, wanted, &mut report) {
+            match self.try_once(wanted, &mut report) {
                 Ok(Next::Attempt) => {}
                 Ok(Next::Stop) => break,
                 Err(error) => {
@@ -236,6 +230,14 @@ impl<K: Kernel> Reconciler<K> {
         self.spared.forget_wanted(wanted);
         operations.retain(|operation| !self.spared.covers(operation));
         Ok(operations)
+    }
+
+    /// Finds out what is to be done and does it.
+    fn try_once(&mut self, wanted: &Table, report: &mut Report) -> Result<Next, KernelError> {
+        let operations = self.plan(wanted)?;
+        report.refused.clear();
+        report.settled = operations.is_empty();
+        if report.settled { Ok(Next::Stop) } else { self.attempt(operations, wanted, report) }
     }
 
     fn attempt(
@@ -414,7 +416,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the kernel refused to {}: {}", self.operation, self.reason)
+        write!(f, "{}: {}", self.operation, self.reason)
     }
 }
 

@@ -145,7 +145,7 @@ impl SettingsKeeper {
         if let Some(times) = times.filter(|_| times != before)
             && let Some(errno) = kernel.set_timeouts(&times)?
         {
-            report.refused.push(format!("the kernel refused its time-outs: {errno}"));
+            report.refused.push(format!("change its time-outs: {errno}"));
         }
         self.changed.retain(|setting, _| !forgotten.contains(setting));
         remember(self);

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::daemon::asking;
@@ -37,6 +37,7 @@ const LEFT_OVER: u8 = 5;
 
 /// `directord drain`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("end").args(["wait", "then_remove"]).multiple(true))]
 pub(super) struct Drain {
     #[command(flatten)]
     of: For,
@@ -44,7 +45,7 @@ pub(super) struct Drain {
     #[arg(long)]
     wait: bool,
     /// How long connections are given: 90s, 10m, 2h; --wait ends then, --then-remove cuts what is left
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "end")]
     timeout: Option<Duration>,
     /// Take the servers out of the table once they are empty
     #[arg(long)]

@@ -77,7 +77,7 @@ pub(super) struct Weight {
     #[command(flatten)]
     of: For,
     /// 0 to 2147483647, or `default`: as the file says
-    #[arg(value_name = "WEIGHT", value_parser = parse_weight)]
+    #[arg(value_name = "WEIGHT", value_parser = parse_weight, allow_negative_numbers = true)]
     weight: WeightWord,
 }
 

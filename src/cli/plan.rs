@@ -19,8 +19,8 @@ use crate::config::digest::digest;
 use crate::config::plan::{self, BlockChange, Count};
 use crate::config::{self, Colour, Config, Expectation, Manner, Purpose, Served};
 use crate::control::{self, Running};
-use crate::supervisor::names;
 use crate::supervisor::reload::ReloadWish;
+use crate::supervisor::{absent, names};
 
 /// Exit status of a plan that is not empty.
 const CHANGES: u8 = 2;
@@ -158,14 +158,20 @@ fn read(asked: &Asked, file: &Path) -> Result<Config, ExitCode> {
     };
     config.global.compat |= reading.compat;
     names::look_up(&mut config);
+    absent::wait_for_none(&mut config);
     Ok(config)
 }
 
 /// `directord apply --plan`: a reload that does what was planned or nothing.
 pub(super) fn apply(asked: &Apply) -> ExitCode {
-    let plan = fs::read_to_string(&asked.plan).map_err(|error| error.to_string());
-    let plan = plan.and_then(|text| serde_json::from_str::<Plan>(&text).map_err(|error| error.to_string()));
-    let plan = match plan {
+    let text = match fs::read_to_string(&asked.plan) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("directord: cannot read {}: {error}", asked.plan.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let plan = match serde_json::from_str::<Plan>(&text) {
         Ok(plan) if plan.form == FORM => plan,
         Ok(plan) => {
             let found = plan.form;

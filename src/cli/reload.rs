@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::daemon::asking;
-use super::{RUNTIME_DIR, say};
+use super::{RUNTIME_DIR, say, time};
 use crate::control;
 use crate::supervisor::Exit;
 use crate::supervisor::reload::{ReloadOutcome, ReloadWish};
@@ -29,22 +29,10 @@ pub(super) struct Reload {
     runtime_dir: PathBuf,
 }
 
-/// Seconds, or a number with `s`, `m` or `h` behind it.
+/// A length of time, at most a day.
 pub(super) fn parse_time(word: &str) -> Result<Duration, String> {
-    let (number, unit) = match word.trim_end_matches(|c: char| c.is_ascii_alphabetic()) {
-        number if number.len() == word.len() => (number, "s"),
-        number => (number, &word[number.len()..]),
-    };
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => 0,
-    };
-    let time =
-        number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs);
-    time.filter(|time| !time.is_zero() && *time <= LONGEST)
-        .ok_or_else(|| "expected a time such as 90s, 5m or 1h, at most 24h".to_owned())
+    let time = time::parse(word).ok().filter(|time| !time.is_zero() && *time <= LONGEST);
+    time.ok_or_else(|| "expected a time such as 90s, 5m, 1h or 1h30m, at most 24h".to_owned())
 }
 
 /// `directord reload`.
@@ -99,7 +87,7 @@ mod tests {
 
     #[test]
     fn times() {
-        for (word, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("24h", 86_400)] {
+        for (word, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("24h", 86_400)] {
             assert_eq!(parse_time(word), Ok(Duration::from_secs(seconds)), "{word}");
         }
         for word in ["", "m", "0", "0m", "25h", "5d", "-1", "1.5m", "99999999999999999999h", "5 m", "5µ"] {

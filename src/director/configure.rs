@@ -55,12 +55,12 @@ impl Director {
     }
 
     /// Finds out what all lines of routes, rules and static addresses mean; those that cannot be done are told.
-    fn lay_paths(&mut self) {
+    pub(super) fn lay_paths(&mut self) {
         let mut left_out = Vec::new();
-        self.statics = Statics::of(&self.config, &mut left_out);
+        self.statics = Statics::of(&self.config, &self.links, &mut left_out);
         let mark = statics::mark(&self.config);
         for (name, instance) in &mut self.instances {
-            instance.paths = Paths::of(name, &instance.config, mark, &mut left_out);
+            instance.paths = Paths::of(name, &instance.config, (mark, &self.links), &mut left_out);
         }
         let news: Vec<String> =
             left_out.iter().filter(|what| !self.left_out.contains(what)).cloned().collect();

@@ -55,6 +55,9 @@ pub enum Event {
     BadAdvert {
         /// The interface it came in by.
         interface: String,
+        /// Who sent it, where that could be read.
+        #[serde(default)]
+        source: Option<IpAddr>,
         /// What is wrong with it.
         error: vrrp::AdvertError,
     },

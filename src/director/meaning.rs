@@ -12,7 +12,7 @@ use vrrp::route::{
     without_host_bits,
 };
 use vrrp::rule::Action;
-use vrrp::{AddressSettings, RouteKey, RouteSettings, RuleKey, RuleSettings};
+use vrrp::{AddressSettings, Links, RouteKey, RouteSettings, RuleKey, RuleSettings};
 
 use crate::config::{
     Broadcast, Hop, Id, Insertion, Lifetime, Network, Route, RouteKind, Rule, RuleAction, VirtualAddress,
@@ -90,22 +90,21 @@ fn broadcast(word: Broadcast, address: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr>
     }
 }
 
-/// A route as the kernel knows it. `protocol`: our mark, unless the line names another.
-pub(super) fn route(line: &Route, protocol: u8) -> Result<(RouteKey, RouteSettings), String> {
+/// A route as the kernel knows it. `protocol`: our mark, unless the line names another. `links`: where the routing domain
+/// is that it names.
+pub(super) fn route(line: &Route, protocol: u8, links: &Links) -> Result<(RouteKey, RouteSettings), String> {
     let Network { address, prefix } = line.destination;
     let ipv6 = address.is_ipv6();
     let other = |name: &str| line.others.get(name);
-    if other("vrf").is_some() {
-        return Err("`vrf` of a route is not supported yet; name the `table` of the routing domain".into());
-    }
     let kind = kind(line.kind);
     let drops = matches!(
         line.kind,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
     );
-    let table = match &line.table {
-        Some(table) => number(table, TABLES)?,
-        None => usual_table(kind),
+    let table = match (&line.table, other("vrf")) {
+        (_, Some(words)) => domain(last(words)?, links)?,
+        (Some(table), None) => number(table, TABLES)?,
+        (None, None) => usual_table(kind),
     };
     let hops: Vec<&Hop> = match line.hops.as_slice() {
         _ if drops => Vec::new(),
@@ -151,6 +150,14 @@ pub(super) fn route(line: &Route, protocol: u8) -> Result<(RouteKey, RouteSettin
         untracked: line.watch == Watch::Off,
     };
     Ok((key, settings))
+}
+
+/// The table of a routing domain.
+fn domain(name: &str, links: &Links) -> Result<u32, String> {
+    let link = links
+        .get(name)
+        .ok_or_else(|| format!("there is no routing domain `{name}`; it is made when there is"))?;
+    link.table.ok_or_else(|| format!("`{name}` is an interface, but no routing domain (VRF)"))
 }
 
 /// How far a route reaches. What leads to no gateway leads to the link, as with iproute2, so that it can lead to the

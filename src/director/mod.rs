@@ -339,7 +339,9 @@ impl Director {
                 self.hear(&interface, &envelope, &advert, now);
             }
             Event::Reception { interface, reception } => self.hear_reception(&interface, &reception, now),
-            Event::BadAdvert { interface, error } => self.hear_rubbish(&interface, &error, now),
+            Event::BadAdvert { interface, source, error } => {
+                self.hear_rubbish(&interface, source, &error, now);
+            }
             Event::NeighbourHeard { envelope, multihop, packet } => {
                 self.hear_neighbour(&envelope, multihop, packet, now);
             }

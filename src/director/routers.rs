@@ -1,6 +1,7 @@
 //! The instances' side of the brain: interfaces and adverts in; adverts, addresses and announcements out.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +53,12 @@ impl Director {
             director.links_read(&before, now);
             director.suspend_checks(now);
         });
+        let domains = |links: &Links| -> Vec<(String, u32)> {
+            links.iter().filter_map(|(name, link)| Some((name.clone(), link.table?))).collect()
+        };
+        if domains(&before) != domains(&self.links) {
+            self.lay_paths();
+        }
         self.publish_sockets();
         self.queue_host();
         // The owner tries again what failed while an interface was missing.
@@ -123,17 +130,23 @@ impl Director {
                     self.log(Entry::InstanceNote { instance: name.clone(), note });
                 }
             }
-            Err(error) => instance.router.handle_rejection(envelope.source, &error, now),
+            Err(error) => instance.router.handle_error(Some(envelope.source), &error, now),
         }
         self.drain_router(&name, now);
     }
 
-    pub(super) fn hear_rubbish(&mut self, interface: &str, error: &vrrp::AdvertError, now: Instant) {
+    pub(super) fn hear_rubbish(
+        &mut self,
+        interface: &str,
+        source: Option<IpAddr>,
+        error: &vrrp::AdvertError,
+        now: Instant,
+    ) {
         let hears = |i: &Instance| i.advert_interface() == interface;
         let blamed = error.vrid().and_then(|vrid| self.listener(vrid, interface, hears));
         match blamed.and_then(|name| Some((self.instances.get_mut(&name)?, name))) {
             Some((instance, name)) => {
-                instance.router.handle_error(error, now);
+                instance.router.handle_error(source, error, now);
                 self.drain_router(&name, now);
             }
             None => self.count_stray(&error.kind().to_string()),
@@ -203,11 +216,12 @@ impl Director {
                     }
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
-                Output::Note(note) => {
-                    let rival = matches!(note, Note::LowerPriorityMaster { .. } | Note::OwnerConflict { .. });
-                    if let Some(instance) = self.instances.get_mut(name).filter(|_| rival) {
+                Output::Encounter => {
+                    if let Some(instance) = self.instances.get_mut(name) {
                         instance.met_rival = true;
                     }
+                }
+                Output::Note(note) => {
                     if matches!(note, Note::LowerPriorityMaster { .. }) {
                         self.tell_lower_priority(name, &note.to_string(), now);
                     }
@@ -238,7 +252,7 @@ impl Director {
                     let cause = "removed from the configuration".to_owned();
                     self.log(Entry::Transition { instance: name.to_owned(), from, to, cause });
                 }
-                Output::Announce(_) | Output::AnnounceElsewhere | Output::Note(_) => {}
+                Output::Announce(_) | Output::AnnounceElsewhere | Output::Encounter | Output::Note(_) => {}
             }
         }
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vrrp::route::{KEEPALIVED_PROTOCOL, ROUTE_PROTOCOL};
 use vrrp::{
-    AddressKey, AddressSettings, NetworkLevel, RouteKey, RouteSettings, RuleKey, RuleSettings, Thing, Wanted,
+    AddressKey, AddressSettings, Links, NetworkLevel, RouteKey, RouteSettings, RuleKey, RuleSettings, Thing,
+    Wanted,
 };
 
 use super::meaning;
@@ -20,11 +21,16 @@ pub(super) struct Paths {
 
 impl Paths {
     /// What an instance has; what cannot be done is put into `refused`.
-    pub(super) fn of(name: &str, instance: &config::Instance, mark: u8, refused: &mut Vec<String>) -> Self {
+    pub(super) fn of(
+        name: &str,
+        instance: &config::Instance,
+        (mark, links): (u8, &Links),
+        refused: &mut Vec<String>,
+    ) -> Self {
         let mut paths = Paths::default();
         let owner = format!("vrrp_instance {name}");
         for line in &instance.routes {
-            paths.add_route(&owner, line, mark, refused);
+            paths.add_route(&owner, line, (mark, links), refused);
         }
         for line in &instance.rules {
             paths.add_rule(&owner, line, mark, refused);
@@ -32,8 +38,14 @@ impl Paths {
         paths
     }
 
-    fn add_route(&mut self, owner: &str, line: &Route, mark: u8, refused: &mut Vec<String>) -> Option<Thing> {
-        match meaning::route(line, mark) {
+    fn add_route(
+        &mut self,
+        owner: &str,
+        line: &Route,
+        (mark, links): (u8, &Links),
+        refused: &mut Vec<String>,
+    ) -> Option<Thing> {
+        match meaning::route(line, mark, links) {
             Ok((key, settings)) => {
                 let thing = Thing::Route(key.clone());
                 self.routes.insert(key, settings);
@@ -89,7 +101,7 @@ pub(super) struct Statics {
 }
 
 impl Statics {
-    pub(super) fn of(config: &Config, refused: &mut Vec<String>) -> Self {
+    pub(super) fn of(config: &Config, links: &Links, refused: &mut Vec<String>) -> Self {
         let mut statics = Statics::default();
         let default_interface = config.global.default_interface.as_deref();
         for line in &config.static_addresses {
@@ -110,7 +122,7 @@ impl Statics {
             if nowhere && line.kind == RouteKind::Unicast {
                 line.hop.interface = default_interface.map(str::to_owned);
             }
-            if let Some(thing) = statics.paths.add_route("static_routes", &line, mark, refused) {
+            if let Some(thing) = statics.paths.add_route("static_routes", &line, (mark, links), refused) {
                 statics.watch(config, thing, &line.watch);
             }
         }
@@ -175,6 +187,10 @@ mod tests {
          virtual_rules {\nfrom 10.9.0.0/16 table 7\n}\n}\n";
 
     fn brain() -> (Director, Instant, Vec<Effect>) {
+        brain_of(TEXT)
+    }
+
+    fn brain_of(text: &str) -> (Director, Instant, Vec<Effect>) {
         let now = Instant::now();
         let birth = Birth {
             host_name: "host".into(),
@@ -185,12 +201,12 @@ mod tests {
         };
         let mut director = Director::new(birth);
         let own = LinkAddress { address: [10, 0, 0, 1].into(), prefix: 24, secondary: false };
-        let link =
-            Link { index: 7, up: true, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses: vec![own] };
+        let mac = Some([2, 0, 0, 0, 0, 1]);
+        let link = Link { index: 7, up: true, loopback: false, mac, addresses: vec![own], table: None };
         let other = Link { index: 8, addresses: Vec::new(), ..link.clone() };
         let links = BTreeMap::from([("eth0".into(), link), ("eth1".into(), other)]);
         director.handle_event(Event::Links(Arc::new(links)), now);
-        let reading = read_text("test.conf", TEXT);
+        let reading = read_text("test.conf", text);
         let (config, difference) = adopt(&Config::default(), reading.config.expect("the text is good"));
         director.handle_event(Event::Configured { config: Arc::new(config), difference }, now);
         let effects = drain(&mut director);
@@ -244,6 +260,36 @@ mod tests {
         director.handle_event(Event::Stop, now + Duration::from_secs(5));
         let end = level(&drain(&mut director));
         assert!(end.routes.values().all(Option::is_none) && end.rules[&rule].is_none() && present(&end) == 0);
+    }
+
+    /// A routing domain may come later than its routes, and be made anew with another table.
+    #[test]
+    fn routes_go_into_the_table_of_the_routing_domain_that_they_name() {
+        let text = "static_routes {\n10.8.0.0/16 via 10.0.0.9 dev eth0 vrf blue\n10.9.0.0/16 dev eth0 vrf eth1\n}\n\
+                    vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.100\n}\n\
+                    virtual_routes {\nblackhole 10.7.0.0/16 vrf blue\n}\n}\n";
+        let (mut director, now, effects) = brain_of(text);
+        assert_eq!(logged(&effects, "left out: there is no routing domain `blue`"), 2);
+        assert_eq!(logged(&effects, "left out: `eth1` is an interface, but no routing domain"), 1);
+        assert!(level(&effects).routes.is_empty());
+        let mut tables = |table: Option<u32>| {
+            let mut links = director.links.as_ref().clone();
+            let domain = |table| Link { index: 9, table: Some(table), ..links["eth1"].clone() };
+            match table.map(domain) {
+                Some(domain) => links.insert("blue".into(), domain),
+                None => links.remove("blue"),
+            };
+            director.handle_event(Event::Links(Arc::new(links)), now);
+            let effects = drain(&mut director);
+            let level = level(&effects);
+            let tables: Vec<(u32, bool)> =
+                level.routes.iter().map(|(key, is)| (key.table, is.is_some())).collect();
+            (tables, logged(&effects, "left out: there is no routing domain `blue`"))
+        };
+        assert_eq!(tables(Some(10)), (vec![(10, false), (10, true)], 0));
+        assert_eq!(tables(Some(11)), (vec![(11, false), (11, true)], 0));
+        assert_eq!(tables(None), (vec![], 2), "told anew");
+        assert_eq!(tables(Some(10)).0.len(), 2);
     }
 
     #[test]

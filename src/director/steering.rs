@@ -335,7 +335,8 @@ fn ends_in_removal(one: &Override) -> bool {
 
 /// A length of time for people: `1 h 30 min`.
 fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
+    // What is said a moment after it began is as long as it was meant.
+    let seconds = time.as_millis().div_ceil(1000);
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds.div_ceil(60)),

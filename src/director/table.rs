@@ -144,10 +144,12 @@ impl Director {
             self.log(Entry::Ipvs { unavailable: report.unavailable.clone() });
         }
         self.table.unavailable = report.unavailable;
-        for what in &report.failures {
-            self.log(Entry::Refused { what: what.clone() });
+        // It is tried again and again, and told once.
+        let known = std::mem::replace(&mut self.table.failures, report.failures);
+        let news = self.table.failures.iter().filter(|what| !known.contains(what));
+        for what in news.cloned().collect::<Vec<_>>() {
+            self.log(Entry::Refused { what });
         }
-        self.table.failures = report.failures;
         self.resume_via(now);
         self.settle(now);
         self.end_if_released();

@@ -33,6 +33,7 @@ mod tally;
 mod trackers;
 mod via;
 mod vip_check;
+mod weights;
 mod windows;
 mod wire;
 mod wishes;
@@ -91,7 +92,8 @@ impl Desk {
 
     fn links(&mut self, up: bool) -> Vec<Effect> {
         let addresses = vec![LinkAddress { address: own(), prefix: 24, secondary: false }];
-        let link = Link { index: 7, up, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses };
+        let link =
+            Link { index: 7, up, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses, table: None };
         self.tell(Event::Links(Arc::new(BTreeMap::from([("eth0".to_owned(), link)]))))
     }
 

@@ -137,9 +137,11 @@ impl Queues {
         let each = |place| -> Vec<Message> { messages(place, routers) };
         let places: Vec<(&Neighbourhood, Vec<Message>)> = burst.places.iter().map(|p| (p, each(p))).collect();
         let mut at_once = Vec::new();
+        // An address that stands twice is announced as often; once may have been said.
+        let mut said = said.clone();
         for round in 0..burst.repeat {
             for (place, messages) in &places {
-                for message in messages.iter().filter(|message| round > 0 || !said.contains(&message.key)) {
+                for message in messages.iter().filter(|message| round > 0 || !said.remove(&message.key)) {
                     let message = Message { turn: (round, burst.turn), ..message.clone() };
                     at_once.extend(self.line_up(message, place, now));
                 }

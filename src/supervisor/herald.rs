@@ -210,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_stands_twice_is_announced_twice_as_often() {
+        let mut desk = Desk::default();
+        let words = Word::Announce(burst(2, Pace::default(), &[1, 2, 2]), 1);
+        assert_eq!(hear(&mut desk, words), NOBODY);
+        assert_eq!(hear(&mut desk, there(&[1, 2])), [1, 2]);
+        assert_eq!(hear(&mut desk, Word::Done(level(1, &[1, 2]))), [2, 1, 2, 2]);
+    }
+
+    #[test]
     fn what_has_nothing_to_wait_for_leaves_at_once() {
         let mut desk = Desk::default();
         assert_eq!(hear(&mut desk, Word::Done(level(7, &[1]))), NOBODY);

@@ -12,7 +12,7 @@ use std::sync::mpsc::Receiver;
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
-use crate::director::overrides::Override;
+use crate::director::overrides::{Act, Override};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -73,7 +73,16 @@ impl File {
         }
         let content: Content =
             serde_json::from_slice(text).map_err(|error| format!("the file is damaged: {error}"))?;
-        Ok(content.overrides)
+        let weights = content.overrides.iter().filter_map(|one| match one.act {
+            Act::Weight(weight) => Some(weight),
+            _ => None,
+        });
+        match weights.max().filter(|most| *most > i32::MAX.unsigned_abs()) {
+            Some(most) => {
+                Err(format!("the file is damaged: a weight is {most}, at most {} is allowed", i32::MAX))
+            }
+            None => Ok(content.overrides),
+        }
     }
 
     /// Writes down each state that comes, the newest only, until the brain has ended.
@@ -117,7 +126,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::director::overrides::Act;
     use crate::director::target::Target;
 
     fn one() -> Override {
@@ -154,11 +162,15 @@ mod tests {
         let file = file("aside");
         file.write(&[one()]).unwrap();
         let whole = fs::read_to_string(&file.path).unwrap();
+        file.write(&[Override { act: Act::Weight(2_147_483_647), ..one() }]).unwrap();
+        assert_eq!(file.load().len(), 1);
+        let heavy = fs::read_to_string(&file.path).unwrap().replace("2147483647", "2147483648");
         let spoilt = [
             whole[..whole.len() / 2].to_owned(),
             whole.replace("\"version\": 1", "\"version\": 2"),
             whole.replace("lvs1", "lvs2"),
             whole.replace("drain", "brain"),
+            heavy.clone(),
             "[]".to_owned(),
             String::new(),
         ];

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_link_is_down_when_the_kernel_or_its_driver_says_so() {
-        let link = |up, loopback| Link { index: 1, up, loopback, mac: None, addresses: Vec::new() };
+        let link =
+            |up, loopback| Link { index: 1, up, loopback, mac: None, addresses: Vec::new(), table: None };
         let links: Links = [("a", true), ("b", true), ("c", false), ("d", true)]
             .map(|(name, up)| (name.to_owned(), link(up, false)))
             .into_iter()

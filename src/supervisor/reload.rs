@@ -24,9 +24,9 @@ use super::Options;
 use super::host;
 use super::inbox::Sender;
 use super::memory;
-use super::names;
 use super::namespace::{self, IpvsHome};
 use super::table;
+use super::{absent, names};
 use crate::config::{self, Colour, Config, Difference, Expectation, Reader, Reading};
 use crate::director::effect::Settlement;
 use crate::director::event::Event;
@@ -246,6 +246,7 @@ impl Reloader {
         }
         config.global.compat |= reading.compat;
         names::look_up(&mut config);
+        absent::wait_for_none(&mut config);
         outcome.accepted = true;
         Ok((config, outcome))
     }

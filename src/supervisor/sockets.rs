@@ -210,18 +210,21 @@ fn open(key: &SocketKey) -> io::Result<Open> {
 
 /// What an IPv4 packet on this socket tells.
 fn event_v4(key: &SocketKey, packet: &[u8]) -> Option<Event> {
-    let interface = || key.interface.clone();
+    let bad = |error| {
+        let source = vrrp::sender_v4(packet).map(IpAddr::V4);
+        Some(Event::BadAdvert { interface: key.interface.clone(), source, error })
+    };
     if !key.header {
         return match vrrp::split_v4(packet) {
             Ok((envelope, payload)) => event(key, envelope, payload, None),
-            Err(error) => Some(Event::BadAdvert { interface: interface(), error }),
+            Err(error) => bad(error),
         };
     }
     match vrrp::split_header_v4(packet) {
         Ok(Some((envelope, proof, payload))) => event(key, envelope, payload, Some(proof)),
         // Somebody else's security association.
         Ok(None) => None,
-        Err(error) => Some(Event::BadAdvert { interface: interface(), error }),
+        Err(error) => bad(error),
     }
 }
 
@@ -240,6 +243,6 @@ fn event(
     Some(match Reception::read(payload, envelope, header) {
         Ok(heard) if heard.is_plain() => Event::Advert { interface, envelope, advert: heard.advert },
         Ok(heard) => Event::Reception { interface, reception: Box::new(heard) },
-        Err(error) => Event::BadAdvert { interface, error },
+        Err(error) => Event::BadAdvert { interface, source: Some(envelope.source), error },
     })
 }

@@ -89,6 +89,7 @@ fn other_commands_of_ipvsadm_are_read_or_complained_of() {
     let text = "/sbin/ipvsadm -C # a script\nipvsadm --set 900 0 300\nipvsadm -A -t 192.0.2.1:http -s rr -p\n\
                 ipvsadm -E -t 192.0.2.1:80 -s wrr\nipvsadm -a -t 192.0.2.1:80 -r 198.51.100.1:8080\n\
                 ipvsadm -e -t 192.0.2.1:80 -r 198.51.100.1:8080 -w 7\n\
+                ipvsadm -a -t 192.0.2.1:80 -r 198.51.100.2:80 -w 2147483647\n\
                 ipvsadm --start-daemon master --mcast-interface eth0 --syncid 5\n\
                 ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 5\n";
     let imported = import::ipvsadm::import("script", text);
@@ -96,6 +97,7 @@ fn other_commands_of_ipvsadm_are_read_or_complained_of() {
     let web = &config.services[&key(Protocol::Tcp, "192.0.2.1", 80)];
     assert_eq!((web.settings.scheduler.as_str(), web.settings.persistence), ("wrr", None));
     assert_eq!(web.servers[&server("198.51.100.1", 80)].weight, 7, "without -m the port stays");
+    assert_eq!(web.servers[&server("198.51.100.2", 80)].weight, 2_147_483_647);
     let text = config::write::text(imported.lines.as_ref().unwrap());
     assert!(
         text.contains("lvs_sync_daemon eth0 id 5\n") && text.contains("lvs_timeouts tcp 900 udp 300\n"),
@@ -107,6 +109,7 @@ fn other_commands_of_ipvsadm_are_read_or_complained_of() {
         ("-A -t 192.0.2.1:gopher", Code::InvalidPort, 7),
         ("-A -t", Code::MissingValue, 4),
         ("-A -f 0", Code::InvalidNumber, 7),
+        ("-a -f 1 -r 198.51.100.1 -w 2147483648", Code::InvalidNumber, 28),
         ("-A -t 192.0.2.1:80 -s fair", Code::InvalidChoice, 23),
         ("-A -t 192.0.2.1:80 -b sh-prot", Code::InvalidChoice, 23),
         ("-A -t 192.0.2.1:80 -p 60 -M 64", Code::InvalidPrefix, 29),

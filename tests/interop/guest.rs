@@ -1,5 +1,5 @@
-//! What needs a kernel with ipvlan, VRF and IPVS: `tests/lab.rs` runs these tests in the laboratory's guest
-//! (`cargo test --test lab ipvlan`), one after the other. On a machine whose own kernel has all that,
+//! What needs a kernel with ipvlan, VRF and IPVS, or a clock that may be set: `tests/lab.rs` runs these tests in the
+//! laboratory's guest (`cargo test --test lab ipvlan`), one after the other. On a machine whose own kernel has all that,
 //! `cargo test --test interop guest -- --ignored` runs them as well.
 
 use std::net::IpAddr;
@@ -11,6 +11,8 @@ use lab::in_namespaces;
 use lab::netns::{Daemon, Host, Instance, Net, Program, tool, wait_until};
 use serde_json::Value;
 
+mod clock;
+mod lacking;
 mod model;
 mod systemd;
 
@@ -147,7 +149,9 @@ fn enslaved(host: &Host) {
 #[ignore = "needs a kernel with VRF"]
 fn a_routing_domain_holds_what_keepalived_puts_there() {
     in_namespaces!();
-    let routes = "virtual_routes {\n10.30.0.0/16 via 10.0.0.9 dev eth0 table 10\n}";
+    let routes = "virtual_routes {\n10.30.0.0/16 via 10.0.0.9 dev eth0 table 10\n\
+                  10.31.0.0/16 via 10.0.0.9 dev eth0 vrf blue\nblackhole 10.32.0.0/16 vrf blue\n\
+                  10.33.0.0/16 dev eth0 table 20 vrf blue\n10.34.0.0/16 dev eth0 vrf blue table 20\n}";
     let text = format!("global_defs {{\ncompat\n}}\n{}", instance(routes));
     same_picture("vrf", &text, Instance::VIP.into(), enslaved);
     let vmac = format!("global_defs {{\ncompat\n}}\n{}", instance("use_vmac"));

@@ -79,6 +79,13 @@ fn overrides_are_obeyed_shown_and_kept_and_taken_back() {
     wait_weights(&daemon, &[Some(7), Some(1)]);
     assert!(!one.dir().join("overrides.json").exists() || say(one, "overrides").1.contains("no overrides"));
 
+    // The largest weight of the kernel, and one above.
+    assert_eq!(say(one, "weight 10.9.0.100:80/10.9.0.2 2147483647").0, 0);
+    wait_weights(&daemon, &[Some(7), Some(2_147_483_647)]);
+    let (code, _, why) = say(one, "weight 10.9.0.100:80/10.9.0.2 2147483648");
+    assert!(code == 2 && why.contains("expected a number from 0 to 2147483647, or `default`"), "{why}");
+    assert_eq!(say(one, "weight 10.9.0.100:80/10.9.0.2 65535").0, 0);
+    wait_weights(&daemon, &[Some(7), Some(65_535)]);
     assert_eq!(say(one, "weight 10.9.0.100:80/10.9.0.2 5").0, 0);
     assert_eq!(say(one, "disable 10.9.0.1:80 --for 2s").0, 0);
     wait_weights(&daemon, &[None, Some(5)]);
@@ -101,6 +108,7 @@ fn what_is_not_clear_not_there_or_dangerous_is_refused() {
         ("disable director", "say --force if that is meant"),
         ("undrain 10.9.0.1", "10.9.0.1 is not drained by an override"),
         ("weight 10.9.0.1 default", "is not given another weight"),
+        ("weight 10.9.0.100:80/10.9.0.3 9", "10.9.0.3"),
         ("connections web", "there is no real server and no virtual server `web`"),
     ] {
         let (code, said, why) = say(one, words);
@@ -113,7 +121,14 @@ fn what_is_not_clear_not_there_or_dangerous_is_refused() {
     assert!(notes.contains("left without usable servers") && notes.contains("expire_nodest_conn"), "{notes}");
     let (code, said, _) = say(one, "connections 10.9.0.3");
     assert_eq!((code, said.as_str()), (0, "10.9.0.3:80 of [10.9.0.100]:tcp:81: not in the table\n"));
-    for words in ["drain 10.9.0.1 --now --wait", "weight 10.9.0.1 many", "disable 10.9.0.1 --for soon"] {
+    // A time that nothing is done at would be a wish that is lost.
+    for words in [
+        "drain 10.9.0.1 --timeout 5m",
+        "drain 10.9.0.1 --now --wait",
+        "weight 10.9.0.1 many",
+        "weight 10.9.0.1 -1",
+        "disable 10.9.0.1 --for soon",
+    ] {
         assert_eq!(say(one, words).0, 2, "{words}");
     }
 }

@@ -78,6 +78,8 @@ fn a_plan_tells_what_a_reload_would_change_and_is_applied_only_while_it_is_true(
     daemon.rewrite("virtual_server {\n");
     let (status, said) = directord(host, &["plan"]);
     assert!(status == 1 && said.contains("would be refused"), "{status}: {said}");
+    let (status, said) = directord(host, &["apply", "--plan", "/run/no.json"]);
+    assert!(status == 1 && said.contains("cannot read /run/no.json"), "{status}: {said}");
     std::fs::write(&out, "{}").expect("/run is ours");
     let (status, said) = directord(host, &["apply", "--plan", &out]);
     assert!(status == 1 && said.contains("not what `directord plan --out` writes"), "{status}: {said}");

@@ -69,9 +69,10 @@ fn of_equal_masters_the_one_with_the_higher_address_stays() {
     let daemon = start(high, &fast(100));
     wait_role(&daemon, "MASTER");
     let said = SystemTime::now();
-    // At once: after a silence longer than three intervals it would be another encounter.
+    // Most of its adverts are lost: it is silent for longer than three intervals, and still the same rival.
     for _ in 0..5 {
         say(low, &advert(false));
+        std::thread::sleep(Duration::from_millis(450));
     }
     wait_until("every advert heard", SLACK, || (counter(&daemon, "received") >= 5).then_some(()));
     wait_role(&daemon, "MASTER");
@@ -124,7 +125,7 @@ fn our_own_adverts_that_come_back_are_counted_and_change_nothing() {
 #[test]
 fn a_router_of_another_make_on_our_number_is_named_in_the_status() {
     in_namespaces!();
-    let net = Net::new(&["one", "other"]);
+    let net = Net::new(&["one", "other", "third"]);
     let (one, other) = (net.host("one"), net.host("other"));
     let daemon = start(one, &fast(100));
     wait_role(&daemon, "MASTER");
@@ -145,6 +146,20 @@ fn a_router_of_another_make_on_our_number_is_named_in_the_status() {
     assert_eq!(daemon.log().matches("adverts of 10.0.0.2 are dropped").count(), 1, "{}", daemon.log());
     wait_role(&daemon, "MASTER");
     wait_address(one, true);
+    // A second one that makes the same mistake is named as well, and once.
+    for n in 6..=8 {
+        say(net.host("third"), &older);
+        say(other, &older);
+        wait_until("both dropped", SLACK, || {
+            (counter(&daemon, "dropped_version") >= 5 + 2 * (n - 5)).then_some(())
+        });
+    }
+    let odd = oddities(&daemon);
+    assert!(odd.len() == 2 && odd[1].contains("adverts of 10.0.0.3 are dropped"), "{odd:?}");
+    for address in ["10.0.0.2", "10.0.0.3"] {
+        let told = format!("adverts of {address} are dropped");
+        assert_eq!(daemon.log().matches(&told).count(), 1, "{}", daemon.log());
+    }
     // People read it as well.
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_directord"));
     let shown = one.output(command.args(["status", "--runtime-dir"]).arg(one.dir())).expect("it runs");

@@ -213,6 +213,7 @@ impl World {
                 forwarding: Forwarding::Dr,
                 tunnel: None,
                 inhibit: false,
+                twin: false,
             }),
             alert: true,
             ..VirtualServer::default()
@@ -263,6 +264,7 @@ impl World {
             mac: Some([2, 0, 0, 0, 0, node as u8]),
             loopback: false,
             addresses,
+            table: None,
         };
         Arc::new([(INTERFACE.to_owned(), link)].into())
     }

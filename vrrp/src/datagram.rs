@@ -3,7 +3,7 @@
 //! Raw sockets deliver IPv4 packets with their header, and adverts are sent with a header of our own
 //! so that source, TTL and TOS are exactly what the protocol asks for, whatever the routing table says.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,13 @@ pub fn split_v4(packet: &[u8]) -> Result<(Envelope, &[u8]), AdvertError> {
     Ok((envelope, payload))
 }
 
+/// Who sent an IPv4 packet, whatever it holds; `None` if that cannot be read.
+pub fn sender_v4(packet: &[u8]) -> Option<Ipv4Addr> {
+    let header = packet.first_chunk::<HEADER_LENGTH>().filter(|header| header[0] >> 4 == 4)?;
+    let &[.., s0, s1, s2, s3, _, _, _, _] = header;
+    Some(Ipv4Addr::new(s0, s1, s2, s3))
+}
+
 const HEADER_LENGTH: usize = 20;
 /// Precedence "internetwork control", which keepalived uses too.
 const TOS: u8 = 0xc0;
@@ -118,6 +125,8 @@ mod tests {
         let mut udp = GOLDEN;
         udp[9] = 17;
         assert_eq!(split_v4(&udp), Err(AdvertError::NotVrrp { version: 4, protocol: 17 }));
+        assert_eq!(sender_v4(&GOLDEN), Some([10, 0, 0, 1].into()));
+        assert_eq!((sender_v4(&GOLDEN[..19]), sender_v4(&[0x65; 40])), (None, None));
         let mut six = GOLDEN;
         six[0] = 0x65;
         assert_eq!(split_v4(&six), Err(AdvertError::NotVrrp { version: 6, protocol: 112 }));

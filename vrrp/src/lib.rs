@@ -48,7 +48,7 @@ pub use advert::{
 };
 pub use auth::{Auth, AuthKind};
 pub use custody::{Custody, Loss};
-pub use datagram::{Envelope, datagram_v4, split_v4};
+pub use datagram::{Envelope, datagram_v4, sender_v4, split_v4};
 pub use device::{Device, DeviceKind, DeviceLevel, IpvlanFlag};
 pub use error::{AdvertError, ErrorKind};
 pub use filter::FilterLevel;

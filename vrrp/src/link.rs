@@ -25,6 +25,9 @@ pub struct Link {
     pub mac: Option<[u8; 6]>,
     /// The addresses in the kernel's own order, IPv4 before IPv6.
     pub addresses: Vec<LinkAddress>,
+    /// The routing table, if this is a routing domain (VRF).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
 }
 
 /// One address on an interface.
@@ -93,7 +96,7 @@ mod tests {
     }
 
     fn link(addresses: Vec<LinkAddress>) -> Link {
-        Link { index: 2, up: true, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses }
+        Link { index: 2, up: true, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses, table: None }
     }
 
     fn set(addresses: &[&str]) -> BTreeSet<IpAddr> {

@@ -131,14 +131,10 @@ impl Router {
         self.hear(advert, envelope, now);
     }
 
-    /// An advert for this router that could not be parsed: it is counted.
-    pub fn handle_error(&mut self, error: &AdvertError, now: Instant) {
-        self.reject(None, error, now);
-    }
-
-    /// The same with its sender known: what was wrong was found out after it had been read.
-    pub fn handle_rejection(&mut self, source: IpAddr, error: &AdvertError, now: Instant) {
-        self.reject(Some(source), error, now);
+    /// An advert for this router that could not be parsed, or that is not believed for what surrounds it: it is
+    /// counted. `source`: who sent it, where that could be read.
+    pub fn handle_error(&mut self, source: Option<IpAddr>, error: &AdvertError, now: Instant) {
+        self.reject(source, error, now);
     }
 
     /// Does everything that is due.
@@ -312,6 +308,7 @@ impl Router {
 
     fn tell(&mut self, from: State, cause: Cause, now: Instant) {
         self.last_transition = Some((now, cause.clone()));
+        self.noted.end_state();
         self.outputs.push_back(Output::Transition { from, to: self.state(), cause });
     }
 

@@ -63,6 +63,8 @@ pub enum Output {
         /// Why.
         cause: Cause,
     },
+    /// As master, another one with a lesser claim was met, of whom nothing had been heard for as long as a backup waits.
+    Encounter,
     /// Something an operator should read; not repeated while it lasts.
     Note(Note),
 }
@@ -176,7 +178,7 @@ pub enum Note {
     },
 }
 
-/// Kind of a [`Note`]: what is not repeated.
+/// Kind of a [`Note`]: what is not repeated of one router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum NoteKind {
     /// [`Note::LowerPriorityMaster`].
@@ -194,6 +196,18 @@ pub enum NoteKind {
 }
 
 impl Note {
+    /// Who it is about, where that is known.
+    pub fn source(&self) -> Option<IpAddr> {
+        match self {
+            Note::LowerPriorityMaster { source, .. }
+            | Note::AddressListDiffers { source, .. }
+            | Note::IntervalDiffers { source, .. }
+            | Note::OwnerConflict { source }
+            | Note::OwnAddress { source } => Some(*source),
+            Note::Rejected { source, .. } => *source,
+        }
+    }
+
     /// The kind of this note.
     pub fn kind(&self) -> NoteKind {
         match self {

@@ -60,7 +60,7 @@ impl Network {
                 Output::Transition { to, cause, .. } => {
                     self.transitions.push((self.now - self.start, host, to, cause));
                 }
-                Output::Announce(_) | Output::AnnounceElsewhere | Output::Note(_) => {}
+                Output::Announce(_) | Output::AnnounceElsewhere | Output::Encounter | Output::Note(_) => {}
             }
         }
     }

@@ -4,6 +4,8 @@ use super::*;
 use crate::sample::{any_keys, any_table, nat, server, service, table};
 use crate::{DestinationSettings, MemoryKernel, ServiceSettings};
 
+mod faults;
+
 const WEB: &str = "[10.0.0.1]:tcp:80";
 
 fn started(held: &Table) -> (Reconciler<MemoryKernel>, MemoryKernel) {
@@ -125,7 +127,7 @@ fn a_lasting_refusal_is_told_once_and_holds_up_nothing_else() {
     let told: Vec<_> = report.refused.iter().map(Refusal::to_string).collect();
     assert_eq!(
         told,
-        ["the kernel refused to add service [10.0.0.1]:tcp:80 (wlc): the kernel has no scheduler wlc; it \
+        ["add service [10.0.0.1]:tcp:80 (wlc): the kernel has no scheduler wlc; it \
           is in the module ip_vs_wlc: `modprobe ip_vs_wlc`"]
     );
     assert_eq!(report.applied.len(), 2);
@@ -182,88 +184,6 @@ fn after_lost_answers_the_table_is_read_again() {
     assert!(reconciler.known().is_none());
     assert!(reconciler.converge(&wanted).unwrap().settled);
     assert_eq!(kernel.table(), wanted);
-}
-
-/// Somebody who is at work in the table while it is being changed: after so many operations of ours comes one of theirs.
-struct Meddled {
-    kernel: MemoryKernel,
-    theirs: Vec<(usize, Operation)>,
-}
-
-impl Kernel for Meddled {
-    fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Rejection>, KernelError> {
-        let mut rejections = Vec::new();
-        for (index, operation) in operations.iter().enumerate() {
-            let now = self.theirs.pop_if(|(after, _)| *after == 0);
-            if let Some((_, theirs)) = now {
-                // It may have nothing to do it to.
-                let _ = self.kernel.meddle(&theirs);
-            }
-            if let Some((after, _)) = self.theirs.last_mut() {
-                *after = after.saturating_sub(1);
-            }
-            let done = self.kernel.apply(std::slice::from_ref(operation))?;
-            rejections.extend(done.into_iter().map(|rejection| Rejection { index, ..rejection }));
-        }
-        Ok(rejections)
-    }
-
-    fn dump(&mut self) -> Result<Table, KernelError> {
-        self.kernel.dump()
-    }
-
-    fn dump_service(&mut self, key: &ServiceKey) -> Result<Option<crate::Service>, KernelError> {
-        self.kernel.dump_service(key)
-    }
-
-    fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
-        self.kernel.traffic()
-    }
-
-    fn usage(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, ServerUsage>, KernelError> {
-        self.kernel.usage(key)
-    }
-
-    fn daemons(&mut self) -> Result<crate::SyncDaemons, KernelError> {
-        self.kernel.daemons()
-    }
-
-    fn change_daemon(&mut self, change: &crate::SyncChange) -> Result<Option<Errno>, KernelError> {
-        self.kernel.change_daemon(change)
-    }
-
-    fn timeouts(&mut self) -> Result<crate::Timeouts, KernelError> {
-        self.kernel.timeouts()
-    }
-
-    fn set_timeouts(&mut self, timeouts: &crate::Timeouts) -> Result<Option<Errno>, KernelError> {
-        self.kernel.set_timeouts(timeouts)
-    }
-}
-
-#[test]
-fn a_table_that_is_changed_under_our_hands_ends_as_wanted() {
-    let kernel = MemoryKernel::with_table(&table(&[("FWM 9", &[("10.9.0.1:0", 1)])]));
-    let wanted =
-        table(&[(WEB, &[("10.1.0.1:80", 1), ("10.1.0.2:80", 1), ("10.1.0.3:80", 1)]), ("FWM 1", &[])]);
-    // Behind our second operation the service goes, behind the next it is there again, of somebody else; and in the next
-    // attempt one of its servers is changed.
-    let theirs = vec![
-        (
-            2,
-            Operation::SetDestination { service: service(WEB), key: server("10.1.0.3:80"), settings: nat(7) },
-        ),
-        (1, Operation::AddService { key: service(WEB), settings: ServiceSettings::default() }),
-        (2, Operation::RemoveService { key: service(WEB) }),
-    ];
-    let mut reconciler = Reconciler::new(Meddled { kernel: kernel.clone(), theirs });
-    let report = reconciler.converge(&wanted).unwrap();
-    assert!(report.settled && report.refused.is_empty(), "{report:?}");
-    assert!(!report.drift.is_empty(), "what was undone is told");
-    let mut held = kernel.table();
-    assert!(held.services.remove(&service("FWM 9")).is_some(), "somebody else's is untouched");
-    assert_eq!(held, wanted);
-    assert_eq!(reconciler.check().unwrap(), []);
 }
 
 #[test]

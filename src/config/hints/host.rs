@@ -230,7 +230,14 @@ mod tests {
     fn link(loopback: bool, addresses: &[&str]) -> Link {
         let held =
             |address: &&str| LinkAddress { address: address.parse().unwrap(), prefix: 24, secondary: false };
-        Link { index: 1, up: true, loopback, mac: None, addresses: addresses.iter().map(held).collect() }
+        Link {
+            index: 1,
+            up: true,
+            loopback,
+            mac: None,
+            addresses: addresses.iter().map(held).collect(),
+            table: None,
+        }
     }
 
     /// What is told of a text on a host with two interfaces: severity, code, line, and the suggestion.

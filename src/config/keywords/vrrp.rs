@@ -90,7 +90,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("notify_fault", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run on going to fault."),
     key("notify_stop", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run at the end, which waits for it, up to 5 s."),
     key("notify", &[Instance, SyncGroup], Words("COMMAND"), Works, "Run at each change of state, with four more arguments: INSTANCE or GROUP, name, state, priority."),
-    key("notify_master_rx_lower_pri", &[Instance], Words("COMMAND"), Works, "Run when, as master, a master of lower priority was heard, once for each such encounter."),
+    key("notify_master_rx_lower_pri", &[Instance], Words("COMMAND"), Works, "Run when, as master, a master of lower priority was heard, once, and again after a minute of its silence."),
     key("notify_deleted", &[Instance], Words("[COMMAND]"), Works, "A reload that removes the instance is told as DELETED, not as FAULT, and this command is run.").by_default("off"),
     key("notify_priority_changes", &[Instance, SyncGroup], Switch, Works, "Tell readers of pipes of changes of priority too.").by_default("as `vrrp_notify_priority_changes`"),
     key("smtp_alert", &[Instance], Switch, Works, "Whether changes of state are mailed; yes by default, when mail is configured.").by_default("as `smtp_alert_vrrp`"),

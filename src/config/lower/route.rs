@@ -31,6 +31,8 @@ enum Form {
     Id(u32),
     /// Any word, perhaps behind `lock`.
     Word,
+    /// The name of an interface.
+    Interface,
     OneOf(&'static [&'static str]),
     /// `ecn`.
     Features,
@@ -60,7 +62,7 @@ const OTHERS: &[(&str, Form)] = &[
     ("expires", Form::Number(0, u32::MAX)),
     ("pref", Form::OneOf(&["low", "medium", "high"])),
     ("ttl-propagate", Form::OneOf(&["enabled", "disabled"])),
-    ("vrf", Form::Word),
+    ("vrf", Form::Interface),
 ];
 
 /// Words of a line, for suggestions.
@@ -192,6 +194,7 @@ impl Draft {
             "table" => {
                 let value = line.value(context, word);
                 parts.table = value.and_then(|value| id(context, "`table`", value, u32::MAX));
+                self.has_table(context, word);
             }
             "scope" => {
                 parts.scope = line.value(context, word).and_then(|value| id(context, "`scope`", value, 255));
@@ -222,10 +225,27 @@ impl Draft {
                     if let Some(words) = other(context, word, line, form) {
                         parts.others.insert(name.to_owned(), words);
                     }
+                    if name == "vrf" {
+                        self.has_table(context, word);
+                    }
                 } else {
                     self.take_destination(context, word, line);
                 }
             }
+        }
+    }
+
+    /// After `table` or `vrf`, which both say where the route stands: the later one counts.
+    fn has_table(&mut self, context: &mut Context<'_>, word: &Word) {
+        let Parts { table, others, .. } = &mut self.route;
+        if table.is_none() || !others.contains_key("vrf") {
+            return;
+        }
+        let message = "a route has either a `table` or a `vrf`, whose table it stands in".to_owned();
+        context.error_mended(Code::RepeatedKeyword, word.span, message, "the later one counts");
+        match word.text.as_str() {
+            "vrf" => *table = None,
+            _ => drop(others.remove("vrf")),
         }
     }
 
@@ -309,7 +329,6 @@ impl Draft {
             );
             others.remove("expires");
         }
-        refuse_unsupported(context, span, &others);
         let own =
             |words: &Vec<String>| words.first().is_some_and(|name| name == "keepalived" || name == "18");
         if watch != Watch::Off && others.get("protocol").is_some_and(|words| !own(words)) {
@@ -338,14 +357,6 @@ impl Draft {
             others,
             watch,
         })
-    }
-}
-
-/// Words of a route that nothing can be done about yet, and without which packets would go elsewhere.
-fn refuse_unsupported(context: &mut Context<'_>, span: Span, others: &BTreeMap<String, Vec<String>>) {
-    if others.contains_key("vrf") {
-        let message = "`vrf` of a route is not supported yet; name the `table` of the routing domain";
-        context.error(Code::NotSupportedYet, span, message);
     }
 }
 
@@ -439,6 +450,10 @@ fn other(context: &mut Context<'_>, word: &Word, line: &mut Line<'_>, form: Form
         Form::Id(max) => id(context, &what, value, max).map(|id| id.to_string()),
         Form::Word => Some(value.text.clone()),
         Form::Time => time(context, &what, value),
+        Form::Interface => {
+            let name = context.interface(value)?;
+            Some(name)
+        }
         Form::OneOf(allowed) => {
             let known = allowed.contains(&value.text.as_str());
             if !known {

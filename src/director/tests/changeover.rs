@@ -343,6 +343,24 @@ fn an_owner_that_does_not_answer_is_named_and_not_waited_for_for_ever() {
     assert_eq!(settled(&desk.pass(Duration::from_secs(31))).len(), 1);
 }
 
+/// The owner of the table tries again every few seconds.
+#[test]
+fn what_the_kernel_goes_on_refusing_is_told_once() {
+    let mut desk = Desk::new(SERVERS);
+    let mut told = |failures: &[&str]| {
+        let failures = failures.iter().map(|what| (*what).to_owned()).collect();
+        let serial = desk.director.table.serial;
+        let effects =
+            desk.tell(Event::TableApplied(TableReport { serial, failures, ..TableReport::default() }));
+        let refusals = effects.iter().filter_map(|effect| match effect {
+            Effect::Log(entry) => Some(entry.to_string()),
+            _ => None,
+        });
+        refusals.filter(|line| line.starts_with("the kernel refused: ")).count()
+    };
+    assert_eq!([told(&["a"]), told(&["a"]), told(&["a", "b"]), told(&[]), told(&["a"])], [1, 0, 1, 0, 1]);
+}
+
 #[test]
 fn a_snapshot_in_pieces_is_the_whole() {
     let room = Room::new(&many(1, ""));

@@ -10,11 +10,25 @@ impl Desk {
     /// eth0, and the interface of virtual router 51 if it was made.
     fn with_device(&mut self, name: &str, made: bool) -> Vec<Effect> {
         let addresses = vec![LinkAddress { address: own(), prefix: 24, secondary: false }];
-        let eth0 = Link { index: 7, up: true, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses };
+        let eth0 = Link {
+            index: 7,
+            up: true,
+            loopback: false,
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            addresses,
+            table: None,
+        };
         let eth1 = Link { index: 8, addresses: Vec::new(), ..eth0.clone() };
         let mut links = BTreeMap::from([("eth0".to_owned(), eth0), ("eth1".to_owned(), eth1)]);
         if made {
-            let device = Link { index: 9, up: true, loopback: false, mac: Some(MAC), addresses: Vec::new() };
+            let device = Link {
+                index: 9,
+                up: true,
+                loopback: false,
+                mac: Some(MAC),
+                addresses: Vec::new(),
+                table: None,
+            };
             links.insert(name.to_owned(), device);
         }
         self.tell(Event::Links(Arc::new(links)))

@@ -7,7 +7,7 @@ use crate::director::journal::Entry;
 fn eth0(up: bool, addresses: &[&str]) -> Event {
     let address = |text: &&str| LinkAddress { address: text.parse().unwrap(), prefix: 24, secondary: false };
     let addresses = addresses.iter().map(address).collect();
-    let link = Link { index: 7, up, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses };
+    let link = Link { index: 7, up, loopback: false, mac: Some([2, 0, 0, 0, 0, 1]), addresses, table: None };
     Event::Links(Arc::new(BTreeMap::from([("eth0".to_owned(), link)])))
 }
 
@@ -123,7 +123,7 @@ fn what_is_odd_about_another_router_is_in_the_status_while_it_lasts() {
     desk.pass(Duration::from_secs(4));
     let error =
         vrrp::AdvertError::WrongVersion { vrid: 51, found: vrrp::Version::V2, expected: vrrp::Version::V3 };
-    desk.tell(Event::BadAdvert { interface: "eth0".into(), error });
+    desk.tell(Event::BadAdvert { interface: "eth0".into(), source: None, error });
     let oddities = |desk: &Desk| desk.director.snapshot(desk.now).instances[0].oddities.clone();
     assert!(oddities(&desk)[0].contains("V2 advert, V3 expected"), "{:?}", oddities(&desk));
     desk.pass(Duration::from_secs(61));

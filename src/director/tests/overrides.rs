@@ -50,7 +50,7 @@ impl Desk {
         self.director.find_override(what, found, kind)
     }
 
-    fn set(&mut self, what: &str, act: Act, lasting: Option<Duration>) -> Vec<Effect> {
+    pub(super) fn set(&mut self, what: &str, act: Act, lasting: Option<Duration>) -> Vec<Effect> {
         let target = self.consider(what, Kind::Weight, Some(1)).unwrap().target;
         let wall = self.director.wall_clock(self.now);
         let (owner, reason, expires) =
@@ -104,7 +104,7 @@ impl Desk {
     }
 }
 
-const DRAIN: Act = Act::Drain { removal: None };
+pub(super) const DRAIN: Act = Act::Drain { removal: None };
 const A: &str = "10.0.1.1";
 const B: &str = "10.0.1.2";
 

@@ -326,7 +326,7 @@ fn checks_rest_while_the_address_is_elsewhere() {
     let here = |more: &[LinkAddress]| {
         let mut addresses = vec![LinkAddress { address: own(), prefix: 24, secondary: false }];
         addresses.extend(more.iter().cloned());
-        let link = Link { index: 7, up: true, loopback: false, mac: None, addresses };
+        let link = Link { index: 7, up: true, loopback: false, mac: None, addresses, table: None };
         Event::Links(Arc::new(BTreeMap::from([("eth0".to_owned(), link)])))
     };
     let vip = LinkAddress { address: "10.0.0.100".parse().unwrap(), prefix: 32, secondary: false };

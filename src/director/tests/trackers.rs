@@ -13,7 +13,8 @@ impl Desk {
             let address = IpAddr::V4(Ipv4Addr::new(10, u8::try_from(number).unwrap(), 0, 1));
             let addresses = vec![LinkAddress { address, prefix: 24, secondary: false }];
             let mac = Some([2, 0, 0, 0, 0, last]);
-            let link = Link { index: 7 + number as u32, up: *up, loopback: false, mac, addresses };
+            let link =
+                Link { index: 7 + number as u32, up: *up, loopback: false, mac, addresses, table: None };
             ((*name).to_owned(), link)
         };
         self.tell(Event::Links(Arc::new(links.iter().enumerate().map(link).collect())))

@@ -13,6 +13,9 @@ use crate::config::Code;
 use crate::config::source::Span;
 use crate::import::{Desk, SCHEDULER_FLAGS};
 
+/// The largest weight that the kernel holds: `ipvsadm-save` prints it, though `ipvsadm` takes no more than 65535 itself.
+const HEAVIEST: u32 = i32::MAX.unsigned_abs();
+
 /// What a line asks for.
 pub(super) enum Command {
     Service(NewService),
@@ -162,7 +165,7 @@ impl<'a> Draft<'a> {
             "-g" => self.forwarding = Some(Forwarding::Dr),
             "-i" => self.forwarding = Some(Forwarding::Tun),
             "-m" => self.forwarding = Some(Forwarding::Nat),
-            "-w" => self.weight = Some(number_of(value(word, words, desk)?, 0, 65_535, desk)?),
+            "-w" => self.weight = Some(number_of(value(word, words, desk)?, 0, HEAVIEST, desk)?),
             "-x" => self.upper = number_of(value(word, words, desk)?, 0, u32::MAX, desk)?,
             "-y" => self.lower = number_of(value(word, words, desk)?, 0, u32::MAX, desk)?,
             _ => return self.take_rarer(option, word, words, desk),

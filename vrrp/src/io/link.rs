@@ -103,7 +103,8 @@ fn assemble(links: Vec<LinkRow>, addresses: Vec<AddressRow>) -> Links {
     }
     let link = |row: LinkRow| {
         let addresses = by_index.remove(&row.index).unwrap_or_default();
-        (row.name, Link { index: row.index, up: row.up, loopback: row.loopback, mac: row.mac, addresses })
+        let LinkRow { index, name, up, loopback, mac, table } = row;
+        (name, Link { index, up, loopback, mac, addresses, table })
     };
     links.into_iter().map(link).collect()
 }

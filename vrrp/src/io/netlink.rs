@@ -23,6 +23,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
+use super::wire::read_number;
 use crate::address_settings::{
     AUTO_JOIN, AddressDetails, HOME, MANAGE_TEMPORARY, NO_DETECTION, NO_PREFIX_ROUTE,
 };
@@ -61,6 +62,10 @@ const RTM_NEWADDR: u16 = 20;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VRF_TABLE: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_LABEL: u16 = 3;
@@ -87,6 +92,8 @@ pub(super) struct LinkRow {
     pub(super) up: bool,
     pub(super) loopback: bool,
     pub(super) mac: Option<[u8; 6]>,
+    /// The routing table of a routing domain (VRF).
+    pub(super) table: Option<u32>,
 }
 
 /// One address, as dumped.
@@ -398,8 +405,10 @@ fn link_row(payload: &[u8]) -> Option<LinkRow> {
     let header = LinkHeader::parse(payload).ok()?;
     let mut name = None;
     let mut mac = None;
+    let mut table = None;
     for attribute in attributes(payload.get(LINK_HEADER..)?) {
         match attribute.kind() {
+            IFLA_LINKINFO => table = domain_table(attribute.value()),
             IFLA_IFNAME => name = Some(text_of(attribute.value())),
             IFLA_ADDRESS => mac = attribute.value().try_into().ok(),
             _ => {}
@@ -411,7 +420,17 @@ fn link_row(payload: &[u8]) -> Option<LinkRow> {
         up: header.flags.contains(LinkFlags::Up | LinkFlags::Running),
         loopback: header.flags.contains(LinkFlags::Loopback),
         mac: mac.filter(|_| header.link_layer_type == LinkLayerType::Ether),
+        table,
     })
+}
+
+/// The routing table of an interface that is a routing domain.
+fn domain_table(info: &[u8]) -> Option<u32> {
+    let part = |kind| attributes(info).find(|part| part.kind() == kind);
+    part(IFLA_INFO_KIND).filter(|kind| text_of(kind.value()) == "vrf")?;
+    let data = part(IFLA_INFO_DATA)?;
+    let table = attributes(data.value()).find(|part| part.kind() == IFLA_VRF_TABLE)?;
+    read_number(table.value())
 }
 
 pub(super) fn address_row(payload: &[u8]) -> Option<AddressRow> {
@@ -526,10 +545,22 @@ mod tests {
             up: true,
             loopback: false,
             mac: Some([2, 0, 0, 0, 0, 1]),
+            table: None,
         };
         assert_eq!(link_row(&payload), Some(row.clone()));
         payload[8] = 0x03; // IFF_UP without IFF_RUNNING
-        assert_eq!(link_row(&payload), Some(LinkRow { up: false, ..row }));
+        let row = LinkRow { up: false, ..row };
+        assert_eq!(link_row(&payload), Some(row.clone()));
+        let data = attribute(IFLA_INFO_DATA, &attribute(IFLA_VRF_TABLE, &10_u32.to_ne_bytes()));
+        let info = |kind: &[u8]| [attribute(IFLA_INFO_KIND, kind), data.clone()].concat();
+        let described = |kind| [payload.clone(), attribute(IFLA_LINKINFO, &info(kind))].concat();
+        assert_eq!(
+            link_row(&described(b"vlan\0")),
+            Some(row.clone()),
+            "attribute 1 of another kind is something else"
+        );
+        payload = described(b"vrf\0");
+        assert_eq!(link_row(&payload), Some(LinkRow { table: Some(10), ..row }));
         for length in 0..payload.len() {
             let _ = link_row(&payload[..length]);
         }

@@ -139,10 +139,10 @@ impl Router {
         } else {
             Note::LowerPriorityMaster { source, priority }
         };
-        self.noted.meet(&note, now);
         if new_encounter {
-            self.outputs.push_back(Output::Note(note));
+            self.outputs.push_back(Output::Encounter);
         }
+        self.note(note, now);
     }
 
     fn yield_to(&mut self, heard: Heard, interval: Duration, cause: Cause, now: Instant) {

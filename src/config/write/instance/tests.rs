@@ -122,7 +122,7 @@ const ROUTES: &[&str] = &[
     "10.7.0.0/16 no_track protocol bird nexthop via 10.0.0.1 dev eth0 weight 3 onlink nexthop dev eth1",
     "10.8.0.0/16 dev eth0 encap mpls 100/200 append",
     "10.9.0.0/16 dev eth0 encap ip id 7 dst 10.0.0.1 ttl 9 add",
-    "2001:db8:1::/48 dev eth0 expires 30 pref low table main vrf v features ecn",
+    "2001:db8:1::/48 dev eth0 expires 30 pref low vrf v features ecn",
     "10.10.0.0/16 dev eth0 initcwnd 10 initrwnd lock 20 congctl lock reno quickack 1 ttl-propagate enabled",
     "inet6 default dev eth0",
 ];

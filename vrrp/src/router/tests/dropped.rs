@@ -68,10 +68,10 @@ fn our_own_adverts_are_ignored() {
 fn what_could_not_be_parsed_is_counted_and_noted_once_per_kind() {
     let mut bench = Bench::backup(settings(Version::V3));
     let error = AdvertError::UnknownType { vrid: 51, found: 3 };
-    bench.router.handle_error(&error, bench.now);
-    bench.router.handle_error(&error, bench.now);
+    bench.router.handle_error(None, &error, bench.now);
+    bench.router.handle_error(None, &error, bench.now);
     assert_eq!(bench.outputs(), [Output::Note(Note::Rejected { source: None, error })]);
-    bench.router.handle_error(&AdvertError::ZeroInterval { vrid: 51 }, bench.now);
+    bench.router.handle_error(None, &AdvertError::ZeroInterval { vrid: 51 }, bench.now);
     assert_eq!(bench.outputs().len(), 1);
     assert_eq!((bench.errors(ErrorKind::Type), bench.errors(ErrorKind::Interval)), (2, 1));
 }
@@ -97,13 +97,38 @@ fn an_oddity_is_told_once_per_episode_and_known_while_it_lasts() {
     let mut told = 0;
     for second in [1, 30, 80, 140, 201, 202] {
         bench.at(second * SECOND);
-        bench.router.handle_rejection(host(9), &error, bench.now);
+        bench.router.handle_error(Some(host(9)), &error, bench.now);
         told += bench.outputs().iter().filter(|output| matches!(output, Output::Note(_))).count();
         assert_eq!(lasting(&bench), 1, "at {second} s");
     }
     assert_eq!(told, 2, "at 1 s and at 201 s");
     bench.at(263 * SECOND);
     assert_eq!(lasting(&bench), 0, "nothing of that kind for a minute");
+}
+
+/// Two that make the same mistake are both named, once each; of very many the first.
+#[test]
+fn each_router_is_named_with_its_oddity() {
+    let mut bench = Bench::backup(settings(Version::V2));
+    let told = |bench: &mut Bench, last: u8| {
+        bench.router.handle_error(Some(host(last)), &AdvertError::WrongPassword { vrid: 51 }, bench.now);
+        !bench.outputs().is_empty()
+    };
+    assert!(told(&mut bench, 20) && told(&mut bench, 21));
+    assert!(!told(&mut bench, 20) && !told(&mut bench, 21), "once each");
+    let named: Vec<String> = bench.router.notes(bench.now).map(ToString::to_string).collect();
+    assert!(
+        named.len() == 2 && named[0].contains("10.0.0.20 ") && named[1].contains("10.0.0.21 "),
+        "{named:?}"
+    );
+    let crowd = (0..200).filter(|last| told(&mut bench, *last)).count();
+    assert_eq!((crowd, bench.router.notes(bench.now).count()), (14, 16));
+    assert_eq!(bench.errors(ErrorKind::Authentication), 204, "all are counted");
+    // Another kind of oddity has room of its own, and a minute later there is room again.
+    bench.router.handle_error(Some(host(20)), &AdvertError::ZeroInterval { vrid: 51 }, bench.now);
+    assert_eq!(bench.outputs().len(), 1);
+    bench.at(61 * SECOND);
+    assert!(told(&mut bench, 199));
 }
 
 #[test]

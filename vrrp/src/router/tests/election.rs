@@ -162,7 +162,7 @@ fn a_master_that_yields_may_send_a_last_advert() {
 fn among_equals_the_higher_address_wins() {
     let ours = settings(Version::V3);
     assert_eq!(Bench::master(ours.clone()).hear(6, 128), [better(6, 128)]);
-    let stays = [send(&ours, 128), Output::Announce(5), lower_note(4, 128)];
+    let stays = [send(&ours, 128), Output::Announce(5), Output::Encounter, lower_note(4, 128)];
     assert_eq!(Bench::master(ours).hear(4, 128), stays);
 }
 
@@ -184,22 +184,39 @@ fn a_lower_master_is_answered_and_the_addresses_are_announced_twice() {
     };
     let ours = Settings { announce, ..settings(Version::V3) };
     let mut bench = Bench::master(ours.clone());
-    let answer = [send(&ours, 128), Output::Announce(3), lower_note(9, 100)];
+    let answer = [send(&ours, 128), Output::Announce(3), Output::Encounter, lower_note(9, 100)];
     assert_eq!(bench.at(millis(500)).hear(9, 100), answer);
     assert_eq!(bench.due(), SECOND, "the rhythm stays");
     assert_eq!(bench.bursts(3, 20 * SECOND), [millis(7_500)]);
 }
 
-/// The note drives `notify_master_rx_lower_pri`: once while the other one goes on, and again when it
-/// comes back after it had been silent.
+/// The note drives `notify_master_rx_lower_pri`: once while the other one goes on, however many of its adverts are lost,
+/// and again when it comes back after a minute of silence. The group hears of each encounter.
 #[test]
-fn a_lower_master_is_noted_once_per_encounter() {
+fn a_lower_master_is_noted_once_per_episode() {
     let mut bench = Bench::master(settings(Version::V3));
-    let noted = |outputs: Vec<Output>| outputs.contains(&lower_note(9, 100));
-    assert!(noted(bench.live(SECOND).hear(9, 100)));
-    assert!(!noted(bench.live(2 * SECOND).hear(9, 100)));
-    assert!(!noted(bench.live(millis(5_500)).hear(9, 100)));
-    assert!(noted(bench.live(millis(9_001)).hear(9, 100)));
+    let mut met = |at: Duration| {
+        let outputs = bench.live(at).hear(9, 100);
+        (outputs.contains(&Output::Encounter), outputs.contains(&lower_note(9, 100)))
+    };
+    assert_eq!(met(SECOND), (true, true));
+    assert_eq!(met(2 * SECOND), (false, false));
+    assert_eq!(met(millis(5_500)), (false, false));
+    assert_eq!(met(millis(9_001)), (true, false), "some of its adverts were lost");
+    assert_eq!(met(millis(69_000)), (true, false), "nearly all");
+    assert_eq!(met(millis(129_001)), (true, true), "it is back");
+}
+
+/// Whoever became master anew is told of a rival anew.
+#[test]
+fn a_lower_master_is_noted_again_by_a_new_master() {
+    let mut bench = Bench::master(settings(Version::V3));
+    assert!(bench.hear(9, 100).contains(&lower_note(9, 100)));
+    bench.hear(6, 250);
+    assert_eq!(bench.router.notes(bench.now).count(), 0, "a backup has no rival");
+    bench.pass();
+    assert!(bench.router.is_master());
+    assert!(bench.hear(9, 100).contains(&lower_note(9, 100)));
 }
 
 /// A rival that speaks once in ten of our intervals is one rival, not a new one each time.
@@ -218,7 +235,8 @@ fn a_lower_master_of_a_longer_interval_is_noted_once_as_well() {
 #[test]
 fn a_lower_master_is_not_answered_when_told_so() {
     let ours = Settings { lower_prio_no_advert: true, ..settings(Version::V3) };
-    assert_eq!(Bench::master(ours).hear(9, 100), [Output::Announce(5), lower_note(9, 100)]);
+    let quiet = [Output::Announce(5), Output::Encounter, lower_note(9, 100)];
+    assert_eq!(Bench::master(ours).hear(9, 100), quiet);
 }
 
 // ----- owners -----
@@ -234,7 +252,7 @@ fn an_owner_concedes_to_a_stubborn_owner_and_comes_back_when_it_is_gone() {
     let owner = Settings { priority: 255, wish: Role::Master, ..settings(Version::V3) };
     let mut bench = Bench::master_owner(owner.clone());
     let conflict = Output::Note(Note::OwnerConflict { source: host(4) });
-    assert_eq!(bench.hear(4, 255), [send(&owner, 255), Output::Announce(5), conflict]);
+    assert_eq!(bench.hear(4, 255), [send(&owner, 255), Output::Announce(5), Output::Encounter, conflict]);
     for second in 1..=3 {
         assert_eq!(bench.live(second * SECOND).hear(4, 255), [send(&owner, 255), Output::Announce(5)]);
     }

@@ -19,8 +19,8 @@ use crate::config::digest::digest;
 use crate::config::plan::{self, BlockChange, Count};
 use crate::config::{self, Colour, Config, Expectation, Manner, Purpose, Served};
 use crate::control::{self, Running};
-use crate::supervisor::names;
 use crate::supervisor::reload::ReloadWish;
+use crate::supervisor::{absent, names};
 
 /// Exit status of a plan that is not empty.
 const CHANGES: u8 = 2;
@@ -158,6 +158,7 @@ fn read(asked: &Asked, file: &Path) -> Result<Config, ExitCode> {
     };
     config.global.compat |= reading.compat;
     names::look_up(&mut config);
+    absent::wait_for_none(&mut config);
     Ok(config)
 }
 

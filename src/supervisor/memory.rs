@@ -36,9 +36,10 @@ pub(super) fn begin() {
 /// take several times what the configuration itself does; they are freed at once, and kept for the next allocation, which
 /// may never come.
 ///
-/// It is called once, when the first configuration is in effect, and not after reloads: while it works in an arena no
-/// other thread can allocate there, and after a reload the arena of the brain's thread may have tens of thousands of
-/// holes. Their memory is taken again by the next reload.
+/// While it works in an arena no other thread can allocate there. So it is called when the first configuration is in effect,
+/// and after reloads only if the brain has few checks: with forty thousand of them the arena of its thread has tens of
+/// thousands of holes afterwards, each of which takes a call of the system. Their memory is taken again by the next
+/// reload.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library's own call, for which no crate has a safe name")]
 pub(super) fn give_back() {

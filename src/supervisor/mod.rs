@@ -4,6 +4,7 @@
 //! loop has an operating system thread of its own; probes, mail, control and reload share a multi-threaded runtime;
 //! the owners of addresses and of the IPVS table have a thread each, because their kernel calls block.
 
+pub(crate) mod absent;
 mod alert;
 mod announcements;
 mod bookends;

@@ -24,9 +24,9 @@ use super::Options;
 use super::host;
 use super::inbox::Sender;
 use super::memory;
-use super::names;
 use super::namespace::{self, IpvsHome};
 use super::table;
+use super::{absent, names};
 use crate::config::{self, Colour, Config, Difference, Expectation, Reader, Reading};
 use crate::director::effect::Settlement;
 use crate::director::event::Event;
@@ -37,6 +37,9 @@ pub use outcome::{ReloadOutcome, Reloads};
 
 /// How long an answer of the brain may take: it waits for the owners of everything, twice at most.
 const PATIENCE: Duration = Duration::from_secs(70);
+
+/// With so many checks memory is given back after a reload in less time than an advert can wait.
+const FEW_CHECKS: usize = 500;
 
 /// Ways that lead to the reloader, and from it.
 #[derive(Debug)]
@@ -139,9 +142,11 @@ impl Reloader {
         let outcome = match request.wish {
             Wish::Reload(wish) => {
                 host::tell_reloading();
+                let before = self.running.clone();
                 let outcome = self.reload(&wish).await;
                 host::tell_ready(&outcome.summary);
                 self.tell(outcome.clone());
+                self.tidy_up(before);
                 outcome
             }
             Wish::Confirm => self.confirm(),
@@ -196,8 +201,6 @@ impl Reloader {
                 outcome.summary += "; whether all of it is in effect is not known: the brain does not answer"
             }
         }
-        let (reader, running) = (self.reader.clone(), self.running.clone());
-        drop(tokio::task::spawn_blocking(move || lock(&reader).share(&running)));
         info!("{}: {}", self.path.display(), outcome.summary);
         if !Arc::ptr_eq(&before, &self.running) {
             self.before = Some(before.clone());
@@ -209,6 +212,20 @@ impl Reloader {
             drop(self.last_good.keep(&self.running));
         }
         outcome
+    }
+
+    /// After a reload, whatever came of it: what the file says the same as before is kept once, and what its text and its
+    /// statements took is given back, where that holds up nobody.
+    fn tidy_up(&self, before: Arc<Config>) {
+        let (reader, running) = (self.reader.clone(), self.running.clone());
+        drop(tokio::task::spawn_blocking(move || {
+            lock(&reader).share(&running);
+            let few = has_few_checks(&running) && has_few_checks(&before);
+            drop(before);
+            if few {
+                memory::give_back();
+            }
+        }));
     }
 
     /// Why a plan does not fit any more, if it does not.
@@ -246,6 +263,7 @@ impl Reloader {
         }
         config.global.compat |= reading.compat;
         names::look_up(&mut config);
+        absent::wait_for_none(&mut config);
         outcome.accepted = true;
         Ok((config, outcome))
     }
@@ -387,6 +405,15 @@ fn summary(difference: &Difference) -> String {
         part("vrrp_instances", instances.to_add.len(), instances.to_change.len(), instances.to_remove.len()),
         part("virtual_servers", services.to_add.len(), services.to_change.len(), services.to_remove.len()),
     )
+}
+
+/// Whether the brain holds little memory that comes and goes with this configuration: each check is a piece of it, and a
+/// real server without checks has its place among a dozen others.
+fn has_few_checks(config: &Config) -> bool {
+    let services = config.virtual_servers();
+    let checks =
+        services.flat_map(|(_, service)| service.all_servers().map(|(_, server)| server.checks.len()));
+    checks.sum::<usize>() <= FEW_CHECKS
 }
 
 /// One that broke down while it read has read nothing, which is told; the next attempt is a new one.

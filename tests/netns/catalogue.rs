@@ -1,7 +1,9 @@
 //! Checks of other kinds than TCP and HTTP, made by the daemon: what `status` says of servers, and the weights that
 //! checks give.
 
-use std::net::UdpSocket;
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lab::in_namespaces;
@@ -121,4 +123,146 @@ fn datagrams_and_echoes_are_asked_for_and_answered() {
     let (verdict, weight, reason) = server(&daemon, 5).expect("it is configured");
     assert_eq!((verdict.as_str(), weight), ("unknown", Some(5)));
     assert!(reason.contains("no-such"), "{reason}");
+}
+
+#[test]
+fn commands_that_behave_badly_are_told_apart_and_leave_nothing() {
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    let script = |name: &str, text: &str| {
+        let path = super::programs::script(director, name, text);
+        format!("MISC_CHECK {{\nmisc_path {path}\nmisc_timeout 1\n}}")
+    };
+    let checks = [
+        script("flood", "exec yes a line that is said again and again"),
+        script("deaf", "trap '' TERM INT HUP\nwhile :; do sleep 1000; done"),
+        // What it leaves behind holds its output open.
+        script("leaves", "sleep 1000 &\nexit 0"),
+        script("killed", "kill -9 $$"),
+        script("babbles", "printf '\\033[2J\\377 no\\n' >&2\nexit 3"),
+        script("forks", "(sleep 1000; sleep 1000) | cat"),
+    ];
+    let checks: Vec<&str> = checks.iter().map(String::as_str).collect();
+    let globals = "global_defs {\nscript_user root\n}\n";
+    let mut daemon = start(director, &(globals.to_owned() + &service(host, &checks)));
+    // Later attempts find the one before still on its way out.
+    assert!(wait(&daemon, 0, "down", None).contains("not end"));
+    assert!(wait(&daemon, 1, "down", None).contains("not end"));
+    wait(&daemon, 2, "up", Some(5));
+    assert!(wait(&daemon, 3, "down", None).contains("ended by signal SIGKILL"));
+    let reason = wait(&daemon, 4, "down", None);
+    assert!(reason.contains("exit status 3"), "{reason}");
+    assert!(reason.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{reason}");
+    assert!(wait(&daemon, 5, "down", None).contains("not end"));
+    let process = daemon.status().expect("it answers")["pid"].clone();
+    let status = |of: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+        let line = text.lines().find_map(|line| line.strip_prefix(of)).expect("the kernel tells").to_owned();
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    assert!(status("VmHWM:") < 150 << 10, "{} KiB", status("VmHWM:"));
+    // Attempt after attempt, what was given up is gone; what a command that succeeded leaves behind is its own affair.
+    let left = |name: &str| {
+        let running = std::fs::read_dir("/proc").expect("it is there").flatten();
+        let words = |entry: std::fs::DirEntry| {
+            std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default()
+        };
+        running.map(words).filter(|words| words.contains(name)).count()
+    };
+    assert!(daemon.stop().success());
+    for name in ["again and again", "/deaf", "/forks"] {
+        wait_until(&format!("{name} to be gone"), SLACK * 2, || (left(name) == 0).then_some(()));
+    }
+}
+
+/// Accepts whoever comes to this port, and remembers from where.
+fn visited(host: &Host, port: u16) -> Arc<Mutex<BTreeSet<SocketAddr>>> {
+    let listener = host.enter(|| TcpListener::bind(("0.0.0.0", port))).expect("the port is free");
+    let seen: Arc<Mutex<BTreeSet<SocketAddr>>> = Arc::default();
+    let kept = seen.clone();
+    std::thread::spawn(move || {
+        while let Ok((_, from)) = listener.accept() {
+            kept.lock().expect("nobody panics with it").insert(from);
+        }
+    });
+    seen
+}
+
+#[test]
+fn probes_leave_as_they_are_told_to() {
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    net.widen(1);
+    director.ip("addr add 10.0.0.11/24 dev eth0");
+    // An address is answered for on its own interface alone.
+    host.enter(|| std::fs::write("/proc/sys/net/ipv4/conf/all/arp_ignore", "1"))
+        .expect("its settings are ours");
+    // Whoever is marked finds a way that nobody else does.
+    host.ip("addr add 192.0.2.9/32 dev lo");
+    director.ip("rule add fwmark 7 lookup 100");
+    director.ip("route add 192.0.2.9 via 10.0.0.2 table 100");
+    let (bound, elsewhere) = (visited(host, 8001), visited(host, 8100));
+    let (_marked, _second) = (visited(host, 8003), visited(host, 8005));
+    let datagrams = host.enter(|| UdpSocket::bind((host.address(), 8007))).expect("the port is free");
+    let asked: Arc<Mutex<BTreeSet<SocketAddr>>> = Arc::default();
+    let kept = asked.clone();
+    std::thread::spawn(move || {
+        while let Ok((length, from)) = datagrams.recv_from(&mut [0; 64]) {
+            kept.lock().expect("nobody panics with it").insert(from);
+            let _ = datagrams.send_to(&[b'x'; 64][..length.min(64)], from);
+        }
+    });
+    let checks = [
+        "TCP_CHECK {\nbindto 10.0.0.11\nbind_port 4711\n}",
+        "TCP_CHECK {\nconnect_ip 10.0.0.2\nconnect_port 8100\n}",
+        "TCP_CHECK {\nconnect_ip 192.0.2.9\nfwmark 7\n}",
+        "TCP_CHECK {\nconnect_ip 192.0.2.9\nconnect_port 8003\n}",
+        "TCP_CHECK {\nconnect_ip 10.1.0.2\nbind_if eth1\n}",
+        "TCP_CHECK {\nconnect_ip 10.1.0.2\nconnect_port 8005\nbind_if eth0\nconnect_timeout 0.5\n}",
+        "UDP_CHECK {\nbindto 10.0.0.11\npayload 78\nrequire_reply 78\n}",
+    ];
+    let daemon = start(director, &service(host, &checks));
+    for number in [0, 1, 2, 4, 6] {
+        wait(&daemon, number, "up", Some(5));
+    }
+    let reason = wait(&daemon, 3, "down", None);
+    assert!(reason.contains("no route to the server"), "{reason}");
+    // Nobody knows that address beyond the other interface.
+    wait(&daemon, 5, "down", None);
+    let seen = |all: &Arc<Mutex<BTreeSet<SocketAddr>>>| all.lock().expect("nobody panics with it").clone();
+    assert_eq!(seen(&bound), BTreeSet::from(["10.0.0.11:4711".parse().expect("an address")]));
+    assert!(seen(&elsewhere).iter().all(|from| from.ip().to_string() == "10.0.0.1"));
+    assert!(seen(&asked).iter().all(|from| from.ip().to_string() == "10.0.0.11"));
+}
+
+#[test]
+fn commands_run_as_whom_they_are_told_to() {
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    let asks = |name: &str, words: &str, user: &str| {
+        let text = format!("test \"$(id -un) $(id -gn) $(id -G | wc -w)\" = '{words}' || {{ id; exit 1; }}");
+        let path = super::programs::script(director, name, &text);
+        format!("MISC_CHECK {{\nmisc_path {path}\n{user}\n}}")
+    };
+    let checks = [
+        asks("own", "nobody nogroup 1", ""),
+        asks("named", "daemon daemon 1", "user daemon"),
+        asks("grouped", "daemon nogroup 1", "user daemon nogroup"),
+        asks("root", "nobody nogroup 1", "user root"),
+    ];
+    let checks: Vec<&str> = checks.iter().map(String::as_str).collect();
+    let globals = "global_defs {\nscript_user nobody\n}\n";
+    // An ordinary user who runs this can become nobody else.
+    let file = director.dir().join("own");
+    let others = std::os::unix::fs::chown(&file, Some(65_534), Some(65_534)).is_ok();
+    let daemon = start(director, &(globals.to_owned() + &service(host, &checks)));
+    for number in 0..3 {
+        let (verdict, weight) = if others { ("up", Some(5)) } else { ("down", None) };
+        let reason = wait(&daemon, number, verdict, weight);
+        assert!(others || !reason.contains("uid="), "it was run: {reason}");
+    }
+    assert!(wait(&daemon, 3, "down", None).contains("exit status 1, its last words: uid=0(root)"));
 }

@@ -213,6 +213,7 @@ impl World {
                 forwarding: Forwarding::Dr,
                 tunnel: None,
                 inhibit: false,
+                twin: false,
             }),
             alert: true,
             ..VirtualServer::default()

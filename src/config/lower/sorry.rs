@@ -70,9 +70,9 @@ impl<'a> Draft<'a> {
         let method = self.method.unwrap_or(services);
         let Located { key, .. } = place(context, "the sorry server", words, span, endpoint, method)?;
         // A server cannot be inhibited and removed at once.
-        let twin = servers.get(&key).filter(|_| context.compat());
-        let inhibit = self.inhibit || twin.is_some_and(|server| server.inhibit);
+        let twin = context.compat() && servers.get(&key).is_some_and(|server| server.inhibit);
+        let inhibit = self.inhibit || twin;
         let Method { forwarding, tunnel } = method;
-        Some(SorryServer { key, forwarding, tunnel, inhibit })
+        Some(SorryServer { key, forwarding, tunnel, inhibit, twin })
     }
 }

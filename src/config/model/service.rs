@@ -129,6 +129,9 @@ pub struct SorryServer {
     pub tunnel: Option<Tunnel>,
     /// `sorry_server_inhibit`: weight 0 instead of removal while it is not needed.
     pub inhibit: bool,
+    /// Read compatibly: it is a real server with `inhibit_on_failure` too, and keeps that one's weight when it is needed.
+    #[serde(default)]
+    pub twin: bool,
 }
 
 impl VirtualServer {

@@ -61,6 +61,9 @@ impl Pool {
         // It may be a real server as well, which then counts.
         let real = || server.and_then(|server| server.place(self.is_turn_of(server)));
         let waits = || sorry.filter(|sorry| sorry.inhibit).map(|sorry| sorry_settings(sorry, 0));
+        if sorry.is_some_and(|sorry| sorry.twin) {
+            return real().or(stands_in).or_else(waits);
+        }
         stands_in.or_else(real).or_else(waits)
     }
 

@@ -79,6 +79,20 @@ fn a_check_whose_command_cannot_be_run_takes_a_server_out_except_compatibly() {
 }
 
 #[test]
+fn a_sorry_server_that_is_an_inhibited_real_server_keeps_its_weight_compatibly_and_stands_in_otherwise() {
+    let file = service("10.0.0.100 80", "inhibit_on_failure\nsorry_server 10.0.1.1 80", &[2, 3]);
+    for (head, weight) in [("", 1), (COMPAT, 0)] {
+        let mut bench = Bench::new(&format!("{head}{file}"));
+        bench.answer(&[1, 2]);
+        assert_eq!(bench.held(VIP), [(1, 2), (2, 3)]);
+        bench.answer(&[]);
+        assert_eq!(bench.held(VIP), [(1, weight), (2, 0)], "{head}");
+        bench.answer(&[1]);
+        assert_eq!(bench.held(VIP), [(1, 2), (2, 0)]);
+    }
+}
+
+#[test]
 fn processes_that_the_kernel_does_not_tell_of_are_tracked_except_compatibly_in_a_namespace() {
     let process =
         format!("vrrp_track_process p {{\nprocess sshd\n}}\n{}", instance(51, "track_process {\np\n}"));

@@ -225,6 +225,11 @@ impl Executor {
 /// Whom to become, the file to run, and its words.
 type Prepared = (account::Identity, std::path::PathBuf, Vec<String>);
 
+/// Whether a command could be run now, by whom it should be. Names are looked up: call this where waiting does not matter.
+pub(super) fn can_be_run(command: &Command, rules: &ScriptRules) -> bool {
+    prepare(command, rules).is_ok()
+}
+
 fn prepare(command: &Command, rules: &ScriptRules) -> Result<Prepared, String> {
     let words = by_shell(&command.words).unwrap_or_else(|| command.words.clone());
     let who = account::identity(command, rules)?;

@@ -361,6 +361,12 @@ fn times_and_switches_are_set_and_put_back() {
         ((times.tcp, times.udp) == (777, before.0.udp) && switches == before.1).then_some(())
     });
     assert_eq!(daemon.stop().code(), Some(0));
+    // Compatibly the times stay after a stop; the next run that does not ask for any puts them back.
+    let (times, switches) = settings();
+    assert_eq!((times.tcp, &switches), (777, &before.1));
+    let mut daemon = start(&ours(), one, service);
+    wait_until("the times of before", SLACK, || (settings() == before).then_some(()));
+    assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(settings(), before);
 }
 

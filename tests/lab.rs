@@ -69,8 +69,9 @@ fn the_ipvs_crate_against_a_real_kernel() {
 #[test]
 fn ipvlan_and_routing_domains_beside_keepalived() {
     let program = test_binary("interop");
-    let others = ["--skip", "guest::model::", "--skip", "guest::systemd::"];
-    let only = [&["guest::"], &others[..], &["--ignored", "--test-threads=1"]].concat();
+    let elsewhere = ["model", "systemd", "clock", "lacking"].map(|module| format!("guest::{module}::"));
+    let others = elsewhere.iter().flat_map(|module| ["--skip", module]);
+    let only: Vec<&str> = ["guest::", "--ignored", "--test-threads=1"].into_iter().chain(others).collect();
     run_in_guest(&program, &only, &[("CI", "true"), ("RUST_BACKTRACE", "0")]);
 }
 
@@ -86,6 +87,14 @@ fn a_restart_by_systemd_costs_neither_address_nor_role() {
     let program = test_binary("interop");
     let only = ["guest::systemd::", "--ignored", "--test-threads=1"];
     run_in_guest(&program, &only, &environment);
+}
+
+/// A machine whose clock is set, and whose kernel lacks a scheduler.
+#[test]
+fn a_clock_that_is_set_and_a_scheduler_that_is_missing() {
+    let program = test_binary("interop");
+    let only = ["guest::clock::", "guest::lacking::", "--ignored", "--test-threads=1"];
+    run_in_guest(&program, &only, &[("CI", "true"), ("RUST_BACKTRACE", "0")]);
 }
 
 /// The whole model of the table, times, switches and quorums, beside keepalived.

@@ -24,13 +24,16 @@ const AMPLE: Duration = Duration::from_secs(30);
 /// Short enough to wait for.
 const SHORT: Duration = Duration::from_millis(200);
 
+/// What a server makes of a question.
+type Answer = fn(&[u8]) -> Vec<u8>;
+
 /// One check, and how a good server answers a question.
 struct Case {
     name: &'static str,
     kind: Kind,
-    answer: fn(&[u8]) -> Vec<u8>,
+    answer: Answer,
     /// What answers to other questions look like; nothing where all answers are to us.
-    stray: Option<fn(&[u8]) -> Vec<u8>>,
+    stray: Option<Answer>,
 }
 
 /// The question turned into an answer (RFC 1035 section 4.1.1).

@@ -1,6 +1,6 @@
 //! What needs a kernel with ipvlan, VRF and IPVS, or a clock that may be set: `tests/lab.rs` runs these tests in the
-//! laboratory's guest (`cargo test --test lab ipvlan`), one after the other. On a machine whose own kernel has all that,
-//! `cargo test --test interop guest -- --ignored` runs them as well.
+//! laboratory's guest (`cargo test --test lab -- ipvlan clock`), one after the other. On a machine whose own kernel has
+//! all that, `cargo test --test interop guest -- --ignored` runs them as well.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -35,6 +35,47 @@ const NEVER: u16 = 8105;
 /// Weights of servers, by the port of their virtual server.
 type Table = BTreeMap<u16, BTreeMap<String, u64>>;
 
+/// The same by ports of servers.
+type Entries = [(u16, &'static [(&'static str, u64)])];
+
+/// All are well.
+const WELL: &Entries = &[
+    (8101, &[("8001", 3), ("8002", 5)]),
+    (8102, &[("8003", 2), ("8004", 2)]),
+    (8103, &[("8001", 1), ("8005", 1)]),
+    (8104, &[("8099", 1)]),
+    (8105, &[("8009", 1)]),
+    (8106, &[("8001", 1)]),
+    (8107, &[("8007", 1), ("8008", 1)]),
+    (8108, &[("8010", 1), ("8011", 1)]),
+    (8109, &[("8003", 1), ("8004", 1)]),
+    (8110, &[("8001", 1), ("8002", 1)]),
+];
+/// One of each is down.
+const ONE_EACH: &Entries = &[
+    (8101, &[("8001", 0), ("8002", 5)]),
+    (8102, &[("8004", 2)]),
+    (8103, &[("8001", 1)]),
+    (8104, &[("8099", 1)]),
+    (8105, &[("8009", 1)]),
+    (8106, &[("8001", 1)]),
+    (8107, &[("8008", 1)]),
+    (8108, &[("8011", 1)]),
+    (8109, &[("8004", 1)]),
+    (8110, &[("8002", 1)]),
+];
+/// Where both are down the fallback stands in; one is in maintenance.
+const WORST: &Entries = &[
+    (8101, &[("8001", 0), ("8002", 0)]),
+    (8102, &[("8009", 1)]),
+    (8103, &[("8001", 1)]),
+    (8104, &[("8099", 1)]),
+    (8105, &[("8009", 1)]),
+    (8106, &[("8001", 1)]),
+    (8107, &[("8008", 1)]),
+    (8108, &[("8011", 1)]),
+];
+
 /// What ldirectord asks of ipvsadm: the table is a file of lines.
 const IPVSADM: &str = r#"#!/usr/bin/perl
 use strict;
@@ -209,7 +250,8 @@ fn answer(mut stream: TcpStream, (waits, good, bad): Words, well: bool) {
 }
 
 /// Waits until both tables are this one.
-fn expect(what: &str, theirs: &Ldirectord, ours: &Daemon, expected: &Table) {
+fn expect(what: &str, theirs: &Ldirectord, ours: &Daemon, expected: &Entries) {
+    let expected = weights(expected);
     let end = Instant::now() + PATIENCE;
     loop {
         let (mut their, mut our) = (theirs.table(), table(ours).unwrap_or_default());
@@ -217,7 +259,7 @@ fn expect(what: &str, theirs: &Ldirectord, ours: &Daemon, expected: &Table) {
         let blind = BLIND.map(|port| their.remove(&port).is_some_and(|servers| !servers.is_empty()));
         // What is never to be used is there with weight 0.
         our.entry(NEVER).or_default().retain(|_, weight| *weight > 0);
-        if blind == [true; 2] && their == *expected && our == *expected {
+        if blind == [true; 2] && their == expected && our == expected {
             return;
         }
         assert!(
@@ -271,11 +313,32 @@ fn file(dir: &Path) -> String {
     .concat()
 }
 
-fn weights(entries: &[(u16, &[(&str, u64)])]) -> Table {
+fn weights(entries: &Entries) -> Table {
     let servers = |servers: &[(&str, u64)]| {
         servers.iter().map(|(port, weight)| (format!("10.0.0.2:{port}"), *weight)).collect()
     };
     entries.iter().map(|(port, all)| (*port, servers(all))).collect()
+}
+
+/// What directord makes of ldirectord's file; that it names the traps in it is seen by the way.
+fn imported(text: &str) -> String {
+    let mut import = Command::new(env!("CARGO_BIN_EXE_directord"));
+    import.args(["import", "ldirectord", "-"]);
+    let mut import = import
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("directord runs");
+    import.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    let output = import.wait_with_output().expect("it ends");
+    let imported = String::from_utf8(output.stdout).expect("it is text");
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(imported.contains("virtual_server"), "{imported}{report}");
+    for trap in ["without `login`", "without `receive`"] {
+        assert!(report.contains(trap), "{trap} is named: {report}");
+    }
+    imported
 }
 
 #[test]
@@ -306,72 +369,21 @@ fn ldirectord_beside_comes_to_the_same() {
     let (news, _) = (serve(host, 8010, NEWS), serve(host, 8011, NEWS));
 
     let text_of = file(dir);
-    let import = Command::new(env!("CARGO_BIN_EXE_directord"))
-        .args(["import", "ldirectord", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .and_then(|mut import| {
-            import.stdin.take().expect("it is piped").write_all(text_of.as_bytes())?;
-            import.wait_with_output()
-        })
-        .expect("directord runs");
-    let imported = String::from_utf8(import.stdout).expect("it is text");
-    let report = String::from_utf8_lossy(&import.stderr).into_owned();
-    assert!(imported.contains("virtual_server"), "{imported}{report}");
-    for trap in ["without `login`", "without `receive`"] {
-        assert!(report.contains(trap), "{trap} is named: {report}");
-    }
     let theirs = Ldirectord::start(&tools, director, &text_of);
-    let ours = start(director, &imported);
-    let well = weights(&[
-        (8101, &[("8001", 3), ("8002", 5)]),
-        (8102, &[("8003", 2), ("8004", 2)]),
-        (8103, &[("8001", 1), ("8005", 1)]),
-        (8104, &[("8099", 1)]),
-        (8105, &[("8009", 1)]),
-        (8106, &[("8001", 1)]),
-        (8107, &[("8007", 1), ("8008", 1)]),
-        (8108, &[("8010", 1), ("8011", 1)]),
-        (8109, &[("8003", 1), ("8004", 1)]),
-        (8110, &[("8001", 1), ("8002", 1)]),
-    ]);
-    expect("all are well", &theirs, &ours, &well);
+    let ours = start(director, &imported(&text_of));
+    expect("all are well", &theirs, &ours, WELL);
 
     connects.up.store(false, Ordering::Relaxed);
     for server in [&page, &text, &news] {
         server.well.store(false, Ordering::Relaxed);
     }
     fs::remove_file(dir.join("well-8005")).expect("it is ours");
-    let one_each = weights(&[
-        (8101, &[("8001", 0), ("8002", 5)]),
-        (8102, &[("8004", 2)]),
-        (8103, &[("8001", 1)]),
-        (8104, &[("8099", 1)]),
-        (8105, &[("8009", 1)]),
-        (8106, &[("8001", 1)]),
-        (8107, &[("8008", 1)]),
-        (8108, &[("8011", 1)]),
-        (8109, &[("8004", 1)]),
-        (8110, &[("8002", 1)]),
-    ]);
-    expect("one of each is down", &theirs, &ours, &one_each);
+    expect("one of each is down", &theirs, &ours, ONE_EACH);
 
     second.up.store(false, Ordering::Relaxed);
     let maintained = dir.join("maintenance/10.0.0.2:8002");
     fs::write(&maintained, "").expect("/run is ours");
-    let worst = weights(&[
-        (8101, &[("8001", 0), ("8002", 0)]),
-        (8102, &[("8009", 1)]),
-        (8103, &[("8001", 1)]),
-        (8104, &[("8099", 1)]),
-        (8105, &[("8009", 1)]),
-        (8106, &[("8001", 1)]),
-        (8107, &[("8008", 1)]),
-        (8108, &[("8011", 1)]),
-    ]);
-    expect("the fallback stands in, and one is in maintenance", &theirs, &ours, &worst);
+    expect("the fallback stands in, and one is in maintenance", &theirs, &ours, WORST);
 
     fs::remove_file(maintained).expect("it is ours");
     fs::write(dir.join("well-8005"), "").expect("/run is ours");
@@ -379,5 +391,5 @@ fn ldirectord_beside_comes_to_the_same() {
         server.up.store(true, Ordering::Relaxed);
         server.well.store(true, Ordering::Relaxed);
     }
-    expect("all are well again", &theirs, &ours, &well);
+    expect("all are well again", &theirs, &ours, WELL);
 }

@@ -236,3 +236,33 @@ fn probes_leave_as_they_are_told_to() {
     assert!(seen(&elsewhere).iter().all(|from| from.ip().to_string() == "10.0.0.1"));
     assert!(seen(&asked).iter().all(|from| from.ip().to_string() == "10.0.0.11"));
 }
+
+#[test]
+fn commands_run_as_whom_they_are_told_to() {
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    let asks = |name: &str, words: &str, user: &str| {
+        let text = format!("test \"$(id -un) $(id -gn) $(id -G | wc -w)\" = '{words}' || {{ id; exit 1; }}");
+        let path = super::programs::script(director, name, &text);
+        format!("MISC_CHECK {{\nmisc_path {path}\n{user}\n}}")
+    };
+    let checks = [
+        asks("own", "nobody nogroup 1", ""),
+        asks("named", "daemon daemon 1", "user daemon"),
+        asks("grouped", "daemon nogroup 1", "user daemon nogroup"),
+        asks("root", "nobody nogroup 1", "user root"),
+    ];
+    let checks: Vec<&str> = checks.iter().map(String::as_str).collect();
+    let globals = "global_defs {\nscript_user nobody\n}\n";
+    // An ordinary user who runs this can become nobody else.
+    let file = director.dir().join("own");
+    let others = std::os::unix::fs::chown(&file, Some(65_534), Some(65_534)).is_ok();
+    let daemon = start(director, &(globals.to_owned() + &service(host, &checks)));
+    for number in 0..3 {
+        let (verdict, weight) = if others { ("up", Some(5)) } else { ("down", None) };
+        let reason = wait(&daemon, number, verdict, weight);
+        assert!(others || !reason.contains("uid="), "it was run: {reason}");
+    }
+    assert!(wait(&daemon, 3, "down", None).contains("exit status 1, its last words: uid=0(root)"));
+}

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use notify::{Heading, Notice, Notices};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::Options;
@@ -69,6 +70,8 @@ pub(super) struct Reloader {
     ways: Ways,
     followers: Followers,
     last_good: LastGood,
+    /// A copy that is being written.
+    kept: Option<JoinHandle<()>>,
 }
 
 impl Reloader {
@@ -89,6 +92,7 @@ impl Reloader {
             ways,
             followers,
             last_good,
+            kept: None,
         }
     }
 
@@ -209,23 +213,30 @@ impl Reloader {
             let target = self.probation.take().map_or(before, |(target, _)| target);
             self.begin_probation(target, time, &mut outcome);
         } else if self.probation.is_none() && outcome.failures.is_empty() {
-            drop(self.last_good.keep(&self.running));
+            self.kept = Some(self.last_good.keep(&self.running));
         }
         outcome
     }
 
     /// After a reload, whatever came of it: what the file says the same as before is kept once, and what its text and its
     /// statements took is given back, where that holds up nobody.
-    fn tidy_up(&self, before: Arc<Config>) {
-        let (reader, running) = (self.reader.clone(), self.running.clone());
-        drop(tokio::task::spawn_blocking(move || {
+    fn tidy_up(&mut self, before: Arc<Config>) {
+        let (reader, running, kept) = (self.reader.clone(), self.running.clone(), self.kept.take());
+        let share_and_give_back = move || {
             lock(&reader).share(&running);
             let few = has_few_checks(&running) && has_few_checks(&before);
             drop(before);
             if few {
                 memory::give_back();
             }
-        }));
+        };
+        tokio::spawn(async move {
+            // To write the copy takes as much again.
+            if let Some(kept) = kept {
+                let _ = kept.await;
+            }
+            let _ = tokio::task::spawn_blocking(share_and_give_back).await;
+        });
     }
 
     /// Why a plan does not fit any more, if it does not.

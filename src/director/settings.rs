@@ -47,7 +47,8 @@ impl Director {
         };
         let claims = self.settings.value.claims + u64::from(flushes);
         let wanted = IpvsSettings { settings: self.wanted_settings(), claims };
-        if *self.settings.value == wanted {
+        // Said once even where nothing is wanted: what the last run set and left is put back then.
+        if *self.settings.value == wanted && self.settings.serial > 0 {
             return;
         }
         self.settings.value = Arc::new(wanted);

@@ -167,6 +167,7 @@ fn the_end_takes_interfaces_away_after_the_addresses() {
     let stopped = |effects: &[Effect]| effects.contains(&Effect::Stopped);
     let serial = u64::MAX;
     assert!(!stopped(&desk.tell(Event::TableApplied(TableReport { serial, ..Default::default() }))));
+    assert!(!stopped(&desk.tell(Event::SettingsApplied(TableReport { serial, ..Default::default() }))));
     let effects = desk.tell(Event::AddressesApplied(AddressReport { serial, ..Default::default() }));
     assert!(!stopped(&effects));
     assert_eq!(host(&effects).as_deref(), Some(&HostLevel::default()));

@@ -27,7 +27,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job with the usual settings: IPVS and the links a cluster needs, 512 MiB, two minutes.
+    /// A job with the usual settings: IPVS and the links a cluster needs, 512 MiB, four minutes.
     #[must_use]
     pub fn new(command: Vec<String>) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Job {
             modules: crate::modules::USUAL.map(String::from).into(),
             results: None,
             memory_mib: 512,
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_secs(240),
             tools: PathBuf::new(),
         }
     }

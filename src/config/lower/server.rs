@@ -78,7 +78,7 @@ pub(super) fn lower(
     // A check asks the port that is written, even where the service's own counts.
     let checks = check::lower(context, &draft.checks, asked, &draft.own, thing);
     let Some(mut server) = draft.finish(context, checks) else { return };
-    via::lead(context, &mut server, endpoint, span);
+    via::lead(context, (key.port, &mut server), endpoint, span);
     if out.contains_key(&key) {
         let span = words.first().map_or(span, |word| word.span);
         let message = format!("{what} {key} is there already; this one is left out");

@@ -20,8 +20,14 @@ use crate::config::{Config, GroupEntry, RealServer, Served, VirtualServer};
 pub(super) const FIRST: u32 = 0x6400_0000;
 pub(super) const COUNT: u32 = 0x1_0000;
 
-/// Leads the checks of a server that ask for it through the table: to the address of the service.
-pub(super) fn lead(context: &mut Context<'_>, server: &mut RealServer, endpoint: Endpoint<'_>, span: Span) {
+/// Leads the checks of a server that ask for it through the table: to the address of the service. `arrives`: the port of the
+/// server where its packets come in, 0 for whichever they are for.
+pub(super) fn lead(
+    context: &mut Context<'_>,
+    (arrives, server): (u16, &mut RealServer),
+    endpoint: Endpoint<'_>,
+    span: Span,
+) {
     let goes_via = |check: &Arc<Check>| check.via.is_some();
     if !server.checks.iter().any(goes_via) {
         return;
@@ -46,6 +52,11 @@ pub(super) fn lead(context: &mut Context<'_>, server: &mut RealServer, endpoint:
         match (vip, &mut check.via) {
             (Some((address, port)), Some(via)) => {
                 via.way = way;
+                // Asked directly, it is asked where its clients' packets come in, whatever port is written.
+                via.direct = via.direct.map(|direct| match arrives {
+                    0 => direct,
+                    port => SocketAddr::new(direct.ip(), port),
+                });
                 // A service for every port is asked at the server's.
                 let port = if port == 0 { via.direct.map_or(0, |direct| direct.port()) } else { port };
                 check.target = SocketAddr::new(address, port);

@@ -76,11 +76,14 @@ impl Destinations {
         before
     }
 
-    /// Adds one unless it is there already.
-    pub fn insert_missing(&mut self, key: DestinationKey, settings: DestinationSettings) {
-        if !self.contains_key(&key) {
-            self.apply([(key, Some(settings))]);
-        }
+    /// Adds those that are not there already.
+    pub fn extend_missing(
+        &mut self,
+        entries: impl IntoIterator<Item = (DestinationKey, DestinationSettings)>,
+    ) {
+        let mut missing: Vec<_> = entries.into_iter().collect();
+        missing.retain(|(key, _)| !self.contains_key(key));
+        self.extend(missing);
     }
 
     /// Takes one out; the settings that it had.
@@ -147,7 +150,16 @@ impl Destinations {
 
     /// In what this and another value differ: each key of which they say not the same, with what either says.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Difference<'a>> {
-        let (mut one, mut other) = (Place::first(&self.pieces), Place::first(&other.pieces));
+        self.differences_behind(other, None)
+    }
+
+    /// The same of the keys behind this one: whoever cannot look at all of them in one piece goes on there.
+    pub fn differences_behind<'a>(
+        &'a self,
+        other: &'a Self,
+        behind: Option<&DestinationKey>,
+    ) -> impl Iterator<Item = Difference<'a>> + use<'a> {
+        let (mut one, mut other) = (Place::behind(self, behind), Place::behind(other, behind));
         std::iter::from_fn(move || {
             loop {
                 if one.skip_shared(&mut other) {
@@ -227,6 +239,17 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn first(pieces: &'a [Arc<[Entry]>]) -> Self {
         Place { pieces, at: 0 }
+    }
+
+    fn behind(all: &'a Destinations, key: Option<&DestinationKey>) -> Self {
+        let Some(key) = key else { return Place::first(&all.pieces) };
+        let mut place = Place::first(all.pieces.get(all.behind(key).saturating_sub(1)..).unwrap_or_default());
+        let piece: &[Entry] = place.pieces.first().map(AsRef::as_ref).unwrap_or_default();
+        place.at = piece.partition_point(|(held, _)| held <= key);
+        if place.entry().is_none() {
+            place.next_piece();
+        }
+        place
     }
 
     fn entry(&self) -> Option<&'a Entry> {
@@ -464,7 +487,7 @@ mod tests {
         }
 
         #[test]
-        fn differences_lead_from_one_to_the_other(one in changes(), more in changes()) {
+        fn differences_lead_from_one_to_the_other(one in changes(), more in changes(), at in 0..1203_u16) {
             let (first, before) = carry_out(&one);
             let mut second = first.clone();
             second.apply(more.iter().map(|(at, weight)| (key(*at), weight.map(nat))));
@@ -479,6 +502,10 @@ mod tests {
                 }
             }
             prop_assert_eq!(led, after);
+            for behind in [key(at), key(600)] {
+                let whole = first.differences(&second).filter(|(key, ..)| *key > behind);
+                prop_assert!(first.differences_behind(&second, Some(&behind)).eq(whole));
+            }
         }
     }
 }

@@ -33,10 +33,12 @@ pub fn render(status: &Status, detail: Detail, look: Look) -> String {
     );
     paint.say(&mut out, &line);
     let reload = &status.last_reload;
-    if !reload.accepted {
+    if !reload.accepted || reload.rolled_back {
         paint.warn(&mut out, &format!("last reload: {}", reload.summary));
         // Its marks stand below what they mean.
-        let _ = writeln!(out, "{}", reload.rendered.trim_end());
+        if !reload.rendered.is_empty() {
+            let _ = writeln!(out, "{}", reload.rendered.trim_end());
+        }
     }
     if let Some(left) = status.confirm_within {
         let line = format!("rolled back in {left:.0} s unless `directord confirm` comes before that");

@@ -33,9 +33,15 @@ impl Director {
         let Some(pool) = self.pools.get_mut(served) else { return (Step::Arrive, 0) };
         let work = 1 + pool.servers.stale() / DECISION;
         match pool.refresh_some(most * DECISION) {
-            Some(_) => (Step::Arrive, work),
+            Some(_) => (Step::Keep, work),
             None => (Step::Level, most),
         }
+    }
+
+    /// What stays in the table for the time being is gathered from some real servers.
+    pub(super) fn keep_piece(&mut self, served: &Served, most: usize) -> (Step, usize) {
+        let (complete, looked) = self.keep_some(served, most * CHANGE);
+        (if complete { Step::Arrive } else { Step::Keep }, looked / CHANGE)
     }
 
     /// A virtual server is what is configured.
@@ -57,6 +63,7 @@ impl Director {
         pool.counted = pool.servers.len();
         self.pools.insert(served.clone(), pool);
         self.place_pool(served, transit.via);
+        self.changeover.kept = None;
         // Before the first attempts go out.
         self.suspend_checks_of(served, now);
         self.configure_vip_check(served, now);

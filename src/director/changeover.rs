@@ -13,10 +13,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ipvs_backend::{DestinationSettings, Service, ServiceKey};
+use ipvs_backend::ServiceKey;
 
 use super::effect::{Effect, Settlement};
 use super::journal::Entry;
+use super::keeping::Keeping;
 use super::pools::{Transit, Unbegun};
 use super::{Director, Owner};
 use crate::config::{Difference, GroupKey, Served};
@@ -47,6 +48,8 @@ pub(super) struct Changeover {
     pub(super) transit: Option<Transit>,
     /// New checks that have not begun yet.
     pub(super) unbegun: Unbegun,
+    /// What the table is going to keep of the one that is on its way.
+    pub(super) kept: Option<Keeping>,
     /// Virtual servers that the table holds more of than is wanted.
     pub(super) spare: BTreeSet<ServiceKey>,
     /// What was refused before it began.
@@ -282,25 +285,4 @@ pub(super) enum Spare {
     Stays,
     /// It goes.
     Goes,
-}
-
-/// What is wanted of a service, and what is there besides: real servers that go, and the weight of those that sink;
-/// `None` if there is nothing besides.
-pub(super) fn with_spare(wanted: Option<&Service>, held: &Service) -> Option<Service> {
-    let Some(wanted) = wanted else { return Some(held.clone()) };
-    let differences = wanted.destinations.differences(&held.destinations);
-    let spare = differences.filter_map(|(key, wanted, held)| match (wanted, held?) {
-        (None, held) => Some((key, *held)),
-        (Some(settings), held) if settings.weight < held.weight => {
-            Some((key, DestinationSettings { weight: held.weight, ..*settings }))
-        }
-        (Some(_), _) => None,
-    });
-    let spare: Vec<_> = spare.collect();
-    if spare.is_empty() {
-        return None;
-    }
-    let mut all = wanted.clone();
-    all.destinations.extend(spare);
-    Some(all)
 }

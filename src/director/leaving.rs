@@ -51,11 +51,14 @@ impl Leaving {
     pub(super) fn beside(&self, key: &ServiceKey, configured: Option<Arc<Service>>) -> Option<Arc<Service>> {
         let Some(settings) = self.services.get(key) else { return configured };
         let mut service = configured.unwrap_or_else(|| Arc::new(Service::new(settings.clone())));
-        let held = Arc::make_mut(&mut service);
-        for (server, leaver) in self.of_service(key) {
-            held.destinations.insert_missing(*server, leaver.settings);
-        }
+        let leavers = self.of_service(key).map(|(server, leaver)| (*server, leaver.settings));
+        Arc::make_mut(&mut service).destinations.extend_missing(leavers);
         Some(service)
+    }
+
+    /// Whether servers of a service are on their way out.
+    pub(super) fn concerns(&self, key: &ServiceKey) -> bool {
+        self.services.contains_key(key)
     }
 
     fn of_service(&self, key: &ServiceKey) -> impl Iterator<Item = (&DestinationKey, &Leaver)> {

@@ -28,6 +28,7 @@ mod groups;
 mod host;
 mod instance;
 pub mod journal;
+mod keeping;
 mod leaving;
 pub mod legacy;
 mod links;

@@ -50,6 +50,8 @@ pub(super) enum Step {
     Settle,
     /// What should be in the table is worked out.
     Level,
+    /// It is gathered what stays in the table until everything that is new is there.
+    Keep,
     /// It is what is configured.
     Arrive,
     /// People and programs hear of it.
@@ -115,12 +117,13 @@ impl Director {
                 let (next, worked) = self.take_leave(&transit.served, config.as_deref(), after, most);
                 (next.map_or(Step::Settle, |at| Step::Leavers(Some(at))), worked)
             }
-            (Step::Settle | Step::Level | Step::Arrive, None) => {
+            (Step::Settle | Step::Level | Step::Keep | Step::Arrive, None) => {
                 self.displace_pool(&transit.served, now);
                 (Step::Checks, 1)
             }
             (Step::Settle, Some(config)) => self.settle_some(&transit.served, &config, most, now),
             (Step::Level, Some(_)) => self.level_some(&transit.served, most),
+            (Step::Keep, Some(_)) => self.keep_piece(&transit.served, most),
             (Step::Arrive, Some(config)) => {
                 self.arrive(transit, &config, now);
                 (Step::Tell, 1)

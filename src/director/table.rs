@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use ipvs_backend::{DestinationKey, Service, ServiceKey};
 
-use super::changeover::{Spare, with_spare};
+use super::changeover::Spare;
 use super::event::TableReport;
 use super::journal::Entry;
+use super::keeping::Keeping;
 use super::{Director, Pending};
 use crate::config::Served;
 
@@ -80,10 +81,16 @@ impl Director {
                 continue;
             }
             if let (Spare::Stays, Some(held)) = (spare, held) {
-                let more = with_spare(wanted.as_deref(), held);
-                if more.is_some() {
+                let kept = match &wanted {
+                    Some(wanted) => {
+                        let prepared = self.changeover.kept.take_if(|kept| kept.is_of(wanted, held));
+                        prepared.unwrap_or_else(|| Keeping::new(wanted.clone(), held.clone())).complete()
+                    }
+                    None => Some(held.clone()),
+                };
+                if kept.is_some() {
                     self.changeover.spare.insert(*key);
-                    wanted = more.map(Arc::new);
+                    wanted = kept;
                 }
             }
             let services = &mut Arc::make_mut(&mut self.table.value).services;
@@ -92,6 +99,31 @@ impl Director {
                 None => services.remove(key),
             };
         }
+    }
+
+    /// Gathers what the table is going to keep of a virtual server until a configuration is in effect, by a look at so many
+    /// real servers: whether that was enough, and how much of it was needed.
+    pub(super) fn keep_some(&mut self, served: &Served, most: usize) -> (bool, usize) {
+        let kept = self.changeover.kept.take();
+        let Some((wanted, held)) = self.sole_levels(served).filter(|_| self.spare() == Spare::Stays) else {
+            return (true, 0);
+        };
+        let mut keeping =
+            kept.filter(|kept| kept.is_of(&wanted, &held)).unwrap_or_else(|| Keeping::new(wanted, held));
+        let looked = keeping.gather(most);
+        let complete = keeping.is_complete();
+        self.changeover.kept = Some(keeping);
+        (complete, looked)
+    }
+
+    /// What a virtual server wants of its service and what is there, if nobody else has anything to say of it.
+    fn sole_levels(&self, served: &Served) -> Option<(Arc<Service>, Arc<Service>)> {
+        let Served::Key(key) = served else { return None };
+        let others = self.vias.service(key).is_some()
+            || self.of_groups.contains_key(key)
+            || self.leaving.concerns(key);
+        let wanted = self.pools.get(served)?.level(key).filter(|_| !others)?;
+        Some((wanted.clone(), self.table.value.services.get(key)?.clone()))
     }
 
     /// What should be in the kernel for a service: what is configured, and beside it those that leave.
@@ -109,10 +141,8 @@ impl Director {
         let mut levels = own.chain(of_groups).filter_map(|pool| pool.level(key));
         let first = levels.next()?.clone();
         Some(levels.fold(first, |mut joined, level| {
-            let service = Arc::make_mut(&mut joined);
-            for (server, settings) in &level.destinations {
-                service.destinations.insert_missing(*server, *settings);
-            }
+            let missing = level.destinations.iter().map(|(server, settings)| (*server, *settings));
+            Arc::make_mut(&mut joined).destinations.extend_missing(missing);
             joined
         }))
     }

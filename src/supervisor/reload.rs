@@ -99,7 +99,8 @@ impl Reloader {
     /// Puts the first configuration into effect. What the kernel refuses of it is left out: there is nothing to return to.
     pub(super) async fn start(&mut self, reading: Reading) {
         let fallen_back = self.last_good.started_from.take();
-        let outcome = match self.judge(reading) {
+        // Nobody waits for an advert yet.
+        let outcome = match self.judge(at_home(reading)) {
             Ok((config, mut outcome)) => {
                 outcome.summary = self.hand_over(config).await;
                 if let Some(refusal) = fallen_back {
@@ -178,7 +179,7 @@ impl Reloader {
 
     async fn reload(&mut self, wish: &ReloadWish) -> ReloadOutcome {
         let reader = self.reader.clone();
-        let read = move || lock(&reader).read();
+        let read = move || at_home(lock(&reader).read());
         let (config, mut outcome) = match tokio::task::spawn_blocking(read).await.map(|r| self.judge(r)) {
             Ok(Ok(good)) => good,
             Ok(Err(refusal)) => return refusal,
@@ -257,7 +258,7 @@ impl Reloader {
         let rendered = reading.render(Colour::Never);
         let mut outcome =
             ReloadOutcome { complaints: reading.complaints, rendered, ..ReloadOutcome::default() };
-        let Some(mut config) = reading.config else {
+        let Some(config) = reading.config else {
             let rendered = &outcome.rendered;
             error!("the configuration is refused and the running one goes on:\n{rendered}");
             outcome.summary =
@@ -272,9 +273,6 @@ impl Reloader {
         if !outcome.rendered.is_empty() {
             warn!("the configuration is taken over with complaints:\n{}", outcome.rendered);
         }
-        config.global.compat |= reading.compat;
-        names::look_up(&mut config);
-        absent::wait_for_none(&mut config);
         outcome.accepted = true;
         Ok((config, outcome))
     }
@@ -380,6 +378,7 @@ impl Reloader {
         self.before = Some(left);
         let mut outcome = ReloadOutcome {
             accepted: true,
+            rolled_back: true,
             summary: format!(
                 "the configuration before is in effect again, because {why} ({summary}); {} still says what is left",
                 self.path.display()
@@ -425,6 +424,17 @@ fn has_few_checks(config: &Config) -> bool {
     let checks =
         services.flat_map(|(_, service)| service.all_servers().map(|(_, server)| server.checks.len()));
     checks.sum::<usize>() <= FEW_CHECKS
+}
+
+/// What a configuration means on this host: names of routing tables, users and programs are looked up, which may take its
+/// time.
+fn at_home(mut reading: Reading) -> Reading {
+    if let Some(config) = &mut reading.config {
+        config.global.compat |= reading.compat;
+        names::look_up(config);
+        absent::wait_for_none(config);
+    }
+    reading
 }
 
 /// One that broke down while it read has read nothing, which is told; the next attempt is a new one.

@@ -108,9 +108,13 @@ fn a_reload_that_nobody_confirms_is_rolled_back() {
     wait_until("the way back", SLACK, || (weights(&daemon)? == [1]).then_some(()));
     assert!(daemon.log().contains("it was not confirmed in time"), "{}", daemon.log());
     assert!(daemon.status().is_some_and(|status| status["confirm_within"].is_null()));
+    let shown = || directord(host, &["status"]).1;
+    let words = "still says what is left";
+    wait_until("what status shows of it", SLACK, || shown().contains(words).then_some(()));
 
     daemon.rewrite(&services(3, ""));
     assert_eq!(directord(host, &["reload", "--confirm", "1h"]).0, 0);
+    assert!(!shown().contains(words), "{}", shown());
     let (status, said) = directord(host, &["confirm"]);
     assert!(status == 0 && said.contains("is confirmed"), "{status}: {said}");
     let (status, said) = directord(host, &["rollback"]);

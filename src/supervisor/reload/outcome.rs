@@ -12,9 +12,10 @@ use crate::director::effect::Settlement;
 /// How the last attempt to take a configuration over ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadOutcome {
-    /// Whether the file is now in effect.
+    /// Whether what was asked for was done: the file is now in effect, or is so no longer after a `rollback`.
     pub accepted: bool,
-    /// Whether it was for a moment: something was refused, and the configuration before is in effect again.
+    /// Whether the file was in effect for a while, and the configuration before is so again: something of it was refused,
+    /// nobody confirmed it, or an operator went back.
     #[serde(default)]
     pub rolled_back: bool,
     /// One sentence.

@@ -68,6 +68,8 @@ struct Shared {
 struct State {
     listeners: Vec<Listener>,
     asked: Vec<Asked>,
+    /// The last attempt at each.
+    last: BTreeMap<usize, Instant>,
 }
 
 enum Listener {
@@ -126,6 +128,11 @@ impl<'a> Servers<'a> {
     /// The attempts since this was last called.
     pub fn take_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.state().asked)
+    }
+
+    /// When a server was asked last.
+    pub fn last_asked(&self, number: usize) -> Option<Instant> {
+        self.shared.state().last.get(&number).copied()
     }
 
     /// Lets a server die.
@@ -213,6 +220,7 @@ impl Shared {
                 let Some(Ok((stream, _))) = listener.open().map(TcpListener::accept) else { continue };
                 let now = Instant::now();
                 state.asked.push((number, now));
+                state.last.insert(number, now);
                 if mute {
                     held.push_back((now + HELD, stream));
                     continue;

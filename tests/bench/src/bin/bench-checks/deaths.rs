@@ -1,7 +1,11 @@
 //! From the death of a server to its removal from the table, and from its return to its being back.
+//!
+//! How long a death goes unnoticed depends most of all on when it falls between two attempts. Left to chance, the medians
+//! of fifty deaths would differ by a fifth between two runs of the same program; so the deaths are spread evenly over the
+//! interval, counted from the last attempt that the server has seen, and both programs meet the same.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant, SystemTime};
 
 use bench::checker::{Checker, Checks, INTERVAL};
 use bench::servers::{Death, Servers};
@@ -11,7 +15,9 @@ use lab::sniff::between;
 
 use super::{Arguments, Kind, LIMIT, SETTLE, name};
 
-/// Between one death and the next, in milliseconds: by chance, so that deaths fall on any part of the interval.
+/// Between one death and the next, at least.
+const STEP: Duration = Duration::from_millis(60);
+/// Between one return and the next, in milliseconds: by chance, for nobody knows when a server that is dead is asked.
 const STEPS: std::ops::Range<u64> = 60..260;
 /// What a refused attempt may take: there is no waiting in it.
 const REFUSAL: Duration = Duration::ZERO;
@@ -87,7 +93,7 @@ fn measure(program: &Program, checks: &Checks, death: Death, longest: Duration) 
     let checker = Checker::start(program, host, checks);
     checker.wait_present(checks.servers, LIMIT).expect("all servers are well at first");
     std::thread::sleep(SETTLE);
-    let killed = one_by_one(checks.servers, |number| servers.kill(number, death));
+    let killed = kill_all(&servers, checks.servers, death);
     let removed = wait_for(&checker, &killed, false);
     // Until every trace of the deaths is over.
     std::thread::sleep(INTERVAL * 2);
@@ -98,6 +104,41 @@ fn measure(program: &Program, checks: &Checks, death: Death, longest: Duration) 
     row.removed.extend(removed.iter().map(|time| time.as_secs_f64() * 1e3));
     row.back.extend(back.iter().map(|time| time.as_secs_f64() * 1e3));
     row
+}
+
+/// Kills each server once, at another place between two attempts; tells when.
+fn kill_all(servers: &Servers, count: usize, death: Death) -> BTreeMap<usize, SystemTime> {
+    let mut alive: BTreeSet<usize> = (0..count).collect();
+    let mut killed = BTreeMap::new();
+    for turn in 0..count {
+        let phase = phase(turn);
+        let earliest = Instant::now() + STEP;
+        let next = |number: &usize| {
+            let last = servers.last_asked(*number).expect("a server that is well was asked");
+            (next_at(last + phase, earliest), *number)
+        };
+        let Some((at, number)) = alive.iter().map(next).min() else { break };
+        alive.remove(&number);
+        std::thread::sleep(at.saturating_duration_since(Instant::now()));
+        killed.insert(number, SystemTime::now());
+        servers.kill(number, death);
+    }
+    killed
+}
+
+/// How long after an attempt the server of this turn dies: multiples of the golden ratio lie evenly however many there are.
+fn phase(turn: usize) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "there are a few hundred turns")]
+    let place = turn as f64 * 0.618_033_988_749_895;
+    INTERVAL.mul_f64(place.fract())
+}
+
+/// The first instant of a rhythm that is not before another one.
+fn next_at(mut at: Instant, earliest: Instant) -> Instant {
+    while at < earliest {
+        at += INTERVAL;
+    }
+    at
 }
 
 /// Does something to each server in turn; tells when.
@@ -125,4 +166,25 @@ fn wait_for(checker: &Checker, since: &BTreeMap<usize, SystemTime>, is_in: bool)
         };
         since.iter().map(took).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deaths_lie_evenly_between_two_attempts() {
+        let mut places: Vec<Duration> = (0..50).map(phase).collect();
+        places.sort();
+        assert!(places.iter().all(|place| *place < INTERVAL));
+        let widest = places.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(widest < Some(INTERVAL / 25), "{widest:?}");
+    }
+
+    #[test]
+    fn a_death_waits_for_its_place_in_the_rhythm() {
+        let start = Instant::now();
+        assert_eq!(next_at(start, start), start);
+        assert_eq!(next_at(start, start + INTERVAL * 5 / 2), start + INTERVAL * 3);
+    }
 }

@@ -12,6 +12,7 @@ use super::event::Event;
 use super::{Birth, Director};
 use crate::config::{self, Config};
 
+mod backlog;
 mod batch;
 mod calls;
 mod changeover;

@@ -265,6 +265,11 @@ pub enum Entry {
     Leaving,
     /// The daemon lets go of everything.
     Stopping,
+    /// Addresses that stay when the daemon ends (`compat`).
+    Left {
+        /// Which.
+        addresses: Vec<String>,
+    },
 }
 
 impl Entry {
@@ -285,6 +290,7 @@ impl Entry {
             | Entry::LeftOut { .. }
             | Entry::Drift { .. }
             | Entry::Adopted { .. }
+            | Entry::Left { .. }
             | Entry::VipCheck { up: false, .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::StandIn { .. }
@@ -442,6 +448,12 @@ impl fmt::Display for Entry {
                 )
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
+            Entry::Left { addresses } => write!(
+                f,
+                "compat: static addresses with a `peer` are left on their interface, as keepalived leaves them \
+                 (`ip address delete` takes them away): {}",
+                addresses.join("; ")
+            ),
         }
     }
 }

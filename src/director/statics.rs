@@ -149,6 +149,18 @@ impl Statics {
         self.paths.show(true, level);
     }
 
+    /// Puts what is left behind at the stop into a level: nothing, except read compatibly. keepalived (2.2.7) does not get
+    /// IPv4 addresses with a `peer` off their interface: it names them to the kernel without the peer, and the kernel knows
+    /// no such address. Virtual ones stay there too with keepalived, but never here: they would be on two hosts.
+    pub(super) fn leave(&self, config: &Config, level: &mut NetworkLevel) {
+        let stays = |key: &AddressKey, settings: &AddressSettings| {
+            key.address.is_ipv4() && settings.details.peer.is_some_and(|peer| peer != key.address)
+        };
+        let all =
+            self.addresses.iter().filter(|(key, settings)| config.global.compat && stays(key, settings));
+        level.addresses.extend(all.map(|(key, settings)| (key.clone(), Wanted::Present(settings.clone()))));
+    }
+
     /// What each instance lacks of the things it fails with.
     pub(super) fn lacks(&self, missing: &BTreeSet<Thing>) -> BTreeMap<String, BTreeSet<Thing>> {
         let mut lacks: BTreeMap<String, BTreeSet<Thing>> = BTreeMap::new();

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 mod clock;
 mod lacking;
+mod left;
 mod model;
 mod systemd;
 

@@ -267,7 +267,7 @@ pub enum Entry {
     Stopping,
     /// Addresses that stay when the daemon ends (`compat`).
     Left {
-        /// Which.
+        /// Which, as `ip address delete` takes them.
         addresses: Vec<String>,
     },
 }
@@ -450,8 +450,8 @@ impl fmt::Display for Entry {
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
             Entry::Left { addresses } => write!(
                 f,
-                "compat: static addresses with a `peer` are left on their interface, as keepalived leaves them \
-                 (`ip address delete` takes them away): {}",
+                "compat: static addresses with a `peer` stay on their interface, as with keepalived; \
+                 `ip address delete` takes away {}",
                 addresses.join("; ")
             ),
         }

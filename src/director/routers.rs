@@ -323,16 +323,6 @@ impl Director {
         level
     }
 
-    /// At the end an operator is told what is left.
-    pub(super) fn tell_what_stays(&mut self) {
-        let mut level = NetworkLevel::default();
-        self.statics.leave(&self.config, &mut level);
-        if !level.addresses.is_empty() {
-            let addresses = level.addresses.keys().map(ToString::to_string).collect();
-            self.log(Entry::Left { addresses });
-        }
-    }
-
     /// Has the addresses handed out anew: after a change of state, and when the outside may have changed.
     ///
     /// Nothing is said before the first configuration: what an earlier life left there would be taken away.

@@ -9,7 +9,8 @@ use vrrp::{
     Wanted,
 };
 
-use super::meaning;
+use super::journal::Entry;
+use super::{Director, meaning};
 use crate::config::{self, Config, Network, Route, RouteKind, Rule, VirtualAddress, Watch};
 
 /// Routes and rules that are there or not, together.
@@ -173,6 +174,24 @@ impl Statics {
     }
 }
 
+impl Director {
+    /// At the end an operator is told what is left.
+    pub(super) fn tell_what_stays(&mut self) {
+        let mut level = NetworkLevel::default();
+        self.statics.leave(&self.config, &mut level);
+        let words = |(key, wanted): (&AddressKey, &Wanted)| match wanted {
+            Wanted::Present(AddressSettings { details, .. }) if self.links.contains_key(&key.interface) => {
+                Some(format!("{} peer {} dev {}", key.address, details.peer?, key.interface))
+            }
+            _ => None,
+        };
+        let addresses: Vec<String> = level.addresses.iter().filter_map(words).collect();
+        if !addresses.is_empty() {
+            self.log(Entry::Left { addresses });
+        }
+    }
+}
+
 /// The number that routes and rules carry. Read compatibly, they are keepalived's: its users look for that.
 pub(super) fn mark(config: &Config) -> u8 {
     if config.global.compat { KEEPALIVED_PROTOCOL } else { ROUTE_PROTOCOL }
@@ -188,9 +207,9 @@ mod tests {
 
     use super::*;
     use crate::config::{adopt, read_text};
+    use crate::director::Birth;
     use crate::director::effect::Effect;
     use crate::director::event::{AddressReport, Event, Outcome, Taken};
-    use crate::director::{Birth, Director};
 
     const TEXT: &str = "track_group G {\ngroup {\nA\n}\n}\nstatic_ipaddress {\n10.7.0.1/24 dev eth1 track_group G\n}\n\
          static_routes {\n10.8.0.0/16 via 10.7.0.9 dev eth1\n}\n\

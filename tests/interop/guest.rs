@@ -13,7 +13,6 @@ use serde_json::Value;
 
 mod clock;
 mod lacking;
-mod left;
 mod model;
 mod systemd;
 

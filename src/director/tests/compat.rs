@@ -245,10 +245,10 @@ fn static_addresses_with_a_peer_outlive_the_daemon_compatibly() {
         let told: Vec<String> = effects
             .iter()
             .filter_map(|e| if let Effect::Log(entry) = e { Some(entry.to_string()) } else { None })
-            .filter(|line| line.contains("are left on their interface"))
+            .filter(|line| line.contains("stay on their interface"))
             .collect();
         assert_eq!(told.len(), left.len());
-        assert!(told.iter().all(|line| line.ends_with(": 10.9.0.1 dev eth0")), "{told:?}");
+        assert!(told.iter().all(|line| line.ends_with(" 10.9.0.1 peer 10.9.1.1 dev eth0")), "{told:?}");
         // A reload takes it away, with keepalived too for all but these.
         let mut desk = Desk::new(&format!("{head}{text}"));
         let effects = desk.configure(&format!("{head}{}", instance(51, "")));

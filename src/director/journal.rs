@@ -267,8 +267,8 @@ pub enum Entry {
     Stopping,
     /// Addresses that stay when the daemon ends (`compat`).
     Left {
-        /// Which, as `ip address delete` takes them.
-        addresses: Vec<String>,
+        /// Which, and how to be rid of them.
+        what: String,
     },
 }
 
@@ -418,7 +418,7 @@ impl fmt::Display for Entry {
                 "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
             ),
             Entry::Ipvs { .. } | Entry::Drift { .. } | Entry::Adopted { .. } => self.of_table(f),
-            Entry::LeftOut { what } | Entry::Override { what } => f.write_str(what),
+            Entry::LeftOut { what } | Entry::Left { what } | Entry::Override { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
                 match quarrel {
@@ -448,12 +448,6 @@ impl fmt::Display for Entry {
                 )
             }
             Entry::Stopping => write!(f, "stopping: handing over, then removing addresses and services"),
-            Entry::Left { addresses } => write!(
-                f,
-                "compat: static addresses with a `peer` stay on their interface, as with keepalived; \
-                 `ip address delete` takes away {}",
-                addresses.join("; ")
-            ),
         }
     }
 }

@@ -187,7 +187,12 @@ impl Director {
         };
         let addresses: Vec<String> = level.addresses.iter().filter_map(words).collect();
         if !addresses.is_empty() {
-            self.log(Entry::Left { addresses });
+            let what = format!(
+                "compat: static addresses with a `peer` stay on their interface, as with keepalived; \
+                 `ip address delete` takes away {}",
+                addresses.join("; ")
+            );
+            self.log(Entry::Left { what });
         }
     }
 }

@@ -265,6 +265,11 @@ pub enum Entry {
     Leaving,
     /// The daemon lets go of everything.
     Stopping,
+    /// Addresses that stay when the daemon ends (`compat`).
+    Left {
+        /// Which, and how to be rid of them.
+        what: String,
+    },
 }
 
 impl Entry {
@@ -285,6 +290,7 @@ impl Entry {
             | Entry::LeftOut { .. }
             | Entry::Drift { .. }
             | Entry::Adopted { .. }
+            | Entry::Left { .. }
             | Entry::VipCheck { up: false, .. }
             | Entry::CheckFlipped { up: false, .. }
             | Entry::StandIn { .. }
@@ -412,7 +418,7 @@ impl fmt::Display for Entry {
                 "{interface}: {source} advertises virtual_router_id {vrid} (priority {priority}), which is not configured here"
             ),
             Entry::Ipvs { .. } | Entry::Drift { .. } | Entry::Adopted { .. } => self.of_table(f),
-            Entry::LeftOut { what } | Entry::Override { what } => f.write_str(what),
+            Entry::LeftOut { what } | Entry::Left { what } | Entry::Override { what } => f.write_str(what),
             Entry::Taken { what, by, quarrel, outcome } => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
                 match quarrel {

@@ -518,6 +518,7 @@ impl Director {
         self.stop_neighbours(now);
         self.tell_omega();
         self.log(Entry::Stopping);
+        self.tell_what_stays();
         self.let_leftovers_go();
         let checks: Vec<CheckId> = self.places.keys().copied().collect();
         self.forget_checks(checks);

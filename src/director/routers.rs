@@ -295,11 +295,13 @@ impl Director {
         }
     }
 
-    /// Addresses, routes and rules as the instances' states want them now. At the end nothing is wanted any more.
+    /// Addresses, routes and rules as the instances' states want them now. At the end nothing is wanted any more, or only
+    /// what is left behind as keepalived leaves it.
     pub(super) fn wanted_addresses(&self) -> NetworkLevel {
         let mut level = NetworkLevel::default();
-        if !self.stopping {
-            self.statics.show(&mut level);
+        match self.stopping {
+            true => self.statics.leave(&self.config, &mut level),
+            false => self.statics.show(&mut level),
         }
         for instance in self.instances.values() {
             for (key, state) in instance.addresses() {

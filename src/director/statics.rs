@@ -9,7 +9,8 @@ use vrrp::{
     Wanted,
 };
 
-use super::meaning;
+use super::journal::Entry;
+use super::{Director, meaning};
 use crate::config::{self, Config, Network, Route, RouteKind, Rule, VirtualAddress, Watch};
 
 /// Routes and rules that are there or not, together.
@@ -149,6 +150,18 @@ impl Statics {
         self.paths.show(true, level);
     }
 
+    /// Puts what is left behind at the stop into a level: nothing, except read compatibly. keepalived (2.2.7) does not get
+    /// IPv4 addresses with a `peer` off their interface: it names them to the kernel without the peer, and the kernel knows
+    /// no such address. Virtual ones stay there too with keepalived, but never here: they would be on two hosts.
+    pub(super) fn leave(&self, config: &Config, level: &mut NetworkLevel) {
+        let stays = |key: &AddressKey, settings: &AddressSettings| {
+            key.address.is_ipv4() && settings.details.peer.is_some_and(|peer| peer != key.address)
+        };
+        let all =
+            self.addresses.iter().filter(|(key, settings)| config.global.compat && stays(key, settings));
+        level.addresses.extend(all.map(|(key, settings)| (key.clone(), Wanted::Present(settings.clone()))));
+    }
+
     /// What each instance lacks of the things it fails with.
     pub(super) fn lacks(&self, missing: &BTreeSet<Thing>) -> BTreeMap<String, BTreeSet<Thing>> {
         let mut lacks: BTreeMap<String, BTreeSet<Thing>> = BTreeMap::new();
@@ -158,6 +171,29 @@ impl Statics {
             }
         }
         lacks
+    }
+}
+
+impl Director {
+    /// At the end an operator is told what is left.
+    pub(super) fn tell_what_stays(&mut self) {
+        let mut level = NetworkLevel::default();
+        self.statics.leave(&self.config, &mut level);
+        let words = |(key, wanted): (&AddressKey, &Wanted)| match wanted {
+            Wanted::Present(AddressSettings { details, .. }) if self.links.contains_key(&key.interface) => {
+                Some(format!("{} peer {} dev {}", key.address, details.peer?, key.interface))
+            }
+            _ => None,
+        };
+        let addresses: Vec<String> = level.addresses.iter().filter_map(words).collect();
+        if !addresses.is_empty() {
+            let what = format!(
+                "compat: static addresses with a `peer` stay on their interface, as with keepalived; \
+                 `ip address delete` takes away {}",
+                addresses.join("; ")
+            );
+            self.log(Entry::Left { what });
+        }
     }
 }
 
@@ -176,9 +212,9 @@ mod tests {
 
     use super::*;
     use crate::config::{adopt, read_text};
+    use crate::director::Birth;
     use crate::director::effect::Effect;
     use crate::director::event::{AddressReport, Event, Outcome, Taken};
-    use crate::director::{Birth, Director};
 
     const TEXT: &str = "track_group G {\ngroup {\nA\n}\n}\nstatic_ipaddress {\n10.7.0.1/24 dev eth1 track_group G\n}\n\
          static_routes {\n10.8.0.0/16 via 10.7.0.9 dev eth1\n}\n\

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::net::if_::if_nametoindex;
 use tracing::{error, info, warn};
 use vrrp::device::{Manner, Switch};
-use vrrp::filter::{TableKey, VirtualMacs, tables};
+use vrrp::filter::{TableKey, Tables, VirtualMacs, tables};
 use vrrp::io::{DeviceReport, DeviceTable, FilterTable};
 
 use super::inbox::Sender;
@@ -62,6 +62,8 @@ pub(super) struct Owner {
     table: &'static str,
     /// What was wrong with the packet filter and was told.
     filter_told: Option<String>,
+    /// Tables that stay although nobody wants them, as was told.
+    stays_told: BTreeSet<TableKey>,
     /// What was wrong with switches and was told.
     switches_told: BTreeSet<String>,
 }
@@ -106,9 +108,10 @@ impl Owner {
         let manner = if compat { Manner::AsKeepalived } else { Manner::Thorough };
         let predecessors = memory.devices.keys().iter().map(|name| name.0.clone()).collect();
         let devices = DeviceTable::open(&predecessors, memory.switches.keys(), manner)?;
-        let filter = FilterTable::new(memory.tables.keys());
+        let filter = FilterTable::new(memory.tables.keys(), manner);
         let table = if compat { "keepalived" } else { "directord" };
-        Ok(Self { devices, filter, memory, gate, table, filter_told: None, switches_told: BTreeSet::new() })
+        let (stays_told, switches_told) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Self { devices, filter, memory, gate, table, filter_told: None, stays_told, switches_told })
     }
 
     /// Takes away everything that a predecessor made.
@@ -176,6 +179,7 @@ impl Owner {
                 if self.filter_told.take().is_some() {
                     info!("the packet filter is as it should be again");
                 }
+                self.tell_what_stays(&wanted);
             }
             Err(failure) => {
                 if self.filter_told.as_ref() != Some(&failure.text) {
@@ -185,6 +189,18 @@ impl Owner {
             }
         }
         self.memory.tables.keep(self.filter.ours().into_iter().chain(wanted.into_keys()).collect());
+    }
+
+    fn tell_what_stays(&mut self, wanted: &Tables) {
+        let stays: BTreeSet<TableKey> =
+            self.filter.ours().into_iter().filter(|key| !wanted.contains_key(key)).collect();
+        for table in stays.difference(&self.stays_told) {
+            warn!(
+                "compat: the nftables table {table} is left, without elements, as keepalived leaves it on a kernel that \
+                 cannot copy packets (`nft delete table {table}` takes it away)"
+            );
+        }
+        self.stays_told = stays;
     }
 
     fn tell(&mut self, report: &DeviceReport) {

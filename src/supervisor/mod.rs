@@ -321,7 +321,7 @@ async fn serve(
     let (requests, request_queue) = mpsc::channel(8);
     let (departures, mut departing) = mpsc::channel(1);
 
-    let (devices, host) = start_devices(runtime_dir, options.compat, &inbox)?;
+    let (devices, host) = start_devices(runtime_dir, reading.compat, &inbox)?;
     let (host_levels, gate) = host.clone();
     let (network, herald, nudge) =
         spawn_network(runtime_dir, (network_jobs.clone(), network_queue), &links, gate, inbox.clone())?;

@@ -18,6 +18,7 @@ mod frr;
 mod guest;
 mod handshakes;
 mod kernel;
+mod left;
 mod matrix;
 mod pair;
 mod programs;
@@ -90,6 +91,12 @@ fn each(case: fn(&Instance), instances: &[Instance]) {
 fn the_kernel_holds_the_same_addresses_routes_and_rules() {
     in_namespaces!();
     kernel::the_kernel_holds_the_same();
+}
+
+#[test]
+fn the_packet_filter_is_left_as_keepalived_leaves_it() {
+    in_namespaces!();
+    left::the_packet_filter_is_left_as_keepalived_leaves_it();
 }
 
 #[test]

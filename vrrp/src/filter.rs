@@ -241,6 +241,19 @@ pub fn plan(held: &Tables, wanted: &Tables) -> Vec<TableChange> {
     changes
 }
 
+/// What keepalived (2.2.7) leaves of its tables: `wanted`, and the other `held` ones without elements. It has all of its
+/// tables taken away by one transaction at its end, and that fails as a whole if the kernel refused to make one of them
+/// (`refused`) and now does not know it.
+pub fn with_what_stays(wanted: &Tables, held: &Tables, refused: &BTreeSet<TableKey>) -> Tables {
+    let mut tables = wanted.clone();
+    for (key, table) in held {
+        if !refused.is_empty() && !refused.contains(key) && *table != Table::default() {
+            tables.entry(key.clone()).or_insert_with(|| table.frame());
+        }
+    }
+    tables
+}
+
 impl fmt::Display for TableKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = match self.family {

@@ -229,3 +229,29 @@ fn with_an_ipvlan_the_addresses_are_below_and_all_agree_on_what_they_see() {
         assert_eq!(devices.interface_of(instance, &instance.addresses[0]), "eth0");
     }
 }
+
+#[test]
+fn static_addresses_with_a_peer_outlive_the_daemon_compatibly() {
+    let lines = "10.9.0.1 dev eth0 peer 10.9.1.1\n10.9.0.2/24 dev eth0\n10.9.0.3 dev eth0 peer 10.9.0.3\n\
+                 2001:db8::1 dev eth0 peer 2001:db8::2";
+    let virtual_one = instance(51, "").replace("10.0.0.100", "10.0.0.100 peer 10.0.1.1");
+    let text = format!("static_ipaddress {{\n{lines}\n}}\n{virtual_one}");
+    for (head, left) in [("", vec![]), (COMPAT, vec!["10.9.0.1 dev eth0"])] {
+        let mut desk = Desk::new(&format!("{head}{text}"));
+        assert_eq!(addresses(&desk.pass(5 * SECOND)).len(), 5);
+        let effects = desk.tell(Event::Stop);
+        let names: Vec<String> = addresses(&effects).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, left, "{head}");
+        let told: Vec<String> = effects
+            .iter()
+            .filter_map(|e| if let Effect::Log(entry) = e { Some(entry.to_string()) } else { None })
+            .filter(|line| line.contains("stay on their interface"))
+            .collect();
+        assert_eq!(told.len(), left.len());
+        assert!(told.iter().all(|line| line.ends_with(" 10.9.0.1 peer 10.9.1.1 dev eth0")), "{told:?}");
+        // A reload takes it away, with keepalived too for all but these.
+        let mut desk = Desk::new(&format!("{head}{text}"));
+        let effects = desk.configure(&format!("{head}{}", instance(51, "")));
+        assert!(addresses(&effects).is_empty());
+    }
+}

@@ -127,3 +127,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_table_that_was_refused_keeps_the_others_there_without_elements() {
+    let none = VirtualMacs::default();
+    let held = tables(&level(&["192.0.2.1", "2001:db8::1"]), &none, |_| None);
+    let (ip, ip6) = (key("ip directord"), key("ip6 directord"));
+    let refused = BTreeSet::from([ip.clone()]);
+    assert_eq!(with_what_stays(&Tables::new(), &held, &BTreeSet::new()), Tables::new());
+    let stays = with_what_stays(&Tables::new(), &held, &refused);
+    assert_eq!(stays.keys().collect::<Vec<_>>(), [&ip6]);
+    let changes = plan(&held, &stays);
+    assert_eq!(changes[0], TableChange::Remove(ip));
+    assert!(matches!(&changes[1..], [TableChange::Elements { set: "vips", add, .. }] if add.is_empty()));
+    assert!(plan(&stays, &with_what_stays(&Tables::new(), &stays, &refused)).is_empty());
+    // What is wanted is as it is wanted, and what an earlier run left is none of it.
+    assert_eq!(with_what_stays(&held, &held, &refused), held);
+    let earlier = Tables::from([(ip6, Table::default())]);
+    assert_eq!(with_what_stays(&Tables::new(), &earlier, &refused), Tables::new());
+}

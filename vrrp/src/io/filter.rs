@@ -12,8 +12,10 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 use super::netlink::attributes;
+use crate::device::Manner;
 use crate::filter::{
     Chain, Expression, Family, Hook, Kind, Meta, Set, Table, TableChange, TableKey, Tables, Verdict, plan,
+    with_what_stays,
 };
 
 /// Longest wait for an answer, seconds. The kernel answers within the send call.
@@ -62,6 +64,9 @@ pub struct FilterTable {
     counts: BTreeMap<TableKey, u32>,
     /// The kernel cannot send copies of packets by another interface.
     no_copies: bool,
+    manner: Manner,
+    /// Tables that keepalived could not have made for that reason.
+    refused: BTreeSet<TableKey>,
 }
 
 /// Why the packet filter is not as wanted.
@@ -75,9 +80,10 @@ pub struct FilterError {
 
 impl FilterTable {
     /// Takes over the tables of `predecessors`: the first level that does not name them takes them away.
-    pub fn new(predecessors: &BTreeSet<TableKey>) -> Self {
+    pub fn new(predecessors: &BTreeSet<TableKey>, manner: Manner) -> Self {
         let held = predecessors.iter().map(|key| (key.clone(), Table::default())).collect();
-        Self { socket: None, sequence: 0, held, counts: BTreeMap::new(), no_copies: false }
+        let (counts, refused) = (BTreeMap::new(), BTreeSet::new());
+        Self { socket: None, sequence: 0, held, counts, no_copies: false, manner, refused }
     }
 
     /// The tables that are ours.
@@ -94,7 +100,7 @@ impl FilterTable {
         if wanted.is_empty() && self.held.is_empty() {
             return Ok(false);
         }
-        let reduced = self.no_copies.then(|| without_copies(wanted));
+        let reduced = self.no_copies.then(|| self.within_means(wanted));
         let wanted = reduced.as_ref().unwrap_or(wanted);
         let lost: Vec<TableKey> =
             self.counts.keys().filter(|key| wanted.contains_key(*key)).cloned().collect();
@@ -110,7 +116,11 @@ impl FilterTable {
         match self.transact(&changes, wanted) {
             Ok(()) => {}
             // `dup` is a module of its own.
-            Err(error) if !self.no_copies && error.raw_os_error() == Some(libc::ENOENT) && copies(wanted) => {
+            Err(error)
+                if !self.no_copies
+                    && error.raw_os_error() == Some(libc::ENOENT)
+                    && wanted.values().any(copies) =>
+            {
                 self.no_copies = true;
                 self.converge(wanted)?;
                 let text =
@@ -140,6 +150,18 @@ impl FilterTable {
             }
         }
         Ok(true)
+    }
+
+    /// What of the `wanted` tables a kernel can make that cannot send copies.
+    fn within_means(&mut self, wanted: &Tables) -> Tables {
+        let reduced = without_copies(wanted);
+        if self.manner == Manner::Thorough {
+            return reduced;
+        }
+        // keepalived has no table then unless it had it before.
+        let anew = wanted.iter().filter(|(key, table)| copies(table) && !self.counts.contains_key(*key));
+        self.refused.extend(anew.map(|(key, _)| key.clone()));
+        with_what_stays(&reduced, &self.held, &self.refused)
     }
 
     fn transact(&mut self, changes: &[TableChange], wanted: &Tables) -> io::Result<()> {
@@ -240,9 +262,8 @@ fn failure(error: &io::Error) -> FilterError {
     FilterError { text: format!("{error}{advice}"), unavailable }
 }
 
-fn copies(tables: &Tables) -> bool {
-    let is_copy = |expressions: &Vec<Expression>| expressions.contains(&Expression::Duplicate);
-    tables.values().flat_map(|table| &table.rules).any(|(_, expressions)| is_copy(expressions))
+fn copies(table: &Table) -> bool {
+    table.rules.iter().any(|(_, expressions)| expressions.contains(&Expression::Duplicate))
 }
 
 /// The tables without rules that send copies, and without what only those need.

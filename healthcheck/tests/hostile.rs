@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use healthcheck::probe::attempt;
-use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
+use healthcheck::{Check, FailureKind, Kind, Outcome};
 use tokio::task::JoinSet;
 
 use cases::{Case, PASSWORD};
@@ -35,17 +35,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 fn check(kind: Kind, target: SocketAddr, connect_timeout: Duration) -> Check {
-    Check {
-        kind,
-        target,
-        source: None,
-        device: None,
-        mark: 0,
-        via: None,
-        connect_timeout,
-        schedule: Schedule::default(),
-        log_all_failures: None,
-    }
+    Check { connect_timeout, ..Check::new(kind, target) }
 }
 
 /// One attempt, told of by these words.

@@ -15,7 +15,8 @@ use ipvs_backend::DestinationKey;
 use serde::{Deserialize, Serialize};
 use vrrp::State;
 
-use super::agenda::{Agenda, Slots};
+use super::agenda::Slots;
+use super::deadlines::Deadlines;
 use super::effect::Effect;
 use super::instance::Instance;
 use super::journal::Entry;
@@ -353,7 +354,7 @@ impl Director {
         self.release_all_calls();
         self.effect(Effect::Stopped);
         self.left = true;
-        self.agenda = Agenda::new();
+        self.agenda = Deadlines::new();
         self.checks = Slots::new();
     }
 }

@@ -17,6 +17,7 @@ mod changeover;
 pub mod checks;
 mod concerns;
 mod configure;
+mod deadlines;
 mod deliberation;
 mod devices;
 mod drift;
@@ -71,10 +72,11 @@ use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
 use vrrp::{Links, NetworkLevel, State};
 
-use agenda::{Agenda, Slots};
+use agenda::Slots;
 use batch::Batch;
 use calls::Calls;
 use changeover::Changeover;
+use deadlines::Deadlines;
 pub use deliberation::Deliberation;
 use devices::DeviceId;
 use drift::Drifts;
@@ -216,7 +218,7 @@ pub struct Director {
     batch: Batch,
     places: BTreeMap<CheckId, Place>,
     sharing: Sharing,
-    agenda: Agenda<Owner>,
+    agenda: Deadlines,
     /// The checks' part of it: they are many, and begin in slots.
     checks: Slots<CheckId>,
     /// Adverts to send: handed out before anything else that waits.
@@ -293,7 +295,7 @@ impl Director {
             of_groups: BTreeMap::new(),
             places: BTreeMap::new(),
             sharing: Sharing::default(),
-            agenda: Agenda::new(),
+            agenda: Deadlines::new(),
             checks: Slots::new(),
             adverts: VecDeque::new(),
             packets: VecDeque::new(),
@@ -427,15 +429,23 @@ impl Director {
         others.into_iter().chain(self.checks.next().map(|(at, _)| at)).min()
     }
 
-    /// The first of what is due; of the same instant, a check comes last.
+    /// When the next advert, or packet of BFD, is due.
+    pub fn next_advert(&self) -> Option<Instant> {
+        self.agenda.next_advert()
+    }
+
+    /// The first of what is due, adverts before all; of the same instant, a check comes last.
     fn take_due(&mut self, now: Instant) -> Option<Owner> {
-        let other = self.agenda.next().map(|(at, _)| at).filter(|at| *at <= now);
+        if let Some(owner) = self.agenda.take_advert(now) {
+            return Some(owner);
+        }
+        let other = self.agenda.next_other().filter(|at| *at <= now);
         let check = self.checks.next().map(|(at, _)| at).filter(|at| *at <= now);
         match (other, check) {
-            (Some(at), check) if check.is_none_or(|first| at <= first) => self.agenda.take_due(now),
+            (Some(at), check) if check.is_none_or(|first| at <= first) => self.agenda.take_other(now),
             (other, _) => {
                 let check = self.checks.take_due(other.unwrap_or(now));
-                check.map(Owner::Check).or_else(|| self.agenda.take_due(now))
+                check.map(Owner::Check).or_else(|| self.agenda.take_other(now))
             }
         }
     }

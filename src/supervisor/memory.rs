@@ -1,54 +1,41 @@
-//! The memory of this process: how it grows, and how it is given back.
+//! The memory of this process: where it comes from, and how it is given back.
 //!
-//! With the C library of GNU each thread has memory of its own. By itself that grows page by page, each by a call of the
-//! system, during which everybody waits who has something of it to free: ten thousand real servers would be twelve
-//! hundred such calls on the thread of the brain.
+//! With the C library's `malloc` each thread has an arena, and whoever frees what another thread made locks the arena of
+//! that one. The brain frees what probes, readers and the log have made, and they free what the brain has made: with tens
+//! of thousands of checks it would wait for threads that run only when nobody else wants to, while an advert is due.
+//! mimalloc has no such lock: what belongs to another thread is put on a list of that thread's by one atomic operation.
 
-/// What a thread's memory has room for at its beginning, in bytes. Only what is used of it takes any.
-pub(super) const STEP: i32 = 1 << 20;
+use libmimalloc_sys::{mi_option_set, mi_option_t};
+use mimalloc::MiMalloc;
 
-/// The same of the brain, which holds all real servers: some tens of thousands.
-pub(super) const LARGE_STEP: i32 = 32 << 20;
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Threads that begin from now on have room for so much.
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the C library's own call, for which no crate has a safe name")]
-pub(super) fn grow_by(bytes: i32) {
-    // SAFETY: mallopt(3) may be called by any thread and takes any number for this; it means nothing but speed to whoever
-    // allocates at the same time.
-    unsafe {
-        libc::mallopt(libc::M_TOP_PAD, bytes);
-    }
-}
+/// After how many milliseconds free memory is given back (`mi_option_purge_delay` of mimalloc.h).
+const PURGE_DELAY: mi_option_t = 15;
 
-/// Other C libraries have no such thing.
-#[cfg(not(target_env = "gnu"))]
-pub(super) fn grow_by(_: i32) {}
-
-/// Called first on a thread for which more room was asked for: others have the usual again.
-pub(super) fn begin() {
-    // The thread's memory is made with the first of it that is used.
-    drop(std::hint::black_box(Box::new([0_u8; 64])));
-    grow_by(STEP);
-}
-
-/// Has the C library give back the free memory that it keeps. Text, statements and complaints of ten thousand real servers
-/// take several times what the configuration itself does; they are freed at once, and kept for the next allocation, which
-/// may never come.
+/// Has free memory given back at once, page by page. Text, statements and complaints of ten thousand real servers take
+/// several times what the configuration itself does, and are free at once. To give it back later is more work at a time,
+/// for whichever thread then happens to ask for memory.
 ///
-/// While it works in an arena no other thread can allocate there. So it is called when the first configuration is in effect,
-/// and after reloads only if the brain has few checks: with forty thousand of them the arena of its thread has tens of
-/// thousands of holes afterwards, each of which takes a call of the system. Their memory is taken again by the next
-/// reload.
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the C library's own call, for which no crate has a safe name")]
-pub(super) fn give_back() {
-    // SAFETY: malloc_trim(3) may be called by any thread at any time; it touches nothing but free memory.
-    unsafe {
-        libc::malloc_trim(0);
-    }
+/// Called first of all.
+#[expect(unsafe_code, reason = "mimalloc's own call, for which no crate has a safe name")]
+pub(super) fn give_back_at_once() {
+    // SAFETY: an option may be set by any thread at any time.
+    unsafe { mi_option_set(PURGE_DELAY, 0) };
 }
 
-/// Other C libraries have no such call.
-#[cfg(not(target_env = "gnu"))]
-pub(super) fn give_back() {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(unsafe_code, reason = "mimalloc's own call, for which no crate has a safe name")]
+    fn the_option_is_the_one_that_is_meant() {
+        // SAFETY: an option may be read by any thread at any time.
+        let value = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        assert_eq!(value(), 1000, "mimalloc's usual delay; another option has another value");
+        give_back_at_once();
+        assert_eq!(value(), 0);
+    }
+}

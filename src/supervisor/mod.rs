@@ -47,6 +47,7 @@ mod scripts;
 mod shared;
 mod signals;
 mod sockets;
+mod stretch;
 pub(crate) mod succession;
 mod sync;
 pub(crate) mod table;
@@ -168,7 +169,7 @@ impl From<Exit> for End {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> End {
-    memory::grow_by(memory::STEP);
+    memory::give_back_at_once();
     let mut reader = Reader::new(&options.config, options.config_id.as_deref(), options.manner());
     let mut reading = reader.read();
     let fallen_back = fall_back(options, &mut reading);
@@ -365,9 +366,7 @@ async fn serve(
     let mut run_loop = RunLoop::new(brain, receiver, workers, recorder, punctual)
         .map_err(|e| cannot("set up the loop of the brain")(&e))?;
     let (ended, mut end) = oneshot::channel();
-    memory::grow_by(memory::LARGE_STEP);
     let brain = spawn("director", move || {
-        memory::begin();
         let _ = ended.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_loop.run())));
     })?;
 

@@ -18,13 +18,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use notify::{Heading, Notice, Notices};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::Options;
 use super::host;
 use super::inbox::Sender;
-use super::memory;
 use super::namespace::{self, IpvsHome};
 use super::table;
 use super::{absent, names};
@@ -38,9 +36,6 @@ pub use outcome::{ReloadOutcome, Reloads};
 
 /// How long an answer of the brain may take: it waits for the owners of everything, twice at most.
 const PATIENCE: Duration = Duration::from_secs(70);
-
-/// With so many checks memory is given back after a reload in less time than an advert can wait.
-const FEW_CHECKS: usize = 500;
 
 /// Ways that lead to the reloader, and from it.
 #[derive(Debug)]
@@ -70,8 +65,6 @@ pub(super) struct Reloader {
     ways: Ways,
     followers: Followers,
     last_good: LastGood,
-    /// A copy that is being written.
-    kept: Option<JoinHandle<()>>,
 }
 
 impl Reloader {
@@ -92,7 +85,6 @@ impl Reloader {
             ways,
             followers,
             last_good,
-            kept: None,
         }
     }
 
@@ -118,13 +110,9 @@ impl Reloader {
     /// Serves requests, one after the other, until nobody can make any.
     pub(super) async fn work(mut self, mut requests: mpsc::Receiver<Request>) {
         let in_effect = self.settlement().await.is_some_and(|settlement| settlement.failures.is_empty());
-        let kept = in_effect.then(|| self.last_good.keep(&self.running));
-        tokio::spawn(async move {
-            if let Some(kept) = kept {
-                let _ = kept.await;
-            }
-            let _ = tokio::task::spawn_blocking(memory::give_back).await;
-        });
+        if in_effect {
+            self.last_good.keep(&self.running);
+        }
         loop {
             let end = self.probation.as_ref().map(|(_, probation)| probation.until);
             let expiry = async {
@@ -147,11 +135,10 @@ impl Reloader {
         let outcome = match request.wish {
             Wish::Reload(wish) => {
                 host::tell_reloading();
-                let before = self.running.clone();
                 let outcome = self.reload(&wish).await;
                 host::tell_ready(&outcome.summary);
                 self.tell(outcome.clone());
-                self.tidy_up(before);
+                self.tidy_up();
                 outcome
             }
             Wish::Confirm => self.confirm(),
@@ -214,30 +201,15 @@ impl Reloader {
             let target = self.probation.take().map_or(before, |(target, _)| target);
             self.begin_probation(target, time, &mut outcome);
         } else if self.probation.is_none() && outcome.failures.is_empty() {
-            self.kept = Some(self.last_good.keep(&self.running));
+            self.last_good.keep(&self.running);
         }
         outcome
     }
 
-    /// After a reload, whatever came of it: what the file says the same as before is kept once, and what its text and its
-    /// statements took is given back, where that holds up nobody.
-    fn tidy_up(&mut self, before: Arc<Config>) {
-        let (reader, running, kept) = (self.reader.clone(), self.running.clone(), self.kept.take());
-        let share_and_give_back = move || {
-            lock(&reader).share(&running);
-            let few = has_few_checks(&running) && has_few_checks(&before);
-            drop(before);
-            if few {
-                memory::give_back();
-            }
-        };
-        tokio::spawn(async move {
-            // To write the copy takes as much again.
-            if let Some(kept) = kept {
-                let _ = kept.await;
-            }
-            let _ = tokio::task::spawn_blocking(share_and_give_back).await;
-        });
+    /// After a reload, whatever came of it: what the file says the same as before is kept once.
+    fn tidy_up(&self) {
+        let (reader, running) = (self.reader.clone(), self.running.clone());
+        tokio::task::spawn_blocking(move || lock(&reader).share(&running));
     }
 
     /// Why a plan does not fit any more, if it does not.
@@ -340,7 +312,7 @@ impl Reloader {
     fn confirm(&mut self) -> ReloadOutcome {
         let (accepted, summary) = match self.probation.take() {
             Some(_) => {
-                drop(self.last_good.keep(&self.running));
+                self.last_good.keep(&self.running);
                 self.ways.told.send_modify(|told| told.probation = None);
                 info!("{}: confirmed", self.path.display());
                 (true, "the running configuration is confirmed".to_owned())
@@ -415,15 +387,6 @@ fn summary(difference: &Difference) -> String {
         part("vrrp_instances", instances.to_add.len(), instances.to_change.len(), instances.to_remove.len()),
         part("virtual_servers", services.to_add.len(), services.to_change.len(), services.to_remove.len()),
     )
-}
-
-/// Whether the brain holds little memory that comes and goes with this configuration: each check is a piece of it, and a
-/// real server without checks has its place among a dozen others.
-fn has_few_checks(config: &Config) -> bool {
-    let services = config.virtual_servers();
-    let checks =
-        services.flat_map(|(_, service)| service.all_servers().map(|(_, server)| server.checks.len()));
-    checks.sum::<usize>() <= FEW_CHECKS
 }
 
 /// What a configuration means on this host: names of routing tables, users and programs are looked up, which may take its

@@ -30,6 +30,7 @@ use super::neighbours::Neighbours;
 use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
+use super::stretch::Stretch;
 use super::workers::Workers;
 use crate::director::effect::{Effect, Transmission};
 use crate::director::event::Event;
@@ -73,6 +74,7 @@ pub(super) struct RunLoop {
     /// The deadline that the others were woken for.
     roused: Option<Instant>,
     crowd: Crowd,
+    stretch: Stretch,
     punctual: Punctual,
     clock: ClockWatch,
     epoll: Epoll,
@@ -111,6 +113,7 @@ impl RunLoop {
             fired: false,
             roused: None,
             crowd: Crowd::new(Instant::now()),
+            stretch: Stretch::new(Instant::now()),
             punctual,
             clock,
             epoll,
@@ -133,12 +136,14 @@ impl RunLoop {
             }
             let idle = !overdue && self.inbox.is_empty() && self.surveys.is_empty();
             let wait = if idle { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+            let begun = Instant::now();
             let count = match self.epoll.wait(&mut ready, wait) {
                 Ok(count) => count,
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
             };
             let tokens = || ready.iter().take(count).map(EpollEvent::data);
+            self.stretch.waited(begun, Instant::now());
             if tokens().any(|token| token == CLOCK) {
                 let wall = self.clock.rearm()?;
                 self.handle(Event::ClockSet { wall }, Instant::now());
@@ -164,8 +169,13 @@ impl RunLoop {
         Ok(())
     }
 
-    /// Lets adverts come together where there are very many.
-    fn rest(&self) {
+    /// Lets adverts come together where there are very many, and others work where there is very much to do.
+    fn rest(&mut self) {
+        let now = Instant::now();
+        if let Some(rest) = self.stretch.rest(self.director.next_advert(), now) {
+            std::thread::sleep(rest);
+            self.stretch.waited(now, Instant::now());
+        }
         if self.armed.is_none() || !self.inbox.is_empty() || !self.surveys.is_empty() {
             return;
         }

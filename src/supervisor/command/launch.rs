@@ -98,6 +98,8 @@ fn prepare(who: &Identity, files: u64, parent: i32) -> Result<(), String> {
     change_user(who)?;
     // Rights that the daemon was given by systemd are the daemon's alone.
     let _ = caps::clear(None, caps::CapSet::Ambient);
+    // What keeps this program's memory small is not meant for databases that scripts start.
+    let _ = prctl::set_thp_disable(false);
     // After the change of user, which would undo it.
     prctl::set_pdeathsig(Signal::SIGTERM).map_err(cannot("the end of directord cannot be followed"))?;
     if getppid() != Pid::from_raw(parent) {

@@ -8,7 +8,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::config::{Config, write};
@@ -26,14 +25,14 @@ impl LastGood {
         LastGood { path, started_from }
     }
 
-    /// Keeps this one, on another thread, which need not be waited for.
-    pub(super) fn keep(&self, config: &Arc<Config>) -> JoinHandle<()> {
+    /// Keeps this one, on another thread, which is not waited for.
+    pub(super) fn keep(&self, config: &Arc<Config>) {
         let (path, config) = (self.path.clone(), config.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = store(&path, &config) {
                 warn!("cannot keep a copy of the configuration in {}: {error}", path.display());
             }
-        })
+        });
     }
 }
 

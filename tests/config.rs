@@ -16,6 +16,8 @@ mod handshakes;
 mod instances;
 #[path = "config/language.rs"]
 mod language;
+#[path = "config/proxied.rs"]
+mod proxied;
 #[path = "config/requests.rs"]
 mod requests;
 #[path = "config/round_trip.rs"]

@@ -29,8 +29,8 @@ pub use search::Search;
 pub use spec::{
     Assertion, BasicLogin, Check, Dialogue, Dns, Encryption, Expect, Ftp, Grpc, Header, Http, HttpVersion,
     Kind, Latency, Ldap, Login, MaskedByte, Method, Oracle, Password, Pattern, PatternOption, Program,
-    Protocol, Radius, RecordType, Relation, Schedule, Secret, Sip, Smtp, Sni, Sql, StatusRange, StatusRanges,
-    Text, Tls, TlsFiles, Transport, Udp, Url, Via, Way,
+    Protocol, ProxyHeader, Radius, RecordType, Relation, Schedule, Secret, Sip, Smtp, Sni, Sql, StatusRange,
+    StatusRanges, Text, Tls, TlsFiles, Transport, Udp, Url, Via, Way,
 };
 pub use verdict::Verdict;
 pub use warning::{Aside, Concern, Warning};

@@ -9,6 +9,7 @@ mod grpc;
 mod handshake;
 mod http;
 mod pattern;
+mod proxy;
 mod question;
 mod request;
 mod secret;
@@ -27,6 +28,7 @@ pub use grpc::*;
 pub use handshake::*;
 pub use http::*;
 pub use pattern::{Pattern, PatternOption};
+pub use proxy::ProxyHeader;
 pub use question::*;
 pub use request::*;
 pub use secret::Secret;
@@ -48,6 +50,10 @@ pub struct Check {
     /// Set if it asks through the kernel's IPVS table (`via_ipvs`): how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Box<Via>>,
+    /// What a connection begins with, if anything, before TLS and all else (`proxy_protocol`); datagrams and commands have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyHeader>,
     /// How long the connection may take to be made, and again how long the answer may take.
     pub connect_timeout: Duration,
     /// How often to ask.
@@ -57,6 +63,22 @@ pub struct Check {
 }
 
 impl Check {
+    /// Asks this of there, in keepalived's rhythm for connections, straight and with 5 s to connect.
+    pub fn new(kind: Kind, target: SocketAddr) -> Check {
+        Check {
+            kind,
+            target,
+            source: None,
+            device: None,
+            mark: 0,
+            via: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(5),
+            schedule: Schedule::default(),
+            log_all_failures: None,
+        }
+    }
+
     /// How many different attempts the check goes through in turn: the URLs of an HTTP check, else 1.
     pub fn steps(&self) -> usize {
         match &self.kind {
@@ -145,6 +167,22 @@ impl Kind {
             Kind::Command(_) => Schedule { retry: 0, ..usual },
             Kind::Dns(_) => Schedule { retry: 3, delay_before_retry: interval, ..usual },
             _ => usual,
+        }
+    }
+
+    /// Whether it asks over a TCP connection of ours.
+    pub fn connects(&self) -> bool {
+        match self {
+            Kind::Dialogue(dialogue) => !dialogue.by_datagram(),
+            Kind::Tcp
+            | Kind::Http(_)
+            | Kind::Smtp(_)
+            | Kind::Grpc(_)
+            | Kind::Ldap(_)
+            | Kind::Mysql(_)
+            | Kind::Pgsql(_)
+            | Kind::Oracle(_) => true,
+            Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Command(_) | Kind::Radius(_) => false,
         }
     }
 
@@ -250,22 +288,12 @@ mod tests {
 
     #[test]
     fn patience_covers_connection_and_answer() {
-        let mut check = Check {
-            kind: Kind::Tcp,
-            target: "10.0.0.2:80".parse().unwrap(),
-            source: None,
-            device: None,
-            mark: 0,
-            via: None,
-            connect_timeout: Duration::from_secs(3),
-            schedule: Schedule::default(),
-            log_all_failures: None,
-        };
-        assert_eq!((check.patience(), check.steps()), (Duration::from_secs(3), 1));
+        let mut check = Check::new(Kind::Tcp, "10.0.0.2:80".parse().unwrap());
+        assert_eq!((check.patience(), check.steps()), (Duration::from_secs(5), 1));
         assert_eq!(check.kind.to_string(), "TCP_CHECK");
         let urls = vec![Url::new("/").unwrap(), Url::new("/b").unwrap()];
         check.kind = Kind::Http(Http { urls, ..Http::default() });
-        assert_eq!((check.patience(), check.steps()), (Duration::from_secs(6), 2));
+        assert_eq!((check.patience(), check.steps()), (Duration::from_secs(10), 2));
         assert_eq!(check.kind.to_string(), "HTTP_GET");
     }
 }

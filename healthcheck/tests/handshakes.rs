@@ -155,8 +155,8 @@ fn recorded_datagrams_are_asked_and_judged_as_they_were() {
 #[cfg(feature = "io")]
 #[test]
 fn attempts_end_as_they_did() {
+    use healthcheck::Check;
     use healthcheck::probe::attempt;
-    use healthcheck::{Check, Schedule};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn play(recording: Recording) {
@@ -175,17 +175,7 @@ fn attempts_end_as_they_did() {
                 assert_eq!(heard, bytes, "{name}");
             }
         };
-        let check = Check {
-            kind,
-            target,
-            source: None,
-            device: None,
-            mark: 0,
-            connect_timeout: std::time::Duration::from_secs(20),
-            schedule: Schedule::default(),
-            log_all_failures: None,
-            via: None,
-        };
+        let check = Check { connect_timeout: std::time::Duration::from_secs(20), ..Check::new(kind, target) };
         let (outcome, ()) = tokio::join!(attempt(&check, 0), server);
         let words = outcome.result.map_or_else(|failure| failure.reason, |()| "passed".to_owned());
         assert_eq!(words, end, "{name}");

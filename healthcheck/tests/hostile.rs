@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use healthcheck::probe::attempt;
-use healthcheck::{Check, FailureKind, Kind, Outcome, Schedule};
+use healthcheck::{Check, FailureKind, Kind, Outcome, ProxyHeader};
 use tokio::task::JoinSet;
 
 use cases::{Case, PASSWORD};
@@ -35,17 +35,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 fn check(kind: Kind, target: SocketAddr, connect_timeout: Duration) -> Check {
-    Check {
-        kind,
-        target,
-        source: None,
-        device: None,
-        mark: 0,
-        via: None,
-        connect_timeout,
-        schedule: Schedule::default(),
-        log_all_failures: None,
-    }
+    Check { connect_timeout, ..Check::new(kind, target) }
 }
 
 /// One attempt, told of by these words.
@@ -76,15 +66,17 @@ fn meet(
         until,
         manner,
         http2: case.http2,
+        proxied: case.proxied,
         certificates: certificates.clone(),
         patience,
         delivered: delivered.clone(),
     };
     let (kind, may_pass) = (case.kind.clone(), may_pass(case, manner));
+    let proxy = case.proxied.then_some(ProxyHeader::V2);
     async move {
         let (listener, address) = Server::listen().await;
         let serving = tokio::spawn(server.serve(listener));
-        let check = check(kind, address, patience);
+        let check = Check { proxy, ..check(kind, address, patience) };
         let made = tokio::time::timeout(AMPLE * 3, attempt(&check, 0)).await;
         serving.abort();
         let outcome = made.unwrap_or_else(|_| panic!("{words}: it never ends"));
@@ -225,6 +217,18 @@ fn servers_that_know_their_part_pass_whatever_they_do_then() {
                 meetings.push(meet(case, case.part.len(), manner, &certificates, &[]));
             }
         }
+    }
+    judge(&all(meetings, 16));
+}
+
+#[test]
+fn whatever_a_kind_says_a_header_goes_before_it() {
+    let certificates = Arc::new(Certificates::new());
+    let mut meetings = Vec::new();
+    for case in &mut cases::all(&certificates.authority) {
+        assert!(case.kind.connects(), "{}", case.name);
+        case.proxied = true;
+        meetings.push(meet(case, case.part.len(), Manner::Closes, &certificates, &[]));
     }
     judge(&all(meetings, 16));
 }

@@ -12,8 +12,8 @@ use healthcheck::FailureKind::{self, BadAnswer, Protocol as NotSpoken, Refused, 
 use healthcheck::probe::attempt;
 use healthcheck::spec::parse_reply;
 use healthcheck::{
-    Check, Dialogue, Dns, Kind, Login, Outcome, Password, Pattern, Protocol, Radius, Schedule, Secret, Sip,
-    Text, Transport, Udp,
+    Check, Dialogue, Dns, Kind, Login, Outcome, Password, Pattern, Protocol, Radius, Secret, Sip, Text,
+    Transport, Udp,
 };
 use md5::{Digest, Md5};
 use tokio::net::UdpSocket;
@@ -105,17 +105,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 async fn made(kind: &Kind, target: SocketAddr, connect_timeout: Duration) -> Outcome {
-    let check = Check {
-        kind: kind.clone(),
-        target,
-        source: None,
-        device: None,
-        mark: 0,
-        via: None,
-        connect_timeout,
-        schedule: Schedule::default(),
-        log_all_failures: None,
-    };
+    let check = Check { connect_timeout, ..Check::new(kind.clone(), target) };
     attempt(&check, 0).await
 }
 

@@ -230,6 +230,8 @@ codes! {
     VerifiedCertificate = "verified-certificate",
     /// Two words for how many failures take a server out.
     RetryAndFall = "retry-and-fall",
+    /// Of two checks of one port one begins with a PROXY header, and the other does not.
+    ProxyHeaderSometimes = "proxy-header-sometimes",
     /// Something is defined below the place where it is named.
     DefinedLater = "defined-later",
     /// An older name of a keyword.

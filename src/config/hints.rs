@@ -94,6 +94,11 @@ pub const TRAPS: &[Trap] = &[
         check::verified_certificate,
     ),
     trap(Code::RetryAndFall, "`retry` and `fall` in one block.", check::retry_and_fall),
+    trap(
+        Code::ProxyHeaderSometimes,
+        "Of two checks of one port one has `proxy_protocol`, and the other does not.",
+        check::proxy_header_sometimes,
+    ),
     trap(Code::SorryIsReal, "The sorry server is among the real servers.", service::sorry_is_real),
     trap(Code::NoWeight, "Every real server has weight 0.", service::no_weight),
     trap(Code::UnsentMail, "`smtp_alert` without recipients and mail server.", global::unsent_mail),

@@ -30,6 +30,7 @@ impl Question {
             device,
             mark,
             via,
+            proxy,
             connect_timeout,
             schedule,
             // Whether the owner logs what fails.
@@ -47,7 +48,7 @@ impl Question {
             latency,
         } = schedule;
         let rhythm = (interval, retry, delay_before_retry, warmup, fast_recovery, rise, latency);
-        (target, kind, (source, device, mark, via), connect_timeout, rhythm)
+        (target, kind, (source, device, mark, via, proxy), connect_timeout, rhythm)
     }
 }
 

@@ -260,6 +260,21 @@ fn a_changed_weight_keeps_the_verdict_and_a_changed_check_must_pass_again() {
     assert!(reason.contains("changed"), "{reason}");
 }
 
+#[test]
+fn a_check_that_begins_its_connection_otherwise_is_another_one() {
+    let mut desk = Desk::new(SERVERS);
+    let checks = |desk: &Desk| desk.director.places.keys().copied().collect::<Vec<super::CheckId>>();
+    let with = |line: &str| SERVERS.replace("connect_timeout 1", &format!("connect_timeout 1\n{line}"));
+    let mut before = checks(&desk);
+    desk.configure(&with("log_all_failures\nretry 3"));
+    assert_eq!(checks(&desk), before, "it asks the same");
+    for line in ["proxy_protocol v1", "proxy_protocol v2", "fwmark 7"] {
+        desk.configure(&with(line));
+        assert_ne!(checks(&desk), before, "{line}");
+        before = checks(&desk);
+    }
+}
+
 /// The last table that was wanted.
 fn table(effects: &[Effect]) -> Option<Arc<ipvs_backend::Table>> {
     effects.iter().rev().find_map(|effect| match effect {

@@ -74,6 +74,8 @@ const LINES: &[(&str, &[&str])] = &[
             "tls on",
             "host {\nconnect_ip 10.0.3.3\nretry 7\n}",
             "host {\nbindto 10.0.3.4\n}",
+            "host {\nproxy_protocol off\n}",
+            "proxy_protocol v2",
         ],
     ),
     ("DNS_CHECK", &["type MX", "type dnskey", "name a.example", "name ."]),
@@ -110,6 +112,8 @@ const LINES: &[(&str, &[&str])] = &[
             "tls starttls",
             "verify off",
             "sni_name a.example",
+            "proxy_protocol v2",
+            "proxy_protocol off",
         ],
     ),
     (
@@ -135,7 +139,17 @@ const LINES: &[(&str, &[&str])] = &[
     ("IMAP_CHECK", ACCESS),
     ("POP3_CHECK", ACCESS),
     ("NNTP_CHECK", ACCESS),
-    ("SIP_CHECK", &["uri sip:a@b", "status_code 200 404", "transport tcp", "tls", "sni_name a.example"]),
+    (
+        "SIP_CHECK",
+        &[
+            "uri sip:a@b",
+            "status_code 200 404",
+            "transport tcp",
+            "proxy_protocol v1",
+            "tls",
+            "sni_name a.example",
+        ],
+    ),
     (
         "TEXT_CHECK",
         &[
@@ -211,6 +225,7 @@ const INHERITED: &[&str] = &[
     "warmup 5",
     "alpha",
     "virtualhost d.example",
+    "proxy_protocol v1",
 ];
 
 fn some(lines: &'static [&'static str]) -> impl Strategy<Value = String> {

@@ -72,6 +72,18 @@ const CASES: &[Case] = &[
     case(1993, "IMAP_CHECK {\ntls on\nlogin me\npassword sesame\n}", true, "passed"),
     case(1993, "IMAP_CHECK {\n}", false, "no greeting within"),
     case(1143, "IMAP_CHECK {\ntls on\n}", false, "the answer is not TLS"),
+    case(1144, "IMAP_CHECK {\nproxy_protocol v1\nlogin me\npassword sesame\n}", true, "passed"),
+    case(1144, "IMAP_CHECK {\nproxy_protocol v2\nlogin me\npassword sesame\n}", true, "passed"),
+    case(1144, "IMAP_CHECK {\n}", false, "connection closed before the answer was complete"),
+    case(1994, "IMAP_CHECK {\nproxy_protocol v1\ntls on\nlogin me\npassword sesame\n}", true, "passed"),
+    case(1994, "IMAP_CHECK {\nproxy_protocol v2\ntls on\nlogin me\npassword sesame\n}", true, "passed"),
+    case(1994, "IMAP_CHECK {\ntls on\n}", false, "connection"),
+    case(
+        1143,
+        "IMAP_CHECK {\nproxy_protocol v1\n}",
+        false,
+        "(asked with a PROXY header, `proxy_protocol v1`)",
+    ),
     case(1110, "POP3_CHECK {\n}", true, "passed").recorded("dovecot-pop3", "pop3"),
     case(1110, "POP3_CHECK {\nlogin me\npassword sesame\n}", true, "passed")
         .recorded("dovecot-pop3-login", "pop3 login=me password=sesame"),
@@ -96,6 +108,15 @@ const CASES: &[Case] = &[
         "offers no login",
     )
     .recorded("postfix-no-login", "smtp login=me password=sesame"),
+    case(2528, "SMTP_CHECK {\nproxy_protocol v1\ntls starttls\n}", true, "passed"),
+    case(2528, "SMTP_CHECK {\nproxy_protocol v2\ntls starttls\n}", true, "passed"),
+    case(2528, "SMTP_CHECK {\n}", false, "no greeting within"),
+    case(
+        2526,
+        "SMTP_CHECK {\nproxy_protocol v1\n}",
+        false,
+        "(asked with a PROXY header, `proxy_protocol v1`)",
+    ),
     case(2526, "SMTP_CHECK {\ntls starttls\n}", true, "passed"),
     case(2587, "SMTP_CHECK {\ntls starttls\nlogin me\npassword sesame\n}", true, "passed"),
     case(2587, "SMTP_CHECK {\ntls starttls\nlogin me\npassword no\n}", false, "the answer to AUTH is '535 "),
@@ -248,8 +269,9 @@ fn dovecot(tools: &Tools, host: &Host, (certificate, key): &(String, String)) ->
     let library = format!("{}:/usr/lib/dovecot", tools.library_path());
     let (dir, listen) = (dir.display(), host.address());
     let listener = |name: &str, port: u16| format!("  inet_listener {name} {{\n    port = {port}\n  }}\n");
+    let proxied = |name: &str, port: u16| listener(name, port).replace("  }", "    haproxy = yes\n  }");
     let text = format!(
-        "base_dir = {dir}/base\nstate_dir = {dir}/state\nlog_path = /dev/stderr\nprotocols = imap pop3\n\
+        "haproxy_trusted_networks = {listen}/24\nhaproxy_timeout = 1s\nbase_dir = {dir}/base\nstate_dir = {dir}/state\nlog_path = /dev/stderr\nprotocols = imap pop3\n\
          listen = {listen}\nssl = yes\nssl_cert = <{certificate}\nssl_key = <{key}\ndisable_plaintext_auth = no\n\
          default_internal_user = root\ndefault_internal_group = root\ndefault_login_user = nobody\n\
          import_environment = LD_LIBRARY_PATH={library}\nauth_mechanisms = plain login\nauth_failure_delay = 0\n\
@@ -259,7 +281,9 @@ fn dovecot(tools: &Tools, host: &Host, (certificate, key): &(String, String)) ->
          service imap-login {{\n  chroot =\n  service_count = 0\n{}{}}}\nservice pop3-login {{\n  chroot =\n  service_count = 0\n{}{}}}\n\
          service auth {{\n{}}}\n\
          service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\nservice stats {{\n  chroot =\n}}\n",
-        listener("imap", 1143),
+        listener("imap", 1143)
+            + &proxied("imapproxied", 1144)
+            + &proxied("imapsproxied", 1994).replace("  }", "    ssl = yes\n  }"),
         listener("imaps", 1993).replace("  }", "    ssl = yes\n  }"),
         listener("pop3", 1110),
         listener("pop3s", 0),

@@ -24,6 +24,7 @@ mod overrun;
 mod pair;
 mod plan;
 mod programs;
+mod proxied;
 mod refused;
 mod reload;
 mod rivals;

@@ -183,15 +183,9 @@ impl World {
         let instances = instances.collect();
         let server = |n: u8| {
             let check = Check {
-                kind: Kind::Tcp,
-                target: SocketAddr::new(rip(n), 80),
-                source: None,
-                device: None,
-                mark: 0,
                 connect_timeout: Duration::from_secs(1),
                 schedule: Schedule { interval: self.check_interval(), ..Schedule::default() },
-                log_all_failures: None,
-                via: None,
+                ..Check::new(Kind::Tcp, SocketAddr::new(rip(n), 80))
             };
             let server = RealServer {
                 weight,

@@ -130,7 +130,8 @@ impl Session<'_> {
     async fn connect(&self, port: u16) -> Result<Stream, Failure> {
         let target = SocketAddr::new(self.check.target.ip(), port);
         let source = self.check.source.map(|source| SocketAddr::new(source.ip(), 0));
-        let second = Check { target, source, ..self.check.clone() };
+        // A proxy says for whom it is on the first connection; a server expects no header on one that it has named.
+        let second = Check { target, source, proxy: None, ..self.check.clone() };
         let of_data = |Failure { kind, reason }| {
             failure(kind, format!("port {port}, which the server named: {reason}"))
         };

@@ -70,8 +70,22 @@ async fn once(check: &Check, step: usize) -> Outcome {
     };
     let took = begun.elapsed();
     let result = result.and_then(|()| judge_latency(check.schedule.latency, took, &mut aside));
+    let result = result.map_err(|failure| told_of_header(check, failure));
     let aside = (aside != Aside::default()).then(|| Box::new(aside));
     Outcome { result, took, weight: None, aside }
+}
+
+/// Who did not answer as expected may have expected another beginning; why it is so the answer does not tell.
+fn told_of_header(check: &Check, failure: Failure) -> Failure {
+    use FailureKind as K;
+    let begun = match failure.kind {
+        K::Timeout => !failure.reason.starts_with(socket::NO_CONNECTION),
+        K::Closed | K::Reset | K::Protocol | K::BadStatus => true,
+        _ => false,
+    };
+    let Some(header) = check.proxy.filter(|_| begun) else { return failure };
+    let reason = format!("{failure} (asked with a PROXY header, `proxy_protocol {header}`)");
+    Failure { reason, ..failure }
 }
 
 /// Whether an answer came soon enough.

@@ -7,17 +7,22 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::{failure, local_failure, network_failure, words};
 use crate::outcome::{Failure, FailureKind};
-use crate::spec::Check;
+use crate::spec::{Check, ProxyHeader};
 
 /// The lowest port that the kernel may choose by itself, unless somebody has told it otherwise.
 const FIRST_CHOSEN_PORT: u16 = 1024;
 
-/// Connects to the check's target, from its source if it has one, within its `connect_timeout`.
+/// What is missing where a server does not even connect.
+pub(super) const NO_CONNECTION: &str = "no connection";
+
+/// Connects to the check's target, from its source if it has one, within its `connect_timeout`, and begins as a proxy does
+/// if it is to (`proxy_protocol`).
 ///
 /// The connection is later closed in the ordinary way, not reset: a reset would make many servers log a
 /// broken connection per check. The price is a small time-wait entry per TCP check in the kernel, which
@@ -27,11 +32,24 @@ pub(super) async fn connect(check: &Check) -> Result<TcpStream, Failure> {
     let stream = match timeout(check.connect_timeout, socket.connect(check.target)).await {
         Ok(connected) => connected.map_err(|error| network_failure(&error))?,
         Err(_) => {
-            let reason = format!("no connection within {}", words(check.connect_timeout));
+            let reason = format!("{NO_CONNECTION} within {}", words(check.connect_timeout));
             return Err(failure(FailureKind::Timeout, reason));
         }
     };
     refuse_self(check, &stream)?;
+    match check.proxy {
+        None => Ok(stream),
+        // What few checks need must not make every attempt a large one.
+        Some(header) => Box::pin(introduce(stream, header)).await.map_err(|error| network_failure(&error)),
+    }
+}
+
+/// Says for whom it is. Nothing has been sent yet, so that there is room for it: this does not wait.
+async fn introduce(mut stream: TcpStream, header: ProxyHeader) -> io::Result<TcpStream> {
+    // What is asked must not wait until the server's kernel has acknowledged the header.
+    stream.set_nodelay(true)?;
+    let header = header.bytes(stream.local_addr()?, stream.peer_addr()?);
+    stream.write_all(&header).await?;
     Ok(stream)
 }
 

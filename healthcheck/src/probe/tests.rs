@@ -3,6 +3,7 @@
 mod datagram;
 mod dialogue;
 mod http2;
+mod proxy;
 mod radius;
 mod request;
 mod smtp;
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::attempt;
 use crate::outcome::{FailureKind, Outcome};
-use crate::spec::{Check, Http, HttpVersion, Kind, Schedule, Url, check_path, parse_digest};
+use crate::spec::{Check, Http, HttpVersion, Kind, Url, check_path, parse_digest};
 
 /// Long enough for anything that is meant to happen.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -31,17 +32,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 fn check(target: SocketAddr, kind: Kind, connect_timeout: Duration) -> Check {
-    Check {
-        kind,
-        target,
-        source: None,
-        device: None,
-        mark: 0,
-        connect_timeout,
-        schedule: Schedule::default(),
-        log_all_failures: None,
-        via: None,
-    }
+    Check { connect_timeout, ..Check::new(kind, target) }
 }
 
 fn tcp(target: SocketAddr, connect_timeout: Duration) -> Check {
@@ -65,6 +56,19 @@ async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+/// A listener whose queue is full answers no further connection.
+async fn deaf() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(SHORT, TcpStream::connect(address)).await {
+        queued.push(connected.unwrap());
+    }
+    (listener, address, queued)
 }
 
 /// Reads a request up to its empty line.
@@ -139,15 +143,7 @@ fn tcp_fails_where_nobody_listens() {
 #[test]
 fn tcp_gives_up_on_a_server_that_does_not_accept() {
     run(async {
-        // A listener whose queue is full answers no further connection.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut queued = Vec::new();
-        while let Ok(connected) = tokio::time::timeout(SHORT, TcpStream::connect(address)).await {
-            queued.push(connected.unwrap());
-        }
+        let (_listener, address, _queued) = deaf().await;
         let outcome = attempt(&tcp(address, SHORT), 0).await;
         assert_eq!((kind(&outcome), reason(&outcome)), (FailureKind::Timeout, "no connection within 0.08 s"));
         assert!(outcome.took >= SHORT);

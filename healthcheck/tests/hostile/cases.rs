@@ -17,6 +17,8 @@ pub struct Case {
     pub part: Vec<Turn>,
     /// Whether the server chooses HTTP/2.
     pub http2: bool,
+    /// Whether it wants to hear first for whom it is asked, by a PROXY header of version 2.
+    pub proxied: bool,
 }
 
 /// What nobody may ever read in a reason.
@@ -36,7 +38,7 @@ fn pattern(text: &str) -> Option<Box<Pattern>> {
 }
 
 fn case(name: &'static str, kind: Kind, part: Vec<Turn>) -> Case {
-    Case { name, kind, part, http2: false }
+    Case { name, kind, part, http2: false, proxied: false }
 }
 
 /// A conversation by lines: what the server says, each time followed by a line of ours. `!` stands for TLS: where it is

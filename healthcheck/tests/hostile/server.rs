@@ -135,6 +135,9 @@ trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
+/// What a check says of itself (`proxy-protocol.txt`, section 2.2).
+const LOCAL: &[u8; 16] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// One server, and how it is going to behave.
 pub struct Server {
     pub part: Vec<Turn>,
@@ -142,6 +145,7 @@ pub struct Server {
     pub until: usize,
     pub manner: Manner,
     pub http2: bool,
+    pub proxied: bool,
     pub certificates: Arc<Certificates>,
     /// How long the check waits, which tells how slow is too slow.
     pub patience: Duration,
@@ -169,6 +173,13 @@ impl Server {
         let socket = socket2::SockRef::from(&stream).try_clone()?;
         let (data, address) = Server::listen().await;
         let mut stream: Box<dyn Duplex> = Box::new(stream);
+        if self.proxied {
+            let mut header = [0; LOCAL.len()];
+            stream.read_exact(&mut header).await?;
+            if header != *LOCAL {
+                return Err(std::io::ErrorKind::InvalidData.into());
+            }
+        }
         let mut heard = vec![0; 65_536];
         for (number, turn) in self.part.iter().enumerate() {
             if number == self.until {

@@ -208,6 +208,24 @@ pub(super) fn retry_and_fall(look: &mut Look<'_>) {
     );
 }
 
+pub(super) fn proxy_header_sometimes(look: &mut Look<'_>) {
+    let asks = |check: &Check| check.via.as_ref().and_then(|via| via.direct).unwrap_or(check.target);
+    for (served, service) in look.config.virtual_servers() {
+        let mut found = Vec::new();
+        for (key, server) in &service.servers {
+            let checks = || server.checks.iter().filter(|check| check.kind.connects());
+            let begun = |target| checks().any(|other| other.proxy.is_some() && asks(other) == target);
+            let bare = |check: &Check| check.kind.connects() && check.proxy.is_none() && begun(asks(check));
+            for (number, _) in server.checks.iter().enumerate().filter(|(_, check)| bare(check)) {
+                let message = "another check of this port begins with a PROXY header and this one does not: a server \
+                               wants it on every connection to a port, or on none";
+                found.push((served.check(*key, number), "proxy_protocol", message.to_owned()));
+            }
+        }
+        look.hint_at_first(&found, "say `proxy_protocol` in the `real_server`, for all of its checks");
+    }
+}
+
 pub(super) fn unchecked_server(look: &mut Look<'_>) {
     for (served, service) in look.config.virtual_servers() {
         let unchecked = |(server, real): (&DestinationKey, &Arc<RealServer>)| {

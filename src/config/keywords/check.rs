@@ -33,7 +33,26 @@ pub(super) const FORWARDED: &[Place] = &[
 const OTHERS: &[Place] = &[SmtpHost, PingCheck];
 /// Checks that ask over the network.
 pub(super) const NETWORK: &[Place] = &join::<{ FORWARDED.len() + OTHERS.len() }>(&[FORWARDED, OTHERS]);
-/// The same, and commands.
+/// Checks over a TCP connection.
+pub(super) const CONNECTED: &[Place] = &[
+    TcpCheck,
+    HttpGet,
+    SslGet,
+    SmtpCheck,
+    SmtpHost,
+    GrpcCheck,
+    LdapCheck,
+    MysqlCheck,
+    PgsqlCheck,
+    OracleCheck,
+    FtpCheck,
+    ImapCheck,
+    Pop3Check,
+    NntpCheck,
+    SipCheck,
+    TextCheck,
+];
+/// Checks over the network, and commands.
 const LOGGING: &[Place] = &join::<{ NETWORK.len() + 1 }>(&[NETWORK, &[MiscCheck]]);
 /// Where an expression is looked for in what a server delivers.
 const SEARCHED: &[Place] = &[Url, FtpCheck, TextCheck];

@@ -6,7 +6,7 @@ use super::Place::{
     TcpCheck, UdpCheck, VipCheck, VirtualServer,
 };
 use super::Status::{Obsolete, SameAs, Works};
-use super::check::FORWARDED;
+use super::check::{CONNECTED, FORWARDED};
 use super::global::MONTH;
 use super::{ANY, DIRECTORD, Keyword, NOT_YET, Place, SECOND, join, key};
 
@@ -17,6 +17,7 @@ pub(super) const PANIC: &str = "Checks never take more of the real servers out o
 pub(super) const HOLD: &str = "SECONDS [LONGEST]; 0 for none";
 pub(super) const FLAP: &str = "A server that fails within LONGEST (600 s) after it came back must pass its checks for SECONDS before it returns, and for twice as long each further time, up to LONGEST; each LONGEST that it stays up takes a doubling back. It is not held back while the others do not reach the quorum. keepalived ignores the keyword as unknown.";
 pub(super) const SHARE: &str = "Checks that ask the same of the same target in the same rhythm are made once for all servers that want them; never with `compat` or `ha_suspend`. keepalived ignores the keyword as unknown.";
+const PROXY: &str = "The check begins its connection, before TLS, with the PROXY header that HAProxy's `accept-proxy`, nginx's `proxy_protocol`, Postfix's `smtpd_upstream_proxy_protocol` or dovecot's `haproxy` waits for: v1 names both ends of the connection, v2 says that the check asks for itself (LOCAL). keepalived ignores the keyword as unknown.";
 /// The largest number of the kernel's tables.
 const U32: i64 = u32::MAX as i64;
 /// Ten years: as good as never, and no number that time is lost in; in microseconds.
@@ -26,6 +27,8 @@ const SERVERS: &[Place] = &[VirtualServer, RealServer];
 const CHECKED: &[Place] = &join::<{ IN_CHECKS.len() + 1 }>(&[&[RealServer], IN_CHECKS]);
 /// Checks whose packets IPVS can forward, and what stands around them.
 const VIA: &[Place] = &join::<{ FORWARDED.len() + 2 }>(&[SERVERS, FORWARDED]);
+/// Checks that begin a connection, and what stands around them.
+const PROXIED: &[Place] = &join::<{ CONNECTED.len() + 2 }>(&[SERVERS, CONNECTED]);
 const DEFAULTS: &[Place] = &join::<{ IN_CHECKS.len() + 2 }>(&[SERVERS, IN_CHECKS]);
 /// The same with checks that are commands.
 const ATTEMPTED: &[Place] = &join::<{ DEFAULTS.len() + 1 }>(&[DEFAULTS, &[MiscCheck]]);
@@ -87,6 +90,7 @@ pub(super) const TABLE: &[Keyword] = &[
     key("ha_suspend", &[VirtualServer], Flag, Works, "Check only while the service's address is on this host.").by_default("off"),
     key("virtualhost", &[VirtualServer, RealServer, HttpGet, SslGet], Word("a host name"), Works, "The Host header of checks.").by_default("the server's, else the service's, else the address"),
     key("via_ipvs", VIA, Switch, Works, "The check takes the way of a client's packets: through the kernel's table, to the address of the service.").by_default("off; in a block as in the one around it").since(DIRECTORD),
+    key("proxy_protocol", PROXIED, OneOf(&["v1", "v2", "off"]), Works, PROXY).by_default("off; in a block as in the one around it").since(DIRECTORD),
     key("weight", &[VirtualServer], Whole(1, ANY), Works, "Share of new connections for servers that name none.").by_default("1"),
     key("weight", &[RealServer], Whole(0, ANY), Works, "Share of new connections; 0 for none.").by_default("the service's, else 1"),
     key("smtp_alert", &[VirtualServer, RealServer], Switch, Works, "Whether events are mailed; yes by default, when mail is configured.").by_default("as `smtp_alert_checker`"),

@@ -78,7 +78,7 @@ const OWN: &str = "
     SIP_CHECK TEXT_CHECK accept_reject allow_cleartext backup_server base body checker_fall checker_rise compat database
     days drain_on_remove expiry_days fall flap_hold from half_close header json login lvs_sysctl maintenance_dir
     maintenance_window max_latency method mode
-    notify_timeout panic_threshold password password_file path query reason reconcile require_message_authenticator rise secret
+    notify_timeout panic_threshold password password_file path proxy_protocol query reason reconcile require_message_authenticator rise secret
     secret_file send service service_name share_checks sid sni_name status_server timezone tls to transport uri verify via_ipvs
     via_ipvs_marks vip_check virtualhost warn_latency
 ";

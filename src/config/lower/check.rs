@@ -20,6 +20,7 @@ use ipvs_backend::DestinationKey;
 
 pub(super) use http::virtualhost;
 use route::Route;
+pub(super) use route::proxy_header;
 
 use super::context::{Context, Entry};
 use super::server::Inherited;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use healthcheck::ProxyHeader;
 use ipvs_backend::DestinationKey;
 
 use super::check::{self, Checks, Timing};
@@ -33,6 +34,8 @@ pub(super) struct Inherited {
     pub drain_on_remove: Duration,
     /// `via_ipvs`.
     pub via: bool,
+    /// `proxy_protocol`.
+    pub proxy: Option<ProxyHeader>,
     pub flap_hold: Option<FlapHold>,
 }
 
@@ -122,6 +125,7 @@ impl<'a> Draft<'a> {
                 own.virtualhost = check::virtualhost(context, entry).or(own.virtualhost.take());
             }
             "via_ipvs" => own.via = context.switch(entry).unwrap_or(own.via),
+            "proxy_protocol" => own.proxy = check::proxy_header(context, entry).unwrap_or(own.proxy),
             "smtp_alert" => own.alert = context.switch(entry).unwrap_or(own.alert),
             "drain_on_remove" => {
                 own.drain_on_remove = context.seconds(entry).unwrap_or(own.drain_on_remove);

@@ -82,6 +82,7 @@ fn network(key: DestinationKey, check: &Check, alpha_around: bool, lines: &mut L
     // The rest is found out again.
     let direct = check.via.as_ref().and_then(|via| via.direct);
     lines.flag("via_ipvs", direct.is_some());
+    lines.some("proxy_protocol", check.proxy.map(|header| header.to_string()));
     let (target, mark) = (direct.unwrap_or(check.target), check.mark);
     // Through the table only the service can be asked.
     if direct.is_none() {

@@ -333,11 +333,22 @@ pub(in crate::director) fn words(outcome: &Outcome) -> String {
 
 /// Whether two checks ask the same of the same target, however often.
 pub(super) fn same_question(a: &Check, b: &Check) -> bool {
-    a.kind == b.kind
-        && a.target == b.target
-        && a.source == b.source
-        && a.connect_timeout == b.connect_timeout
-        && a.device == b.device
-        && a.mark == b.mark
-        && a.via == b.via
+    fn asked(check: &Check) -> impl PartialEq + '_ {
+        // Each field has its place here, or a reason not to.
+        let Check {
+            kind,
+            target,
+            source,
+            device,
+            mark,
+            via,
+            proxy,
+            connect_timeout,
+            // How often, and what is logged.
+            schedule: _,
+            log_all_failures: _,
+        } = check;
+        (kind, target, (source, device, mark, via, proxy), connect_timeout)
+    }
+    asked(a) == asked(b)
 }

@@ -59,6 +59,7 @@ fn what_differs_is_asked_apart_and_alpha_does_not_differ() {
     assert_eq!(count(&(services(3, "") + &service("10.0.0.9 80", "alpha", &[1]))), 2);
     assert_eq!(count(&(services(3, "") + &service("10.0.0.9 80", "delay_loop 7", &[1]))), 3);
     assert_eq!(count(&(services(3, "") + &service("10.0.0.9 80", "connect_timeout 2", &[1]))), 3);
+    assert_eq!(count(&(services(3, "") + &service("10.0.0.9 80", "proxy_protocol v1", &[1]))), 3);
     assert_eq!(count(&services(4, "share_checks off")), 8);
     assert_eq!(count(&format!("global_defs {{\nshare_checks off\n}}\n{}", services(4, ""))), 8);
     assert_eq!(count(&(services(3, "") + &service("10.0.0.9 80", "share_checks off", &[1]))), 3);

@@ -15,6 +15,9 @@ use super::{Server, attempt, certificate, check, file, prepare, tools, try_all, 
 /// Connections that may end in the handshake, one after another, before the whole host is refused.
 const MOST_ERRORS: usize = 5;
 
+/// Who may say for whom he connects.
+const PROXY: &str = "10.0.0.77";
+
 fn mariadbd(tools: &Tools, host: &Host) -> Command {
     let (dir, root) = (host.dir().display(), tools.root.display());
     let mut command = tools.command("mariadbd");
@@ -74,6 +77,7 @@ fn start(tools: &Tools, host: &Host) -> (Server, String) {
         format!("--ssl-cert={certificate}"),
         format!("--ssl-key={key}"),
         format!("--max-connect-errors={MOST_ERRORS}"),
+        format!("--proxy-protocol-networks={PROXY}"),
     ]);
     command.arg("--port=3306");
     (Server::start(host, command, 3306), certificate)
@@ -118,6 +122,31 @@ fn mariadb_is_asked() {
         ("mysql-not-mysql", "LDAP_CHECK {\n}".to_owned(), "the answer is not LDAP"),
     ];
     try_all(director, host, &ca, 3306, &trials, &mut server);
+}
+
+/// It greets before it has heard the header, and takes one from nobody but a proxy.
+#[test]
+fn mariadb_is_asked_as_a_proxy_would() {
+    let Some(tools) = tools() else { return };
+    in_namespaces!();
+    let net = Net::new(&["director", "server"]);
+    let (director, host) = (net.host("director"), net.host("server"));
+    director.ip(&format!("addr add {PROXY}/24 dev eth0"));
+    let (mut server, ca) = start(&tools, host);
+    wait_ready(director, host, &ca, &mut server);
+    for header in ["proxy_protocol v1", "proxy_protocol v2"] {
+        let asked = |lines: &str| {
+            let login = "login probe\npassword sesame\nquery 'select 1'";
+            let text = format!("MYSQL_CHECK {{\n{header}\n{login}\n{lines}\n}}");
+            words(&attempt(director, &check(&file(host, &ca, &[(3306, text)]))))
+        };
+        let bound = format!("bindto {PROXY}");
+        assert_eq!(asked(&bound), "passed");
+        assert_eq!(asked(&format!("{bound}\ntls")), "passed");
+        let refused = asked("");
+        let expected = format!("(asked with a PROXY header, `{header}`)");
+        assert!(refused.ends_with(&expected), "{refused}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) const USERS: [(&str, u32); 2] = [("postfix", 4714), ("postdrop", 4715
 /// Where dovecot answers it.
 pub(super) const ASKED: u16 = 12_345;
 
-/// Mail at 2526, submission at 2587, and with TLS from the first byte on at 2465.
+/// Mail at 2526, after a PROXY header at 2528, submission at 2587, and with TLS from the first byte on at 2465.
 pub(super) fn start(tools: &Tools, host: &Host, (certificate, key): &(String, String)) -> Server {
     let [(user, number), (group, group_number)] = USERS;
     let dir = host.dir().join("postfix");
@@ -58,6 +58,7 @@ pub(super) fn start(tools: &Tools, host: &Host, (certificate, key): &(String, St
     };
     let master = [
         service("2526", "inet", 9, "smtpd"),
+        service("2528", "inet", 9, "smtpd\n -o smtpd_upstream_proxy_protocol=haproxy"),
         service("2587", "inet", 9, "smtpd\n -o smtpd_tls_security_level=encrypt"),
         service("2465", "inet", 9, "smtpd\n -o smtpd_tls_wrappermode=yes"),
         service("rewrite", "unix", 9, "trivial-rewrite"),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use healthcheck::{Check, Kind, Program};
 use ipvs_backend::DestinationKey;
 
-use super::USUAL_TIMEOUT;
 use crate::config::complaint::{Code, Reaction};
 use crate::config::keywords::Place;
 use crate::config::lower::context::{Context, Entry, short};
@@ -70,18 +69,10 @@ pub(super) fn misc(
     let (user, group) = account;
     let timeout = timeout.filter(|timeout| *timeout > Duration::ZERO);
     let kind = Kind::Command(Program { words: command?, user, group, timeout, dynamic });
-    Some(Check {
-        schedule: timing.schedule(|interval| kind.schedule(interval), alpha),
-        kind,
-        // A program asks whom it likes: the server's port is none of its business, and may change without it.
-        target: SocketAddr::new(server.address, 0),
-        source: None,
-        device: None,
-        mark: 0,
-        via: None,
-        connect_timeout: USUAL_TIMEOUT,
-        log_all_failures,
-    })
+    let schedule = timing.schedule(|interval| kind.schedule(interval), alpha);
+    // A program asks whom it likes: the server's port is none of its business, and may change without it.
+    let target = SocketAddr::new(server.address, 0);
+    Some(Check { schedule, log_all_failures, ..Check::new(kind, target) })
 }
 
 fn file(context: &mut Context<'_>, block: &Entry<'_>) -> Option<FileCheck> {

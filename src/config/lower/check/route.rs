@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use healthcheck::{Check, Kind, Via, Way};
+use healthcheck::{Check, Kind, ProxyHeader, Via, Way};
 use ipvs_backend::DestinationKey;
 
 use super::{Timing, USUAL_TIMEOUT};
@@ -22,6 +22,8 @@ pub(super) struct Route {
     mark: Option<u32>,
     /// `via_ipvs`.
     via: bool,
+    /// `proxy_protocol`, and where the check itself says it.
+    proxy: (Option<ProxyHeader>, Option<Span>),
     log_all_failures: Option<bool>,
     alpha: bool,
     /// `fast_recovery` of a check with several steps.
@@ -42,6 +44,7 @@ impl Route {
             device: None,
             mark: None,
             via: inherited.via,
+            proxy: (inherited.proxy, None),
             log_all_failures: None,
             alpha: inherited.alpha,
             fast_recovery: false,
@@ -104,6 +107,11 @@ impl Route {
                 self.device = device.or(self.device.take());
             }
             "via_ipvs" => self.via = context.switch(entry).unwrap_or(self.via),
+            "proxy_protocol" => {
+                if let Some(header) = proxy_header(context, entry) {
+                    self.proxy = (header, header.map(|_| entry.span()));
+                }
+            }
             "fwmark" => self.mark = context.whole(entry).or(self.mark),
             "log_all_failures" => self.log_all_failures = context.switch(entry).or(self.log_all_failures),
             "alpha" => self.alpha = context.switch(entry).unwrap_or(self.alpha),
@@ -140,6 +148,7 @@ impl Route {
             device: self.device.clone(),
             mark: self.mark.unwrap_or_default(),
             via: self.via(context, block, &kind, target),
+            proxy: self.proxy(context, &kind),
             connect_timeout: self.timing.connect_timeout.unwrap_or(USUAL_TIMEOUT),
             schedule,
             log_all_failures: self.log_all_failures,
@@ -168,6 +177,17 @@ impl Route {
         Some(Box::new(Via { mark: 0, direct: Some(target), way: Way::default() }))
     }
 
+    /// `proxy_protocol`: datagrams have no beginning.
+    fn proxy(&self, context: &mut Context<'_>, kind: &Kind) -> Option<ProxyHeader> {
+        let (header, said) = self.proxy;
+        let header = header.filter(|_| kind.connects());
+        if let (None, Some(span)) = (header, said) {
+            let message = "`proxy_protocol` has no effect on datagrams; it begins a TCP connection";
+            context.warning(Code::NoEffect, span, message);
+        }
+        header
+    }
+
     fn source(&self, context: &mut Context<'_>, target: SocketAddr) -> Option<SocketAddr> {
         let mut address = self.from_address;
         if let Some((other, span)) = address.take_if(|(address, _)| address.is_ipv4() != target.is_ipv4()) {
@@ -181,4 +201,16 @@ impl Route {
         // Any address and any port are what the kernel chooses from anyway.
         (!source.ip().is_unspecified() || source.port() > 0).then_some(source)
     }
+}
+
+/// What `proxy_protocol` says; nothing if it could not be read.
+pub(in crate::config::lower) fn proxy_header(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+) -> Option<Option<ProxyHeader>> {
+    Some(match context.choice(entry)? {
+        "v1" => Some(ProxyHeader::V1),
+        "v2" => Some(ProxyHeader::V2),
+        _ => None,
+    })
 }

@@ -1,10 +1,16 @@
-//! What of the brain is due when. Instances and neighbours come first: whatever else is due, and for however long it has
-//! been, an advert or a packet of BFD that is due now goes before it.
+//! What of the brain is due when. Instances and neighbours come first: however much else has been due for longer, an advert
+//! or a packet of BFD that is due now goes before it.
+//!
+//! Where there are more adverts than the machine can send, the others have their turn all the same: once they have waited
+//! for long, one of them comes between two adverts.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Owner;
 use super::agenda::Agenda;
+
+/// How long the others may be late before they have a turn of their own.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The deadlines of everything but checks, which have slots of their own.
 #[derive(Debug)]
@@ -12,11 +18,13 @@ pub(super) struct Deadlines {
     /// Of instances and neighbours.
     adverts: Agenda<Owner>,
     others: Agenda<Owner>,
+    /// Whether the last one that had its turn was one of these.
+    was_advert: bool,
 }
 
 impl Deadlines {
     pub(super) fn new() -> Self {
-        Deadlines { adverts: Agenda::new(), others: Agenda::new() }
+        Deadlines { adverts: Agenda::new(), others: Agenda::new(), was_advert: false }
     }
 
     /// Sets, moves or clears the deadline of `owner`.
@@ -43,12 +51,16 @@ impl Deadlines {
         self.others.next().map(|(at, _)| at)
     }
 
-    /// Takes an instance or a neighbour whose deadline is not after `now` off the agenda.
-    pub(super) fn take_advert(&mut self, now: Instant) -> Option<Owner> {
-        self.adverts.take_due(now)
+    /// Takes an instance or a neighbour whose deadline is not after `now` off the agenda, unless it is the turn of the
+    /// others, of which the first, checks among them, was due at `other`.
+    pub(super) fn take_advert(&mut self, other: Option<Instant>, now: Instant) -> Option<Owner> {
+        let waits = other.is_some_and(|at| at + PATIENCE <= now);
+        let taken = if waits && self.was_advert { None } else { self.adverts.take_due(now) };
+        self.was_advert = taken.is_some();
+        taken
     }
 
-    /// The same of the others.
+    /// Takes one of the others whose deadline is not after `now` off the agenda.
     pub(super) fn take_other(&mut self, now: Instant) -> Option<Owner> {
         self.others.take_due(now)
     }

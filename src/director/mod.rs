@@ -436,11 +436,11 @@ impl Director {
 
     /// The first of what is due, adverts before all; of the same instant, a check comes last.
     fn take_due(&mut self, now: Instant) -> Option<Owner> {
-        if let Some(owner) = self.agenda.take_advert(now) {
-            return Some(owner);
-        }
         let other = self.agenda.next_other().filter(|at| *at <= now);
         let check = self.checks.next().map(|(at, _)| at).filter(|at| *at <= now);
+        if let Some(owner) = self.agenda.take_advert(other.into_iter().chain(check).min(), now) {
+            return Some(owner);
+        }
         match (other, check) {
             (Some(at), check) if check.is_none_or(|first| at <= first) => self.agenda.take_other(now),
             (other, _) => {

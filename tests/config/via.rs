@@ -45,15 +45,18 @@ fn a_server_is_asked_directly_where_its_packets_arrive() {
     let text = text("via_ipvs", "").replace("lvs_method NAT", "lvs_method DR");
     // Who does not read compatibly is told that the ports must be the same.
     let text = format!("global_defs {{\ncompat\n}}\n{text}");
-    let config = read_text("a", &text).config.expect("a warning at most");
     let direct = |config: &Config| -> Vec<String> {
         let servers = config.services.values().flat_map(|service| service.servers.values());
         let via = servers.flat_map(|server| &server.checks).filter_map(|check| check.via.as_ref()?.direct);
         via.map(|direct| direct.to_string()).collect()
     };
-    assert_eq!(direct(&config), ["10.0.1.1:80", "10.0.1.2:80"]);
-    let again = read_text("again", &write::text(&write::lines(&config))).config;
-    assert_eq!(again.as_ref().map(direct), Some(direct(&config)));
+    let every_port = text.replace("10.0.0.9 80", "10.0.0.9 0");
+    for (text, port) in [(text, 80), (every_port, 8080)] {
+        let config = read_text("a", &text).config.expect("a warning at most");
+        assert_eq!(direct(&config), ["10.0.1.1", "10.0.1.2"].map(|server| format!("{server}:{port}")));
+        let again = read_text("again", &write::text(&write::lines(&config))).config;
+        assert_eq!(again.as_ref(), Some(&config));
+    }
 }
 
 #[test]

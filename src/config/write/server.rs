@@ -21,7 +21,8 @@ pub(super) fn write(
     around: Around,
     out: &mut Lines,
 ) {
-    let words = [key.address.to_string(), key.port.to_string()];
+    let written = DestinationKey { port: written_port(key, server), ..key };
+    let words = [written.address.to_string(), written.port.to_string()];
     let Extras {
         upper,
         lower,
@@ -50,8 +51,16 @@ pub(super) fn write(
         lines.inherited("drain_on_remove", drain_on_remove.unwrap_or_default());
         lines.inherited_words("flap_hold", hold(*flap_hold));
         window::write(windows, lines);
-        check::write(key, server, |number| served.check(key, number), lines);
+        check::write(written, server, |number| served.check(key, number), lines);
     });
+}
+
+/// The port in its head. A server that takes over whatever port a packet is for may have been written with one, which its
+/// checks through the table ask.
+fn written_port(key: DestinationKey, server: &RealServer) -> u16 {
+    let mut asked = server.checks.iter().filter_map(|check| check.via.as_ref()?.direct);
+    let asked = asked.find(|direct| direct.port() > 0 && key.port == 0);
+    asked.map_or(key.port, |direct| direct.port())
 }
 
 /// The words behind `flap_hold`.

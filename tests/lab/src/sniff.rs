@@ -83,7 +83,7 @@ impl Sniffer {
     ///
     /// # Errors
     /// If the kernel refuses a packet socket.
-    pub(crate) fn start(ports: &[(String, String)]) -> Result<Sniffer> {
+    pub(crate) fn start(ports: &[(String, String)], reading: Reading) -> Result<Sniffer> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
         setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
@@ -94,7 +94,7 @@ impl Sniffer {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         // A new thread is in the network namespace of the thread that makes it.
-        let thread = std::thread::spawn(move || capture(&fd, &ports, &theirs));
+        let thread = std::thread::spawn(move || capture(&fd, &ports, &theirs, reading));
         Ok(Sniffer { shared, thread: Some(thread) })
     }
 
@@ -263,15 +263,33 @@ pub fn between(earlier: SystemTime, later: SystemTime) -> Duration {
     later.duration_since(earlier).unwrap_or_default()
 }
 
+/// When frames are read. Their time is the kernel's in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Each as it comes.
+    AtOnce,
+    /// What has come together, after a rest: nobody who sends pays for waking the reader up.
+    Together,
+}
+
+/// The rest between two readings of what has come together.
+const REST: Duration = Duration::from_millis(2);
+
 /// Receives frames until told to stop.
-fn capture(fd: &OwnedFd, ports: &[(String, String)], shared: &Shared) {
+fn capture(fd: &OwnedFd, ports: &[(String, String)], shared: &Shared, reading: Reading) {
     let mut names: Vec<(usize, Option<String>)> = Vec::new();
     let mut frame = [0; 2048];
     let mut control = nix::cmsg_space!(TimeSpec);
     while !shared.stop.load(Ordering::Relaxed) {
         let mut parts = [IoSliceMut::new(&mut frame)];
-        let flags = MsgFlags::empty();
+        let flags = match reading {
+            Reading::AtOnce => MsgFlags::empty(),
+            Reading::Together => MsgFlags::MSG_DONTWAIT,
+        };
         let Ok(message) = recvmsg::<LinkAddr>(fd.as_raw_fd(), &mut parts, Some(&mut control), flags) else {
+            if reading == Reading::Together {
+                std::thread::sleep(REST);
+            }
             continue; // the time limit that lets us look at `stop`
         };
         let Some(link) = message.address else { continue };

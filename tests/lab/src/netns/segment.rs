@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::tool;
-use crate::sniff::Sniffer;
+use crate::sniff::{Reading, Sniffer};
 
 /// Hosts on one bridge.
 pub struct Net {
@@ -165,12 +165,21 @@ impl Net {
 
     /// Starts to capture all that the hosts send, each frame once, as it comes into the switch.
     pub fn sniff(&self) -> Sniffer {
+        self.sniff_by(Reading::AtOnce)
+    }
+
+    /// The same, read a few milliseconds later: for measuring what sending costs.
+    pub fn sniff_lightly(&self) -> Sniffer {
+        self.sniff_by(Reading::Together)
+    }
+
+    fn sniff_by(&self, reading: Reading) -> Sniffer {
         let further =
             |h: &Host| (1..=u8::MAX).map(|n| (Net::further_cable(&h.name, n), h.name.clone())).collect();
         let further = self.hosts.iter().flat_map(|h| -> Vec<(String, String)> { further(h) });
         let ports = self.hosts.iter().map(|h| (Net::cable(&h.name), h.name.clone()));
         let ports: Vec<_> = ports.chain(further).collect();
-        self.switch.enter(|| Sniffer::start(&ports)).expect("root of a network namespace may capture")
+        self.switch.enter(|| Sniffer::start(&ports, reading)).expect("root of a network namespace may capture")
     }
 }
 

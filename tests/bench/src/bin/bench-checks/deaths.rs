@@ -110,8 +110,7 @@ fn measure(program: &Program, checks: &Checks, death: Death, longest: Duration) 
 fn kill_all(servers: &Servers, count: usize, death: Death) -> BTreeMap<usize, SystemTime> {
     let mut alive: BTreeSet<usize> = (0..count).collect();
     let mut killed = BTreeMap::new();
-    for turn in 0..count {
-        let phase = phase(turn);
+    for phase in phases(count) {
         let earliest = Instant::now() + STEP;
         let next = |number: &usize| {
             let last = servers.last_asked(*number).expect("a server that is well was asked");
@@ -126,11 +125,15 @@ fn kill_all(servers: &Servers, count: usize, death: Death) -> BTreeMap<usize, Sy
     killed
 }
 
-/// How long after an attempt the server of this turn dies: multiples of the golden ratio lie evenly however many there are.
-fn phase(turn: usize) -> Duration {
-    #[expect(clippy::cast_precision_loss, reason = "there are a few hundred turns")]
-    let place = turn as f64 * 0.618_033_988_749_895;
-    INTERVAL.mul_f64(place.fract())
+/// How long after an attempt the server of each turn dies: in the middle of each of so many equal parts of the interval, for
+/// at its ends a death falls before or behind the next attempt by chance; neighbours not one after the other.
+fn phases(count: usize) -> Vec<Duration> {
+    let parts = u32::try_from(count).expect("there are a few hundred turns");
+    let mut order: Vec<u32> = (0..parts).collect();
+    // Multiples of the golden ratio jump to and fro.
+    let place = |turn: &u32| (f64::from(*turn) * 0.618_033_988_749_895).fract();
+    order.sort_by(|one, other| place(one).total_cmp(&place(other)));
+    order.into_iter().map(|part| INTERVAL * (2 * part + 1) / (2 * parts)).collect()
 }
 
 /// The first instant of a rhythm that is not before another one.
@@ -174,11 +177,11 @@ mod tests {
 
     #[test]
     fn deaths_lie_evenly_between_two_attempts() {
-        let mut places: Vec<Duration> = (0..50).map(phase).collect();
+        let mut places = phases(50);
+        assert!(places.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > INTERVAL / 10), "{places:?}");
         places.sort();
-        assert!(places.iter().all(|place| *place < INTERVAL));
-        let widest = places.windows(2).map(|pair| pair[1] - pair[0]).max();
-        assert!(widest < Some(INTERVAL / 25), "{widest:?}");
+        assert_eq!((places[0], places[49]), (INTERVAL / 100, INTERVAL * 99 / 100));
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] == INTERVAL / 50), "{places:?}");
     }
 
     #[test]

@@ -17,7 +17,9 @@ use crate::operation::Operation;
 /// `ours` are the services that may be removed; those in `wanted` may be changed whether in `ours` or not.
 /// Services that both tables share by `Arc` are not looked into.
 pub fn plan(current: &Table, wanted: &Table, ours: &BTreeSet<ServiceKey>) -> Vec<Operation> {
-    let mut operations = Vec::new();
+    // Services that are not there yet are most of what there ever is to do at once: memory is asked for once.
+    let new = wanted.services.iter().filter(|(key, _)| !current.services.contains_key(key));
+    let mut operations = Vec::with_capacity(new.map(|(_, service)| 1 + service.destinations.len()).sum());
     for (key, wanted) in &wanted.services {
         match current.services.get(key) {
             Some(current) if Arc::ptr_eq(current, wanted) => {}

@@ -272,8 +272,12 @@ impl<K: Kernel> Reconciler<K> {
     /// something of that was refused. Returns what was attempted, what was refused of it, and what was held back.
     fn carry_out(&mut self, operations: Vec<Operation>, wanted: &Table) -> Result<Attempt, KernelError> {
         let known = self.known.get_or_insert_default();
-        let (mut attempted, lowering): (Vec<_>, Vec<_>) =
-            operations.into_iter().partition(|operation| !lowers(operation, known));
+        let (mut attempted, lowering) = if operations.iter().any(|operation| lowers(operation, known)) {
+            operations.into_iter().partition(|operation| !lowers(operation, known))
+        } else {
+            // As at a start, when there are the most of them: none is copied.
+            (operations, Vec::new())
+        };
         let mut rejections = if attempted.is_empty() { Vec::new() } else { self.kernel.apply(&attempted)? };
         if lowering.is_empty() {
             return Ok(Attempt { operations: attempted, rejections, held_back: Vec::new() });

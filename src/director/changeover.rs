@@ -23,12 +23,8 @@ use super::{Director, Owner};
 use crate::config::{Difference, GroupKey, Served};
 
 /// Real servers and checks gone through in one piece: a tenth of a millisecond or two, where an advert may come every
-/// ten.
-const PIECE: usize = 64;
-
-/// The next piece is due at the earliest so long after the last one began. It takes about as long, so that the loop does
-/// not sleep in between: it hears what has arrived, and what was due before goes first.
-const PAUSE: Duration = Duration::from_micros(100);
+/// ten. The next piece is due at once, behind everything that is due already, and adverts that become due go first.
+const PIECE: usize = 128;
 
 /// How long the owners of table, addresses and interfaces may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -155,7 +151,7 @@ impl Director {
             self.changeover.transit = (!through).then_some(transit);
             left = left.saturating_sub(usize::from(through));
             if left == 0 {
-                return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
+                return self.agenda.set(Owner::Changeover, Some(now));
             }
         }
         self.keep_leaving(now);
@@ -205,7 +201,7 @@ impl Director {
             left = left.saturating_sub(1 + held.map_or(0, |held| held.destinations.len()));
             self.write_services(&[key], Spare::Goes);
             if left == 0 && !self.changeover.spare.is_empty() {
-                return self.agenda.set(Owner::Changeover, Some(now + PAUSE));
+                return self.agenda.set(Owner::Changeover, Some(now));
             }
         }
         self.publish_table();

@@ -125,6 +125,14 @@ impl Desk {
         effects
     }
 
+    /// The next thing that is due, and nothing else.
+    fn turn(&mut self) -> Vec<Effect> {
+        let at = self.director.deadline().expect("there is more to do");
+        self.now = self.now.max(at);
+        self.director.handle_timeout(self.now);
+        self.drain()
+    }
+
     fn drain(&mut self) -> Vec<Effect> {
         std::iter::from_fn(|| self.director.poll_effect()).collect()
     }

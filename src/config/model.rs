@@ -111,6 +111,15 @@ impl Config {
         !(self.services.is_empty() && self.group_services.is_empty())
     }
 
+    /// Whether any real server is ever taken out by the clock on the wall.
+    pub fn has_windows(&self) -> bool {
+        let in_service = |service: &Arc<VirtualServer>| {
+            let mut servers = service.servers.values().chain(service.backups.values());
+            !service.windows.is_empty() || servers.any(|server| !server.extras().windows.is_empty())
+        };
+        self.services.values().chain(self.group_services.values()).any(in_service)
+    }
+
     /// One of them.
     pub fn virtual_server(&self, served: &Served) -> Option<&Arc<VirtualServer>> {
         match served {

@@ -10,7 +10,7 @@ mod pulse;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -103,9 +103,10 @@ impl Place {
     /// This host, now.
     pub(super) fn here() -> Self {
         use std::os::linux::fs::MetadataExt;
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        static BOOT: LazyLock<String> =
+            LazyLock::new(|| fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default());
         let namespace = fs::metadata("/proc/self/ns/net").map_or(0, |file| file.st_ino());
-        Place { host: host::name(), boot: boot.trim().to_owned(), namespace }
+        Place { host: host::name(), boot: BOOT.trim().to_owned(), namespace }
     }
 }
 

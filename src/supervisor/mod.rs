@@ -69,7 +69,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 use vrrp::io::LinkMonitor;
 
-use crate::config::{self, Colour, Manner, Purpose, Reader, Reading};
+use crate::config::{self, Colour, Config, Manner, Purpose, Reader, Reading};
 use crate::control;
 use crate::director::Director;
 use crate::director::effect::{HostLevel, Level};
@@ -372,7 +372,8 @@ async fn serve(
 
     // The interfaces before the configuration: an instance starts on what is there.
     tell_beginning(options, &heritage, &inbox, &links).await;
-    let zones = tokio::spawn(zone::watch(inbox.clone(), zone::tell(&inbox).await));
+    let windows = reading.config.as_ref().is_some_and(Config::has_windows);
+    let zones = zone::follow(inbox.clone(), windows).await;
     if !kept.left.is_empty() {
         inbox.order(Order::Restore(kept.left)).await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
 
 use super::inbox::Sender;
 use crate::director::event::Event;
@@ -13,21 +14,40 @@ use crate::director::zone::Zone;
 /// How often the system is asked: somebody may give it another zone, and its rules change once in a while.
 const INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long the start has the machine for itself.
+const REST: Duration = Duration::from_secs(1);
+
 /// Changes to come that are told of: two years of daylight saving time, and a few for countries that have more.
 const CHANGES: usize = 6;
 
 /// A window may have begun before the last change: what was before that is told too.
 const BACK: SignedDuration = SignedDuration::from_hours(3 * 24);
 
+/// Tells the brain, and from then on. Whoever configures maintenance windows waits for the first time; for everybody else
+/// that would delay the start, for the whole of the system's database of zones may have to be looked through.
+pub(super) async fn follow(inbox: Sender, windows: bool) -> JoinHandle<()> {
+    let told = if windows { Some(tell(&inbox).await) } else { None };
+    tokio::spawn(async move {
+        let told = match told {
+            Some(zone) => zone,
+            None => {
+                tokio::time::sleep(REST).await;
+                tell(&inbox).await
+            }
+        };
+        watch(inbox, told).await;
+    })
+}
+
 /// Tells the brain for the first time.
-pub(super) async fn tell(inbox: &Sender) -> Zone {
+async fn tell(inbox: &Sender) -> Zone {
     let zone = read(&TimeZone::system(), Timestamp::now());
     inbox.event(Event::Zone(zone.clone())).await;
     zone
 }
 
 /// Tells it again whenever it is another.
-pub(super) async fn watch(inbox: Sender, mut told: Zone) {
+async fn watch(inbox: Sender, mut told: Zone) {
     let mut rhythm = tokio::time::interval(INTERVAL);
     rhythm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

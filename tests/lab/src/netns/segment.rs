@@ -179,7 +179,9 @@ impl Net {
         let further = self.hosts.iter().flat_map(|h| -> Vec<(String, String)> { further(h) });
         let ports = self.hosts.iter().map(|h| (Net::cable(&h.name), h.name.clone()));
         let ports: Vec<_> = ports.chain(further).collect();
-        self.switch.enter(|| Sniffer::start(&ports, reading)).expect("root of a network namespace may capture")
+        self.switch
+            .enter(|| Sniffer::start(&ports, reading))
+            .expect("root of a network namespace may capture")
     }
 }
 

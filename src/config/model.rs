@@ -117,7 +117,8 @@ impl Config {
             let mut servers = service.servers.values().chain(service.backups.values());
             !service.windows.is_empty() || servers.any(|server| !server.extras().windows.is_empty())
         };
-        self.services.values().chain(self.group_services.values()).any(in_service)
+        !self.global.lvs.windows.is_empty()
+            || self.services.values().chain(self.group_services.values()).any(in_service)
     }
 
     /// One of them.

@@ -65,4 +65,15 @@ fn maintenance_windows_add_up_and_their_mistakes_are_told() {
     let counts = [&config.global.lvs.windows, &of_service.windows, &only_server.extras().windows];
     assert_eq!(counts.map(Vec::len), [2, 2, 2]);
     is_written(&config);
+    // Whether there are any is seen at each of them.
+    let backup = server.replacen("real_server", "backup_server", 1).replacen("10.0.1", "10.0.9", 1);
+    for (text, any) in [
+        (service(SERVER), false),
+        (format!("global_defs {{\n{two}}}\n{}", service(SERVER)), true),
+        (service(&format!("{two}{SERVER}")), true),
+        (service(&server), true),
+        (service(&format!("{SERVER}\n{backup}")), true),
+    ] {
+        assert_eq!(good(&text).has_windows(), any, "{text}");
+    }
 }

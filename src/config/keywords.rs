@@ -259,7 +259,10 @@ pub fn all() -> impl Iterator<Item = &'static Keyword> {
 
 /// What a word is at a place.
 pub fn find(place: Place, name: &str) -> Found {
-    let Some(entries) = INDEX.get(name) else { return Found::Nowhere };
+    let entries = named(name);
+    if entries.is_empty() {
+        return Found::Nowhere;
+    }
     if let Some(keyword) = entries.iter().find(|keyword| keyword.places.contains(&place)) {
         return Found::Here(keyword);
     }
@@ -291,7 +294,7 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
 
 /// Every entry of a name, whatever the place.
 pub fn named(name: &str) -> &'static [&'static Keyword] {
-    INDEX.get(name).map_or(&[], Vec::as_slice)
+    INDEX.get(&name.len()).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
 }
 
 /// Names that are spelled much like a word, or begin with it, the nearest first; a few at most.
@@ -308,7 +311,8 @@ pub fn similar(word: &str) -> Vec<&'static str> {
         Vec::new()
     } else {
         INDEX
-            .keys()
+            .values()
+            .flat_map(BTreeMap::keys)
             .map(|name| (distance(name), *name))
             .filter(|(d, _)| *d <= ((length + 1) / 3).max(1))
             .collect()
@@ -320,16 +324,19 @@ pub fn similar(word: &str) -> Vec<&'static str> {
 /// Whether this keyword opens a block at the top level and is a keyword nowhere else.
 pub fn opens_root_block(name: &str) -> bool {
     let at_root_only = |keyword: &&Keyword| keyword.has_block() && keyword.places == [Place::Root];
-    INDEX.get(name).is_some_and(|entries| entries.iter().all(at_root_only))
+    let entries = named(name);
+    !entries.is_empty() && entries.iter().all(at_root_only)
 }
 
-static INDEX: LazyLock<BTreeMap<&'static str, Vec<&'static Keyword>>> = LazyLock::new(|| {
-    let mut index: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for keyword in all() {
-        index.entry(keyword.name).or_default().push(keyword);
-    }
-    index
-});
+/// By length, then by name: among twenty words of the same length one is found sooner than among all.
+static INDEX: LazyLock<BTreeMap<usize, BTreeMap<&'static str, Vec<&'static Keyword>>>> =
+    LazyLock::new(|| {
+        let mut index: BTreeMap<_, BTreeMap<_, Vec<_>>> = BTreeMap::new();
+        for keyword in all() {
+            index.entry(keyword.name.len()).or_default().entry(keyword.name).or_default().push(keyword);
+        }
+        index
+    });
 
 // What the tables are written with.
 

@@ -116,7 +116,7 @@ impl Director {
                 instance.observe(&self.links, &self.guests, now);
             }
             None => {
-                let mut instance = Instance::new(wanted.clone(), now);
+                let mut instance = Instance::new(wanted.clone(), self.beat, now);
                 instance.devices = devices;
                 instance.tracks = tracks;
                 instance.router.handle_membership(member);

@@ -14,6 +14,7 @@ pub mod address;
 pub mod address_settings;
 pub mod advert;
 pub mod auth;
+pub mod beat;
 pub mod bfd;
 mod checksum;
 pub mod custody;
@@ -47,6 +48,7 @@ pub use advert::{
     Advert, ChecksumForm, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Version,
 };
 pub use auth::{Auth, AuthKind};
+pub use beat::Beat;
 pub use custody::{Custody, Loss};
 pub use datagram::{Envelope, datagram_v4, sender_v4, split_v4};
 pub use device::{Device, DeviceKind, DeviceLevel, IpvlanFlag};

@@ -30,6 +30,7 @@ use std::time::Instant;
 use notes::Notes;
 
 use crate::advert::{Advert, PRIORITY_OWNER, PRIORITY_STOP};
+use crate::beat::Beat;
 use crate::datagram::Envelope;
 use crate::error::{AdvertError, ErrorKind};
 use crate::settings::{Role, Settings};
@@ -41,6 +42,7 @@ use crate::track;
 #[derive(Debug, Clone)]
 pub struct Router {
     settings: Settings,
+    beat: Beat,
     stage: Stage,
     /// Facts that hold in every state.
     faults: BTreeSet<Fault>,
@@ -60,6 +62,7 @@ impl Router {
     pub fn new(settings: Settings) -> Router {
         Router {
             settings: settings.normalized(),
+            beat: Beat::default(),
             stage: Stage::Initialize(None),
             faults: BTreeSet::new(),
             source: None,
@@ -70,6 +73,12 @@ impl Router {
             counters: Counters::default(),
             last_transition: None,
         }
+    }
+
+    /// As master it speaks on this beat, which it shares with others.
+    #[must_use]
+    pub fn with_beat(self, beat: Beat) -> Router {
+        Router { beat, ..self }
     }
 
     /// Begins to take part: an owner that wishes so as master at once, a router that wishes to be master
@@ -172,7 +181,7 @@ impl Router {
                 }
             }
             Stage::Master(master) => {
-                master.next_advert = master.next_advert.min(now + new.interval);
+                master.next_advert = master.next_advert.min(self.beat.before(now + new.interval));
                 if old.announce.refresh != new.announce.refresh {
                     master.refresh = new.announce.refresh.map(|every| now + every);
                 }
@@ -277,7 +286,7 @@ impl Router {
 
     fn enter_master(&mut self, cause: Cause, now: Instant) {
         let from = self.state();
-        self.stage = Stage::Master(Master::new(now, &self.settings));
+        self.stage = Stage::Master(Master::new(now, &self.settings, self.beat));
         self.counters.became_master += 1;
         self.send_advert();
         self.tell(from, cause, now);
@@ -330,7 +339,7 @@ impl Router {
             }
             match reason {
                 Reason::Advert => {
-                    master.next_advert = next(deadline, self.settings.interval, now);
+                    master.next_advert = self.beat.before(next(deadline, self.settings.interval, now));
                     self.send_advert();
                 }
                 Reason::SecondAnnounce => {

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::beat::Beat;
 use crate::election::{master_down, skew};
 use crate::settings::Settings;
 use crate::state::{Cause, Reason, State};
@@ -145,9 +146,9 @@ pub(crate) struct Rival {
 
 impl Master {
     /// Everything a new master plans, whichever way it became one.
-    pub(crate) fn new(now: Instant, settings: &Settings) -> Master {
+    pub(crate) fn new(now: Instant, settings: &Settings, beat: Beat) -> Master {
         let mut master = Master {
-            next_advert: now + settings.interval,
+            next_advert: beat.before(now + settings.interval),
             second_announce: None,
             lower_announce: None,
             refresh: settings.announce.refresh.map(|every| now + every),

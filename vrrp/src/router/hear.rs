@@ -99,7 +99,7 @@ impl Router {
             return;
         }
         if heard.priority == PRIORITY_STOP {
-            master.next_advert = now + self.settings.interval;
+            master.next_advert = self.beat.before(now + self.settings.interval);
             self.send_advert();
             return;
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+mod beat;
 mod dropped;
 mod election;
 mod reload;

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use vrrp::Beat;
+
 use super::effect::Effect;
 use super::instance::Instance;
 use super::journal::Entry;
@@ -81,9 +83,11 @@ impl Director {
                 self.configure_instance(name, wanted, now);
             }
         }
+        let beat = Beat::of(self.instances.values().map(|i| i.config.router.interval), self.birth.at);
         for (place, name) in (0..).zip(self.names()) {
             if let Some(instance) = self.instances.get_mut(&name) {
                 instance.place_in_file = place;
+                instance.router.keep_beat(beat);
             }
         }
         // Trackers and groups may be others, also of instances that are the same.
@@ -116,7 +120,7 @@ impl Director {
                 instance.observe(&self.links, &self.guests, now);
             }
             None => {
-                let mut instance = Instance::new(wanted.clone(), self.beat, now);
+                let mut instance = Instance::new(wanted.clone(), now);
                 instance.devices = devices;
                 instance.tracks = tracks;
                 instance.router.handle_membership(member);

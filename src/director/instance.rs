@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use vrrp::group::Member;
 use vrrp::{
-    AddressKey, Advert, AdvertError, Beat, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Links,
-    Proof, Router, State, Wanted,
+    AddressKey, Advert, AdvertError, ChecksumForm, Envelope, Fault, GROUP_V4, GROUP_V6, Guard, Links, Proof,
+    Router, State, Wanted,
 };
 
 use super::devices::Devices;
@@ -82,8 +82,8 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(config: Arc<config::Instance>, beat: Beat, now: Instant) -> Self {
-        let router = Router::new(config.router.clone()).with_beat(beat);
+    pub(super) fn new(config: Arc<config::Instance>, now: Instant) -> Self {
+        let router = Router::new(config.router.clone());
         let guard = Guard::new(config.protection());
         Instance {
             config,

@@ -70,7 +70,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipvs_backend::{DestinationKey, ServiceKey, SyncDaemons, Table};
 use notify::{Heading, Notice};
-use vrrp::{Beat, Links, NetworkLevel, State};
+use vrrp::{Links, NetworkLevel, State};
 
 use agenda::Slots;
 use batch::Batch;
@@ -182,8 +182,6 @@ pub struct Director {
     birth: Birth,
     /// An instant and what the wall clock said then.
     clock: (Instant, SystemTime),
-    /// On which all instances speak that are master.
-    beat: Beat,
     next_check: u64,
     generation: u64,
     config: Arc<Config>,
@@ -270,7 +268,6 @@ impl Director {
     pub fn new(birth: Birth) -> Self {
         Director {
             clock: (birth.at, birth.wall),
-            beat: Beat::new(birth.at),
             next_check: 0,
             generation: 0,
             config: Arc::default(),

@@ -5,12 +5,16 @@
 //! hundredths of a second (RFC 9568, 5.2.7), which are whole numbers of beats: whoever has spoken on the beat once always
 //! does, and the time between two adverts remains the interval. Only the first is shorter, by less than a beat.
 //!
-//! A longer beat would wake the host less often still, but of a longer burst the last advert is less punctual.
+//! A longer beat would wake the host less often still, but of a longer burst the last advert is less punctual. Where so few
+//! speak that hardly two ever do on the same beat, it spares nothing, and each of them speaks at its own time.
 
 use std::time::{Duration, Instant};
 
 /// From one beat to the next, in nanoseconds. A second is a whole number of them.
 const BEAT: u32 = 1_000_000;
+
+/// A beat is kept where at least so many adverts fall on it, on an average.
+const SHARED_BY: u128 = 2;
 
 /// A beat that several routers keep; by default there is none, and each speaks at its own time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +24,14 @@ impl Beat {
     /// A beat that counts from `since` on.
     pub fn new(since: Instant) -> Beat {
         Beat(Some(since))
+    }
+
+    /// The beat of routers with these advert intervals, all on one host: one that counts from `since` on if so many speak
+    /// that it spares the host to wake, none otherwise.
+    pub fn of(intervals: impl IntoIterator<Item = Duration>, since: Instant) -> Beat {
+        let second = Duration::from_secs(1).as_nanos();
+        let adverts: u128 = intervals.into_iter().map(|interval| second / interval.as_nanos().max(1)).sum();
+        if adverts * u128::from(BEAT) >= SHARED_BY * second { Beat::new(since) } else { Beat::default() }
     }
 
     /// The last beat that is not after `at`.
@@ -33,6 +45,19 @@ impl Beat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_where_many_speak_there_is_a_beat() {
+        let since = Instant::now();
+        let of = |count, millis| Beat::of(std::iter::repeat_n(Duration::from_millis(millis), count), since);
+        for (count, millis) in [(0, 100), (1, 10), (100, 100), (199, 100), (1_000, 1_000)] {
+            assert_eq!(of(count, millis), Beat::default(), "{count} every {millis} ms");
+        }
+        for (count, millis) in [(200, 100), (1_000, 100), (2_000, 1_000), (20, 10)] {
+            assert_eq!(of(count, millis), Beat::new(since), "{count} every {millis} ms");
+        }
+        assert_eq!(Beat::of([Duration::ZERO], since), Beat::new(since), "and nothing is divided by zero");
+    }
 
     #[test]
     fn a_time_between_two_beats_is_brought_to_the_first() {

@@ -75,10 +75,9 @@ impl Router {
         }
     }
 
-    /// As master it speaks on this beat, which it shares with others.
-    #[must_use]
-    pub fn with_beat(self, beat: Beat) -> Router {
-        Router { beat, ..self }
+    /// As master it speaks on this beat, which it shares with others, from the advert after the next on.
+    pub fn keep_beat(&mut self, beat: Beat) {
+        self.beat = beat;
     }
 
     /// Begins to take part: an owner that wishes so as master at once, a router that wishes to be master

@@ -14,7 +14,7 @@ fn adverts(bench: &mut Bench) -> [Duration; 3] {
 
 fn owner_since(micros: u64) -> Bench {
     let mut bench = Bench::new(Settings { priority: 255, wish: Role::Master, ..settings(Version::V3) });
-    bench.router = bench.router.with_beat(Beat::new(bench.start));
+    bench.router.keep_beat(Beat::new(bench.start));
     bench.now += Duration::from_micros(micros);
     bench.router.handle_start(bench.now);
     bench.outputs();
@@ -49,4 +49,21 @@ fn a_master_that_was_held_up_answers_a_farewell_or_has_a_new_interval_keeps_the_
     let wanted = Settings { interval, ..faster.router.settings().clone() };
     faster.router.handle_settings(wanted, faster.now);
     assert_eq!(adverts(&mut faster), [millis(211), millis(311), millis(411)]);
+}
+
+#[test]
+fn a_master_that_is_given_a_beat_or_loses_it_speaks_when_it_would_have() {
+    let mut bench = owner_since(20_500);
+    bench.router.keep_beat(Beat::default());
+    assert_eq!(adverts(&mut bench), [millis(1_020), millis(2_020), millis(3_020)]);
+
+    let mut bench = Bench::new(Settings { priority: 255, wish: Role::Master, ..settings(Version::V3) });
+    bench.now += Duration::from_micros(20_500);
+    bench.router.handle_start(bench.now);
+    bench.outputs();
+    bench.router.keep_beat(Beat::new(bench.start));
+    assert_eq!(
+        adverts(&mut bench),
+        [millis(1_020) + Duration::from_micros(500), millis(2_020), millis(3_020)]
+    );
 }

@@ -6,9 +6,9 @@
 use std::net::SocketAddr;
 
 use nix::unistd::gethostname;
-use tokio::time::timeout;
 
 use super::connection::{Stream, cut};
+use super::within::within;
 use super::{failure, find, socket, talk, words};
 use crate::dialogue::conversation::{Act, Conversation, Credentials, Fault};
 use crate::outcome::{Failure, FailureKind};
@@ -50,7 +50,7 @@ async fn converse(
     let stream = Stream::Plain(socket::connect(check).await?);
     let held = Session { check, encryption, pattern, left: Vec::new(), second: None, aside }
         .hold(stream, &mut conversation);
-    if let Ok(judged) = timeout(check.connect_timeout, held).await {
+    if let Ok(judged) = within(check.connect_timeout, held).await {
         return judged;
     }
     // Who has passed may take his leave as slowly as he likes.

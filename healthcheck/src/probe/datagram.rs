@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
 
+use super::within::within;
 use super::{failure, network_failure, socket, words};
 use crate::dialogue::echo::{COOKIE, Echo};
 use crate::dialogue::{datagram, dns};
@@ -28,7 +28,7 @@ pub(super) async fn udp(check: &Check, udp: &Udp) -> Result<(), Failure> {
     let payload = udp.payload.as_deref().unwrap_or(&random);
     send(&socket, payload).await?;
     let mut answer = vec![0; datagram::room(udp)];
-    match timeout(check.connect_timeout, socket.recv(&mut answer)).await {
+    match within(check.connect_timeout, socket.recv(&mut answer)).await {
         Ok(Ok(length)) => {
             let known = answer.get(..length).unwrap_or(&answer);
             datagram::judge(udp, known, length)
@@ -90,7 +90,7 @@ pub(super) async fn send(socket: &UdpSocket, payload: &[u8]) -> Result<(), Failu
 }
 
 async fn in_time(check: &Check, answered: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    match timeout(check.connect_timeout, answered).await {
+    match within(check.connect_timeout, answered).await {
         Ok(judged) => judged,
         Err(_) => Err(silence(check)),
     }

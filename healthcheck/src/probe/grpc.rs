@@ -10,9 +10,9 @@ use h2::client::SendRequest;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use http::{Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
 
 use super::http::own_host;
+use super::within::within;
 use super::{failure, http2, socket, tls, words};
 use crate::dialogue::grpc::{self, Fault};
 use crate::dialogue::quote;
@@ -37,7 +37,7 @@ pub(super) async fn ask(check: &Check, settings: &Grpc, aside: &mut Aside) -> Re
             }
         }
     };
-    match timeout(check.connect_timeout, answered).await {
+    match within(check.connect_timeout, answered).await {
         Ok(judged) => judged,
         Err(_) => {
             let what =

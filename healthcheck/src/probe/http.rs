@@ -14,10 +14,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, USER_AGENT};
 use http::{Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
 
 use super::connection::cut;
 use super::page::{Page, judge_status};
+use super::within::within;
 use super::{failure, http2, network_failure, socket, tls, words};
 use crate::dialogue::http::{Answer, Fault, LONGEST_HEAD, Piece, basic, request};
 use crate::outcome::{Failure, FailureKind};
@@ -63,7 +63,7 @@ pub(super) async fn get(check: &Check, http: &Http, step: usize, aside: &mut Asi
             }
         }
     };
-    match timeout(check.connect_timeout, answered).await {
+    match within(check.connect_timeout, answered).await {
         Ok(judged) => judged,
         Err(_) => {
             let what =

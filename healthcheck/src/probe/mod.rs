@@ -22,6 +22,7 @@ mod tests;
 mod text;
 mod tls;
 mod via;
+mod within;
 
 use std::io;
 use std::time::{Duration, Instant};

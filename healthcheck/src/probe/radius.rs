@@ -1,9 +1,8 @@
 //! The RADIUS check: one question by datagram, and an answer that can be believed.
 
-use tokio::time::timeout;
-
 use super::datagram::{send, unreachable};
 use super::talk::{has_been_read, known};
+use super::within::within;
 use super::{failure, random, socket, words};
 use crate::dialogue::radius::{Fault, LONGEST, judge, question};
 use crate::outcome::{Failure, FailureKind};
@@ -40,7 +39,7 @@ pub(super) async fn ask(check: &Check, radius: &Radius) -> Result<(), Failure> {
             return Err(failure(kind, fault.to_string()));
         }
     };
-    if let Ok(judged) = timeout(check.connect_timeout, answered).await {
+    if let Ok(judged) = within(check.connect_timeout, answered).await {
         return judged;
     }
     if other_secret {

@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
 
 use super::connection::{Stream, cut};
 use super::datagram::unreachable;
+use super::within::within;
 use super::{failure, local_failure, socket, words};
 use crate::dialogue::sip::{Asking, Fault, Reader};
 use crate::outcome::{Failure, FailureKind};
@@ -30,11 +30,11 @@ pub(super) async fn options(
     let answered = match sip.transport {
         Transport::Udp => {
             let socket = socket::datagram(check)?;
-            timeout(check.connect_timeout, by_datagram(check, sip, socket)).await
+            within(check.connect_timeout, by_datagram(check, sip, socket)).await
         }
         Transport::Tcp => {
             let stream = Stream::Plain(socket::connect(check).await?);
-            timeout(check.connect_timeout, by_connection(check, encryption, sip, stream, aside)).await
+            within(check.connect_timeout, by_connection(check, encryption, sip, stream, aside)).await
         }
     };
     answered.unwrap_or_else(|_| {
@@ -51,7 +51,7 @@ async fn by_datagram(check: &Check, sip: &Sip, socket: UdpSocket) -> Result<(), 
     let mut again = AGAIN;
     loop {
         socket.send(request.as_bytes()).await.map_err(|error| unreachable(&error))?;
-        let heard = timeout(again, async {
+        let heard = within(again, async {
             loop {
                 let length = socket.recv(&mut answer).await.map_err(|error| unreachable(&error))?;
                 if let Some(judged) = asking.judge(sip, answer.get(..length).unwrap_or(&answer)) {

@@ -9,8 +9,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
-use tokio::time::timeout;
 
+use super::within::within;
 use super::{failure, local_failure, network_failure, words};
 use crate::outcome::{Failure, FailureKind};
 use crate::spec::{Check, ProxyHeader};
@@ -29,7 +29,7 @@ pub(super) const NO_CONNECTION: &str = "no connection";
 /// holds no descriptor and no port that other servers' checks could need.
 pub(super) async fn connect(check: &Check) -> Result<TcpStream, Failure> {
     let socket = stream(check)?;
-    let stream = match timeout(check.connect_timeout, socket.connect(check.target)).await {
+    let stream = match within(check.connect_timeout, socket.connect(check.target)).await {
         Ok(connected) => connected.map_err(|error| network_failure(&error))?,
         Err(_) => {
             let reason = format!("{NO_CONNECTION} within {}", words(check.connect_timeout));

@@ -9,9 +9,9 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::within::within;
 use super::{failure, network_failure, socket, tls, words};
 use crate::dialogue::pgsql::stretch;
 use crate::dialogue::talk::{Step, Talk, Work};
@@ -51,7 +51,7 @@ pub(super) async fn talk(
         greeting: false,
         aside,
     };
-    let judged = timeout(check.connect_timeout, session.run(secured, talk)).await;
+    let judged = within(check.connect_timeout, session.run(secured, talk)).await;
     let judged = judged.unwrap_or_else(|_| {
         if talk.is_satisfied() {
             return Ok(());
@@ -65,7 +65,7 @@ pub(super) async fn talk(
     };
     if !judged.as_ref().is_err_and(gone) {
         // Whatever it says to that, its verdict stands.
-        let _ = timeout(PARTING.min(check.connect_timeout), session.part(&talk.farewell())).await;
+        let _ = within(PARTING.min(check.connect_timeout), session.part(&talk.farewell())).await;
     }
     judged
 }

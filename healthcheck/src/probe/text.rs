@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::connection::{Stream, cut};
 use super::datagram::unreachable;
+use super::within::within;
 use super::{failure, find, socket, words};
 use crate::dialogue::answer::{Answer, LONGEST};
 use crate::outcome::{Failure, FailureKind};
@@ -26,11 +25,11 @@ pub(super) async fn ask(
 ) -> Result<(), Failure> {
     let mut answer = Answer::default();
     let asked = match text.transport {
-        Transport::Udp => timeout(check.connect_timeout, by_datagram(check, text)).await,
+        Transport::Udp => within(check.connect_timeout, by_datagram(check, text)).await,
         Transport::Tcp => {
             let stream = Stream::Plain(socket::connect(check).await?);
             let asked = by_connection(check, (encryption, aside), text, stream, &mut answer);
-            timeout(check.connect_timeout, asked).await
+            within(check.connect_timeout, asked).await
         }
     };
     asked.unwrap_or_else(|_| {
@@ -79,7 +78,7 @@ async fn by_connection(
     loop {
         piece.clear();
         let heard = match answer.has_news() && !waits {
-            true => timeout(PAUSE, stream.hear(&mut piece)).await,
+            true => within(PAUSE, stream.hear(&mut piece)).await,
             false => Ok(stream.hear(&mut piece).await),
         };
         let ended = matches!(heard, Ok(Ok(0)));

@@ -11,6 +11,7 @@ pub mod checker;
 pub mod cost;
 pub mod count;
 pub mod servers;
+pub mod sleepers;
 
 /// Handed to the inner run, which cannot build: there is no network in there.
 const DIRECTORD: &str = "BENCH_DIRECTORD";

@@ -5,6 +5,10 @@
 //! one server is added. Gaps are those between adverts, from the kernel's time stamps on the wire. The table is one in
 //! memory: only directord's own work is measured. keepalived beside it runs its VRRP part alone, which has no servers to
 //! take over and only reads the file. `--services 1 --servers 40000` has all real servers in one virtual server.
+//!
+//! A virtual machine is held up itself now and then, by more than is looked for here. So a thread that only sleeps runs
+//! beside it on each processor before everybody else ([`bench::sleepers`]): a row tells the worst gap as it was, the worst
+//! without what a sleeper was late by while the advert was overdue ("its own"), and how late a sleeper was at worst.
 
 use std::fmt::Write as _;
 use std::process::{Command, ExitCode};
@@ -12,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bench::Samples;
 use bench::cost::Cost;
+use bench::sleepers::Sleepers;
 use clap::Parser;
 use lab::netns::{Daemon, Host, Net, Program, enter_program};
 use lab::sniff::{Sniffer, between};
@@ -107,6 +112,10 @@ fn configuration(arguments: &Arguments, contents: Contents) -> String {
     text
 }
 
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 fn measure(program: &Program, arguments: &Arguments) {
     let name = if *program == Program::Keepalived { "keepalived, VRRP alone" } else { "directord" };
     let Arguments { services, servers, rounds, checks, .. } = arguments;
@@ -123,11 +132,12 @@ fn measure(program: &Program, arguments: &Arguments) {
     // Until what comes with becoming master, or with the start, is over.
     std::thread::sleep(Duration::from_secs(4));
     println!("memory after the start: {:.1} MiB", Cost::of_group(daemon.id()).memory_mib);
+    let sleepers = Sleepers::start().inspect_err(|error| eprintln!("no sleepers beside it: {error}")).ok();
     println!(
-        "{:28}{:>9}{:>13}{:>13}{:>13}{:>16}",
-        "", "adverts", "median ms", "99 % ms", "worst ms", "answer in ms"
+        "{:28}{:>9}{:>12}{:>10}{:>11}{:>14}{:>14}{:>15}",
+        "", "adverts", "median ms", "99 % ms", "worst ms", "its own ms", "sleeper late", "answer in ms"
     );
-    let bench = Bench { program, daemon: &daemon, host, sniffer: &sniffer, arguments };
+    let bench = Bench { program, daemon: &daemon, host, sniffer: &sniffer, sleepers, arguments };
     bench.row("nothing happens", |_| {
         std::thread::sleep(Duration::from_secs(1));
         Duration::ZERO
@@ -148,13 +158,16 @@ struct Bench<'a> {
     daemon: &'a Daemon<'a>,
     host: &'a Host,
     sniffer: &'a Sniffer,
+    /// Where they may run before all others.
+    sleepers: Option<Sleepers>,
     arguments: &'a Arguments,
 }
 
 impl Bench<'_> {
     /// Measures a kind of happening, which tells how long its answer took.
     fn row(&self, name: &str, happen: impl Fn(u32) -> Duration) {
-        let (mut gaps, mut answers) = (Samples::default(), Samples::default());
+        let (mut gaps, mut own, mut answers) = (Samples::default(), Samples::default(), Samples::default());
+        let begun = SystemTime::now();
         for n in 0..self.arguments.rounds {
             let from = SystemTime::now();
             answers.add_duration(happen(n));
@@ -165,14 +178,21 @@ impl Bench<'_> {
                 .filter(|(e, _)| e.from == "one" && e.at >= from)
                 .map(|(e, _)| e.at)
                 .collect();
-            gaps.extend(sent.windows(2).map(|pair| between(pair[0], pair[1]).as_secs_f64() * 1e3));
+            let pairs = || sent.windows(2).map(|pair| (pair[0], pair[1]));
+            gaps.extend(pairs().map(|(one, next)| millis(between(one, next))));
+            own.extend(pairs().map(|(one, next)| {
+                let held = |s: &Sleepers| s.held_within(one + INTERVAL, next);
+                millis(between(one, next).saturating_sub(self.sleepers.as_ref().map_or(Duration::ZERO, held)))
+            }));
         }
+        let sleeper = self.sleepers.as_ref().map_or(f64::NAN, |s| millis(s.worst_since(begun)));
         println!(
-            "{name:28}{:>9}{:>13.2}{:>13.2}{:>13.2}{:>16.0}",
+            "{name:28}{:>9}{:>12.2}{:>10.2}{:>11.2}{:>14.2}{sleeper:>14.2}{:>15.0}",
             gaps.count(),
             gaps.median(),
             gaps.part(0.99),
             gaps.max(),
+            own.max(),
             answers.median()
         );
     }

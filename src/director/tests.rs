@@ -18,6 +18,7 @@ mod calls;
 mod changeover;
 mod compat;
 mod concerns;
+mod crowd;
 mod devices;
 mod given;
 mod ground;

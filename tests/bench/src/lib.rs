@@ -117,6 +117,11 @@ impl Samples {
         self.0.len()
     }
 
+    /// How many are larger.
+    pub fn above(&self, milliseconds: f64) -> usize {
+        self.0.iter().filter(|x| **x > milliseconds).count()
+    }
+
     /// The middle one, or the mean of the two in the middle; NaN if there are none.
     pub fn median(&self) -> f64 {
         let n = self.0.len();

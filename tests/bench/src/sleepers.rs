@@ -56,9 +56,10 @@ impl Sleepers {
         Ok(sleepers)
     }
 
-    /// For how long within this time one processor or another was not to be had.
+    /// For how long within this time one processor or another was not to be had. Where one was held up again as soon as its
+    /// sleeper slept again, it counts as held in between: of that nobody knows.
     pub fn held_within(&self, from: SystemTime, until: SystemTime) -> Duration {
-        let mut held: Vec<Held> = self.each(|held| held.to_vec()).flatten().collect();
+        let mut held: Vec<Held> = self.each(merged).flatten().collect();
         held.sort();
         let mut sum = Duration::ZERO;
         let mut counted = from;
@@ -89,6 +90,15 @@ impl Drop for Sleepers {
             let _ = thread.join();
         }
     }
+}
+
+/// The same with what is no further apart than a nap taken together.
+fn merged(held: &[Held]) -> Vec<Held> {
+    let near = |(_, there): &Held, (due, _): &Held| {
+        due.duration_since(*there).is_ok_and(|apart| apart < NAP + USUAL)
+    };
+    let ends = |group: &[Held]| Some((group.first()?.0, group.last()?.1));
+    held.chunk_by(near).filter_map(ends).collect()
 }
 
 /// Moves the calling thread to a processor, and before all others.
@@ -126,19 +136,21 @@ mod tests {
     #[test]
     fn what_holds_up_two_processors_at_once_counts_once() {
         let start = SystemTime::now();
-        let at = |millis| start + Duration::from_millis(millis);
+        let at = |tenths: u64| start + Duration::from_micros(tenths * 100);
         let held = |times: &[(u64, u64)]| {
-            Arc::new(Mutex::new(times.iter().map(|(a, b)| (at(*a), at(*b))).collect()))
+            Arc::new(Mutex::new(times.iter().map(|(due, there)| (at(*due), at(*there))).collect()))
         };
-        let sleepers = Sleepers {
-            over: Arc::default(),
-            threads: Vec::new(),
-            held: vec![held(&[(10, 15), (20, 24)]), held(&[(12, 18)])],
-        };
-        let within = |from, until| sleepers.held_within(at(from), at(until)).as_millis();
-        assert_eq!([within(0, 9), within(0, 30), within(14, 30), within(13, 21)], [0, 12, 8, 6]);
-        assert_eq!([within(16, 17), within(15, 20)], [1, 3]);
-        let worst = |from| sleepers.worst_since(at(from)).as_millis();
-        assert_eq!([worst(0), worst(11), worst(13), worst(25)], [6, 6, 4, 0]);
+        let sleepers = |held| Sleepers { over: Arc::default(), threads: Vec::new(), held };
+        let tenths = |time: Duration| time.as_micros() / 100;
+
+        let two = sleepers(vec![held(&[(100, 150), (200, 240)]), held(&[(120, 180)])]);
+        let within = |from, until| tenths(two.held_within(at(from), at(until)));
+        assert_eq!([within(0, 90), within(0, 300), within(140, 300), within(130, 210)], [0, 120, 80, 60]);
+        assert_eq!([within(160, 170), within(150, 200)], [10, 30]);
+        let worst = |from| tenths(two.worst_since(at(from)));
+        assert_eq!([worst(0), worst(110), worst(130), worst(250)], [60, 60, 40, 0]);
+
+        let again = sleepers(vec![held(&[(100, 150), (155, 170), (180, 190)])]);
+        assert_eq!(tenths(again.held_within(at(0), at(300))), 80, "in between it had no time to be seen");
     }
 }

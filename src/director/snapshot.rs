@@ -449,7 +449,8 @@ impl Director {
             panic: pool.panic.map(|panic| panic.words()),
             sorry_usage: None,
             traffic: None,
-            servers: Vec::new(),
+            // Room for all of them: a list that grows is copied, and that of tens of thousands holds up adverts.
+            servers: Vec::with_capacity(pool.servers.len()),
         }
     }
 

@@ -169,7 +169,7 @@ impl From<Exit> for End {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(options: &Options) -> End {
-    memory::give_back_at_once();
+    memory::arrange();
     let mut reader = Reader::new(&options.config, options.config_id.as_deref(), options.manner());
     let mut reading = reader.read();
     let fallen_back = fall_back(options, &mut reading);

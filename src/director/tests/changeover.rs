@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::director::effect::Settlement;
 use crate::director::event::{AddressReport, HostReport, TableReport};
+use crate::director::snapshot::ServiceStatus;
 
 /// A kernel that refuses some operations in the middle.
 struct Stumbling {
@@ -366,5 +367,7 @@ fn a_snapshot_in_pieces_is_the_whole() {
     assert!(pieces > 50, "{pieces} pieces");
     assert_eq!(snapshot.services.len(), 100);
     assert!(snapshot.services.iter().all(|service| service.servers.len() == 100));
+    let grew = |service: &ServiceStatus| service.servers.capacity() > 100;
+    assert!(!snapshot.services.iter().any(grew), "a list that grows is copied at once, however long it is");
     assert_eq!(snapshot, director.snapshot(room.desk.now));
 }

@@ -4,6 +4,8 @@
 //! the same namespaces with the same configuration. Gaps are those between adverts of one instance that follow each
 //! other, from the kernel's time stamps on the wire; processor time is that of the master's process and its children.
 //! Whoever sends pays for waking up those who read; the reader of this benchmark therefore sleeps between readings.
+//! The machine itself is held up now and then, and a dozen seconds are few: `--rounds` measures both in turn, several times,
+//! and tells of each figure the middle one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,6 +32,9 @@ struct Arguments {
     /// Seconds that are measured.
     #[arg(long, default_value_t = 12)]
     seconds: u64,
+    /// Rounds, in each of which both are measured once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// Keep this many cores busy meanwhile.
     #[arg(long, default_value_t = 0)]
     busy: usize,
@@ -41,16 +46,10 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// How long anything may take before the run is given up.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What was measured of one program, in milliseconds.
-struct Row {
-    gaps: Samples,
-    /// Adverts in the time measured, of those that there should be.
-    share: f64,
-    /// Processor seconds a second, of master and backup.
-    cpu: [f64; 2],
-    /// Memory of the master, in MiB.
-    memory: f64,
-}
+/// What was measured of one program in one round: standard deviation, 99 % and maximum of the gaps in milliseconds, adverts
+/// in the time measured of those that there should be, processor seconds a second of master and backup, memory of the
+/// master in MiB.
+type Figures = [f64; 7];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -62,7 +61,12 @@ fn main() -> ExitCode {
         Ok(None) => {
             for instances in &arguments.instances {
                 let programs = [bench::directord(), Program::Keepalived];
-                let rows = programs.map(|program| measure(&program, *instances, &arguments));
+                let mut rows: [Vec<Figures>; 2] = Default::default();
+                for _ in 0..arguments.rounds {
+                    for (program, row) in programs.iter().zip(&mut rows) {
+                        row.push(measure(program, *instances, &arguments));
+                    }
+                }
                 report(*instances, &arguments, &rows);
             }
             ExitCode::SUCCESS
@@ -89,7 +93,7 @@ fn configuration(instances: u32, priority: u8) -> String {
     text
 }
 
-fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Row {
+fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Figures {
     let net = Net::new(&["first", "second"]);
     for n in 1..=instances.saturating_sub(1) / PER_INTERFACE {
         net.widen(u8::try_from(n).expect("four at most"));
@@ -127,8 +131,9 @@ fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Row {
     }
     let seconds = between(from, until).as_secs_f64();
     let wanted = seconds / INTERVAL.as_secs_f64() * f64::from(instances);
-    let cpu = [0, 1].map(|n| (after[n].processor - before[n].processor).as_secs_f64() / seconds);
-    Row { gaps, share: sent as f64 / wanted, cpu, memory: after[0].memory_mib }
+    let [master, backup] = [0, 1].map(|n| (after[n].processor - before[n].processor).as_secs_f64() / seconds);
+    let share = sent as f64 / wanted;
+    [gaps.deviation(), gaps.part(0.99), gaps.max(), share, master, backup, after[0].memory_mib]
 }
 
 /// When a host sent adverts, by instance: its first address names it.
@@ -146,26 +151,29 @@ fn per_instance(
     times
 }
 
-fn report(instances: u32, arguments: &Arguments, rows: &[Row; 2]) {
+fn report(instances: u32, arguments: &Arguments, rows: &[Vec<Figures>; 2]) {
     println!(
-        "\n{instances} instances, version 3, advert_int 0.1 s, {} s, {} cores kept busy\n",
-        arguments.seconds, arguments.busy
+        "\n{instances} instances, version 3, advert_int 0.1 s, {} s, {} cores kept busy, {}\n",
+        arguments.seconds,
+        arguments.busy,
+        if arguments.rounds == 1 {
+            "1 round".to_owned()
+        } else {
+            format!("the middle of {} rounds", arguments.rounds)
+        }
     );
     println!(
         "{:24}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>10}",
         "", "gap sd ms", "p99 ms", "max ms", "adverts", "master CPU", "backup CPU", "MiB"
     );
-    let figures = |row: &Row| {
-        let Row { gaps, share, cpu: [master, backup], memory } = row;
-        [gaps.deviation(), gaps.part(0.99), gaps.max(), *share, *master, *backup, *memory]
-    };
-    for (name, row) in ["directord", "keepalived"].iter().zip(rows) {
-        let [deviation, late, worst, share, master, backup, memory] = figures(row);
+    let names = ["directord", "keepalived"];
+    let middles = rows.each_ref().map(|row| middle(row));
+    for (name, [deviation, late, worst, share, master, backup, memory]) in names.iter().zip(&middles) {
         println!(
             "{name:24}{deviation:>10.3}{late:>10.2}{worst:>10.2}{share:>10.4}{master:>12.4}{backup:>12.4}{memory:>10.1}"
         );
     }
-    let [ours, theirs] = rows.each_ref().map(figures);
+    let [ours, theirs] = middles;
     let ratio = |n: usize| Ratio(ours[n] / theirs[n]);
     println!(
         "{:24}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>10}",
@@ -178,6 +186,21 @@ fn report(instances: u32, arguments: &Arguments, rows: &[Row; 2]) {
         ratio(5),
         ratio(6)
     );
+    if arguments.rounds > 1 {
+        for (name, row) in names.iter().zip(rows) {
+            let each: Vec<String> = row.iter().map(|[deviation, ..]| format!("{deviation:.3}")).collect();
+            println!("gap sd of each round, {name}: {}", each.join(" "));
+        }
+    }
+}
+
+/// Of each figure the middle one of all rounds.
+fn middle(rounds: &[Figures]) -> Figures {
+    std::array::from_fn(|n| {
+        let mut all = Samples::default();
+        all.extend(rounds.iter().map(|figures| figures[n]));
+        all.median()
+    })
 }
 
 /// Threads that never rest, until it is dropped.

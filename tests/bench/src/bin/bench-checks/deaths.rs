@@ -58,7 +58,7 @@ pub(crate) fn run(kind: Kind, arguments: &Arguments) {
             programs.iter().map(|program| measure(program, &checks, death, longest)).collect();
         for (program, Row { removed, back, too_late }) in programs.iter().zip(&rows) {
             println!(
-                "{:24}{:>8}{:>14.0}{:>12.0}{:>12}{:>14.0}{:>12.0}",
+                "{:24}{:>8}{:>14.1}{:>12.0}{:>12}{:>14.1}{:>12.0}",
                 name(program),
                 removed.count(),
                 removed.median(),

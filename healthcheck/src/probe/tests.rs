@@ -146,7 +146,8 @@ fn tcp_gives_up_on_a_server_that_does_not_accept() {
         let (_listener, address, _queued) = deaf().await;
         let outcome = attempt(&tcp(address, SHORT), 0).await;
         assert_eq!((kind(&outcome), reason(&outcome)), (FailureKind::Timeout, "no connection within 0.08 s"));
-        assert!(outcome.took >= SHORT);
+        // To about a millisecond.
+        assert!(outcome.took >= SHORT - SHORT / 10, "{:?}", outcome.took);
     });
 }
 

@@ -452,8 +452,10 @@ impl Director {
 
     /// Whether the next deadline is that of an instance that takes over unless it hears from its master.
     pub fn awaits_silence(&self) -> bool {
-        let Some((_, Owner::Instance(name))) = self.agenda.next() else { return false };
-        self.instances.get(name).is_some_and(|instance| instance.router.state() == State::Backup)
+        let Some((at, Owner::Instance(name))) = self.agenda.next() else { return false };
+        let comes_first = self.checks.next().is_none_or(|(check, _)| at <= check);
+        comes_first
+            && self.instances.get(name).is_some_and(|instance| instance.router.state() == State::Backup)
     }
 
     /// The instances and their states.

@@ -29,6 +29,7 @@ mod neighbours;
 mod overrides;
 mod pools;
 mod sharing;
+mod silence;
 mod stand_in;
 mod sync;
 mod tally;

@@ -10,14 +10,21 @@ use std::time::{Duration, Instant};
 /// How long a roused thread stays awake: a little longer than the loop before a silence is over.
 const STAY: Duration = Duration::from_micros(900);
 
-/// Whether a thread stays awake, and until when.
+/// How often it looks at most in that time. A turn takes about a microsecond, so that the time is over first; but where a
+/// clock stands still as long as somebody is busy, as in a simulated machine, waiting for it would not end.
+const TURNS: u32 = 3_000;
+
+/// How often a processor is told in each turn that nothing is to be had yet: for a microsecond or so.
+const PAUSES: u32 = 32;
+
+/// Whether a thread stays awake: until when, and for how many turns.
 #[derive(Debug, Default)]
-pub(super) struct Alert(Option<Instant>);
+pub(super) struct Alert(Option<(Instant, u32)>);
 
 impl Alert {
     /// Work is about to come.
     pub(super) fn rouse(&mut self) {
-        self.0 = Some(Instant::now() + STAY);
+        self.0 = Some((Instant::now() + STAY, TURNS));
     }
 
     /// The next thing from this queue, or that it is `until`.
@@ -26,16 +33,26 @@ impl Alert {
         queue: &Receiver<T>,
         until: Option<Instant>,
     ) -> Result<T, RecvTimeoutError> {
-        let awake = self.0.map(|end| until.map_or(end, |until| until.min(end)));
-        while awake.is_some_and(|end| Instant::now() < end) {
+        while let Some((end, turns)) = &mut self.0 {
+            let now = Instant::now();
+            if *turns == 0 || now >= *end {
+                self.0 = None;
+                break;
+            }
+            if until.is_some_and(|until| now >= until) {
+                break;
+            }
+            *turns -= 1;
             match queue.try_recv() {
                 Ok(thing) => return Ok(thing),
                 Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-                // To whoever else was roused, if there is one processor for both.
-                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(TryRecvError::Empty) => {
+                    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                    // To whoever else was roused, if there is one processor for both.
+                    std::thread::yield_now();
+                }
             }
         }
-        self.0 = self.0.filter(|end| Instant::now() < *end);
         match until {
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(until) => queue.recv_timeout(until.saturating_duration_since(Instant::now())),
@@ -48,6 +65,15 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn it_falls_asleep_as_well_where_the_clock_does_not_get_on() {
+        let (_sender, queue) = mpsc::channel::<u8>();
+        let mut alert = Alert(Some((Instant::now() + Duration::from_secs(3600), TURNS)));
+        let late = Instant::now() + Duration::from_secs(1);
+        assert_eq!(alert.receive(&queue, Some(late)), Err(RecvTimeoutError::Timeout));
+        assert!(alert.0.is_none());
+    }
 
     #[test]
     fn whoever_is_awake_takes_what_comes_and_keeps_its_times_and_sleeps_after_a_moment() {

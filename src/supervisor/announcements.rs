@@ -2,7 +2,9 @@
 //! for on an interface.
 //!
 //! A burst of a thousand messages is nothing to a host and too much for some switches; `garp_interval` and its relatives
-//! stretch it. What waits is forgotten as soon as the address it speaks of is no longer ours.
+//! stretch it. Without them each address is announced at once, and the repetitions follow round by round, a moment apart:
+//! what a full buffer somewhere lost the first time is not to drown in the same buffer four times more. What waits is
+//! forgotten as soon as the address it speaks of is no longer ours.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -15,6 +17,9 @@ use vrrp::{AddressKey, AddressLevel, Wanted};
 use crate::config::Pace;
 use crate::director::effect::{Announcement, Neighbourhood};
 
+/// Between the rounds of a burst that has no pace: time for whoever reads it to empty its buffer.
+const BREATH: Duration = Duration::from_millis(1);
+
 /// Sends announcements.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
@@ -24,7 +29,13 @@ pub(super) struct Announcements {
 
 /// What waits for its turn.
 #[derive(Debug, Default)]
-struct Queues(BTreeMap<Queue, Waiting>);
+struct Queues {
+    paced: BTreeMap<Queue, Waiting>,
+    /// What is said again without a pace, by round; those of bursts that come together leave together.
+    repeats: BTreeMap<u32, Vec<Message>>,
+    /// When the next round may leave.
+    breathed: Option<Instant>,
+}
 
 /// Messages that share a pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +73,7 @@ impl Announcements {
     }
 
     /// Takes in a burst: each address once, then all again; `said` are those whose first message has left already.
-    /// Returns what may leave at once. What has a pace begins now and goes on with [`Self::go_on`].
+    /// Returns what may leave at once. The rest goes on with [`Self::go_on`].
     pub(super) fn take(
         &mut self,
         burst: &Announcement,
@@ -89,9 +100,22 @@ impl Announcements {
 
     /// Sends what may leave now, if its address is still wanted here.
     pub(super) fn go_on(&mut self, wanted: &AddressLevel, now: Instant) {
-        for message in self.queues.due(wanted, now) {
-            self.send(&message);
+        let due = self.queues.due(wanted, now);
+        for message in &due {
+            self.send(message);
         }
+        self.queues.breathe(Instant::now());
+    }
+
+    /// Everything that waits, in the order in which it would leave.
+    #[cfg(test)]
+    pub(super) fn rest(&mut self, wanted: &AddressLevel) -> Vec<Message> {
+        let mut rest = Vec::new();
+        while let Some(at) = self.next() {
+            rest.extend(self.queues.due(wanted, at));
+            self.queues.breathe(at);
+        }
+        rest
     }
 
     /// Sends one message.
@@ -127,12 +151,11 @@ impl Queues {
         now: Instant,
     ) -> Vec<Message> {
         for place in &burst.places {
-            for waiting in self.0.values_mut() {
-                waiting.messages.retain(|message| {
-                    message.key.interface != place.interface
-                        || !place.addresses.contains(&message.key.address)
-                });
-            }
+            let of_another = |message: &Message| {
+                message.key.interface != place.interface || !place.addresses.contains(&message.key.address)
+            };
+            self.paced.values_mut().for_each(|waiting| waiting.messages.retain(of_another));
+            self.repeats.values_mut().for_each(|round| round.retain(of_another));
         }
         let each = |place| -> Vec<Message> { messages(place, routers) };
         let places: Vec<(&Neighbourhood, Vec<Message>)> = burst.places.iter().map(|p| (p, each(p))).collect();
@@ -147,7 +170,8 @@ impl Queues {
                 }
             }
         }
-        for waiting in self.0.values_mut() {
+        self.breathe(now);
+        for waiting in self.paced.values_mut() {
             waiting.messages.make_contiguous().sort_by_key(|message| message.turn);
         }
         at_once
@@ -159,14 +183,19 @@ impl Queues {
         let v6 = message.key.address.is_ipv6();
         let every = every(pace, &message);
         if every.is_zero() {
-            return Some(message);
+            let (round, _) = message.turn;
+            if round == 0 {
+                return Some(message);
+            }
+            self.repeats.entry(round).or_default().push(message);
+            return None;
         }
         let queue = match pace.group {
             Some(group) => Queue::Group { group, v6 },
             None => Queue::Interface { ground: place.ground, v6 },
         };
         let fresh = || Waiting { next: now, every, messages: VecDeque::new() };
-        let waiting = self.0.entry(queue).or_insert_with(fresh);
+        let waiting = self.paced.entry(queue).or_insert_with(fresh);
         waiting.every = every;
         if waiting.messages.is_empty() && waiting.next <= now {
             waiting.next = now + every;
@@ -177,13 +206,26 @@ impl Queues {
     }
 
     fn next(&self) -> Option<Instant> {
-        self.0.values().filter(|waiting| !waiting.messages.is_empty()).map(|waiting| waiting.next).min()
+        let paced = self.paced.values().filter(|waiting| !waiting.messages.is_empty());
+        paced.map(|waiting| waiting.next).chain(self.breathed).min()
+    }
+
+    /// The next round waits from now on, if there is one that does not wait yet.
+    fn breathe(&mut self, now: Instant) {
+        self.repeats.retain(|_, round| !round.is_empty());
+        self.breathed = self.breathed.or(Some(now + BREATH)).filter(|_| !self.repeats.is_empty());
     }
 
     fn due(&mut self, wanted: &AddressLevel, now: Instant) -> Vec<Message> {
         let mut due = Vec::new();
-        for waiting in self.0.values_mut() {
-            waiting.messages.retain(|message| matches!(wanted.get(&message.key), Some(Wanted::Present(_))));
+        let ours = |message: &Message| matches!(wanted.get(&message.key), Some(Wanted::Present(_)));
+        if self.breathed.is_some_and(|at| at <= now) {
+            let round = self.repeats.pop_first().map(|(_, round)| round).unwrap_or_default();
+            due.extend(round.into_iter().filter(ours));
+            self.breathed = None;
+        }
+        for waiting in self.paced.values_mut() {
+            waiting.messages.retain(ours);
             if waiting.next <= now
                 && let Some(message) = waiting.messages.pop_front()
             {
@@ -193,7 +235,7 @@ impl Queues {
             }
         }
         // A queue keeps its instant for as long as it matters.
-        self.0.retain(|_, waiting| !waiting.messages.is_empty() || waiting.next > now);
+        self.paced.retain(|_, waiting| !waiting.messages.is_empty() || waiting.next > now);
         due
     }
 }
@@ -266,21 +308,55 @@ mod tests {
         let mut left = Vec::new();
         while let Some(at) = queues.next() {
             let seconds = (at - start).as_secs();
-            left.extend(
-                last(&queues.due(wanted, at)).into_iter().map(|(index, last)| (seconds, index, last)),
-            );
+            let due = last(&queues.due(wanted, at));
+            queues.breathe(at);
+            left.extend(due.into_iter().map(|(index, last)| (seconds, index, last)));
         }
         left
     }
 
+    /// What leaves without a pace, round by round, each a moment after the one before.
+    fn rounds(queues: &mut Queues, wanted: &AddressLevel, mut now: Instant) -> Vec<Vec<(u32, u8)>> {
+        let mut rounds = Vec::new();
+        while let Some(at) = queues.next() {
+            assert!(at == now + BREATH, "{:?} after the last", at - now);
+            assert!(queues.due(wanted, at - BREATH / 2).is_empty());
+            // It takes a while to send.
+            rounds.push(last(&queues.due(wanted, at)));
+            now = at + 7 * BREATH;
+            queues.breathe(now);
+        }
+        rounds
+    }
+
     #[test]
-    fn without_a_pace_a_burst_leaves_at_once_address_by_address() {
+    fn without_a_pace_each_address_is_announced_at_once_and_again_round_by_round() {
+        let now = Instant::now();
         let place = place("eth0", 2, Pace::default(), &[1, 2]);
-        let burst = Announcement { places: vec![place], repeat: 2, turn: 0 };
+        let wanted = level(&[&place]);
+        let burst = Announcement { places: vec![place], repeat: 3, turn: 0 };
         let mut queues = Queues::default();
-        let sent = queues.take(&burst, &BTreeSet::new(), &BTreeSet::new(), Instant::now());
-        assert_eq!(last(&sent), [(2, 1), (2, 2), (2, 1), (2, 2)]);
+        let sent = queues.take(&burst, &BTreeSet::new(), &BTreeSet::new(), now);
+        assert_eq!(last(&sent), [(2, 1), (2, 2)]);
+        let all = || vec![(2, 1), (2, 2)];
+        assert_eq!(rounds(&mut queues, &wanted, now), [all(), all()]);
         assert_eq!(queues.next(), None);
+    }
+
+    #[test]
+    fn bursts_that_come_together_repeat_together_and_what_is_gone_or_new_is_not_repeated() {
+        let now = Instant::now();
+        let places = [place("a", 1, Pace::default(), &[1, 2]), place("b", 2, Pace::default(), &[3])];
+        let [first, second] =
+            places.clone().map(|place| Announcement { places: vec![place], repeat: 2, turn: 0 });
+        let mut queues = Queues::default();
+        let mut take = |burst, now| last(&queues.take(burst, &BTreeSet::new(), &BTreeSet::new(), now));
+        assert_eq!(take(&first, now), [(1, 1), (1, 2)]);
+        assert_eq!(take(&second, now + BREATH / 4), [(2, 3)]);
+        // What is announced anew is not repeated because of the burst before.
+        assert_eq!(take(&second, now + BREATH / 2), [(2, 3)]);
+        let wanted = level(&[&place("a", 1, Pace::default(), &[2]), &places[1]]);
+        assert_eq!(rounds(&mut queues, &wanted, now), [[(1, 2), (2, 3)]]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Changes of what is large are handed out together.
 //!
 //! What should be in the kernel is a whole value, and to work it out for a virtual server of ten thousand real servers,
-//! or to hand out a table of tens of thousands of services, takes a part of a millisecond. When a rack goes down and
-//! each of its servers would cost that, nothing else would be done for a while. So the first change is handed out at
-//! once, and those that follow within the next ten milliseconds together. Small tables, which cost nothing, are handed
-//! out with every change.
+//! or to hand out a table of tens of thousands of services, takes a part of a millisecond; forty thousand real servers
+//! that fail one after the other take as many tables, each a copy. When a rack goes down and each of its servers would
+//! cost that, nothing else would be done for a while. So the first change is handed out at once, and those that follow
+//! within the next ten milliseconds together. Small tables, which cost nothing, are handed out with every change.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::changeover::Spare;
 use super::{Director, Owner};
 use crate::config::Served;
 
-/// More real servers in a virtual server, or more services in the table, are large.
+/// More real servers in all, or more services in the table, are large.
 const LARGE: usize = 1000;
 
 /// Between two times that something large is handed out.
@@ -43,7 +43,7 @@ impl Director {
             return;
         }
         let Some(pool) = self.pools.get_mut(served) else { return };
-        let is_large = pool.servers.len() > LARGE || self.table.value.services.len() > LARGE;
+        let is_large = self.changeover.servers > LARGE || self.table.value.services.len() > LARGE;
         if is_large || !self.batch.waiting.is_empty() {
             self.batch.waiting.insert(served.clone());
             match self.batch.until.filter(|until| *until > now) {

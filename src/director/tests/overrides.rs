@@ -344,6 +344,7 @@ fn a_thousand_services_are_worked_out_in_pieces() {
     assert_eq!(desk.director.deadline(), Some(desk.now));
     desk.pass(Duration::from_millis(1));
     assert!(desk.director.unsteered.is_empty());
+    assert_eq!(levels(&desk.pass(Duration::from_millis(10))), 1, "what followed the first goes out together");
     let drained = desk.director.table.value.services.values();
     assert!(drained.into_iter().all(|service| service.destinations[&key("10.0.1.1:80")].weight == 0));
 }

@@ -26,6 +26,7 @@ use super::clock::ClockWatch;
 use super::crowd::Crowd;
 use super::inbox::{Inbox, Input};
 use super::keeper::Punctual;
+use super::memory;
 use super::neighbours::Neighbours;
 use super::priority;
 use super::recorder::Recorder;
@@ -46,6 +47,9 @@ const DEADLINES_PER_ROUND: usize = 64;
 
 /// After so long a round it is time for that as well.
 const ROUND: Duration = Duration::from_micros(300);
+
+/// So long before the next advert is due there is time to go through the memory.
+const LEISURE: Duration = Duration::from_millis(8);
 
 /// How long before a master is believed to be gone the loop stays awake: a processor that has to be woken first is late
 /// by about as much. It happens where a master has been silent for long, and hardly ever else.
@@ -172,6 +176,9 @@ impl RunLoop {
     /// Lets adverts come together where there are very many, and others work where there is very much to do.
     fn rest(&mut self) {
         let now = Instant::now();
+        if memory::is_untidy() && self.director.next_advert().is_none_or(|at| at >= now + LEISURE) {
+            memory::tidy();
+        }
         if let Some(rest) = self.stretch.rest(self.director.next_advert(), now) {
             std::thread::sleep(rest);
             self.stretch.waited(now, Instant::now());

@@ -5,7 +5,9 @@
 //! other, from the kernel's time stamps on the wire; processor time is that of the master's process and its children.
 //! Whoever sends pays for waking up those who read; the reader of this benchmark therefore sleeps between readings.
 //! The machine itself is held up now and then, and a dozen seconds are few: `--rounds` measures both in turn, several times,
-//! and tells of each figure the middle one.
+//! and tells of each figure the middle one. With `--sleepers` a thread that only sleeps runs on each processor before
+//! everybody else ([`bench::sleepers`]), and a second deviation is told, of the gaps at whose ends no processor was held up
+//! while the advert was overdue ("calm sd"), and how many that left out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use bench::cost::Cost;
+use bench::sleepers::Sleepers;
 use bench::{Ratio, Samples};
 use clap::Parser;
 use lab::netns::{Daemon, Net, Program, enter_program};
@@ -35,6 +38,9 @@ struct Arguments {
     /// Rounds, in each of which both are measured once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Tell the machine's lateness from the daemon's: a thread that only sleeps on each processor.
+    #[arg(long)]
+    sleepers: bool,
     /// Keep this many cores busy meanwhile.
     #[arg(long, default_value_t = 0)]
     busy: usize,
@@ -48,8 +54,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What was measured of one program in one round: standard deviation, 99 % and maximum of the gaps in milliseconds, adverts
 /// in the time measured of those that there should be, processor seconds a second of master and backup, memory of the
-/// master in MiB.
-type Figures = [f64; 7];
+/// master in MiB; beside sleepers, the standard deviation of calm gaps, and the part of the gaps that were not.
+type Figures = [f64; 9];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -114,6 +120,7 @@ fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Figures 
     // Until what comes with becoming master, or with the start, is over.
     std::thread::sleep(Duration::from_secs(3));
     let load = Load::start(arguments.busy);
+    let sleepers = arguments.sleepers.then(|| Sleepers::start().expect("they may run before all others"));
     let daemons = [&master, &backup];
     let before = daemons.map(|daemon| Cost::of_group(daemon.id()));
     let from = SystemTime::now();
@@ -123,17 +130,28 @@ fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Figures 
     drop(load);
     let timeline = sniffer.timeline();
     assert_eq!(timeline.count_adverts("second", from, until), 0, "the backup took over");
-    let mut gaps = Samples::default();
+    let (mut gaps, mut calm) = (Samples::default(), Samples::default());
     let mut sent = 0;
+    let held_up =
+        |one, next| sleepers.as_ref().is_some_and(|s| !s.held_within(one + INTERVAL, next).is_zero());
     for times in per_instance(&timeline, "first", from, until).values() {
         sent += times.len();
-        gaps.extend(times.windows(2).map(|pair| between(pair[0], pair[1]).as_secs_f64() * 1e3));
+        let all: Vec<f64> =
+            times.windows(2).map(|pair| between(pair[0], pair[1]).as_secs_f64() * 1e3).collect();
+        let held: Vec<bool> = times.windows(2).map(|pair| held_up(pair[0], pair[1])).collect();
+        // A gap behind an advert that was held up is shorter for it.
+        let either = |n: usize| held[n] || n.checked_sub(1).is_some_and(|before| held[before]);
+        calm.extend(all.iter().enumerate().filter(|(n, _)| !either(*n)).map(|(_, gap)| *gap));
+        gaps.extend(all);
     }
     let seconds = between(from, until).as_secs_f64();
     let wanted = seconds / INTERVAL.as_secs_f64() * f64::from(instances);
     let [master, backup] = [0, 1].map(|n| (after[n].processor - before[n].processor).as_secs_f64() / seconds);
     let share = sent as f64 / wanted;
-    [gaps.deviation(), gaps.part(0.99), gaps.max(), share, master, backup, after[0].memory_mib]
+    let left_out = 1.0 - calm.count() as f64 / gaps.count() as f64;
+    let memory = after[0].memory_mib;
+    let [deviation, late, worst] = [gaps.deviation(), gaps.part(0.99), gaps.max()];
+    [deviation, late, worst, share, master, backup, memory, calm.deviation(), left_out]
 }
 
 /// When a host sent adverts, by instance: its first address names it.
@@ -168,7 +186,7 @@ fn report(instances: u32, arguments: &Arguments, rows: &[Vec<Figures>; 2]) {
     );
     let names = ["directord", "keepalived"];
     let middles = rows.each_ref().map(|row| middle(row));
-    for (name, [deviation, late, worst, share, master, backup, memory]) in names.iter().zip(&middles) {
+    for (name, [deviation, late, worst, share, master, backup, memory, ..]) in names.iter().zip(&middles) {
         println!(
             "{name:24}{deviation:>10.3}{late:>10.2}{worst:>10.2}{share:>10.4}{master:>12.4}{backup:>12.4}{memory:>10.1}"
         );
@@ -186,10 +204,17 @@ fn report(instances: u32, arguments: &Arguments, rows: &[Vec<Figures>; 2]) {
         ratio(5),
         ratio(6)
     );
-    if arguments.rounds > 1 {
-        for (name, row) in names.iter().zip(rows) {
-            let each: Vec<String> = row.iter().map(|[deviation, ..]| format!("{deviation:.3}")).collect();
-            println!("gap sd of each round, {name}: {}", each.join(" "));
+    if arguments.sleepers {
+        for (name, figures) in names.iter().zip(&middles) {
+            println!("{name}: calm sd {:.3} ms, {:.2} % of the gaps left out", figures[7], figures[8] * 1e2);
+        }
+        println!("directord / keepalived: calm sd {}", ratio(7));
+    }
+    for (name, row) in names.iter().zip(rows).filter(|_| arguments.rounds > 1) {
+        let each = |n: usize| -> String { row.iter().map(|figures| format!(" {:.3}", figures[n])).collect() };
+        println!("gap sd of each round, {name}:{}", each(0));
+        if arguments.sleepers {
+            println!("calm sd of each round, {name}:{}", each(7));
         }
     }
 }

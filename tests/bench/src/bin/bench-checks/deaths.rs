@@ -6,7 +6,8 @@
 //!
 //! Even so a death that was to fall just before an attempt falls just behind it now and then, and the median with it by
 //! half a place. What the program itself adds is told apart from that: by how much a removal comes after the moment at
-//! which it was possible, when the first attempt after the death, at the rhythm of those before, has failed.
+//! which it was possible, when the first attempt after the death, at the rhythm of those before, has failed. And with
+//! several rounds, in each of which every program is measured once, the rows say the middle of each figure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,15 +29,45 @@ const REFUSAL: Duration = Duration::ZERO;
 /// `connect_timeout`.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Milliseconds of one program.
+/// Milliseconds of one program in one round.
 #[derive(Default)]
-struct Row {
+struct Round {
     removed: Samples,
     /// After the moment at which it was possible.
     beyond: Samples,
     back: Samples,
     /// Deaths that were noticed later than they may be.
     too_late: usize,
+}
+
+/// The same over all rounds: of medians and of what was worst, the middle.
+struct Row {
+    deaths: usize,
+    /// Median and worst.
+    removed: [f64; 2],
+    beyond: f64,
+    back: [f64; 2],
+    too_late: usize,
+    /// The median of each round.
+    medians: Vec<f64>,
+}
+
+impl Row {
+    fn of(rounds: &[Round]) -> Row {
+        let middle = |figure: fn(&Round) -> f64| {
+            let mut all = Samples::default();
+            all.extend(rounds.iter().map(figure));
+            all.median()
+        };
+        Row {
+            deaths: rounds.iter().map(|round| round.removed.count()).sum(),
+            removed: [middle(|r| r.removed.median()), middle(|r| r.removed.max())],
+            beyond: middle(|r| r.beyond.median()),
+            back: [middle(|r| r.back.median()), middle(|r| r.back.max())],
+            too_late: rounds.iter().map(|round| round.too_late).sum(),
+            medians: rounds.iter().map(|round| round.removed.median()).collect(),
+        }
+    }
 }
 
 pub(crate) fn run(kind: Kind, arguments: &Arguments) {
@@ -60,19 +91,21 @@ pub(crate) fn run(kind: Kind, arguments: &Arguments) {
             "", "deaths", "removed p50", "max ms", "beyond p50", "too late", "back p50 ms", "max ms"
         );
         let programs = arguments.programs();
-        let rows: Vec<Row> =
-            programs.iter().map(|program| measure(program, &checks, death, attempt)).collect();
-        for (program, Row { removed, beyond, back, too_late }) in programs.iter().zip(&rows) {
+        let mut rounds: Vec<Vec<Round>> = programs.iter().map(|_| Vec::new()).collect();
+        for _ in 0..arguments.rounds.max(1) {
+            for (program, rounds) in programs.iter().zip(&mut rounds) {
+                rounds.push(measure(program, &checks, death, attempt));
+            }
+        }
+        let rows: Vec<Row> = rounds.iter().map(|rounds| Row::of(rounds)).collect();
+        for (program, row) in programs.iter().zip(&rows) {
+            let [[removed, latest], [back, last]] = [row.removed, row.back];
             println!(
-                "{:24}{:>8}{:>14.1}{:>12.0}{:>12.2}{:>12}{:>14.1}{:>12.0}",
+                "{:24}{:>8}{removed:>14.1}{latest:>12.0}{:>12.2}{:>12}{back:>14.1}{last:>12.0}",
                 name(program),
-                removed.count(),
-                removed.median(),
-                removed.max(),
-                beyond.median(),
-                too_late,
-                back.median(),
-                back.max()
+                row.deaths,
+                row.beyond,
+                row.too_late
             );
         }
         if let [ours, theirs] = rows.as_slice() {
@@ -80,13 +113,17 @@ pub(crate) fn run(kind: Kind, arguments: &Arguments) {
                 "{:24}{:>8}{:>14}{:>12}{:>12}{:>12}{:>14}{:>12}",
                 "directord / keepalived",
                 "",
-                Ratio(ours.removed.median() / theirs.removed.median()),
-                Ratio(ours.removed.max() / theirs.removed.max()),
-                Ratio(ours.beyond.median() / theirs.beyond.median()),
+                Ratio(ours.removed[0] / theirs.removed[0]),
+                Ratio(ours.removed[1] / theirs.removed[1]),
+                Ratio(ours.beyond / theirs.beyond),
                 "",
-                Ratio(ours.back.median() / theirs.back.median()),
-                Ratio(ours.back.max() / theirs.back.max())
+                Ratio(ours.back[0] / theirs.back[0]),
+                Ratio(ours.back[1] / theirs.back[1])
             );
+        }
+        for (program, row) in programs.iter().zip(&rows).filter(|_| arguments.rounds > 1) {
+            let each: Vec<String> = row.medians.iter().map(|median| format!("{median:.1}")).collect();
+            println!("removed p50 of each round, {}: {}", name(program), each.join(" "));
         }
     }
 }
@@ -94,7 +131,7 @@ pub(crate) fn run(kind: Kind, arguments: &Arguments) {
 /// Scheduling and the like, which no daemon can help.
 const NOISE: Duration = Duration::from_millis(50);
 
-fn measure(program: &Program, checks: &Checks, death: Death, attempt: Duration) -> Row {
+fn measure(program: &Program, checks: &Checks, death: Death, attempt: Duration) -> Round {
     let net = Net::new(&["one"]);
     let host = net.host("one");
     let servers = Servers::start(host, checks.servers, checks.manner);
@@ -110,11 +147,11 @@ fn measure(program: &Program, checks: &Checks, death: Death, attempt: Duration) 
     let revived = one_by_one(checks.servers, |number| servers.revive(number));
     let back = wait_for(&checker, &revived, true);
     let too_late = removed.iter().filter(|time| **time > longest + NOISE).count();
-    let mut row = Row { too_late, ..Row::default() };
-    row.removed.extend(removed.iter().map(|time| time.as_secs_f64() * 1e3));
-    row.beyond.extend(removed.iter().zip(places.values()).map(beyond));
-    row.back.extend(back.iter().map(|time| time.as_secs_f64() * 1e3));
-    row
+    let mut round = Round { too_late, ..Round::default() };
+    round.removed.extend(removed.iter().map(|time| time.as_secs_f64() * 1e3));
+    round.beyond.extend(removed.iter().zip(places.values()).map(beyond));
+    round.back.extend(back.iter().map(|time| time.as_secs_f64() * 1e3));
+    round
 }
 
 /// Kills each server once, at another place between two attempts; tells when, and how long after an attempt.

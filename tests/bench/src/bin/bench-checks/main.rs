@@ -32,7 +32,7 @@ struct Arguments {
     /// Seconds that are measured.
     #[arg(long, default_value_t = 12)]
     seconds: u64,
-    /// Repeat each measurement of the cost so often; the rows say the middle of them.
+    /// Repeat each measurement of the cost, and of deaths, so often, both programs in turn; the rows say the middle.
     #[arg(short = 'n', long, default_value_t = 1)]
     rounds: usize,
     /// Servers that die, of each kind of death.

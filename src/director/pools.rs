@@ -21,6 +21,10 @@ use crate::config::{MaintenanceWindow, RealServer, Served, VirtualServer};
 /// How much more work a real server is that changes than one that does not.
 pub(super) const CHANGE: usize = 16;
 
+/// To begin a check, or to end it, is so much more work than a real server that changes: it is looked for among all checks,
+/// and among what they ask.
+const CHECK: usize = 4;
+
 /// A virtual server on its way to what is configured.
 #[derive(Debug)]
 pub(super) struct Transit {
@@ -243,16 +247,15 @@ impl Director {
             last = Some(*key);
             worked += 1;
             let Some(ended) = taken else { continue };
-            gone.extend(ended);
             let runs = pool.servers.get(key).map(|server| server.checks.as_slice()).unwrap_or_default();
-            worked += CHANGE * (1 + runs.len());
+            worked += CHANGE * (1 + runs.len() + CHECK * ended.len());
+            gone.extend(ended);
             for (index, run) in runs.iter().enumerate() {
                 self.places.insert(run.id, Place { service: served.clone(), server: *key, index });
                 self.changeover.unbegun.push_back(run.id);
             }
         }
         let more = last.filter(|last| map.range((Bound::Excluded(*last), Bound::Unbounded)).next().is_some());
-        worked += CHANGE * gone.len();
         self.forget_checks(gone);
         (more, worked / CHANGE)
     }
@@ -274,7 +277,7 @@ impl Director {
             }
             (worked, last) = (worked + 1, Some(*key));
             if config.is_none_or(|config| config.server(key).is_none()) {
-                worked += CHANGE * (1 + server.checks.len());
+                worked += CHANGE * (1 + CHECK * server.checks.len());
                 leavers.push(*key);
             }
         }
@@ -287,7 +290,7 @@ impl Director {
 
     /// Checks that are new, or others than before, join those that ask the same, and begin.
     fn begin_checks(&mut self, most: usize, now: Instant) -> usize {
-        let piece = most.max(1).min(self.changeover.unbegun.len());
+        let piece = (most / CHECK).max(1).min(self.changeover.unbegun.len());
         let ids: Vec<CheckId> = self.changeover.unbegun.drain(..piece).collect();
         for id in &ids {
             self.share_check(*id, now);
@@ -296,7 +299,7 @@ impl Director {
         for id in ids {
             self.with_monitor(id, now, |_| {});
         }
-        piece
+        piece * CHECK
     }
 
     /// Whether a virtual server is on its way, so that nothing is decided about it yet.

@@ -52,6 +52,7 @@ pub(crate) mod succession;
 mod sync;
 pub(crate) mod table;
 pub(crate) mod tally;
+mod vigil;
 mod watchdog;
 mod watched;
 mod workers;

@@ -32,6 +32,7 @@ use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::stretch::Stretch;
+use super::vigil::Vigil;
 use super::workers::Workers;
 use crate::director::effect::{Effect, Transmission};
 use crate::director::event::Event;
@@ -50,10 +51,6 @@ const ROUND: Duration = Duration::from_micros(300);
 
 /// So long before the next advert is due there is time to go through the memory.
 const LEISURE: Duration = Duration::from_millis(8);
-
-/// How long before a master is believed to be gone the loop stays awake: a processor that has to be woken first is late
-/// by about as much. It happens where a master has been silent for long, and hardly ever else.
-const VIGIL: Duration = Duration::from_micros(400);
 
 const TIMER: u64 = 0;
 const INBOX: u64 = 1;
@@ -79,6 +76,7 @@ pub(super) struct RunLoop {
     roused: Option<Instant>,
     crowd: Crowd,
     stretch: Stretch,
+    vigil: Vigil,
     punctual: Punctual,
     clock: ClockWatch,
     epoll: Epoll,
@@ -118,6 +116,7 @@ impl RunLoop {
             roused: None,
             crowd: Crowd::new(Instant::now()),
             stretch: Stretch::new(Instant::now()),
+            vigil: Vigil::new(Instant::now()),
             punctual,
             clock,
             epoll,
@@ -227,12 +226,13 @@ impl RunLoop {
             None => return Ok(()),
             Some(at) if self.armed.is_some_and(|armed| armed <= at) => return Ok(()),
             Some(at) => {
-                let vigil = if self.director.awaits_silence() { VIGIL } else { Duration::ZERO };
+                let silence = self.director.awaits_silence();
+                let vigil = self.vigil.before(at, self.director.next_advert(), silence);
                 let wake = at.checked_sub(vigil).unwrap_or(at);
                 let left = wake.saturating_duration_since(Instant::now());
                 if self.fired && left.is_zero() && !vigil.is_zero() {
                     // As long as the timer has fired, the loop does not sleep, and those who take over with it neither.
-                    if self.roused.replace(at) != Some(at) {
+                    if silence && self.roused.replace(at) != Some(at) {
                         self.workers.rouse();
                     }
                     return Ok(());
@@ -302,7 +302,10 @@ impl RunLoop {
             match effect {
                 Effect::Send(transmission) => self.send(&transmission),
                 Effect::Sockets(level) => self.sockets.converge(&level, &self.epoll),
-                Effect::SendToNeighbour(packet) => self.neighbours.send(&packet),
+                Effect::SendToNeighbour(packet) => {
+                    self.neighbours.send(&packet);
+                    self.vigil.sent(Instant::now());
+                }
                 Effect::NeighbourSockets(level) => self.neighbours.converge(&level, &self.epoll),
                 Effect::Addresses(level) => self.workers.addresses(level),
                 Effect::Host(level) => self.workers.host(level),
@@ -328,7 +331,9 @@ impl RunLoop {
 
     fn send(&mut self, transmission: &Transmission) {
         let place = &transmission.socket.interface;
-        match self.sockets.send(transmission) {
+        let sent = self.sockets.send(transmission);
+        self.vigil.sent(Instant::now());
+        match sent {
             Ok(()) => {
                 if self.silenced.remove(place).is_some() {
                     info!("adverts leave by {place} again");

@@ -34,6 +34,11 @@ impl Beat {
         if adverts * u128::from(BEAT) >= SHARED_BY * second { Beat::new(since) } else { Beat::default() }
     }
 
+    /// Whether there is one.
+    pub(crate) fn is_kept(self) -> bool {
+        self.0.is_some()
+    }
+
     /// The last beat that is not after `at`.
     pub(crate) fn before(self, at: Instant) -> Instant {
         let Some(since) = self.0 else { return at };

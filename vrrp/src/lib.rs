@@ -30,6 +30,7 @@ pub mod header;
 pub mod io;
 pub mod link;
 pub mod marked;
+mod pace;
 pub mod route;
 pub mod router;
 pub mod rule;

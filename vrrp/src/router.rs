@@ -180,7 +180,7 @@ impl Router {
                 }
             }
             Stage::Master(master) => {
-                master.next_advert = master.next_advert.min(self.beat.before(now + new.interval));
+                master.pace.hasten(now, new.interval, self.beat);
                 if old.announce.refresh != new.announce.refresh {
                     master.refresh = new.announce.refresh.map(|every| now + every);
                 }
@@ -338,7 +338,7 @@ impl Router {
             }
             match reason {
                 Reason::Advert => {
-                    master.next_advert = self.beat.before(next(deadline, self.settings.interval, now));
+                    master.pace.spoken(now, self.settings.interval, self.beat);
                     self.send_advert();
                 }
                 Reason::SecondAnnounce => {

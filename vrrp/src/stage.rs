@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::beat::Beat;
 use crate::election::{master_down, skew};
+use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::state::{Cause, Reason, State};
 
@@ -124,7 +125,7 @@ impl Backup {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Master {
-    pub(crate) next_advert: Instant,
+    pub(crate) pace: Pace,
     /// Second burst after becoming master.
     pub(crate) second_announce: Option<Instant>,
     /// Second burst after another master was heard.
@@ -148,7 +149,7 @@ impl Master {
     /// Everything a new master plans, whichever way it became one.
     pub(crate) fn new(now: Instant, settings: &Settings, beat: Beat) -> Master {
         let mut master = Master {
-            next_advert: beat.before(now + settings.interval),
+            pace: Pace::new(now, settings.interval, beat),
             second_announce: None,
             lower_announce: None,
             refresh: settings.announce.refresh.map(|every| now + every),
@@ -172,7 +173,7 @@ impl Master {
     pub(crate) fn is_outlived(&self, settings: &Settings, priority: u8, now: Instant) -> bool {
         let Settings { version, interval, down_timer_adverts, .. } = *settings;
         let patience = master_down(version, priority, interval, down_timer_adverts);
-        now > self.next_advert + patience.saturating_sub(interval)
+        now > self.pace.due() + patience.saturating_sub(interval)
     }
 
     /// The earliest deadline; an advert comes before anything else that is due.
@@ -184,7 +185,7 @@ impl Master {
             (self.elsewhere, Reason::Elsewhere),
         ];
         let planned = announcements.into_iter().filter_map(|(at, reason)| Some((at?, reason)));
-        planned.fold((self.next_advert, Reason::Advert), |first, other| first.min(other))
+        planned.fold((self.pace.due(), Reason::Advert), |first, other| first.min(other))
     }
 
     /// Notes the advert of a rival. True when this is a new encounter: none was heard for `memory`.

@@ -12,6 +12,7 @@ use crate::advert::{Advert, PRIORITY_OWNER, PRIORITY_STOP, Version};
 use crate::datagram::Envelope;
 use crate::election::{Claim, master_down};
 use crate::error::{AdvertError, ErrorKind};
+use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::stage::{Backup, Heard, Respect, Stage, Wait};
 use crate::state::{Cause, Note, Output};
@@ -99,7 +100,7 @@ impl Router {
             return;
         }
         if heard.priority == PRIORITY_STOP {
-            master.next_advert = self.beat.before(now + self.settings.interval);
+            master.pace = Pace::new(now, self.settings.interval, self.beat);
             self.send_advert();
             return;
         }

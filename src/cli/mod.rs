@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Manner, Purpose};
 use crate::control;
@@ -436,9 +436,8 @@ const LINES: usize = 4096;
 fn log() -> tracing_appender::non_blocking::WorkerGuard {
     let queue = tracing_appender::non_blocking::NonBlockingBuilder::default().buffered_lines_limit(LINES);
     let (writer, guard) = queue.lossy(true).finish(std::io::stderr());
-    let filter = EnvFilter::try_from_env("DIRECTORD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level())
         .with_writer(writer)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
@@ -449,6 +448,18 @@ fn log() -> tracing_appender::non_blocking::WorkerGuard {
         builder.init();
     }
     guard
+}
+
+/// How much is told: what `DIRECTORD_LOG` says, and where that is no level, as much as without it.
+fn level() -> LevelFilter {
+    let Some(wanted) = std::env::var_os("DIRECTORD_LOG").filter(|wanted| !wanted.is_empty()) else {
+        return LevelFilter::INFO;
+    };
+    wanted.to_str().and_then(|wanted| wanted.parse().ok()).unwrap_or_else(|| {
+        let found = wanted.display();
+        eprintln!("directord: DIRECTORD_LOG is {found}, expected off, error, warn, info, debug or trace; info is used");
+        LevelFilter::INFO
+    })
 }
 
 /// Prints, and minds no reader that has gone away (`directord status | head`).

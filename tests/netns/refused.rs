@@ -120,6 +120,30 @@ fn what_is_no_readable_file_is_refused() {
 }
 
 #[test]
+fn a_log_level_that_is_none_is_told() {
+    in_namespaces!();
+    let net = Net::new(&["one"]);
+    let one = net.host("one");
+    for (level, informs, complains) in
+        [("warn", false, false), ("", true, false), ("Info", true, false), ("loud", true, true)]
+    {
+        let mut daemon = Daemon::start_with(&directord(), one, &fast(100).to_string(), |command| {
+            command.env("DIRECTORD_LOG", level);
+        });
+        wait_address(one, true);
+        daemon.stop();
+        let log = daemon.log();
+        assert_eq!(log.contains(" INFO "), informs, "{level:?}: {log}");
+        assert_eq!(
+            log.contains("DIRECTORD_LOG is loud, expected off, error, "),
+            complains,
+            "{level:?}: {log}"
+        );
+        std::fs::remove_file(one.dir().join("daemon.log")).expect("it was just written");
+    }
+}
+
+#[test]
 fn a_missing_capability_is_named() {
     in_namespaces!();
     let net = Net::new(&["one"]);

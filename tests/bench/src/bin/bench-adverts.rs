@@ -5,13 +5,16 @@
 //! other, from the kernel's time stamps on the wire; processor time is that of the master's process and its children.
 //! Whoever sends pays for waking up those who read; the reader of this benchmark therefore sleeps between readings.
 //! The machine itself is held up now and then, and a dozen seconds are few: `--rounds` measures both in turn, several times,
-//! and tells of each figure the middle one. With `--sleepers` a thread that only sleeps runs on each processor before
+//! and tells of each figure the middle one. It is held up more for some tens of seconds, then less, so that in turn one of them
+//! may have the bad times: with `--together` both pairs run at once, in namespaces of their own, and the same seconds are
+//! measured of both. That is for few instances, which leave the machine idle. With `--sleepers` a thread that only sleeps runs on each processor before
 //! everybody else ([`bench::sleepers`]), and a second deviation is told, of the gaps at whose ends no processor was held up
 //! while the advert was overdue ("calm sd"), and how many that left out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +26,7 @@ use bench::sleepers::Sleepers;
 use bench::{Ratio, Samples};
 use clap::Parser;
 use lab::netns::{Daemon, Net, Program, enter_program};
-use lab::sniff::{Timeline, between};
+use lab::sniff::{Sniffer, Timeline, between};
 
 /// Gaps between adverts and their cost, directord and keepalived in turn.
 #[derive(Parser)]
@@ -38,6 +41,9 @@ struct Arguments {
     /// Rounds, in each of which both are measured once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure both over the same seconds, not in turn.
+    #[arg(long)]
+    together: bool,
     /// Tell the machine's lateness from the daemon's: a thread that only sleeps on each processor.
     #[arg(long)]
     sleepers: bool,
@@ -69,8 +75,13 @@ fn main() -> ExitCode {
                 let programs = [bench::directord(), Program::Keepalived];
                 let mut rows: [Vec<Figures>; 2] = Default::default();
                 for _ in 0..arguments.rounds {
-                    for (program, row) in programs.iter().zip(&mut rows) {
-                        row.push(measure(program, *instances, &arguments));
+                    let figures = if arguments.together {
+                        measure(&programs, *instances, &arguments)
+                    } else {
+                        programs.chunks(1).flat_map(|one| measure(one, *instances, &arguments)).collect()
+                    };
+                    for (row, figures) in rows.iter_mut().zip(figures) {
+                        row.push(figures);
                     }
                 }
                 report(*instances, &arguments, &rows);
@@ -99,42 +110,72 @@ fn configuration(instances: u32, priority: u8) -> String {
     text
 }
 
-fn measure(program: &Program, instances: u32, arguments: &Arguments) -> Figures {
-    let net = Net::new(&["first", "second"]);
-    for n in 1..=instances.saturating_sub(1) / PER_INTERFACE {
-        net.widen(u8::try_from(n).expect("four at most"));
+/// The figures of each of these programs, over the same seconds.
+fn measure(programs: &[Program], instances: u32, arguments: &Arguments) -> Vec<Figures> {
+    let nets: Vec<Net> = programs.iter().map(|_| segment(instances)).collect();
+    let sniffers: Vec<Sniffer> = nets.iter().map(Net::sniff_lightly).collect();
+    let start = |host, priority| -> Vec<Daemon> {
+        let configuration = configuration(instances, priority);
+        let hosts = nets.iter().map(|net| net.host(host));
+        let pairs = programs.iter().zip(hosts);
+        pairs.map(|(program, host)| Daemon::start_with(program, host, &configuration, |_| ())).collect()
+    };
+    let masters = start("first", 200);
+    for sniffer in &sniffers {
+        let count = |from: SystemTime| -> usize {
+            per_instance(&sniffer.timeline(), "first", from, SystemTime::now()).len()
+        };
+        lab::netns::wait_until("every instance to be master", LIMIT, || {
+            std::thread::sleep(Duration::from_millis(500));
+            (count(SystemTime::now() - Duration::from_secs(1)) == instances as usize).then_some(())
+        });
     }
-    let sniffer = net.sniff_lightly();
-    let start = |host, priority| {
-        Daemon::start_with(program, net.host(host), &configuration(instances, priority), |_| ())
-    };
-    let master = start("first", 200);
-    let count = |from: SystemTime| -> usize {
-        per_instance(&sniffer.timeline(), "first", from, SystemTime::now()).len()
-    };
-    lab::netns::wait_until("every instance to be master", LIMIT, || {
-        std::thread::sleep(Duration::from_millis(500));
-        (count(SystemTime::now() - Duration::from_secs(1)) == instances as usize).then_some(())
-    });
-    let backup = start("second", 100);
+    let backups = start("second", 100);
     // Until what comes with becoming master, or with the start, is over.
     std::thread::sleep(Duration::from_secs(3));
     let load = Load::start(arguments.busy);
     let sleepers = arguments.sleepers.then(|| Sleepers::start().expect("they may run before all others"));
-    let daemons = [&master, &backup];
-    let before = daemons.map(|daemon| Cost::of_group(daemon.id()));
+    let costs = || -> Vec<[Cost; 2]> {
+        let pairs = masters.iter().zip(&backups);
+        pairs.map(|(master, backup)| [master, backup].map(|daemon| Cost::of_group(daemon.id()))).collect()
+    };
+    let before = costs();
     let from = SystemTime::now();
     std::thread::sleep(Duration::from_secs(arguments.seconds));
     let until = SystemTime::now();
-    let after = daemons.map(|daemon| Cost::of_group(daemon.id()));
+    let after = costs();
     drop(load);
-    let timeline = sniffer.timeline();
+    let costs = before.into_iter().zip(after);
+    let seen = |(sniffer, (before, after)): (&Sniffer, ([Cost; 2], [Cost; 2]))| {
+        figures(&sniffer.timeline(), instances, from..until, sleepers.as_ref(), &before, &after)
+    };
+    sniffers.iter().zip(costs).map(seen).collect()
+}
+
+/// Two hosts with as many interfaces as so many instances need.
+fn segment(instances: u32) -> Net {
+    let net = Net::new(&["first", "second"]);
+    for n in 1..=instances.saturating_sub(1) / PER_INTERFACE {
+        net.widen(u8::try_from(n).expect("four at most"));
+    }
+    net
+}
+
+/// What a pair sent in this time, and what it cost its master and its backup, as seen at the beginning and at the end.
+fn figures(
+    timeline: &Timeline,
+    instances: u32,
+    time: Range<SystemTime>,
+    sleepers: Option<&Sleepers>,
+    before: &[Cost; 2],
+    after: &[Cost; 2],
+) -> Figures {
+    let Range { start: from, end: until } = time;
     assert_eq!(timeline.count_adverts("second", from, until), 0, "the backup took over");
     let (mut gaps, mut calm) = (Samples::default(), Samples::default());
     let mut sent = 0;
-    let held_up =
-        |one, next| sleepers.as_ref().is_some_and(|s| !s.held_within(one + INTERVAL, next).is_zero());
-    for times in per_instance(&timeline, "first", from, until).values() {
+    let held_up = |one, next| sleepers.is_some_and(|s| !s.held_within(one + INTERVAL, next).is_zero());
+    for times in per_instance(timeline, "first", from, until).values() {
         sent += times.len();
         let all: Vec<f64> =
             times.windows(2).map(|pair| between(pair[0], pair[1]).as_secs_f64() * 1e3).collect();
@@ -178,7 +219,7 @@ fn report(instances: u32, arguments: &Arguments, rows: &[Vec<Figures>; 2]) {
             "1 round".to_owned()
         } else {
             format!("the middle of {} rounds", arguments.rounds)
-        }
+        } + if arguments.together { ", both at once" } else { ", in turn" }
     );
     println!(
         "{:24}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>10}",

@@ -7,9 +7,10 @@
 //! The machine itself is held up now and then, and a dozen seconds are few: `--rounds` measures both in turn, several times,
 //! and tells of each figure the middle one. It is held up more for some tens of seconds, then less, so that in turn one of them
 //! may have the bad times: with `--together` both pairs run at once, in namespaces of their own, and the same seconds are
-//! measured of both. That is for few instances, which leave the machine idle. With `--sleepers` a thread that only sleeps runs on each processor before
-//! everybody else ([`bench::sleepers`]), and a second deviation is told, of the gaps at whose ends no processor was held up
-//! while the advert was overdue ("calm sd"), and how many that left out.
+//! measured of both, and the ratio of the deviations of each round is told too. That is for few instances, which leave the
+//! machine idle. With `--sleepers` a thread that only sleeps runs on each processor before everybody else
+//! ([`bench::sleepers`]), and a second deviation is told, of the gaps at whose ends no processor was held up while the advert
+//! was overdue ("calm sd"), and how many that left out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -250,6 +251,18 @@ fn report(instances: u32, arguments: &Arguments, rows: &[Vec<Figures>; 2]) {
             println!("{name}: calm sd {:.3} ms, {:.2} % of the gaps left out", figures[7], figures[8] * 1e2);
         }
         println!("directord / keepalived: calm sd {}", ratio(7));
+    }
+    if arguments.together {
+        // What the machine did to one it did to the other.
+        let ratios = rows[0].iter().zip(&rows[1]).map(|(ours, theirs)| ours[0] / theirs[0]);
+        let mut all = Samples::default();
+        all.extend(ratios.clone());
+        let below = ratios.filter(|ratio| *ratio < 1.0).count();
+        println!(
+            "gap sd round by round: the middle of the ratios {}, below 1 in {below} of {}",
+            Ratio(all.median()),
+            arguments.rounds
+        );
     }
     for (name, row) in names.iter().zip(rows).filter(|_| arguments.rounds > 1) {
         let each = |n: usize| -> String { row.iter().map(|figures| format!(" {:.3}", figures[n])).collect() };

@@ -112,7 +112,7 @@ impl<'a> Stage<'a> {
         self.net.unplug(master.host);
         self.silence(master, other, unplugged)?;
         self.addresses(Some(other), &[master])?;
-        let plugged = self.record.done(format!("{} plugged in again", master.host));
+        let plugged = self.record.plugged(master.host);
         self.net.plug(master.host);
         self.returns(master, other, plugged)
     }

@@ -32,7 +32,7 @@ use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::stretch::Stretch;
-use super::vigil::Vigil;
+use super::vigil::{SILENCE, Vigil};
 use super::workers::Workers;
 use crate::director::effect::{Effect, Transmission};
 use crate::director::event::Event;
@@ -146,7 +146,8 @@ impl RunLoop {
                 Err(errno) => return Err(errno),
             };
             let tokens = || ready.iter().take(count).map(EpollEvent::data);
-            self.stretch.waited(begun, Instant::now());
+            let woken = Instant::now();
+            self.stretch.waited(begun, woken);
             if tokens().any(|token| token == CLOCK) {
                 let wall = self.clock.rearm()?;
                 self.handle(Event::ClockSet { wall }, Instant::now());
@@ -157,7 +158,11 @@ impl RunLoop {
                 self.read_socket(token, fired);
             }
             if timer {
-                (self.armed, self.fired) = (None, true);
+                // Whoever was asleep when the timer was to fire had to be woken.
+                if let Some(at) = self.armed.take().filter(|at| idle && begun < *at) {
+                    self.vigil.woken(woken.saturating_duration_since(at));
+                }
+                self.fired = true;
             }
             if fired {
                 self.meet_deadlines();
@@ -229,10 +234,11 @@ impl RunLoop {
                 let silence = self.director.awaits_silence();
                 let vigil = self.vigil.before(at, self.director.next_advert(), silence);
                 let wake = at.checked_sub(vigil).unwrap_or(at);
-                let left = wake.saturating_duration_since(Instant::now());
+                let now = Instant::now();
+                let left = wake.saturating_duration_since(now);
                 if self.fired && left.is_zero() && !vigil.is_zero() {
                     // As long as the timer has fired, the loop does not sleep, and those who take over with it neither.
-                    if silence && self.roused.replace(at) != Some(at) {
+                    if silence && at <= now + SILENCE && self.roused.replace(at) != Some(at) {
                         self.workers.rouse();
                     }
                     return Ok(());

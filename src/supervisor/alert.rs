@@ -7,12 +7,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-/// How long a roused thread stays awake: a little longer than the loop before a silence is over.
-const STAY: Duration = Duration::from_micros(900);
+use super::vigil::LONGEST;
+
+/// How long a roused thread stays awake: a little longer than the loop before a silence is over, and through what comes then.
+const STAY: Duration = LONGEST.saturating_add(Duration::from_micros(500));
 
 /// How often it looks at most in that time. A turn takes about a microsecond, so that the time is over first; but where a
 /// clock stands still as long as somebody is busy, as in a simulated machine, waiting for it would not end.
-const TURNS: u32 = 3_000;
+const TURNS: u32 = 12_000;
 
 /// How often a processor is told in each turn that nothing is to be had yet: for a microsecond or so.
 const PAUSES: u32 = 32;

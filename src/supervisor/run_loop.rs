@@ -32,7 +32,7 @@ use super::priority;
 use super::recorder::Recorder;
 use super::sockets::Sockets;
 use super::stretch::Stretch;
-use super::vigil::{SILENCE, Vigil};
+use super::vigil::Vigil;
 use super::workers::Workers;
 use crate::director::effect::{Effect, Transmission};
 use crate::director::event::Event;
@@ -234,11 +234,10 @@ impl RunLoop {
                 let silence = self.director.awaits_silence();
                 let vigil = self.vigil.before(at, self.director.next_advert(), silence);
                 let wake = at.checked_sub(vigil).unwrap_or(at);
-                let now = Instant::now();
-                let left = wake.saturating_duration_since(now);
+                let left = wake.saturating_duration_since(Instant::now());
                 if self.fired && left.is_zero() && !vigil.is_zero() {
                     // As long as the timer has fired, the loop does not sleep, and those who take over with it neither.
-                    if silence && at <= now + SILENCE && self.roused.replace(at) != Some(at) {
+                    if silence && self.roused.replace(at) != Some(at) {
                         self.workers.rouse();
                     }
                     return Ok(());

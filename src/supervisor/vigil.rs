@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 /// Before a master is believed to be gone, at least. It happens where a master has been silent for long, and hardly ever
 /// else.
-pub(super) const SILENCE: Duration = Duration::from_micros(400);
+const SILENCE: Duration = Duration::from_micros(400);
 
 /// What is believed of the machine at first.
 const FIRST: Duration = Duration::from_micros(250);
 
 /// Never earlier than this.
-const LONGEST: Duration = Duration::from_millis(3);
+pub(super) const LONGEST: Duration = Duration::from_millis(3);
 
 /// To stay awake is to take a processor from others. Before an advert of our own, or a packet of BFD, this part of the
 /// time since the last one at most.
